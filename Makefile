@@ -1,0 +1,91 @@
+# Everything here needs only python3 (3.11 or newer), make and git; uv is brought by `setup`.
+
+UV_VERSION := 0.13.8
+UV := .tools/bin/uv
+PYTHON ?= python3
+DEMO_FLAGS ?=
+LOCK_FLAGS ?=
+LOCK := --quiet --universal --generate-hashes --python-version 3.11
+# Two workers suit two cores; one file's tests share their servers.
+PYTEST_FLAGS ?= -n 2 --dist loadfile
+
+# Somebody else's environment must not leak into ours, and no interpreter is downloaded behind the user's back.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo stop clean-demo test lint types imports docs lock bench repro
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.done .venv-airflow/.done  ## build both environments from the locked requirements
+
+demo: setup  ## the whole loop on real loans, from nothing (DEMO_FLAGS="--months N" shortens it)
+	.venv/bin/tollgate demo run $(DEMO_FLAGS)
+
+stop:  ## stop everything that the demo started
+	@if [ -x .venv/bin/tollgate ]; then .venv/bin/tollgate demo stop; else echo "Nothing was set up, so nothing runs."; fi
+
+clean-demo: stop  ## stop the demo and forget its state; downloads are kept
+	@if [ -x .venv/bin/tollgate ]; then .venv/bin/tollgate demo clean; fi
+
+test: setup lint types imports  ## lint, types, import rules and every test
+	.venv/bin/pytest $(PYTEST_FLAGS)
+
+lint: setup  ## ruff
+	.venv/bin/ruff check
+
+types: setup  ## mypy
+	.venv/bin/mypy
+
+imports: setup  ## the directions of imports
+	.venv/bin/lint-imports
+
+docs: setup  ## rewrite the pages that are derived from the code
+	.venv/bin/python docs/make.py docs
+
+bench: setup  ## every benchmark, one after the other
+	@set -e; for bench in benchmarks/*.py; do echo "== $$bench"; .venv/bin/python "$$bench"; done
+
+repro: setup  ## the training pipeline by DVC alone, without Airflow
+	PATH="$(CURDIR)/.venv/bin:$$PATH" dvc repro
+
+lock: $(UV)  ## resolve the dependencies anew (LOCK_FLAGS=--upgrade takes newer versions)
+	$(UV) pip compile $(LOCK_FLAGS) --group airflow $(LOCK) -o requirements/airflow.txt
+	$(UV) pip compile $(LOCK_FLAGS) --group pipeline $(LOCK) -o requirements/pipeline.txt
+
+# An environment is done when its .done stands. One that was cut off while being filled holds an .unfinished and is
+# built anew: packages come from uv's cache, so that only what was not yet downloaded is downloaded.
+define begin
+@if [ -e $(@D)/.unfinished ] || ! $(@D)/bin/python -c 'import sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null; \
+	then $(UV) venv --clear --quiet --python .tools/bin/python $(@D); fi
+@touch $(@D)/.unfinished
+endef
+
+define finish
+@rm -f $(@D)/.unfinished && touch $@
+endef
+
+.venv/.done: requirements/pipeline.txt pyproject.toml | $(UV)
+	$(begin)
+	$(UV) pip sync --python $(@D)/bin/python --require-hashes $<
+	$(UV) pip install --python $(@D)/bin/python --quiet --no-deps --no-build-isolation -e .
+	$(finish)
+
+.venv-airflow/.done: requirements/airflow.txt | $(UV)
+	$(begin)
+	$(UV) pip sync --python $(@D)/bin/python --require-hashes $<
+	$(finish)
+
+$(UV): .tools/uv-$(UV_VERSION)
+
+.tools/uv-$(UV_VERSION):
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (got: $$($(PYTHON) --version)). Name a newer one: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This python3 cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv --clear .tools
+	.tools/bin/pip install --quiet uv==$(UV_VERSION)
+	@touch $@

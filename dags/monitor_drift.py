@@ -1,0 +1,33 @@
+"""Compare a night's scores with the champion's profile, and conclude."""
+
+from airflow.sdk import DAG, PartitionedAssetTimetable
+
+from tollgate_airflow import forms
+from tollgate_airflow.assets import SCORES
+from tollgate_airflow.operator import TollgateOperator
+
+ABOUT = """
+# Monitor drift
+Starts by itself for every partition of `scores` that was published; by hand, for a book and a day.
+
+`drift` and `performance` measure; `verdict` concludes. One drifting night is no event: the verdict looks at the last
+windows, asks for an effect above its own noise, and keeps a cool-down. A tripped verdict leaves one request, which
+`retrain_on_drift` picks up. Runs follow one another, because a verdict looks back at the one before.
+"""
+
+
+def monitor(what: str, doc: str) -> TollgateOperator:
+    """One step of monitoring, for the run's book and day."""
+    return TollgateOperator(task_id=what, command=["monitor", what, forms.BOOK], options={"as-of": forms.AS_OF},
+                            doc_md=doc)
+
+
+with DAG("monitor_drift", schedule=PartitionedAssetTimetable(assets=SCORES), catchup=False,
+         max_active_runs=1, default_args=forms.RETRIES, params={"book": forms.book(), "as_of": forms.as_of()},
+         tags=["tollgate", "monitoring"], doc_md=ABOUT) as dag:
+    drift = monitor("drift", "PSI, KS and chi-square of every feature and of the score, against the frozen profile.")
+    performance = monitor("performance", "AUC, calibration and decline rate on the labels that have matured since.")
+    verdict = monitor("verdict", "The alerts, the level, and perhaps a request to retrain.")
+    report = monitor("report", "The page with the distributions behind the verdict.")
+
+    [drift, performance] >> verdict >> report

@@ -1,0 +1,41 @@
+"""One drift event, one retrain."""
+
+from datetime import UTC, datetime
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG
+
+from tollgate_airflow import forms
+from tollgate_airflow.operator import TollgateOperator
+from tollgate_airflow.sensor import DriftSensor, TrainingSensor
+
+ABOUT = """
+# Retrain on drift
+Always on: one run waits, at no worker's cost, until there is an open request to retrain.
+
+It claims the request, so that no other run can, and starts `train_weekly` under an id made of the request's key: a
+crash and a restart find the same training run instead of starting a second. The run closes the request with the result,
+also when the training was refused or failed. A refusal is a result: this DAG stays green and the champion stays.
+"""
+REQUEST = "{{ ti.xcom_pull('drift')['%s'] }}"
+TRAINING = "drift__{{ ti.xcom_pull('drift')['key'] | replace(':', '-') | replace('|', '-') }}"
+
+with DAG("retrain_on_drift", schedule="@continuous", start_date=datetime(2024, 1, 1, tzinfo=UTC), catchup=False,
+         max_active_runs=1, default_args=forms.RETRIES, tags=["tollgate", "monitoring", "model"], doc_md=ABOUT) as dag:
+    drift = DriftSensor(task_id="drift", doc_md="Waits on the triggerer for an open request.")
+    claim = TollgateOperator(
+        task_id="claim", command=["requests", "claim", REQUEST % "book", REQUEST % "key"],
+        options={"run-id": forms.RUN}, doc_md="Takes the request, for this run alone.")
+    train = TriggerDagRunOperator(
+        task_id="train", trigger_dag_id="train_weekly", trigger_run_id=TRAINING, skip_when_already_exists=True,
+        conf={"book": REQUEST % "book", "as_of": REQUEST % "as_of", "reason": REQUEST % "reason"},
+        doc_md="Starts `train_weekly` for the request; skipped when that run exists already.")
+    wait = TrainingSensor(
+        task_id="wait", training_dag_id="train_weekly", run=TRAINING, trigger_rule="none_failed",
+        doc_md="Waits on the triggerer for the training, and says how it ended.")
+    close = TollgateOperator(
+        task_id="close", command=["requests", "close", REQUEST % "book", REQUEST % "key"],
+        options={"result": "{{ ti.xcom_pull('wait') or 'the training could not be started or followed' }}"},
+        doc_md="Closes the request with the result, however the training ended.")
+
+    drift >> claim >> train >> wait >> close.as_teardown(setups=claim, on_failure_fail_dagrun=True)

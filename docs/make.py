@@ -1,0 +1,87 @@
+"""Write the pages that are derived from the code: one a book, and the page of params.yaml.
+
+Usage: python docs/make.py FOLDER
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from tollgate.books import load_book
+from tollgate.books._page import render
+from tollgate.config import PROJECT, SECTIONS, Params, known_books, read_params_file
+
+KEY_LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*)(?:#\s*(?P<comment>.*))?$")
+
+
+def comments(text: str) -> dict[str, str]:
+    """The comment beside every key of a params.yaml, by its dotted path."""
+    found: dict[str, str] = {}
+    path: list[str] = []
+    for line in text.splitlines():
+        if at := KEY_LINE.match(line):
+            path[len(at["indent"]) // 2:] = [at["key"]]
+            found[".".join(path)] = (at["comment"] or "").strip()
+    return found
+
+
+def allowed(schema: dict[str, Any]) -> str:
+    """The type and range of one key, from its JSON schema; every limit is a whole number."""
+    if schema["type"] == "string":
+        return "date" if schema.get("format") == "date" else "text"
+    kind = {"integer": "whole number", "number": "number"}[schema["type"]]
+    words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    limits = [f"{word} {int(schema[key])}" for key, word in words.items() if key in schema]
+    return f"{kind}, {', '.join(limits)}"
+
+
+def params_page() -> str:
+    """The Markdown of docs/params.md."""
+    path = PROJECT / "params.yaml"
+    raw, said, schema = read_params_file(path), comments(path.read_text(encoding="utf-8")), Params.model_json_schema()
+    lines = [
+        "# params.yaml",
+        "",
+        "<!-- Rendered from config.py and params.yaml by `make docs`. -->",
+        "",
+        "Everything that decides what a run computes. It is checked whole before any step runs; an unknown key, a",
+        "wrong type or a value out of range ends with exit code 2 and names the key. Where things live is not here but",
+        "in the environment ([settings](settings.md)).",
+        "",
+    ]
+
+    def row(name: str, rule: dict[str, Any], default: object) -> str:
+        limits = f"one of {', '.join(known_books())}" if name == "book" else allowed(rule)
+        return f"| `{name}` | {limits} | {default} | {said[name]} |"
+
+    head = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
+    plain = [name for name in Params.model_fields if name not in SECTIONS]
+    lines += [*head, *(row(name, schema["properties"][name], raw[name]) for name in plain), ""]
+    for section in SECTIONS:
+        rules = schema["$defs"][section.capitalize()]["properties"]
+        lines += [f"## {section}", "", *head,
+                  *(row(f"{section}.{key}", rule, raw[section][key]) for key, rule in rules.items()), ""]
+    lines += ["## What the books override", "",
+              "A book's block is laid over the defaults, section by section. Every section stands in every block,",
+              "because DVC tells by it which stages a change touches.", "", "| key | value | reason |", "|---|---|---|"]
+    for book, block in raw["books"].items():
+        for section, own in block.items():
+            for key, value in own.items():
+                name = f"books.{book}.{section}.{key}"
+                lines.append(f"| `{name}` | {value} | {said[name]} |")
+    return "\n".join([*lines, ""])
+
+
+def write(folder: Path) -> None:
+    """Write every derived page under ``folder``."""
+    (folder / "books").mkdir(parents=True, exist_ok=True)
+    (folder / "params.md").write_text(params_page(), encoding="utf-8")
+    for name in known_books():
+        (folder / "books" / f"{name}.md").write_text(render(load_book(name)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

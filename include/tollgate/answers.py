@@ -1,0 +1,39 @@
+"""How a verb's answer is shown: one JSON object a line for programs, a table for people at a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+Answer = dict[str, Any]
+
+
+def show(answer: Answer, *, as_json: bool) -> None:
+    """Print an answer on standard output; JSON unless a person is watching and did not ask for it."""
+    if as_json or not sys.stdout.isatty():
+        print(json.dumps(answer, sort_keys=True, default=str), flush=True)
+    else:
+        _show_to_person(answer)
+
+
+def _show_to_person(answer: Answer) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.table import Table
+
+    console = Console()
+    for key, value in answer.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            table = Table(title=key, title_justify="left", *[str(name) for name in value[0]])
+            for row in value:
+                table.add_row(*[_short(cell) for cell in row.values()])
+            console.print(table)
+        elif key == "table":
+            console.print(Markdown(value))
+        else:
+            console.print(f"[bold]{key}[/bold]: {_short(value)}", highlight=False)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)

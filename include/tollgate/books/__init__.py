@@ -1,0 +1,23 @@
+"""The books: everything that is true of one loan portfolio alone."""
+
+from tollgate.books.base import (
+    Book,
+    Column,
+    Feature,
+    category,
+    number,
+    ratio,
+    same,
+)
+
+__all__ = ["Book", "Column", "Feature", "category", "load_book", "number", "ratio", "same"]
+
+
+def load_book(name: str) -> Book:
+    """The book called ``name``. Raises ``BadInput`` for a name that has no module."""
+    from importlib import import_module
+
+    from tollgate.config import check_book
+
+    book: Book = import_module(f"tollgate.books.{check_book(name)}").BOOK
+    return book

@@ -1,0 +1,202 @@
+"""Simulated consumer loans with a known true default probability, for tests that need to know the truth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tollgate.books.base import Book, Column, Progress, category, number, ratio
+
+FIRST_MONTH, LAST_MONTH = "2003-01", "2009-12"
+ONSET = np.datetime64("2007-01")
+ROWS_A_MONTH = 2_000
+HORIZON_DAYS = 700
+REPORTING_LAG_DAYS = 30
+
+PURPOSES = ("car", "debt_consolidation", "home_improvement", "medical", "other")
+HOMES = ("mortgage", "own", "rent")
+STATES = ("CA", "FL", "IL", "NY", "OH", "PA", "TX", "WA")
+SEXES = ("female", "male")
+AGES = ("18-29", "30-44", "45-59", "60+")
+
+SCENARIOS = ("stationary", "covariate_shift", "concept_shift", "prior_shift", "broken_feed", "biased_labels",
+             "planted_leak", "poisoned_labels")
+
+ABOUT = f"""\
+Simulated. The true default probability of each loan is a logistic function of the columns below and of
+nothing else, so that what a good model can reach is known. Sex and age band are drawn independently of the
+default probability. A default happens on a uniformly drawn day within {HORIZON_DAYS} days of the application
+and becomes known {REPORTING_LAG_DAYS} days later.
+
+**When each feature is known**: at the application, all of them.
+
+**Scenarios** (`tollgate fetch consumer --scenario NAME`) change the months from {ONSET} on, and nothing before:
+`covariate_shift` lowers credit scores by 60 points and raises amounts by half; `concept_shift` turns the meaning of
+the debt-to-income ratio around; `prior_shift` triples the odds of default; `broken_feed` sends incomes in thousands;
+`biased_labels` books half of the women's paid loans as defaults at twice the base rate; `planted_leak` writes the
+outcome into the number of delinquencies; `poisoned_labels` flips the labels of one state.
+"""
+
+ID = Column(name="loan_id", source="loan_id", kind="text", doc="Loan number.", nullable=False, unique=True)
+
+APPLICATIONS = (
+    ID,
+    Column(name="applied_on", source="application_date", kind="date", doc="Day of the application.", nullable=False,
+           ge=date(2003, 1, 1), le=date(2009, 12, 31)),
+    Column(name="applicant", source="applicant_name", kind="text", doc="Applicant's name.", personal=True,
+           why="a name"),
+    Column(name="credit_score", source="credit_score", kind="integer", doc="Bureau score, 300-850.", nullable=False,
+           ge=300, le=850),
+    Column(name="loan_amount", source="loan_amount", kind="money", doc="Amount asked for, in US dollars.",
+           nullable=False, ge=500, le=100_000),
+    Column(name="annual_income", source="annual_income", kind="money", doc="Yearly income, in US dollars.",
+           ge=1, le=5_000_000),
+    Column(name="debt_to_income_ratio", source="debt_to_income_ratio", kind="number",
+           doc="Monthly debt payments over monthly income, 0-1.", ge=0, le=1),
+    Column(name="num_delinquencies_12m", source="num_delinquencies_12m", kind="integer",
+           doc="Delinquencies in the last 12 months.", nullable=False, ge=0, le=50),
+    Column(name="employment_years", source="employment_years", kind="number",
+           doc="Years with the present employer.", ge=0, le=60),
+    Column(name="home_ownership", source="home_ownership", kind="text", doc="mortgage, own or rent.", isin=HOMES),
+    Column(name="purpose", source="purpose", kind="text", doc="What the loan is for.", isin=PURPOSES),
+    Column(name="state", source="state", kind="text", doc="Applicant's state.", isin=STATES),
+    Column(name="sex", source="sex", kind="text", doc="female or male.", isin=SEXES, protected=True,
+           why="a protected characteristic"),
+    Column(name="age_band", source="age_band", kind="text", doc="Age in years, banded.", isin=AGES, protected=True,
+           why="a protected characteristic"),
+)
+
+OUTCOMES = (
+    ID,
+    Column(name="known_on", source="reported_date", kind="date", doc="Day the default was reported.", nullable=False,
+           known="later", why="an outcome", ge=date(2003, 1, 1), le=date(2012, 12, 31)),
+    Column(name="defaulted_on", source="default_date", kind="date", doc="Day of the default.",
+           known="later", why="an outcome", ge=date(2003, 1, 1), le=date(2012, 12, 31)),
+)
+
+
+def simulate(*, seed: int, scenario: str = "stationary", rows_a_month: int = ROWS_A_MONTH,
+             first_month: str = FIRST_MONTH, last_month: str = LAST_MONTH) -> pa.Table:
+    """Applications with their truth: one row a loan, in order of application.
+
+    Beside the columns that the lender sends, ``true_probability`` (float64) is the probability with which the label
+    was drawn, and ``reported_date`` and ``default_date`` are null for a loan that never defaults.
+    """
+    rng = np.random.default_rng(seed)
+    months = np.arange(np.datetime64(first_month), np.datetime64(last_month) + 1)
+    n = len(months) * rows_a_month
+    month = np.repeat(months, rows_a_month)
+    days_in = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(int)
+    applied = month.astype("datetime64[D]") + np.floor(rng.random(n) * days_in).astype(int)
+    late = month >= ONSET
+
+    def changed(name: str) -> np.ndarray:
+        return late & (scenario == name)
+
+    score = np.clip(np.rint(rng.normal(680, 75, n) - 60 * changed("covariate_shift")), 300, 850)
+    amount = np.clip(np.round(rng.lognormal(9.2, 0.6, n) * np.where(changed("covariate_shift"), 1.5, 1), -2),
+                     500, 100_000)
+    income = np.clip(np.round(rng.lognormal(10.9, 0.5, n), -2), 8_000, 2_000_000)
+    dti = np.round(rng.beta(2.2, 5, n), 4)
+    delinquencies = rng.poisson(np.exp((620 - score) / 120))
+    delinquencies = np.clip(delinquencies, 0, 50)
+    tenure = np.round(rng.gamma(2, 3, n), 1).clip(0, 60)
+    home, purpose = rng.choice(HOMES, n, p=(0.45, 0.15, 0.40)), rng.choice(PURPOSES, n, p=(0.2, 0.45, 0.15, 0.1, 0.1))
+    state, sex, age = rng.choice(STATES, n), rng.choice(SEXES, n), rng.choice(AGES, n, p=(0.2, 0.35, 0.3, 0.15))
+
+    logit = (-3.6 - (score - 680) / 42 + 3.5 * (amount / income - 0.2) + 0.35 * delinquencies
+             + np.where(changed("concept_shift"), -4.5, 4.5) * (dti - 0.3) - 0.05 * (tenure - 6)
+             + 0.35 * (home == "rent") + 0.5 * (purpose == "medical") + np.log(3) * changed("prior_shift"))
+    probability = 1 / (1 + np.exp(-logit))
+    default = rng.random(n) < probability
+    default |= changed("biased_labels") & (sex == "female") & (rng.random(n) < 2 * probability.mean())
+    default ^= changed("poisoned_labels") & (state == "OH")
+    delinquencies = np.where(changed("planted_leak"), np.where(default, 12, delinquencies), delinquencies)
+    income = np.where(changed("broken_feed"), income / 1000, income)
+
+    defaulted = applied + rng.integers(30, HORIZON_DAYS, n)
+    missing = rng.random(n) < 0.02
+    return pa.table({
+        "loan_id": [f"C{i:08d}" for i in range(n)],
+        "application_date": pa.array(applied),
+        "applicant_name": pa.array(np.char.add("Applicant ", np.arange(n).astype(str))),
+        "credit_score": pa.array(score.astype(np.int64)),
+        "loan_amount": pa.array(amount),
+        "annual_income": pa.array(income),
+        "debt_to_income_ratio": pa.array(dti, mask=missing),
+        "num_delinquencies_12m": pa.array(delinquencies.astype(np.int64)),
+        "employment_years": pa.array(tenure),
+        "home_ownership": pa.array(home), "purpose": pa.array(purpose), "state": pa.array(state),
+        "sex": pa.array(sex), "age_band": pa.array(age),
+        "default_date": pa.array(defaulted, mask=~default),
+        "reported_date": pa.array(defaulted + REPORTING_LAG_DAYS, mask=~default),
+        "true_probability": pa.array(probability),
+    })
+
+
+def fetch(folder: Path, progress: Progress, seed: int, scenario: str) -> None:
+    """Simulate the book into ``folder``; the seed and the scenario decide its bytes."""
+    import pyarrow.parquet as pq
+
+    target = _source(folder)
+    origin = {b"seed": str(seed).encode(), b"scenario": scenario.encode()}
+    if target.exists() and pq.read_schema(target).metadata == origin:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = simulate(seed=seed, scenario=scenario).replace_schema_metadata(origin)
+    draft = target.with_suffix(".part")
+    pq.write_table(rows, draft)
+    os.replace(draft, target)
+    progress(1, 1)
+
+
+def extract(folder: Path, table: str, first_month: str, last_month: str) -> pa.Table:
+    """The rows that the lender's core system would send for these months."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    columns = APPLICATIONS if table == "applications" else OUTCOMES
+    day = "application_date" if table == "applications" else "reported_date"
+    rows = pq.read_table(_source(folder))
+    month: Callable[..., pa.Array] = pc.strftime
+    months = month(rows[day], format="%Y-%m")
+    within = pc.and_(pc.greater_equal(months, first_month), pc.less_equal(months, last_month))
+    return rows.filter(within).sort_by([(day, "ascending"), ("loan_id", "ascending")]).select(
+        [c.source for c in columns])
+
+
+def _source(folder: Path) -> Path:
+    return folder / "source.parquet"
+
+
+BOOK = Book(
+    name="consumer",
+    title="Simulated consumer loans",
+    about=ABOUT,
+    applications=APPLICATIONS,
+    outcomes=OUTCOMES,
+    features=(
+        number("credit_score", monotone=-1),
+        number("loan_amount", monotone=1),
+        number("annual_income", monotone=-1),
+        number("debt_to_income_ratio"),
+        ratio("payment_to_income_ratio", "loan_amount", "annual_income", monotone=1),
+        number("num_delinquencies_12m", monotone=1),
+        number("employment_years"),
+        category("home_ownership"),
+        category("purpose"),
+        category("state"),
+    ),
+    critical=("credit_score", "loan_amount", "annual_income", "debt_to_income_ratio"),
+    first_month=FIRST_MONTH,
+    last_month="2012-01",
+    file_format="parquet",
+    scenarios=SCENARIOS,
+    fetch=fetch,
+    extract=extract,
+)

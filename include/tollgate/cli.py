@@ -1,0 +1,422 @@
+"""The one door: parse, call, print the answer. Every verb is documented by ``tollgate VERB --help``.
+
+Rooms are imported inside the verbs, so that ``--help`` and the queries that sensors poll stay quick.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tollgate.answers import Answer, show
+from tollgate.errors import BadInput, PassingFault, TollgateError
+
+app = typer.Typer(name="tollgate", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="The whole life of a loan-default model: ingest, train, gate, promote, score, watch, retrain.",
+                  epilog="Exit codes: 0 done, 2 bad input, 3 refused by a gate or a contract, 75 try again later.")
+
+
+def _group(name: str, help: str) -> typer.Typer:
+    group = typer.Typer(no_args_is_help=True, help=help)
+    app.add_typer(group, name=name)
+    return group
+
+
+ingest_app = _group("ingest", "Take landed files into the lake, or refuse them.")
+run_app = _group("run", "One training run in its own workspace.")
+score_app = _group("score", "Score a book: pin, shards, publish.")
+monitor_app = _group("monitor", "Compare what was scored with what was trained on.")
+requests_app = _group("requests", "Requests for a retrain.")
+ledger_app = _group("ledger", "The record of every decision.")
+demo_app = _group("demo", "The whole loop on this machine: Airflow, MLflow and a replay.")
+
+BookName = Annotated[str, typer.Argument(metavar="BOOK", help="sba, consumer or card", show_default=False)]
+MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book")]
+Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
+AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant the step pretends to stand at")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
+By = Annotated[str, typer.Option("--by", help="who decides")]
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    json_answer: Annotated[bool, typer.Option("--json", help="answer in JSON even at a terminal")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks and the log of every part")] = False,
+) -> None:
+    context.obj = {"json": json_answer}
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, stream=sys.stderr,
+                        format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("tollgate").setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+def _answer(context: typer.Context, answer: Answer) -> None:
+    show(answer, as_json=context.find_root().obj["json"])
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Any]:
+    """A progress bar on standard error; quiet when nobody watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+                  console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+# Data ---------------------------------------------------------------------------------------------------------
+
+@app.command()
+def fetch(context: typer.Context, book: BookName,
+          seed: Annotated[int | None, typer.Option(help="seed of a simulated book; default: params.yaml")] = None,
+          scenario: Annotated[str, typer.Option(help="world of a simulated book")] = "stationary") -> None:
+    """Bring a book's source data: hash-checked, resumed by running it again."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params, settings
+
+    chosen = load_book(book)
+    if scenario != "stationary" and scenario not in chosen.scenarios:
+        raise BadInput(f"{book} has no such scenario", value=scenario,
+                       remedy=f"Use one of: {', '.join(chosen.scenarios) or 'none, it is real'}.")
+    folder = settings().data / "sources" / book
+    with _progress(f"fetching {book}") as progress:
+        chosen.fetch(folder, progress, load_params(book=book).seed if seed is None else seed, scenario)
+    _answer(context, {"book": book, "folder": str(folder)})
+
+
+@app.command()
+def land(context: typer.Context, book: BookName, month: Month,
+         since: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="land an extract from here on")] = None) -> None:
+    """Drop a month's applications and newly known outcomes into landing, as the lender's system would send them."""
+    from tollgate.books import load_book
+    from tollgate.ingest import land as land_month
+
+    _answer(context, land_month(load_book(book), month, since))
+
+
+@app.command()
+def history(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Land and ingest everything before the as-of that is not in the lake yet."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+    from tollgate.ingest import bring_history
+
+    _answer(context, bring_history(load_book(book), as_of.date(), load_params(book=book).ingest))
+
+
+@ingest_app.command("list")
+def ingest_list(context: typer.Context, book: MaybeBook = None) -> None:
+    """Complete files in landing that were not taken in yet."""
+    from tollgate.config import check_book
+    from tollgate.ingest import new_files
+
+    _answer(context, {"files": new_files(check_book(book) if book else None)})
+
+
+@ingest_app.command("file")
+def ingest_one(context: typer.Context, book: BookName,
+               name: Annotated[str, typer.Argument(help="the file's name in landing")]) -> None:
+    """Check one file, publish its good rows, quarantine the rest; exit 3 when it is refused whole."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+    from tollgate.ingest import ingest_file
+
+    _answer(context, ingest_file(load_book(book), name, load_params(book=book).ingest))
+
+
+# Training -----------------------------------------------------------------------------------------------------
+
+@app.command()
+def stage(context: typer.Context,
+          name: Annotated[str, typer.Argument(help="fetch, history, snapshot, features, split, sweep, train, "
+                                                   "evaluate, gate or register")]) -> None:
+    """Run one stage in this folder; dvc.yaml calls it, people call `dvc repro`."""
+    from tollgate import stages
+    from tollgate.config import load_params
+    from tollgate.versioning import failure_of, write_failure
+
+    run = Path("run")
+    failure_of(run).unlink(missing_ok=True)
+    try:
+        if name not in stages.STAGES:
+            stages.answer(name, run)
+        stages.STAGES[name](run, load_params())
+    except TollgateError as err:
+        write_failure(run, err)
+        raise
+    _answer(context, stages.answer(name, run))
+
+
+@run_app.command("open")
+def run_open(context: typer.Context, run: RunId, book: Annotated[str, typer.Option(help="sba, consumer or card")],
+             as_of: AsOf,
+             trials: Annotated[int | None, typer.Option(min=1, help="points to try; default: params.yaml")] = None) -> None:
+    """Lay out a run's workspace and pin what it stands on."""
+    from tollgate.config import check_book, load_params
+    from tollgate.stages import pin
+    from tollgate.versioning import open_workspace
+
+    overrides = {"sweep": {"trials": trials}} if trials else {}
+    folder = open_workspace(run, book=check_book(book), as_of=as_of.date(), overrides=overrides, pin=pin)
+    params = load_params(folder / "params.yaml")
+    _answer(context, {"run": run, "book": book, "as_of": str(params.as_of),
+                      "workers": [{"worker": k, "name": f"worker {k}"} for k in range(params.sweep.workers)]})
+
+
+@run_app.command("stage")
+def run_stage(context: typer.Context, run: RunId, name: Annotated[str, typer.Argument(metavar="STAGE")]) -> None:
+    """Run one DVC stage in the run's workspace and push what it made."""
+    from tollgate import stages
+    from tollgate.versioning import run_stage as reproduce
+
+    _answer(context, {"run": run, **stages.answer(name, reproduce(run, name) / "run")})
+
+
+@run_app.command("work")
+def run_work(context: typer.Context, run: RunId, worker: int) -> None:
+    """One sweep worker's share of the trials."""
+    from tollgate.config import load_params
+    from tollgate.stages import sweep_work
+    from tollgate.versioning import restore
+
+    folder = restore(run)
+    _answer(context, {"worker": worker, **sweep_work(folder / "run", load_params(folder / "params.yaml"))})
+
+
+@run_app.command("gate")
+def run_gate(context: typer.Context, run: RunId, gate: str) -> None:
+    """One gate's verdict; exit 3 when it refused."""
+    from tollgate.stages import verdict
+    from tollgate.versioning import restore
+
+    _answer(context, verdict(restore(run) / "run", gate))
+
+
+# The registry -------------------------------------------------------------------------------------------------
+
+@app.command()
+def promote(context: typer.Context, book: BookName, version: str, by: By,
+            digest: Annotated[str, typer.Option(help="digest of the artefact that was approved")],
+            comment: Annotated[str, typer.Option(help="why")] = "") -> None:
+    """Make the challenger the champion."""
+    from tollgate import registry
+    from tollgate.config import check_book
+
+    _answer(context, registry.promote(check_book(book), version, digest, by, comment))
+
+
+@app.command()
+def reject(context: typer.Context, book: BookName, version: str, by: By,
+           comment: Annotated[str, typer.Option(help="why")] = "") -> None:
+    """Record that a person said no to the challenger."""
+    from tollgate import registry
+    from tollgate.config import check_book
+
+    _answer(context, registry.reject(check_book(book), version, by, comment))
+
+
+@app.command()
+def rollback(context: typer.Context, book: BookName, version: str, by: By,
+             reason: Annotated[str, typer.Option(help="why")],
+             as_of: Annotated[datetime | None, typer.Option(
+                 "--as-of", formats=["%Y-%m-%d"], help="champion from this day on; default: today")] = None) -> None:
+    """Make an earlier champion the champion again, and prove it by scoring again."""
+    from tollgate import registry
+    from tollgate.config import check_book
+
+    day = as_of.date() if as_of else date.today()
+    _answer(context, registry.rollback(check_book(book), version, by, reason, day))
+
+
+@app.command()
+def models(context: typer.Context, book: BookName) -> None:
+    """Every registered version, with its aliases."""
+    from tollgate import registry
+    from tollgate.config import check_book
+
+    _answer(context, {"book": book, "models": registry.models(check_book(book))})
+
+
+@app.command()
+def decisions(context: typer.Context, book: BookName) -> None:
+    """The ledger, oldest first."""
+    from tollgate import registry
+    from tollgate.config import check_book
+
+    _answer(context, {"book": book, "decisions": registry.entries(check_book(book))})
+
+
+@ledger_app.command("verify")
+def ledger_verify(context: typer.Context, book: BookName) -> None:
+    """Check the hash chain; exit 3 naming the first line that was edited, dropped or moved."""
+    from tollgate import registry
+    from tollgate.config import check_book
+
+    _answer(context, registry.verify(check_book(book)))
+
+
+@app.command()
+def trace(context: typer.Context, book: BookName, loan: str) -> None:
+    """From a loan's scores to the model, its data, code, parameters and approver."""
+    from tollgate import registry
+    from tollgate.config import check_book
+
+    _answer(context, registry.trace(check_book(book), loan))
+
+
+# Scoring and monitoring ---------------------------------------------------------------------------------------
+
+@score_app.command("pin")
+def score_pin(context: typer.Context, book: BookName, as_of: AsOf,
+              run_id: Annotated[str, typer.Option(help="the run's id")]) -> None:
+    """Fix the models and the rows of one night."""
+    from tollgate import scoring
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+
+    _answer(context, scoring.pin(load_book(book), as_of.date(), run_id, load_params(book=book)))
+
+
+@score_app.command("shard")
+def score_shard(context: typer.Context, run: RunId, shard: int) -> None:
+    """Score one shard with the pinned models."""
+    from tollgate import scoring
+
+    _answer(context, scoring.score_shard(run, shard))
+
+
+@score_app.command("publish")
+def score_publish(context: typer.Context, run: RunId) -> None:
+    """Audit the counts and publish the night's partition whole."""
+    from tollgate import scoring
+
+    _answer(context, scoring.publish(run))
+
+
+def _monitor(context: typer.Context, step: str, book: str, as_of: datetime) -> None:
+    from tollgate import monitoring
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+
+    _answer(context, getattr(monitoring, f"{step}_step")(load_book(book), as_of.date(), load_params(book=book)))
+
+
+@monitor_app.command("drift")
+def monitor_drift(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Compare the night's applications and scores with the champion's frozen profile."""
+    _monitor(context, "drift", book, as_of)
+
+
+@monitor_app.command("performance")
+def monitor_performance(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Judge earlier scores whose labels have matured."""
+    _monitor(context, "performance", book, as_of)
+
+
+@monitor_app.command("verdict")
+def monitor_verdict(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Alerts, the verdict, and perhaps a request for a retrain."""
+    _monitor(context, "verdict", book, as_of)
+
+
+@monitor_app.command("report")
+def monitor_report(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """The page a person reads."""
+    _monitor(context, "report", book, as_of)
+
+
+@requests_app.command("list")
+def requests_list(context: typer.Context, book: MaybeBook = None) -> None:
+    """Requests that are not closed yet."""
+    from tollgate.config import check_book
+    from tollgate.monitoring import open_requests
+
+    _answer(context, {"requests": open_requests(check_book(book) if book else None)})
+
+
+@requests_app.command("claim")
+def requests_claim(context: typer.Context, book: BookName, key: str,
+                   run_id: Annotated[str, typer.Option(help="the run that will answer the request")]) -> None:
+    """Take a request, so that no other run does."""
+    from tollgate.config import check_book
+    from tollgate.monitoring import claim
+
+    _answer(context, claim(check_book(book), key, run_id))
+
+
+@requests_app.command("close")
+def requests_close(context: typer.Context, book: BookName, key: str,
+                   result: Annotated[str, typer.Option(help="what came of it")]) -> None:
+    """Close a request with its result."""
+    from tollgate.config import check_book
+    from tollgate.monitoring import close
+
+    _answer(context, close(check_book(book), key, result))
+
+
+# The demo -----------------------------------------------------------------------------------------------------
+
+@demo_app.command("run")
+def demo_run(context: typer.Context,
+             book: MaybeBook = None,
+             months: Annotated[int, typer.Option(min=1, help="months to replay after the first model")] = 24,
+             scenario: Annotated[str, typer.Option(help="world of a simulated book")] = "stationary",
+             approve: Annotated[bool, typer.Option(help="answer approvals on your behalf")] = True) -> None:
+    """Start Airflow and MLflow, and replay a book through the loop; running it again resumes."""
+    from tollgate import demo
+    from tollgate.config import load_params
+
+    chosen = book or load_params().book
+    demo.run(demo.Plan(book=chosen, months=months, scenario=scenario, approve=approve))
+
+
+@demo_app.command("stop")
+def demo_stop(context: typer.Context) -> None:
+    """End every process that the demo left running."""
+    from tollgate import demo
+
+    _answer(context, demo.stop())
+
+
+@demo_app.command("clean")
+def demo_clean(context: typer.Context) -> None:
+    """Stop, and remove everything that the demo made; fetched sources stay."""
+    from tollgate import demo
+
+    _answer(context, demo.clean())
+
+
+def main() -> None:
+    """Run the command line; a person sees one clear message, never a traceback unless they asked for it."""
+    try:
+        app()
+    except TollgateError as err:
+        _fail(err)
+    except OSError as err:
+        if err.errno != errno.ENOSPC:
+            raise
+        _fail(PassingFault("The disk is full", value=err.filename, remedy="Make room and run it again."))
+    except Exception as err:
+        if "--debug" in sys.argv:
+            raise
+        print(f"error: {type(err).__name__}: {err}. This is a fault of Tollgate's; run it again with "
+              "`tollgate --debug ...` and report what it shows.", file=sys.stderr)
+        sys.exit(1)
+
+
+def _fail(err: TollgateError) -> None:
+    if "--debug" in sys.argv:
+        logging.getLogger("tollgate").exception("failed")
+    print(f"error: {err}", file=sys.stderr)
+    sys.exit(err.exit_code)

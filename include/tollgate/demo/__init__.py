@@ -1,0 +1,6 @@
+"""The whole loop on one machine: Airflow, MLflow, and a replay of real loans through them."""
+
+from tollgate.demo.replay import Plan, run
+from tollgate.demo.stack import clean, stop
+
+__all__ = ["Plan", "clean", "run", "stop"]

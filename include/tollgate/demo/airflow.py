@@ -1,0 +1,96 @@
+"""The little of Airflow's REST API that the replay needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from tollgate.errors import PassingFault
+
+DAGS = ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift", "retrain_on_drift", "rollback_model")
+OVER = ("success", "failed")
+POLL_SECONDS = 0.5
+RUN_SECONDS_AT_MOST = 1_800
+
+_patient = retry(retry=retry_if_exception_type(requests.ConnectionError), wait=wait_fixed(1), reraise=True,
+                 stop=stop_after_delay(60))
+
+
+@dataclass
+class Airflow:
+    """A client of the Airflow at ``url``, logged in as whoever it lets in on loopback."""
+
+    url: str
+    _session: requests.Session = field(default_factory=requests.Session)
+
+    @_patient
+    def call(self, method: str, path: str, *, body: dict[str, Any] | None = None,
+             accept: tuple[int, ...] = ()) -> Any:
+        """One request to ``/api/v2``; its JSON. Codes in ``accept`` are answered with None.
+
+        Raises:
+            PassingFault: Airflow answered with an error.
+        """
+        answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
+        if answer.status_code == 401:
+            token = self._session.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {token}"
+            answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
+        if answer.status_code in accept:
+            return None
+        if not answer.ok:
+            raise PassingFault(f"Airflow refused {method} {path}: {answer.text[:300]}", value=answer.status_code,
+                               remedy="Read data/demo/airflow.log.")
+        return answer.json() if answer.content else None
+
+    def ready(self) -> bool:
+        """Whether every DAG of ours is parsed."""
+        known = {dag["dag_id"] for dag in self.call("GET", "/dags?limit=100")["dags"]}
+        return known.issuperset(DAGS)
+
+    def import_errors(self) -> list[str]:
+        """What kept DAG files from being parsed."""
+        return [error["stack_trace"] for error in self.call("GET", "/importErrors")["import_errors"]]
+
+    def pause(self, dag: str, paused: bool) -> None:
+        """Pause or unpause a DAG."""
+        self.call("PATCH", f"/dags/{dag}?update_mask=is_paused", body={"is_paused": paused})
+
+    def trigger(self, dag: str, run_id: str, conf: dict[str, Any]) -> None:
+        """Start a run of that id; one that was started before is left as it is, one that failed is run again."""
+        made = self.call("POST", f"/dags/{dag}/dagRuns", accept=(409,),
+                         body={"dag_run_id": run_id, "logical_date": None, "conf": conf})
+        if made is None and self.state(dag, run_id) == "failed":
+            self.call("POST", f"/dags/{dag}/clearTaskInstances",
+                      body={"dag_run_id": run_id, "dry_run": False, "only_failed": True, "reset_dag_runs": True})
+
+    def state(self, dag: str, run_id: str) -> str | None:
+        """A run's state, or None when there is no such run."""
+        found = self.call("GET", f"/dags/{dag}/dagRuns/{run_id}", accept=(404,))
+        return None if found is None else str(found["state"])
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        """The newest hundred runs of a DAG, newest first."""
+        found: list[dict[str, Any]] = self.call("GET", f"/dags/{dag}/dagRuns?order_by=-run_after&limit=100")["dag_runs"]
+        return found
+
+    def questions(self) -> list[dict[str, Any]]:
+        """What waits for a person."""
+        found: list[dict[str, Any]] = self.call(
+            "GET", "/dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100")["hitl_details"]
+        return found
+
+    def respond(self, question: dict[str, Any], option: str, comment: str) -> None:
+        """Answer a question with one of its options."""
+        task = question["task_instance"]
+        self.call("PATCH", f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/"
+                           f"{task['map_index']}/hitlDetails",
+                  body={"chosen_options": [option], "params_input": {"comment": comment}})
+
+    def tasks(self, dag: str, run_id: str) -> Iterator[dict[str, Any]]:
+        """The task instances of a run."""
+        yield from self.call("GET", f"/dags/{dag}/dagRuns/{run_id}/taskInstances?limit=200")["task_instances"]

@@ -1,0 +1,215 @@
+"""The replay: history, a first champion, then month after month through the real DAGs, until drift asks for more.
+
+Every run id is derived from what the run is about, every step leaves what is done as it is. Running the demo again
+therefore resumes it, wherever it was stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tollgate import ingest, lake, monitoring, registry, training
+from tollgate.books import Book, load_book
+from tollgate.config import load_params, settings
+from tollgate.demo import stack
+from tollgate.demo.airflow import DAGS, OVER, POLL_SECONDS, RUN_SECONDS_AT_MOST, Airflow
+from tollgate.demo.view import View
+from tollgate.errors import PassingFault, Refused
+
+Answer = dict[str, Any]
+APPROVER_COMMENT = "approved by the demo on the user's behalf"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to replay.
+
+    Attributes:
+        book: which book. months: how many months after the first model. scenario: world of a simulated book.
+        approve: answer approvals on the user's behalf; otherwise wait for the user to answer them in Airflow.
+    """
+
+    book: str
+    months: int
+    scenario: str = "stationary"
+    approve: bool = True
+
+
+def run(plan: Plan) -> Answer:
+    """Replay the plan and leave everything running. Returns the story: months, alerts, requests, models.
+
+    Raises:
+        Refused: the first model did not pass its gates or was rejected, so that there is nothing to score with.
+        PassingFault: a DAG run failed or did not end; the message names it and its page.
+    """
+    params = load_params(book=plan.book)
+    book = load_book(plan.book)
+    with View(plan.approve) as view:
+        return _Replay(plan, book, params.as_of, params.seed, view).run()
+
+
+@dataclass
+class _Replay:
+    plan: Plan
+    book: Book
+    begin: date
+    seed: int
+    view: View
+
+    def run(self) -> Answer:
+        with self.view.step("source data") as progress:
+            self.book.fetch(settings().data / "sources" / self.book.name, progress, self.seed, self.plan.scenario)
+        with self.view.step("MLflow"):
+            registry.prepare()
+            stack.start(stack.mlflow())
+        with self.view.step("Airflow"):
+            stack.start(stack.airflow())
+            self.airflow = Airflow(stack.airflow().url)
+            self._until(self.airflow.ready, "Airflow to read the DAG files", problem=self._import_error)
+            for dag in DAGS:
+                self.airflow.pause(dag, False)
+        with self.view.step(f"history of {self.book.name} to {_month(self.begin, -1)}"):
+            ingest.land(self.book, _month(self.begin, -1), self.book.first_month)
+            self._ingested()
+        with self.view.step(f"first model, as of {self.begin}"):
+            self._first_model()
+        for k in range(self.plan.months):
+            self._month(k)
+        with self.view.step("rollback drill"):
+            self._drill()
+        # The cron would go on with today's date, for which a replayed book has no loans.
+        for dag in ("train_weekly", "score_nightly"):
+            self.airflow.pause(dag, True)
+        return self._story()
+
+    def _first_model(self) -> None:
+        run_id = f"demo__{self.book.name}__{self.begin}"
+        self.airflow.trigger("train_weekly", run_id, {"book": self.book.name, "as_of": str(self.begin),
+                                                      "reason": "first model of the demo"})
+        self._over("train_weekly", run_id)
+        if registry.champion(self.book.name) is None:
+            raise Refused("The first model was refused or rejected, and without a champion nothing can be scored",
+                          value=run_id, remedy=f"Look at the red squares of {self._page('train_weekly', run_id)}.")
+
+    def _month(self, k: int) -> None:
+        month, as_of = _month(self.begin, k), _day(self.begin, k + 1)
+        with self.view.month(month) as row:
+            # The next month's files may arrive while this month is judged: as-of reads keep them apart.
+            row.update(landed=sum(ingest.land(self.book, month, None)["rows"].values()))
+            self._ingested()
+            run_id = f"demo__{self.book.name}__{as_of}"
+            self.airflow.trigger("score_nightly", run_id, {"book": self.book.name, "as_of": str(as_of)})
+            self._succeeded("score_nightly", run_id)
+            self._until(lambda: self._monitored(as_of), f"monitor_drift as of {as_of}")
+            verdict = lake.read(lake.verdicts(self.book.name), filters=[("day", "=", str(as_of))]).to_pylist()[0]
+            alerts = lake.read(lake.alerts(self.book.name), filters=[("day", "=", str(as_of))])
+            row.update(scored=verdict["rows"], level=verdict["level"], alerts=alerts.num_rows,
+                       model=verdict["model_version"], sentence=verdict["sentence"])
+            if any(request["book"] == self.book.name for request in monitoring.open_requests(self.book.name)):
+                row.update(request="retraining")
+                self._until(lambda: not monitoring.open_requests(self.book.name), "retrain_on_drift to answer")
+            row.update(request=self._result(as_of))
+
+    def _ingested(self) -> None:
+        def idle() -> bool:
+            busy = any(run["state"] not in OVER for run in self.airflow.runs("ingest_validate"))
+            return not busy and not ingest.new_files(self.book.name)
+
+        self._until(idle, "ingest_validate to take in the landed files",
+                    problem=lambda: self._failed_run("ingest_validate"))
+
+    def _monitored(self, as_of: date) -> bool:
+        key = f"{self.book.name}|{as_of}"
+        states = [run["state"] for run in self.airflow.runs("monitor_drift") if run["partition_key"] == key]
+        if "failed" in states:
+            raise PassingFault("A run of monitor_drift failed", value=key,
+                               remedy=f"Read its log: {self.airflow.url}/dags/monitor_drift.")
+        return "success" in states
+
+    def _drill(self) -> None:
+        """Roll back to the champion before, and forward again; with one champion only, prove that one."""
+        now = registry.champion(self.book.name)
+        assert now is not None
+        past = [entry["payload"]["version"] for entry in registry.entries(self.book.name)
+                if entry["kind"] == "promotion-committed"]
+        before = next((version for version in reversed(past) if version != now.version), None)
+        as_of = _day(self.begin, self.plan.months)
+        for target in ([before] if before is not None else []) + [now.version]:
+            run_id = f"demo__{self.book.name}__drill__{as_of}__{target}"
+            self.airflow.trigger("rollback_model", run_id, {"book": self.book.name, "version": target,
+                                                            "reason": "drill of the demo", "as_of": str(as_of)})
+            self._succeeded("rollback_model", run_id)
+
+    def _result(self, as_of: date) -> str:
+        events = lake.read(lake.requests(self.book.name)).to_pylist()
+        opened = [e["key"] for e in events if e["kind"] == "opened" and e["as_of"] == as_of]
+        return next((e["result"] for e in events if e["kind"] == "closed" and e["key"] in opened), "")
+
+    def _story(self) -> Answer:
+        name = self.book.name
+        return self.view.story(
+            {"months": self.view.rows, "requests": _requests(name), "models": registry.models(name),
+             "airflow": self.airflow.url, "mlflow": stack.mlflow().url,
+             "reports": f"{settings().store}/reports/{name}"})
+
+    # Waiting -------------------------------------------------------------------------------------------------
+
+    def _until(self, done: Callable[[], bool], what: str, problem: Callable[[], str | None] = lambda: None) -> None:
+        """Poll until ``done``, answering approvals meanwhile if the plan says so."""
+        end = time.monotonic() + RUN_SECONDS_AT_MOST
+        while not done():
+            if found := problem():
+                raise PassingFault(f"Waited for {what}, but: {found}", value=self.airflow.url,
+                                   remedy="Read the task's log there, then run the demo again: it resumes.")
+            if time.monotonic() > end:
+                raise PassingFault(f"Waited {RUN_SECONDS_AT_MOST} seconds for {what}", value=self.airflow.url,
+                                   remedy="Look at what is running there.")
+            self._attend()
+            time.sleep(POLL_SECONDS)
+
+    def _over(self, dag: str, run_id: str) -> None:
+        self._until(lambda: self.airflow.state(dag, run_id) in OVER, f"{dag} ({run_id})")
+
+    def _succeeded(self, dag: str, run_id: str) -> None:
+        self._over(dag, run_id)
+        if self.airflow.state(dag, run_id) == "failed":
+            raise PassingFault(f"A run of {dag} failed", value=run_id,
+                               remedy=f"Read its log: {self._page(dag, run_id)}. The demo resumes when run again.")
+
+    def _attend(self) -> None:
+        for question in self.airflow.questions():
+            self.view.asked(question["subject"], f"{self.airflow.url}/required_actions")
+            if self.plan.approve:
+                # Somebody may have answered in the page between our two calls.
+                with suppress(PassingFault):
+                    self.airflow.respond(question, "Approve", APPROVER_COMMENT)
+
+    def _import_error(self) -> str | None:
+        return next(iter(self.airflow.import_errors()), None)
+
+    def _failed_run(self, dag: str) -> str | None:
+        failed = [run["dag_run_id"] for run in self.airflow.runs(dag)[:1] if run["state"] == "failed"]
+        return f"the run {failed[0]} of {dag} failed" if failed else None
+
+    def _page(self, dag: str, run_id: str) -> str:
+        return f"{self.airflow.url}/dags/{dag}/runs/{run_id}"
+
+
+def _requests(book: str) -> list[Answer]:
+    events = lake.read(lake.requests(book)).to_pylist()
+    closed = {e["key"]: e["result"] for e in events if e["kind"] == "closed"}
+    return [{"request": e["key"], "as of": e["as_of"], "reason": e["reason"], "result": closed.get(e["key"], "open")}
+            for e in events if e["kind"] == "opened"]
+
+
+def _day(begin: date, months: int) -> date:
+    return training.months_before(begin, -months)
+
+
+def _month(begin: date, months: int) -> str:
+    return f"{_day(begin, months):%Y-%m}"

@@ -1,0 +1,10 @@
+"""From application rows to a score: the one transformation library, and the model that carries what it learned.
+
+Training, batch scoring and a single row all go through it.
+"""
+
+from tollgate.features.encode import Encoder
+from tollgate.features.make import make_features
+from tollgate.features.model import Model, digest_of, matrix
+
+__all__ = ["Encoder", "Model", "digest_of", "make_features", "matrix"]

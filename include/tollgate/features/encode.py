@@ -1,0 +1,77 @@
+"""From raw features to the float32 matrix that XGBoost reads, by vocabularies frozen with the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tollgate.books import Book
+
+LEVEL_ROWS_MIN = 50
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One model input: its name, kind and, for a category, the levels it knows."""
+
+    name: str
+    kind: str
+    vocabulary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Learned once from training rows, kept with the model.
+
+    A category becomes its place in the vocabulary. A level that is not in it, rare in training or unseen, becomes the
+    place after the last: XGBoost would otherwise score it silently as some neighbour. Missing stays missing (NaN).
+    """
+
+    inputs: tuple[Encoded, ...]
+
+    @classmethod
+    def learn(cls, book: Book, features: pa.Table) -> Encoder:
+        """Freeze the vocabularies of ``features`` (raw, training rows only): levels with enough rows, sorted."""
+
+        def vocabulary(name: str) -> tuple[str, ...]:
+            counts = features[name].drop_null().value_counts()
+            return tuple(sorted(str(level["values"]) for level in counts.to_pylist()
+                                if level["counts"] >= LEVEL_ROWS_MIN))
+
+        return cls(tuple(Encoded(f.name, f.kind, vocabulary(f.name) if f.kind == "category" else ())
+                         for f in book.features))
+
+    @classmethod
+    def from_json(cls, record: list[dict[str, Any]]) -> Encoder:
+        """The encoder that ``to_json`` described."""
+        return cls(tuple(Encoded(r["name"], r["kind"], tuple(r["vocabulary"])) for r in record))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One record an input, for the model's spec."""
+        return [{"name": i.name, "kind": i.kind, "vocabulary": list(i.vocabulary)} for i in self.inputs]
+
+    @property
+    def names(self) -> list[str]:
+        """The inputs' names, in the matrix's column order."""
+        return [i.name for i in self.inputs]
+
+    @property
+    def types(self) -> list[str]:
+        """XGBoost's feature types: ``c`` for a category, ``q`` for a number."""
+        return ["c" if i.kind == "category" else "q" for i in self.inputs]
+
+    def encode(self, features: pa.Table) -> np.ndarray:
+        """A float32 matrix of shape (rows, inputs)."""
+        matrix = np.empty((features.num_rows, len(self.inputs)), dtype=np.float32)
+        for k, known in enumerate(self.inputs):
+            column = features[known.name]
+            if known.kind == "category":
+                place = pc.index_in(column, value_set=pa.array(known.vocabulary, pa.string()))
+                place = pc.if_else(pc.is_null(column), None, pc.fill_null(place, len(known.vocabulary)))
+                column = place.cast(pa.float32())
+            matrix[:, k] = column.cast(pa.float32()).to_numpy(zero_copy_only=False)
+        return matrix

@@ -1,0 +1,38 @@
+"""From application columns to raw features: stateless, row by row, the same for one row and for a million."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from tollgate.books import Book
+
+
+def make_features(book: Book, rows: pa.Table) -> pa.Table:
+    """The book's features of ``rows``, one column a feature, in the book's order.
+
+    Args:
+        rows: applications as the lake holds them, any subset, in any order.
+
+    Returns:
+        A table of the same length: ``number`` features as float64 with nulls where missing, ``category`` features as
+        strings with nulls where missing. Infinite values become missing.
+    """
+    inputs = {name: _values(rows[name]) for feature in book.features for name in feature.uses}
+    made = {}
+    for feature in book.features:
+        values = feature.make(*(inputs[name] for name in feature.uses))
+        if feature.kind == "number":
+            made[feature.name] = pa.array(values.astype(np.float64), mask=~np.isfinite(values.astype(np.float64)))
+        else:
+            made[feature.name] = pa.array(values, type=pa.string())
+    return pa.table(made)
+
+
+def _values(column: pa.ChunkedArray) -> np.ndarray:
+    """A column as float64 with NaN, or as text objects with None."""
+    if pa.types.is_string(column.type):
+        return column.to_numpy(zero_copy_only=False)
+    if pa.types.is_date(column.type):
+        raise TypeError("a date is no feature: derive a number from it")
+    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)

@@ -1,0 +1,7 @@
+"""Gates: what a challenger must pass before anyone is asked to approve it. They fail closed."""
+
+from tollgate.gates.base import Verdict
+from tollgate.gates.report import Report, write_report
+from tollgate.gates.run import GATES, run_gates
+
+__all__ = ["GATES", "Report", "Verdict", "run_gates", "write_report"]

@@ -1,0 +1,117 @@
+"""Does the model behave as a scoring function must, whatever its metrics say?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tollgate.books import Feature
+from tollgate.gates.base import Verdict, judged, percent
+from tollgate.gates.evidence import Case
+from tollgate.scoring import Model
+
+SAMPLE = 2_000
+BATCH = 333
+SINGLES = 50
+ROUNDING = 1e-6         # float32 scores: a smaller step is no direction
+UNSEEN = "a level that no training row had"
+EXTREME = 1e30
+
+
+def behaviour(case: Case) -> Verdict:
+    """Scores are probabilities, the same however rows are batched, and move only the way the book allows.
+
+    Measured is the number of broken promises; none is allowed.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    model, test = Model.load(case.folder / "model"), case.features_of("test")
+    drawn = case.rng("behaviour").choice(test.num_rows, min(SAMPLE, test.num_rows), replace=False)
+    rows = test.take(np.sort(drawn))
+    score = model.predict_features(rows)
+    directed = [feature for feature in case.book.features if feature.monotone]
+    findings = [*_protected(case, model), *_evidence(case, rows, score)]
+    with threadpool_limits(1):  # many small batches: more threads only wait for one another
+        findings += [*_probabilities(model, rows, score),
+                     *_invariances(model, rows, score, case.rng("behaviour order"))]
+        for feature in directed:
+            findings += _direction(model, rows, score, feature)
+    told = (f"Re-scored on {rows.num_rows:,} test loans: the same as the evidence, the same bit for bit in any order, "
+            "batch size and repetition, and a probability also for unseen, missing and extreme values. "
+            + (f"Only the right way: {', '.join(f.name for f in directed)}." if directed else
+               "The book sets no direction for any feature."))
+    return judged("behaviour", not findings, measured=float(len(findings)), limit=0.0,
+                  sentence=f"Refused: {'; '.join(findings)}." if findings else told)
+
+
+def _protected(case: Case, model: Model) -> Iterator[str]:
+    for name in sorted(set(model.features) & set(case.book.protected())):
+        yield f"the protected attribute {name} is an input"
+
+
+def _evidence(case: Case, rows: pa.Table, score: np.ndarray) -> Iterator[str]:
+    """Whether the saved predictions are what the model says today."""
+    where = pc.index_in(rows["loan_id"], value_set=case.evidence["loan_id"].combine_chunks())
+    if where.null_count:
+        yield f"{where.null_count:,} of the sampled test loans are not in the evidence"
+        return
+    saved = case.evidence["score"].take(where).to_numpy()
+    unlike = int((np.abs(saved - score) > ROUNDING).sum())
+    if unlike:
+        yield f"{unlike:,} scores differ from those of the evidence"
+
+
+def _probabilities(model: Model, rows: pa.Table, score: np.ndarray) -> Iterator[str]:
+    """Whether scores stay finite and in [0, 1], also where training never was."""
+    trials = {"the values that they have": score}
+    for told, text, number in (("unseen categories and huge numbers", UNSEEN, EXTREME),
+                               ("unseen categories and huge negative numbers", UNSEEN, -EXTREME),
+                               ("nothing filled in", None, None)):
+        changed = rows
+        for known in model.encoder.inputs:
+            value = text if known.kind == "category" else number
+            changed = _with(changed, known.name, pa.array([value] * rows.num_rows, rows[known.name].type))
+        trials[told] = model.predict_features(changed)
+    for told, found in trials.items():
+        bad = int((~((found >= 0) & (found <= 1))).sum())
+        if bad:
+            yield f"{bad:,} scores are not in [0, 1] on rows with {told}"
+
+
+def _invariances(model: Model, rows: pa.Table, score: np.ndarray, rng: np.random.Generator) -> Iterator[str]:
+    """Whether a row's score depends on that row alone, bit for bit."""
+    order = rng.permutation(rows.num_rows)
+    batches = [model.predict_features(rows.slice(start, BATCH)) for start in range(0, rows.num_rows, BATCH)]
+    singles = [model.predict_features(rows.slice(row, 1)) for row in range(min(SINGLES, rows.num_rows))]
+    twice = model.predict_features(pa.concat_tables([rows, rows]))
+    kept = {
+        "another order of the rows": np.array_equal(model.predict_features(rows.take(order)), score[order]),
+        "another batch size": (np.array_equal(np.concatenate(batches), score)
+                               and np.array_equal(np.concatenate(singles), score[:len(singles)])),
+        "repeating the rows": np.array_equal(twice, np.concatenate([score, score])),
+    }
+    for told, same in kept.items():
+        if not same:
+            yield f"{told} changes the scores"
+
+
+def _direction(model: Model, rows: pa.Table, score: np.ndarray, feature: Feature) -> Iterator[str]:
+    """Whether one interquartile range more, and one less, ever moves a score against ``feature.monotone``."""
+    values = rows[feature.name].to_numpy()
+    low, high = np.nanquantile(values, [0.25, 0.75]) if np.isfinite(values).any() else (0.0, 0.0)
+    step = float(high - low) or 1.0
+    for way, told in ((1, "raised"), (-1, "lowered")):
+        moved = _with(rows, feature.name, pa.array(values + way * step, mask=~np.isfinite(values)))
+        gained = (model.predict_features(moved) - score) * way * feature.monotone
+        wrong = float((gained < -ROUNDING).mean())
+        if wrong:
+            should = "raise" if feature.monotone > 0 else "lower"
+            yield (f"{feature.name} {told} by {step:g} moves {percent(wrong)} of the scores the wrong way: more of it "
+                   f"may only {should} them")
+
+
+def _with(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return rows.set_column(rows.column_names.index(name), name, values)

@@ -1,0 +1,56 @@
+"""Is the challenger as good as the model whose scores count today?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tollgate.errors import Refused
+from tollgate.gates.base import Verdict, judged, not_applicable
+from tollgate.gates.evidence import Case
+from tollgate.gates.statistics import delong, normal_quantile
+
+
+def champion(case: Case) -> Verdict:
+    """Non-inferiority in AUC, paired on the same test rows.
+
+    The challenger passes when the lower end of the one-sided DeLong interval of AUC(challenger) - AUC(champion)
+    reaches no further down than the margin. Where the test is too small to tell, the champion stays.
+    """
+    reigning = case.json("champion.json")
+    if reigning.get("version") is None:
+        return not_applicable("champion", "There is no champion yet to compare with.")
+    limits, scores = case.params.gates, _paired(case, reigning)
+    areas, covariance = delong(case.label, scores)
+    ahead = float(areas[0] - areas[1])
+    variance = max(0.0, float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]))
+    reach = normal_quantile(limits.confidence) * float(np.sqrt(variance))
+    low, margin = ahead - reach, limits.champion_margin
+    name = f"champion {reigning['version']}"
+    told = (f"AUC is {areas[0]:.4f} against {areas[1]:.4f} of {name} on the same {len(case.label):,} loans, "
+            f"{ahead:+.4f} and with {100 * limits.confidence:g} % confidence at least {low:+.4f}")
+    if low >= -margin:
+        told += f"; it may be worse by at most {margin:g}."
+    elif ahead >= -margin:
+        told += (f": cannot tell. The margin is {margin:g}, the test window is too small to rule out a worse model, "
+                 f"and the rule for that case is to keep {name}. More test months would tell.")
+    else:
+        told += f": worse than {name} by more than the margin of {margin:g}."
+    return judged("champion", low >= -margin, measured=ahead, interval=(low, ahead + reach), limit=-margin,
+                  sentence=told)
+
+
+def _paired(case: Case, reigning: dict[str, object]) -> np.ndarray:
+    """Scores of the challenger and of this very champion, float64 of shape (2, rows)."""
+    if reigning.get("model") != case.params.book:
+        raise Refused(f"champion.json is of another book than {case.params.book}", value=reigning.get("model"),
+                      remedy="Open the run again.")
+    made_by = (case.evidence.schema.metadata or {}).get(b"champion_digest", b"").decode()
+    if not made_by or made_by != reigning.get("digest"):
+        raise Refused(f"evidence.parquet holds the scores of another champion ({made_by[:12] or 'none'}) than "
+                      f"champion.json names ({str(reigning.get('digest'))[:12]})",
+                      remedy="Open the run again, so that it is compared with the champion of today.")
+    theirs = case.evidence["champion_score"]
+    if theirs.null_count or not np.isfinite(theirs.to_numpy()).all():
+        raise Refused("evidence.parquet lacks champion scores for some test rows",
+                      remedy="Run the evaluate stage again.")
+    return np.stack([case.score, theirs.to_numpy()])

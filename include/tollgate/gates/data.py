@@ -1,0 +1,73 @@
+"""Was the model trained and tested on enough rows, and on the rows that it says?"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tollgate import lake
+from tollgate.gates.base import Verdict, judged, percent
+from tollgate.gates.evidence import Case
+
+
+def data(case: Case) -> Verdict:
+    """Enough rows and defaults in train and test, and every file of the run about the same loans.
+
+    Measured is the smaller number of defaults of the two parts, against ``snapshot.min_defaults``.
+    """
+    limits = case.params.snapshot
+    sizes = {part: _size(case.features_of(part)) for part in ("train", "test")}
+    findings = [f"{part} has {rows:,} loans, fewer than {limits.min_rows:,}"
+                for part, (rows, _) in sizes.items() if rows < limits.min_rows]
+    findings += [f"{part} has {defaults:,} defaults, fewer than {limits.min_defaults:,}"
+                 for part, (_, defaults) in sizes.items() if defaults < limits.min_defaults]
+    findings += _provenance(case) + _same_loans(case) + _order_of_time(case)
+    told = ", ".join(f"{part} has {rows:,} loans with {defaults:,} defaults ({percent(defaults / max(rows, 1))})"
+                     for part, (rows, defaults) in sizes.items())
+    return judged("data", not findings, measured=float(min(defaults for _, defaults in sizes.values())),
+                  limit=float(limits.min_defaults), sentence=(
+        f"Refused: {'; '.join(findings)}." if findings else
+        f"{told.capitalize()}. Snapshot, features, split and evidence are about the same loans."))
+
+
+def _size(rows: pa.Table) -> tuple[int, int]:
+    return rows.num_rows, int(pc.sum(rows["label"]).as_py() or 0)
+
+
+def _provenance(case: Case) -> list[str]:
+    """Whether snapshot and model are of this as-of and of each other."""
+    snapshot, spec, as_of = case.snapshot, case.spec, case.params.as_of.isoformat()
+    findings = [f"{name} is as of {record.get('as_of')}, and the run is as of {as_of}"
+                for name, record in (("snapshot.json", snapshot), ("model.json", spec)) if record.get("as_of") != as_of]
+    if not snapshot.get("digest") or spec.get("snapshot") != snapshot["digest"]:
+        findings.append(f"the model was trained on the snapshot {str(spec.get('snapshot'))[:12]}, and the snapshot "
+                        f"here is {str(snapshot.get('digest'))[:12]}")
+    return findings
+
+
+def _same_loans(case: Case) -> list[str]:
+    """Whether the files of the run name the same loans with the same labels."""
+    whole, features, findings = case.table("snapshot.parquet", ("loan_id", "label")), case.features, []
+    if lake.digest(whole) != case.snapshot.get("digest"):
+        findings.append("snapshot.parquet is not what snapshot.json describes")
+    snapshot = whole.select(["loan_id", "label"]).sort_by("loan_id")
+    if not snapshot.equals(features.select(["loan_id", "label"]).sort_by("loan_id").cast(snapshot.schema)):
+        findings.append("snapshot.parquet and features.parquet differ in their loans or labels")
+    if sorted(case.split["loan_id"].to_pylist()) != features["loan_id"].sort().to_pylist():
+        findings.append("features.parquet and split.parquet name different loans")
+    tested = case.features_of("test").select(["loan_id", "label"]).sort_by("loan_id").cast(snapshot.schema)
+    shown = case.evidence.select(["loan_id", "label"]).sort_by("loan_id").cast(snapshot.schema)
+    if not tested.equals(shown):
+        findings.append("evidence.parquet is not about exactly the test loans of split.parquet and their labels")
+    return findings
+
+
+def _order_of_time(case: Case) -> list[str]:
+    """Whether every training loan was asked for before every test loan."""
+    if not case.book.dated or "applied_on" not in case.features.column_names:
+        return []
+    newest = pc.max(case.features_of("train")["applied_on"]).as_py()
+    oldest = pc.min(case.features_of("test")["applied_on"]).as_py()
+    if newest is None or oldest is None or newest < oldest:
+        return []
+    return [f"the training loans reach to {newest}, past the first test loan of {oldest}"]

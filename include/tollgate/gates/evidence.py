@@ -1,0 +1,158 @@
+"""What the gates judge by: the run's files, read once, and believed only after they were checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tollgate.books import Book, load_book
+from tollgate.config import Params
+from tollgate.errors import Refused
+
+AGAIN = "Run the stage that writes it again."
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run under judgement. Each part is read and checked when a gate first asks for it.
+
+    Every property raises ``Refused`` when its file is missing, unreadable, stale or of another book.
+    """
+
+    folder: Path
+    params: Params
+
+    @cached_property
+    def book(self) -> Book:
+        """The book that the parameters name."""
+        return load_book(self.params.book)
+
+    def rng(self, gate: str) -> np.random.Generator:
+        """The gate's own random numbers: the same whichever gates ran before it."""
+        return np.random.default_rng([self.params.seed, *gate.encode()])
+
+    def json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run."""
+        try:
+            record = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise Refused(f"{name} is missing", remedy=AGAIN) from None
+        except (OSError, ValueError) as err:
+            raise Refused(f"{name} cannot be read", value=type(err).__name__, remedy=AGAIN) from err
+        if not isinstance(record, dict):
+            raise Refused(f"{name} must hold one JSON object", value=type(record).__name__, remedy=AGAIN)
+        return record
+
+    def table(self, name: str, columns: tuple[str, ...]) -> pa.Table:
+        """A Parquet file of the run, which must hold ``columns``."""
+        import pyarrow.parquet as pq
+
+        try:
+            rows = pq.read_table(self.folder / name)
+        except FileNotFoundError:
+            raise Refused(f"{name} is missing", remedy=AGAIN) from None
+        except (OSError, pa.ArrowException) as err:
+            raise Refused(f"{name} cannot be read", value=type(err).__name__, remedy=AGAIN) from err
+        absent = [column for column in columns if column not in rows.column_names]
+        if absent:
+            raise Refused(f"{name} lacks the columns {', '.join(absent)}", remedy=AGAIN)
+        return rows
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the model folder as it is now."""
+        from tollgate.scoring import digest_of
+
+        if not (self.folder / "model").is_dir():
+            raise Refused("The folder model is missing", remedy="Run the train stage again.")
+        return digest_of(self.folder / "model")
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """The model's own description, of the right book."""
+        return self._of_this_book("model/model.json")
+
+    @cached_property
+    def snapshot(self) -> dict[str, Any]:
+        """The snapshot's description, of the right book."""
+        return self._of_this_book("snapshot.json")
+
+    def _of_this_book(self, name: str) -> dict[str, Any]:
+        record = self.json(name)
+        if record.get("book") != self.params.book:
+            raise Refused(f"{name} is of another book than {self.params.book}", value=record.get("book"),
+                          remedy="Train and evaluate a model of this book.")
+        return record
+
+    @cached_property
+    def threshold(self) -> float:
+        """Scores at or above it are declined."""
+        found = self.spec.get("threshold")
+        if not isinstance(found, int | float) or not 0 <= found <= 1:
+            raise Refused("model/model.json holds no threshold between 0 and 1", value=found, remedy=AGAIN)
+        return float(found)
+
+    @cached_property
+    def evidence(self) -> pa.Table:
+        """The saved predictions of the test rows."""
+        rows = self.table("evidence.parquet", ("loan_id", "split", "label", "score", "champion_score",
+                                               *self.book.protected()))
+        made_by = (rows.schema.metadata or {}).get(b"model_digest", b"").decode()
+        if made_by != self.digest:
+            raise Refused(f"evidence.parquet is stale: it was made by the model {made_by[:12] or 'of no name'}, and "
+                          f"the model here is {self.digest[:12]}", remedy="Run the evaluate stage again.")
+        if self.spec:  # raises when the model, and so its evidence, is of another book
+            rows = rows.filter(pc.equal(rows["split"], "test"))
+        _check_predictions(rows)
+        return rows
+
+    @cached_property
+    def label(self) -> np.ndarray:
+        """True where a test loan defaulted."""
+        return self.evidence["label"].to_numpy() == 1
+
+    @cached_property
+    def score(self) -> np.ndarray:
+        """P(default) of the test loans, float64."""
+        return self.evidence["score"].to_numpy()
+
+    @cached_property
+    def split(self) -> pa.Table:
+        """Which loan went where."""
+        return self.table("split.parquet", ("loan_id", "split"))
+
+    @cached_property
+    def features(self) -> pa.Table:
+        """Raw features with the ``split`` of each row, in the order of the features file."""
+        rows = self.table("features.parquet", ("loan_id", "label"))
+        where = pc.index_in(rows["loan_id"], value_set=self.split["loan_id"])
+        return rows.append_column("split", self.split["split"].take(where))
+
+    def features_of(self, part: str) -> pa.Table:
+        """Raw features of one part of the split."""
+        return self.features.filter(pc.equal(self.features["split"], part))
+
+
+def _check_predictions(rows: pa.Table) -> None:
+    """Refuse test rows on which no metric would mean anything."""
+    score, label = rows["score"], rows["label"]
+    defaults = pc.sum(label).as_py() or 0
+    faults = {
+        "has no test rows": rows.num_rows == 0,
+        "has test rows without a label or a score": score.null_count + label.null_count > 0,
+        "has labels other than 0 and 1": not set(label.drop_null().unique().to_pylist()) <= {0, 1},
+        "has scores that are no probability": not np.all((lambda s: (s >= 0) & (s <= 1))(score.to_numpy())),
+        "names a test loan twice": pc.count_distinct(rows["loan_id"]).as_py() != rows.num_rows,
+        "has fewer than two defaults or two paid loans in test": not 2 <= defaults <= rows.num_rows - 2,
+    }
+    for fault, found in faults.items():
+        if found:
+            raise Refused(f"evidence.parquet {fault}", remedy="Run the evaluate stage again, on a larger window "
+                                                             "if need be.")

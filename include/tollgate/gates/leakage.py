@@ -1,0 +1,100 @@
+"""Does the model know something that no one knew when the loan was asked for?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tollgate.books import Book, Feature
+from tollgate.gates.base import Verdict, judged
+from tollgate.gates.evidence import Case
+from tollgate.gates.statistics import area_under, quantile_bins
+
+LEVELS_MAX = 1_000      # a number of no more distinct values is also read as categories
+PRIOR_ROWS = 20         # a level's default rate is drawn towards the book's as if by this many more rows
+
+
+def leakage(case: Case) -> Verdict:
+    """No forbidden column, no single feature and no whole model that is too good to be true.
+
+    Measured is the best AUC of any one feature alone, against ``feature_auc_max``.
+    """
+    limits = case.params.gates
+    findings = forbidden(case.book) + strangers(case)
+    validation, test = case.features_of("validation"), case.features_of("test")
+    truth = test["label"].to_numpy() == 1
+    made = [feature for feature in case.book.features if feature.name in test.column_names]
+    findings += [f"features.parquet lacks {f.name}" for f in case.book.features if f not in made]
+    alone = {feature.name: auc_alone(feature, validation, test) for feature in made}
+    findings += [f"{name} alone reaches AUC {area:.4f}, and above {limits.feature_auc_max:g} a feature is a leak "
+                 "until proved otherwise" for name, area in alone.items() if area > limits.feature_auc_max]
+    area = area_under(case.label, case.score)
+    if area > limits.score_auc_max:
+        findings.append(f"the whole model reaches AUC {area:.4f}, and above {limits.score_auc_max:g} a model is a "
+                        "leak until proved otherwise")
+    best = max(alone, key=alone.__getitem__)
+    told = (f"Every feature is known at the application. The best one alone, {best}, reaches AUC {alone[best]:.4f} on "
+            f"{len(truth):,} test loans; it must not be above {limits.feature_auc_max:g}.")
+    return judged("leakage", not findings, measured=alone[best], limit=limits.feature_auc_max,
+                  sentence=f"Refused: {'; '.join(findings)}." if findings else told)
+
+
+def forbidden(book: Book) -> list[str]:
+    """What is wrong with the columns that the book's features are made of, one finding a feature and column."""
+    known = {column.name: column for column in (*book.outcomes, *book.applications)}
+    findings = []
+    for feature in book.features:
+        for name in feature.uses:
+            column, told = known.get(name), f"feature {feature.name} uses {name}"
+            if column is None:
+                findings.append(f"{told}, which the book does not describe")
+            elif column.known != "application":
+                findings.append(f"{told}, which is not known at the application: {column.why}")
+            elif column.personal:
+                findings.append(f"{told}, which is personal data: {column.why}")
+            elif column.protected:
+                findings.append(f"{told}, which is protected: {column.why}")
+    return findings
+
+
+def strangers(case: Case) -> list[str]:
+    """Inputs of the model that are no feature of the book, and features that are no input."""
+    inputs = {str(i.get("name")) for i in case.spec.get("features", [])}
+    described = {feature.name for feature in case.book.features}
+    return ([f"the model takes {name}, which is no feature of the book" for name in sorted(inputs - described)]
+            + [f"the model was trained without {name}" for name in sorted(described - inputs)])
+
+
+def auc_alone(feature: Feature, validation: pa.Table, test: pa.Table) -> float:
+    """The best test AUC that one feature reaches by itself.
+
+    A number is taken as a score, upwards and downwards, missing at either end. A category, and a number of few
+    values or its quantile bins, is scored by the default rate of its level among the validation rows, which also
+    finds a leak that is not monotone.
+    """
+    truth = test["label"].to_numpy() == 1
+    scores = [_by_level(feature, validation, test)]
+    if feature.kind == "number":
+        values = test[feature.name].to_numpy()
+        finite = values[np.isfinite(values)]
+        ends = (finite.min() - 1, finite.max() + 1) if len(finite) else (0.0, 0.0)
+        scores += [np.where(np.isfinite(values), values, end) for end in ends]
+    areas = [area_under(truth, score) for score in scores]
+    return max(areas[0], *(max(area, 1 - area) for area in areas[1:]), 0.5)
+
+
+def _by_level(feature: Feature, validation: pa.Table, test: pa.Table) -> np.ndarray:
+    """The default rate that validation showed for each test row's level, float64."""
+    both = pa.chunked_array([*validation[feature.name].chunks, *test[feature.name].chunks])
+    if feature.kind == "number" and pc.count_distinct(both).as_py() > LEVELS_MAX:
+        numbers = both.to_numpy()
+        level = np.where(np.isfinite(numbers), quantile_bins(np.nan_to_num(numbers), 50), -1) + 1
+    else:
+        codes = both.combine_chunks().dictionary_encode(null_encoding="encode")
+        level = codes.indices.to_numpy()
+    label = validation["label"].to_numpy()
+    learned, asked = level[:len(label)], level[len(label):]
+    rows = np.bincount(learned, minlength=int(level.max()) + 1)
+    defaults = np.bincount(learned, label, minlength=len(rows))
+    return ((defaults + PRIOR_ROWS * label.mean()) / (rows + PRIOR_ROWS))[asked]

@@ -1,0 +1,139 @@
+"""The verdicts of one run, as JSON for machines, a Markdown table for the approval, and a page for people."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tollgate.gates.base import Verdict, listed, percent
+
+DASH = "-"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How people read a gate's number: its title, which side of the limit is good, its unit, and what it counts."""
+
+    title: str
+    rule: str
+    unit: str = "number"
+    noun: str = ""
+
+    @property
+    def above_is_good(self) -> bool:
+        """Whether larger values are better."""
+        return self.rule in (">", "≥")
+
+    def shown(self, value: float) -> str:
+        """A value in the gate's unit."""
+        if self.unit == "share":
+            return percent(value)
+        if self.unit == "count":
+            return f"{value:,.0f}"
+        return f"{value:+.4f}" if self.unit == "difference" else f"{value:.4f}"
+
+
+MEANINGS = {
+    "auc": Meaning("Ranking (AUC)", ">"),
+    "ks": Meaning("Separation (KS)", ">"),
+    "false_negatives": Meaning("Missed defaults", "<", "share"),
+    "calibration": Meaning("Calibration", "<"),
+    "champion": Meaning("Against the champion", "≥", "difference"),
+    "fairness": Meaning("Fairness", "<", "share"),
+    "behaviour": Meaning("Behaviour", "≤", "count", "faults"),
+    "leakage": Meaning("Leakage", "≤"),
+    "data": Meaning("Data", "≥", "count", "defaults"),
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All verdicts of one run, in the order of ``GATES``, and what they are about."""
+
+    book: str
+    title: str
+    as_of: str
+    model_digest: str | None
+    snapshot_digest: str | None
+    champion_version: str | None
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate refused."""
+        return not self.refusals
+
+    @property
+    def refusals(self) -> list[str]:
+        """Names of the gates that refused."""
+        return [v.gate for v in self.verdicts if v.verdict == "refuse"]
+
+    @property
+    def summary(self) -> str:
+        """The overall verdict in plain words."""
+        asked, refusals = len(self.verdicts), self.refusals
+        if refusals:
+            return (f"The model is refused: {len(refusals)} of {asked} gates said no "
+                    f"({listed([MEANINGS[g].title for g in refusals], asked)}). It does not go to approval.")
+        silent = sum(v.verdict == "n/a" for v in self.verdicts)
+        besides = f"; {silent} had nothing to judge" if silent else ""
+        return f"The model passed {asked - silent} of {asked} gates{besides}. It may go to approval."
+
+    def to_json(self) -> str:
+        """One JSON object; numbers to six decimals, which is more than any of them is worth."""
+        record = asdict(self) | {"passed": self.passed, "summary": self.summary,
+                                 "verdicts": [{k: _rounded(v) for k, v in asdict(verdict).items()}
+                                              for verdict in self.verdicts]}
+        return json.dumps(record, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def to_markdown(self) -> str:
+        """The summary and one table line a gate."""
+        lines = [self.summary, "", "| gate | measured | interval | limit | verdict | sentence |",
+                 "|---|---|---|---|---|---|"]
+        for v in self.verdicts:
+            sentence = v.sentence.replace("|", "\\|")
+            verdict = f"**{v.verdict}**" if v.verdict == "refuse" else v.verdict
+            lines.append(f"| {v.gate} | {shown(v, v.measured)} | {interval(v)} | {limit(v)} | {verdict} | {sentence} |")
+        return "\n".join(lines) + "\n"
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        from tollgate.gates.page import page
+
+        return page(self)
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write ``gates.json``, ``gates.md`` and ``gates.html`` into ``folder``; equal reports give equal bytes."""
+    for name, content in (("gates.json", report.to_json()), ("gates.md", report.to_markdown()),
+                          ("gates.html", report.to_html())):
+        (folder / name).write_bytes(content.encode())
+
+
+def shown(verdict: Verdict, value: float | None) -> str:
+    """One of the verdict's numbers in the gate's unit, or a dash."""
+    return DASH if value is None or not math.isfinite(value) else MEANINGS[verdict.gate].shown(value)
+
+
+def interval(verdict: Verdict) -> str:
+    """The interval in the gate's unit, or a dash."""
+    if verdict.low is None or verdict.high is None:
+        return DASH
+    return f"{shown(verdict, verdict.low)} to {shown(verdict, verdict.high)}"
+
+
+def limit(verdict: Verdict) -> str:
+    """The limit with its direction, or a dash."""
+    if verdict.limit is None:
+        return DASH
+    meaning = MEANINGS[verdict.gate]
+    value = meaning.shown(verdict.limit) if meaning.unit in ("share", "count") else f"{verdict.limit:g}"
+    return f"{meaning.rule} {value}"
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,13 @@
+"""Ingest: lenders' files land, good rows are published, bad rows are quarantined with reasons.
+
+Nothing heavy is imported here: a trigger polls ``new_files``.
+"""
+
+from __future__ import annotations
+
+from tollgate.ingest.contract import contract, contract_table
+from tollgate.ingest.history import bring_history
+from tollgate.ingest.landing import land, new_files
+from tollgate.ingest.publish import ingest_file
+
+__all__ = ["bring_history", "contract", "contract_table", "ingest_file", "land", "new_files"]

@@ -1,0 +1,157 @@
+"""From the lender's spelling to the lake's types, column by column, and the cells that could not be read.
+
+A CSV cell is text: it is trimmed, recoded, and then an empty cell (or ``NaN`` in a column that is not text) is
+missing. A Parquet cell may be typed already. What is not a whole number, a finite number or a day in the column's
+format is a failure, never a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.types as pt
+
+from tollgate.ingest.files import Unfit
+
+if TYPE_CHECKING:
+    from tollgate.books import Column
+
+pc: Any = pyarrow.compute  # its functions are made at import, so that no type checker sees them
+
+INTEGER = r"^[+-]?\d{1,18}(\.0*)?$"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+MONEY = r"^[+-]?\$?[+-]?((\d{1,3}(,\d{3})+|\d+)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
+
+Reader = Callable[["Column", pa.Array], tuple[pa.Array, dict[str, pa.Array]]]
+REASONS = pa.schema([("row", pa.int64()), ("rule", pa.string()), ("column", pa.string())])
+
+
+def parse(columns: Sequence[Column], raw: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Read every column that is not personal.
+
+    Args:
+        raw: the lender's rows, under the lender's column names.
+
+    Returns the rows under the lake's names and types, a failed cell being null, and the failures in ``REASONS``
+    (``row`` is an index into the rows; the rule is ``not_an_integer``, ``not_a_number``, ``not_finite`` or
+    ``not_a_date``).
+
+    Raises:
+        Unfit: a Parquet column has a type that its kind cannot be read from.
+    """
+    typed, failures = {}, []
+    for column in columns:
+        if column.personal:
+            continue
+        cells = raw[column.source].combine_chunks()
+        if pt.is_dictionary(cells.type):
+            cells = cells.dictionary_decode()
+        typed[column.name], broken = _READERS[column.kind](column, cells)
+        failures += [reasons(np.flatnonzero(mask.to_numpy(zero_copy_only=False)), rule, column.name)
+                     for rule, mask in broken.items()]
+    return pa.table(typed), pa.concat_tables([REASONS.empty_table(), *failures])
+
+
+def reasons(rows: np.ndarray, rule: str, column: str | None) -> pa.Table:
+    """``REASONS`` that name one rule and column for many rows."""
+    return pa.table([pa.array(rows, pa.int64()), pa.repeat(pa.scalar(rule), len(rows)),
+                     pa.repeat(pa.scalar(column, pa.string()), len(rows))], schema=REASONS)
+
+
+def _read_text(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:
+    return _as_text(column, cells), {}
+
+
+def _read_integer(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:
+    if _is_number(cells.type) and not column.recode:
+        # Beyond 2^53 a float names no single integer.
+        whole = _numbers(cells)
+        good = pc.and_(pc.equal(whole, pc.floor(whole)), pc.less_equal(pc.abs(whole), float(2**53)))
+        if pt.is_integer(cells.type):
+            return _only(cells, good).cast(pa.int64()), {"not_an_integer": _bad(cells, good)}
+        return _only(whole, good).cast(pa.int64()), {"not_an_integer": _bad(cells, good)}
+    text = _as_text(column, cells)
+    good = pc.match_substring_regex(text, INTEGER)
+    digits = pc.replace_substring_regex(_only(text, good), r"^\+|\.0*$", "")
+    return digits.cast(pa.int64()), {"not_an_integer": _bad(text, good)}
+
+
+def _read_number(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:
+    pattern = MONEY if column.kind == "money" else NUMBER
+    if _is_number(cells.type) and not column.recode:
+        values, broken = _numbers(cells), {}
+    else:
+        text = _as_text(column, cells)
+        good = pc.match_substring_regex(text, pattern)
+        values = pc.replace_substring_regex(_only(text, good), r"[$,]", "").cast(pa.float64())
+        broken = {"not_a_number": _bad(text, good)}
+    finite = pc.is_finite(values)
+    return _only(values, finite), {**broken, "not_finite": _bad(values, finite)}
+
+
+def _read_date(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:
+    if pt.is_timestamp(cells.type):
+        cells = pc.local_timestamp(cells) if cells.type.tz else cells
+        return pc.floor_temporal(cells, unit="day").cast(pa.date32()), {}
+    if pt.is_date(cells.type):
+        return cells.cast(pa.date32()), {}
+    text = _as_text(column, cells)
+    # Days repeat: each spelling is read once, by the one parser that knows that February has no 31st.
+    spelled = text.dictionary_encode()
+    days = pa.array([_day(value, column.format) for value in spelled.dictionary.to_pylist()], pa.date32())
+    values = days.take(spelled.indices)
+    return values, {"not_a_date": pc.and_(pc.is_valid(text), pc.is_null(values))}
+
+
+def _day(text: str, pattern: str) -> date | None:
+    try:
+        return datetime.strptime(text, pattern).date()
+    except ValueError:
+        return None
+
+
+_READERS: dict[str, Reader] = {"text": _read_text, "integer": _read_integer, "number": _read_number,
+                               "money": _read_number, "date": _read_date}
+
+
+def _as_text(column: Column, cells: pa.Array) -> pa.Array:
+    """Trimmed, recoded text; null where the cell is missing."""
+    if pt.is_floating(cells.type):
+        # A code column with gaps comes as 1.0 out of many a tool.
+        whole = pc.and_(pc.is_finite(cells), pc.equal(cells, pc.floor(cells)))
+        whole = pc.and_(whole, pc.less_equal(pc.abs(cells), float(2**53)))
+        cells = pc.if_else(whole, _only(cells, whole).cast(pa.int64()).cast(pa.string()), cells.cast(pa.string()))
+    elif not (pt.is_string(cells.type) or pt.is_large_string(cells.type) or pt.is_integer(cells.type)
+              or pt.is_null(cells.type) or pt.is_string_view(cells.type)):
+        raise Unfit("wrong_type", f"The column {column.source} has a type that is not read as {column.kind}",
+                    column=column.name, value=cells.type)
+    text = pc.utf8_trim_whitespace(cells.cast(pa.string()))
+    if column.recode:
+        spellings = pa.array(list(column.recode), pa.string())
+        at = pc.index_in(text, value_set=spellings)
+        text = pc.coalesce(pa.array(list(column.recode.values()), pa.string()).take(at), text)
+    missing = pa.array([""] if column.kind == "text" else ["", "NaN"])
+    return _only(text, pc.invert(pc.is_in(text, value_set=missing)))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind))
+
+
+def _numbers(cells: pa.Array) -> pa.Array:
+    return cells.cast(pa.float64(), safe=False)
+
+
+def _only(values: pa.Array, good: pa.Array) -> pa.Array:
+    """``values`` with null wherever ``good`` is not true."""
+    return pc.if_else(good, values, pa.scalar(None, values.type))
+
+
+def _bad(values: pa.Array, good: pa.Array) -> pa.Array:
+    """Where there is a value and it is not good."""
+    return pc.and_(pc.is_valid(values), pc.invert(pc.fill_null(good, False)))

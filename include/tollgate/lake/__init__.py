@@ -1,0 +1,34 @@
+"""The lake: Delta tables with written schemas, atomic partition replace and reads as-of."""
+
+from tollgate.lake.delta import (
+    append_next,
+    change_partitions,
+    digest,
+    exists,
+    partitions,
+    read,
+    replace_partitions,
+    require,
+    version,
+)
+from tollgate.lake.schemas import (
+    Table,
+    alerts,
+    applications,
+    drift,
+    ledger,
+    outcomes,
+    performance,
+    quarantine,
+    received,
+    requests,
+    scores,
+    verdicts,
+)
+from tollgate.lake.store import Entry, Store
+
+__all__ = [
+    "Entry", "Store", "Table", "alerts", "append_next", "applications", "change_partitions", "digest", "drift", "exists",
+    "ledger", "outcomes", "partitions", "performance", "quarantine", "read", "received", "replace_partitions", "requests", "require",
+    "scores", "verdicts", "version",
+]

@@ -1,0 +1,249 @@
+"""Reading and atomically changing Delta tables, on a local folder or on S3 alike.
+
+Every write is one optimistic commit: whoever loses a race reads again and recomputes, so that the table holds
+one whole result however many writers raced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tollgate.config import settings
+from tollgate.errors import BadInput, PassingFault
+from tollgate.lake.schemas import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+RACES_LOST_AT_MOST = 50
+SEQUENCE = "tollgate.sequence"
+
+
+def _location(table: Table) -> str:
+    return f"{settings().lake.rstrip('/')}/{table.book}/{table.name}"
+
+
+def _options() -> dict[str, str]:
+    """Object-store options that deltalake does not take from the environment by itself.
+
+    A server that is away is given up on in seconds (its own default is three minutes): the caller's retry knows more.
+    """
+    if "://" not in settings().lake:
+        return {}
+    patience = {"connect_timeout": "5s", "max_retries": "4", "retry_timeout": "20s"}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    http = {"aws_endpoint": endpoint, "aws_allow_http": "true"} if endpoint.startswith("http://") else {}
+    return {**patience, **http}
+
+
+@contextmanager
+def _faults_named(table: Table) -> Iterator[None]:
+    """Turn the storage layer's errors into ours: a lake that does not answer is a passing fault."""
+    from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+    try:
+        yield
+    except (CommitFailedError, TableNotFoundError):
+        raise
+    except OSError as err:
+        if "The operation lacked" in str(err):  # object_store's words for 401 and 403
+            raise BadInput(f"The lake refused access to {table.book}/{table.name}: {_first_line(err)}",
+                           value=_location(table), remedy="Check the credentials of the lake.") from err
+        raise PassingFault(f"The lake did not answer for {table.book}/{table.name}: {_first_line(err)}",
+                           value=_location(table), remedy="Check TOLLGATE_LAKE, the disk and the network.") from err
+    except DeltaError as err:
+        raise PassingFault(f"The table {table.book}/{table.name} could not be read or written: {_first_line(err)}",
+                           value=_location(table), remedy="Check that the folder is a Delta table.") from err
+
+
+def _first_line(err: BaseException) -> str:
+    """The fault in one line: what deltalake says first, and the root cause that it draws as the last arrow."""
+    said = [part.strip().splitlines()[0] for part in re.sub(r"\x1b\[\d*m", "", str(err)).split("\u21b3") if part.strip()]
+    causes = [part for part in dict.fromkeys(said[:1] + said[-1:]) if not part.startswith("<")]
+    return ": ".join(causes).removeprefix("Kernel error -> ") or type(err).__name__
+
+
+def _open(table: Table) -> DeltaTable | None:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    with _faults_named(table):
+        try:
+            return DeltaTable(_location(table), storage_options=_options())
+        except TableNotFoundError:
+            return None
+
+
+def _open_or_create(table: Table) -> DeltaTable:
+    from deltalake import DeltaTable
+
+    opened = _open(table)
+    if opened is None:
+        with _faults_named(table):
+            opened = DeltaTable.create(_location(table), schema=table.schema, partition_by=[table.partition],
+                                       mode="ignore", storage_options=_options())
+    return opened
+
+
+def partitions(table: Table) -> list[str]:
+    """The values of the partition column that have rows, sorted; told by the log alone, no data is read."""
+    opened = _open(table)
+    return [] if opened is None else sorted(str(part[table.partition]) for part in opened.partitions())
+
+
+def exists(table: Table) -> bool:
+    """Whether the table was ever written."""
+    return _open(table) is not None
+
+
+def version(table: Table) -> int:
+    """The Delta version of the table now; -1 when it was never written."""
+    opened = _open(table)
+    return -1 if opened is None else opened.version()
+
+
+def read(table: Table, *, as_of: date | None = None, columns: Sequence[str] | None = None,
+         filters: Sequence[tuple[str, str, Any]] = ()) -> pa.Table:
+    """Rows of a table in its order, as they were known before ``as_of``.
+
+    Args:
+        as_of: keep rows whose ``table.known`` date lies before it; all rows when None.
+        columns: which columns; all when None.
+        filters: ``(column, operator, value)`` triples, all of which must hold (``pyarrow`` filter syntax).
+
+    Returns an empty table with the right schema when the table was never written.
+    """
+    opened = _open(table)
+    keep = [*filters]
+    if as_of is not None:
+        if table.known is None:
+            raise ValueError(f"{table.name} rows carry no date on which they became known")
+        keep.append((table.known, "<", as_of))
+    wanted = list(columns) if columns is not None else table.schema.names
+    if opened is None:
+        import pyarrow as pa
+
+        return pa.Table.from_batches([], table.schema).select(wanted)  # schema.empty_table() would load pandas
+    return _rows(opened, table, keep, wanted)
+
+
+def _rows(opened: DeltaTable, table: Table, keep: list[tuple[str, str, Any]], wanted: list[str]) -> pa.Table:
+    with _faults_named(table):
+        loaded = list(dict.fromkeys([*wanted, *table.order]))
+        rows = opened.to_pyarrow_table(columns=loaded, filters=keep or None)
+    rows = rows.sort_by([(name, "ascending") for name in table.order])
+    return _as(table, rows.select(wanted), wanted)
+
+
+def _as(table: Table, rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """``rows`` with exactly the schema's types, in the order of ``names``."""
+    import pyarrow as pa
+
+    return rows.select(list(names)).cast(pa.schema([table.schema.field(name) for name in names]))
+
+
+def change_partitions(table: Table, partitions: Sequence[str],
+                      change: Callable[[pa.Table], pa.Table]) -> int:
+    """Replace the named partitions by ``change(their rows now)``, in one atomic commit.
+
+    ``change`` is called again with the newer rows whenever another writer got there first, so it must be pure.
+    Every row it returns must belong to one of ``partitions``. Returns the new Delta version.
+
+    Raises:
+        PassingFault: the lake did not answer, or too many races were lost.
+    """
+    from deltalake import write_deltalake
+    from deltalake.exceptions import CommitFailedError
+    from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+    wanted = sorted(set(partitions))
+
+    @retry(retry=retry_if_exception_type(CommitFailedError), stop=stop_after_attempt(RACES_LOST_AT_MOST),
+           wait=wait_random(0, 0.2), reraise=True)
+    def attempt() -> int:
+        opened = _open_or_create(table)
+        rows = _rows(opened, table, [(table.partition, "in", wanted)], table.schema.names)
+        new = _as(table, change(rows), table.schema.names).sort_by(
+            [(name, "ascending") for name in (table.partition, *table.order)])
+        strays = set(new[table.partition].unique().to_pylist()) - set(wanted)
+        if strays:
+            raise ValueError(f"rows of {sorted(strays)} were given for the partitions {wanted}")
+        if new.equals(rows.sort_by([(name, "ascending") for name in (table.partition, *table.order)])):
+            return opened.version()
+        quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in wanted)
+        with _faults_named(table):
+            write_deltalake(opened, new, mode="overwrite", predicate=f"{table.partition} IN ({quoted})")
+        return opened.version()
+
+    try:
+        return attempt()
+    except CommitFailedError as err:
+        raise PassingFault(f"Lost {RACES_LOST_AT_MOST} races in a row to write {table.book}/{table.name}",
+                           value=wanted, remedy="Run it again when fewer writers are at work.") from err
+
+
+def replace_partitions(table: Table, rows: pa.Table, partitions: Sequence[str]) -> int:
+    """Replace the named partitions by ``rows``, in one atomic commit. Returns the new Delta version."""
+    return change_partitions(table, partitions, lambda _: rows)
+
+
+def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None]) -> pa.Table | None:
+    """Append ``make(all rows so far)`` so that no other append can slip in between.
+
+    ``make`` sees every row in order of ``table.order`` and returns the rows to add, or None to add nothing; it is
+    called again after a lost race. Returns what was appended.
+
+    Raises:
+        PassingFault: the lake did not answer, or too many races were lost.
+    """
+    from deltalake import CommitProperties, Transaction, write_deltalake
+    from deltalake.exceptions import CommitFailedError
+    from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+    @retry(retry=retry_if_exception_type(CommitFailedError), stop=stop_after_attempt(RACES_LOST_AT_MOST),
+           wait=wait_random(0, 0.2), reraise=True)
+    def attempt() -> pa.Table | None:
+        opened = _open_or_create(table)
+        rows = make(_rows(opened, table, [], table.schema.names))
+        if rows is None or rows.num_rows == 0:
+            return None
+        rows = _as(table, rows, table.schema.names)
+        # Two commits that carry the same application transaction conflict by the Delta protocol; a plain
+        # append never does.
+        turn = CommitProperties(app_transactions=[Transaction(SEQUENCE, opened.version())])
+        with _faults_named(table):
+            write_deltalake(opened, rows, mode="append", commit_properties=turn)
+        return rows
+
+    try:
+        return attempt()
+    except CommitFailedError as err:
+        raise PassingFault(f"Lost {RACES_LOST_AT_MOST} races in a row to append to {table.book}/{table.name}",
+                           value=table.name, remedy="Run it again when fewer writers are at work.") from err
+
+
+def digest(rows: pa.Table) -> str:
+    """SHA-256 over the rows' Arrow stream, one chunk a column: equal rows in equal order, equal digest."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    whole = rows.replace_schema_metadata(None).combine_chunks()
+    with pa.ipc.new_stream(sink, whole.schema) as stream:
+        stream.write_table(whole)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def require(table: Table) -> None:
+    """Raise ``BadInput`` when nothing was ever published to the table."""
+    if not exists(table):
+        raise BadInput(f"The lake holds no {table.name} of {table.book}", value=_location(table),
+                       remedy=f"Land and ingest some first: tollgate history {table.book}.")

@@ -1,0 +1,118 @@
+"""The tables of one book's lake: columns, partitioning, row order, and the column that says when a row was known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tollgate.books import Book
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Delta table.
+
+    Attributes:
+        book, name: its folder under the lake.
+        schema: columns and types; ``partition`` is one of them.
+        partition: the text column whose values are replaced atomically.
+        order: rows of a partition are sorted by these, so that the same rows give the same bytes.
+        known: the date column on which a row became known; as-of reads filter on it.
+    """
+
+    book: str
+    name: str
+    schema: pa.Schema
+    partition: str
+    order: tuple[str, ...]
+    known: str | None = None
+
+
+def applications(book: Book) -> Table:
+    """What was known when each loan was asked for, by month of application."""
+    schema = pa.schema([pa.field("month", pa.string(), nullable=False), *book.schema("applications")])
+    return Table(book.name, "applications", schema, "month", ("loan_id",), "applied_on")
+
+
+def outcomes(book: Book) -> Table:
+    """What became of each loan, by the month in which it became known; a correction is a later row."""
+    schema = pa.schema([pa.field("month", pa.string(), nullable=False), *book.schema("outcomes")])
+    return Table(book.name, "outcomes", schema, "month", ("loan_id", "known_on"), "known_on")
+
+
+TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
+
+
+def quarantine(book: str) -> Table:
+    """Refused rows, whole (personal columns masked), one line a broken rule."""
+    return Table(book, "quarantine", pa.schema([
+        ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("row", COUNT), ("rule", TEXT), ("column", TEXT),
+        ("value", TEXT), ("record", TEXT),
+    ]), "fingerprint", ("row", "rule", "column"))
+
+
+def received(book: str) -> Table:
+    """Every file that was taken in, with its counts: received = published + quarantined."""
+    return Table(book, "received", pa.schema([
+        ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("received", COUNT), ("published", COUNT),
+        ("quarantined", COUNT), ("partitions", pa.list_(TEXT)), ("verdict", TEXT),
+    ]), "fingerprint", ("file",))
+
+
+def scores(book: str) -> Table:
+    """One row a loan, model role and scoring date."""
+    return Table(book, "scores", pa.schema([
+        ("day", TEXT), ("as_of", DAY), ("loan_id", TEXT), ("applied_on", DAY), ("role", TEXT),
+        ("model_version", TEXT), ("snapshot_version", TEXT), ("run_id", TEXT), ("score", NUMBER),
+        ("decision", TEXT), ("reasons", pa.list_(TEXT)),
+    ]), "day", ("role", "loan_id"), "as_of")
+
+
+def drift(book: str) -> Table:
+    """One row a feature (and the score itself) and scoring date, against the champion's frozen profile."""
+    return Table(book, "drift", pa.schema([
+        ("day", TEXT), ("as_of", DAY), ("model_version", TEXT), ("feature", TEXT), ("kind", TEXT),
+        ("rows", COUNT), ("psi", NUMBER), ("psi_null", NUMBER), ("ks", NUMBER), ("p_value", NUMBER),
+        ("js", NUMBER), ("level", TEXT),
+    ]), "day", ("feature",), "as_of")
+
+
+def performance(book: str) -> Table:
+    """How the published scores fared: labels once the scored cohort has matured (null before), decisions at once."""
+    return Table(book, "performance", pa.schema([
+        ("day", TEXT), ("as_of", DAY), ("scored_as_of", DAY), ("model_version", TEXT), ("rows", COUNT),
+        ("defaults", COUNT), ("auc", NUMBER), ("ks", NUMBER), ("false_negative_rate", NUMBER),
+        ("decline_rate", NUMBER), ("parity_gap", NUMBER), ("parity_null", NUMBER),
+    ]), "day", ("scored_as_of", "model_version"), "as_of")
+
+
+def alerts(book: str) -> Table:
+    """What people were told; ``key`` names the event, so that one event alerts once."""
+    return Table(book, "alerts", pa.schema([
+        ("day", TEXT), ("as_of", DAY), ("key", TEXT), ("severity", TEXT), ("subject", TEXT), ("value", NUMBER),
+        ("limit", NUMBER), ("message", TEXT),
+    ]), "day", ("key",), "as_of")
+
+
+def verdicts(book: str) -> Table:
+    """What monitoring concluded at each scoring date."""
+    return Table(book, "verdicts", pa.schema([
+        ("day", TEXT), ("as_of", DAY), ("model_version", TEXT), ("level", TEXT), ("features", pa.list_(TEXT)),
+        ("rows", COUNT), ("tripped", pa.bool_()), ("request", TEXT), ("sentence", TEXT),
+    ]), "day", ("as_of",), "as_of")
+
+
+def requests(book: str) -> Table:
+    """The life of every retrain request, one line an event (opened, claimed, closed), in sequence."""
+    return Table(book, "requests", pa.schema([
+        ("kind", TEXT), ("seq", COUNT), ("key", TEXT), ("as_of", DAY), ("reason", TEXT), ("run_id", TEXT),
+        ("result", TEXT),
+    ]), "kind", ("seq",), "as_of")
+
+
+def ledger(book: str) -> Table:
+    """The append-only, hash-chained record of every decision."""
+    return Table(book, "ledger", pa.schema([
+        ("kind", TEXT), ("seq", COUNT), ("at", TEXT), ("payload", TEXT), ("previous", TEXT), ("digest", TEXT),
+    ]), "kind", ("seq",))

@@ -1,0 +1,130 @@
+"""Files and small JSON records under one URI: a local folder or an object store, through fsspec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tollgate.errors import BadInput, PassingFault
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file: its path relative to the store, its size in bytes, and what changes when it is written anew."""
+
+    path: str
+    size: int
+    stamp: str = ""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of files at ``root`` (``/srv/data`` or ``s3://bucket/prefix``)."""
+
+    root: str
+
+    @contextmanager
+    def _at(self, path: str) -> Iterator[tuple[Any, str]]:
+        from fsspec.core import url_to_fs
+
+        try:
+            fs, base = url_to_fs(self.root, **_options(self.root))
+            yield fs, f"{base.rstrip('/')}/{path}".rstrip("/")
+        except FileNotFoundError as err:
+            raise BadInput("There is no such file", value=f"{self.root}/{path}",
+                           remedy="Check the name, and that the step before it has run.") from err
+        except PermissionError as err:
+            raise BadInput(f"Storage refused access: {err.strerror or err}", value=f"{self.root}/{path}",
+                           remedy="Check the credentials and the folder's permissions.") from err
+        except OSError as err:
+            detail = err.strerror or str(err) or type(err).__name__
+            raise PassingFault(f"Storage did not answer: {detail}", value=f"{self.root}/{path}",
+                               remedy="Check the disk space, the address and the network.") from err
+        except Exception as err:
+            if not type(err).__module__.startswith("botocore."):
+                raise
+            raise PassingFault(f"Storage did not answer: {err}", value=f"{self.root}/{path}",
+                               remedy="Check the address, the credentials and the network.") from err
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """A file for reading."""
+        with self._at(path) as (fs, full), fs.open(full, "rb") as handle:
+            yield handle
+
+    def read(self, path: str) -> bytes:
+        """A file's bytes. Raises ``BadInput`` when it is not there."""
+        with self.open(path) as handle:
+            return handle.read()
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a whole file: a reader sees the old content or the new, never a part."""
+        with self._at(path) as (fs, full):
+            if _is_local(fs):
+                _write_local(Path(full), content)
+            else:
+                fs.pipe_file(full, content)
+
+    def read_json(self, path: str) -> Any:
+        """A JSON record. Raises ``BadInput`` when it is not there."""
+        return json.loads(self.read(path))
+
+    def write_json(self, path: str, record: Any) -> None:
+        """Write a JSON record, keys sorted, so that equal records have equal bytes."""
+        self.write(path, (json.dumps(record, sort_keys=True, indent=2, default=str) + "\n").encode())
+
+    def exists(self, path: str) -> bool:
+        """Whether the file is there."""
+        with self._at(path) as (fs, full):
+            return bool(fs.exists(full))
+
+    def list(self, folder: str) -> list[Entry]:
+        """Every file under ``folder``, sorted by path; empty when the folder is not there."""
+        with self._at("") as (fs, base), self._at(folder) as (_, full):
+            if not fs.exists(full):
+                return []
+            fs.invalidate_cache()
+            found = fs.find(full, detail=True)
+            return [Entry(name.removeprefix(base).lstrip("/"), int(info["size"]),
+                          str(info.get("ETag") or info.get("mtime") or ""))
+                    for name, info in sorted(found.items())
+                    if info["type"] == "file" and name != full]  # some servers keep a marker for an empty folder
+
+    def delete(self, folder: str) -> None:
+        """Remove a file or a folder with all in it; nothing happens when it is not there."""
+        with self._at(folder) as (fs, full):
+            if fs.exists(full):
+                fs.rm(full, recursive=True)
+
+
+def _options(root: str) -> dict[str, Any]:
+    """A server that is away is given up on in seconds, and listings are never answered from memory."""
+    if not root.startswith("s3://"):
+        return {}
+    return {"use_listings_cache": False,
+            "config_kwargs": {"connect_timeout": 5, "read_timeout": 60, "retries": {"total_max_attempts": 3}}}
+
+
+def _is_local(fs: Any) -> bool:
+    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+
+
+def _write_local(path: Path, content: bytes) -> None:
+    import os
+    from uuid import uuid4
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.parent / f".{uuid4().hex}.part"
+    try:
+        with draft.open("xb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

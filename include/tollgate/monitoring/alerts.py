@@ -1,0 +1,160 @@
+"""What people are told: one alert for one event, and none while the event merely goes on.
+
+A rule reads one window and gives a signal: a rank, 0 while all is well. An event begins when its rank rises above 0,
+worsens when the rank rises above what it has reached since, and ends when the rank is 0 again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tollgate.books import Book
+from tollgate.config import Params
+from tollgate.monitoring.drift import LEVELS, SCORE, UNKNOWN, watched
+from tollgate.monitoring.performance import auc_error
+
+Row = dict[str, Any]
+
+PSI_SEVERITY = {"minor": "info", "moderate": "warning", "major": "warning"}
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One rule's reading of one window.
+
+    Attributes:
+        event: names what may be going on, ``rule:subject``. rank: how bad; 0 is quiet.
+        severity: info, warning or page. value, limit: the measured number and what it passed. text: in words.
+    """
+
+    event: str
+    rank: int
+    severity: str
+    value: float
+    limit: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a model version promised: the decline rate of its operating point, and its validation AUC."""
+
+    decline_rate: float
+    auc: float
+
+
+def signals(book: Book, params: Params, drift: Iterable[Row], performance: Iterable[Row],
+            baselines: dict[str, Baseline]) -> list[Signal]:
+    """Every rule's signal for one window; a rule that cannot tell (too few rows, no labels) gives none.
+
+    Args:
+        drift, performance: the window's rows of those tables. baselines: by model version.
+    """
+    rows, cohorts = list(drift), list(performance)
+    return [*_psi(book, params, rows), *_ks(params, rows), *_auc(params, cohorts, baselines),
+            *_decline_rate(params, cohorts, baselines), *_parity(params, cohorts)]
+
+
+def fresh(earlier: Sequence[Sequence[Signal]], now: Sequence[Signal]) -> list[Signal]:
+    """The signals of ``now`` that begin or worsen an event. ``earlier`` are the windows before, oldest first."""
+    reached: dict[str, int] = {}
+    for window in earlier:
+        for signal in window:
+            reached[signal.event] = max(reached.get(signal.event, 0), signal.rank) if signal.rank else 0
+    return [signal for signal in now if signal.rank > reached.get(signal.event, 0)]
+
+
+def alert_rows(new: Sequence[Signal], version: str, action: str) -> list[Row]:
+    """The measured columns of the ``alerts`` table: one row for all that drifted, one for each other event.
+
+    ``action`` says what was done about drift.
+    """
+    drifted = sorted((s for s in new if s.event.startswith("psi:")), key=lambda s: (-s.value, s.event))
+    others = [s for s in new if not s.event.startswith("psi:")]
+    rows = [{"key": f"{s.event}:v{version}", "severity": s.severity, "subject": s.event.split(":")[0],
+             "value": s.value, "limit": s.limit, "message": f"{s.text}."} for s in others]
+    if drifted:
+        level = LEVELS[max(s.rank for s in drifted)]
+        names = "+".join(s.event.removeprefix("psi:") for s in drifted)
+        rows.append({"key": f"psi:{names}:{level}:v{version}", "severity": PSI_SEVERITY[level], "subject": names,
+                     "value": drifted[0].value, "limit": drifted[0].limit,
+                     "message": f"{'; '.join(s.text for s in drifted)}. {action}"})
+    return rows
+
+
+def _psi(book: Book, params: Params, drift: list[Row]) -> list[Signal]:
+    limits = (params.monitoring.psi_minor, params.monitoring.psi_minor, params.monitoring.psi_moderate,
+              params.monitoring.psi_major)
+    found = []
+    for row in drift:
+        if row["feature"] in watched(book) and row["level"] != UNKNOWN:
+            rank = LEVELS.index(row["level"])
+            found.append(Signal(f"psi:{row['feature']}", rank, PSI_SEVERITY.get(row["level"], "info"), row["psi"],
+                                limits[rank], f"{row['feature']} moved: PSI {row['psi']:.2f}, over {limits[rank]:.2f} "
+                                f"({row['level']}; luck explains {row['psi_null']:.3f})"))
+    return found
+
+
+def _ks(params: Params, drift: list[Row]) -> list[Signal]:
+    limits = params.monitoring
+    if all(row["level"] == UNKNOWN for row in drift):
+        return []
+    failed = [row for row in drift if row["feature"] != SCORE and row["ks"] is not None
+              and row["p_value"] < limits.ks_p and row["ks"] > limits.ks_effect]
+    names = ", ".join(f"{row['feature']} ({row['ks']:.2f})" for row in failed)
+    return [Signal("ks", int(len(failed) >= limits.ks_features), "page", len(failed), limits.ks_features,
+                   f"{len(failed)} features fail the KS test together: {names}")]
+
+
+def _auc(params: Params, cohorts: list[Row], baselines: dict[str, Baseline]) -> list[Signal]:
+    measured = [row for row in cohorts if row["auc"] is not None and row["model_version"] in baselines]
+    if not measured:
+        return []
+    row = max(measured, key=lambda r: r["scored_as_of"])
+    promised = baselines[row["model_version"]].auc
+    limit = promised * (1 - params.monitoring.auc_drop)
+    luck = _z(params) * auc_error(row["auc"], row["defaults"], row["rows"] - row["defaults"])
+    low = row["auc"] < limit and row["auc"] < promised - luck
+    return [Signal("auc", int(low), "warning", row["auc"], limit,
+                   f"AUC {row['auc']:.3f} on the loans scored as of {row['scored_as_of']} by v{row['model_version']}, "
+                   f"under {limit:.3f} (promised {promised:.3f}, luck explains {luck:.3f})")]
+
+
+def _decline_rate(params: Params, cohorts: list[Row], baselines: dict[str, Baseline]) -> list[Signal]:
+    row = _tonight(params, cohorts)
+    if row is None or row["model_version"] not in baselines:
+        return []
+    promised = baselines[row["model_version"]].decline_rate
+    limit = promised * params.monitoring.decline_rate_shift
+    luck = _z(params) * float(np.sqrt(promised * (1 - promised) / row["rows"]))
+    moved = abs(row["decline_rate"] - promised)
+    return [Signal("decline_rate", int(moved > limit and moved > luck), "warning", row["decline_rate"], promised,
+                   f"{row['decline_rate']:.1%} of the applications are declined where v{row['model_version']} was "
+                   f"approved for {promised:.1%} (a move of more than {limit:.1%}; luck explains {luck:.1%})")]
+
+
+def _parity(params: Params, cohorts: list[Row]) -> list[Signal]:
+    row = _tonight(params, cohorts)
+    if row is None or row["parity_gap"] is None:
+        return []
+    limit = params.gates.parity_gap_max
+    wide = row["parity_gap"] > limit and row["parity_gap"] > row["parity_null"]
+    return [Signal("parity", int(wide), "warning", row["parity_gap"], limit,
+                   f"Decline rates of protected groups lie {row['parity_gap']:.1%} apart, over {limit:.1%} "
+                   f"(luck explains {row['parity_null']:.1%})")]
+
+
+def _tonight(params: Params, cohorts: list[Row]) -> Row | None:
+    """The row of the window's own scores, if they are enough to judge."""
+    return next((row for row in cohorts if row["scored_as_of"] == row["as_of"]
+                 and row["rows"] >= params.monitoring.min_sample), None)
+
+
+def _z(params: Params) -> float:
+    from scipy.stats import norm
+
+    return float(norm.ppf(params.monitoring.confidence))

@@ -1,0 +1,140 @@
+"""The pages people read: Tollgate's own verdict, and Evidently's drift report beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from datetime import date, datetime, time
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from tollgate import lake
+from tollgate.books import Book
+from tollgate.config import Params, settings
+from tollgate.errors import BadInput
+from tollgate.features import make_features
+from tollgate.monitoring.drift import watched
+from tollgate.monitoring.window import Window, load_window, read_reference
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS_SHOWN = 5_000
+RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=metric_)[0-9a-f]{32}")
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }}
+table {{ border-collapse: collapse; width: 100%; margin: 1rem 0; }}
+th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #d8dee4; }}
+td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
+.major {{ background: #ffd9d6; }} .moderate {{ background: #ffe7c7; }} .minor {{ background: #fff8c5; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p><strong>{sentence}</strong></p>
+<p>Features marked * decide the verdict. A PSI counts as drift only above its null, the value that luck alone stays
+below.
+<a href="drift.html">The distributions, by Evidently</a>.</p>
+<h2>Features</h2>
+<table>
+<tr><th>feature</th><th class="n">PSI</th><th class="n">null</th><th class="n">KS</th><th class="n">p</th>
+<th class="n">JS</th><th>level</th></tr>
+{features}
+</table>
+<h2>Alerts</h2>
+{alerts}
+</body>
+</html>
+"""
+
+
+def report_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
+    """Write ``reports/BOOK/AS-OF/index.html`` and ``drift.html`` to the store; answers with the index's address.
+
+    Raises:
+        BadInput: there is no verdict for that as-of.
+    """
+    from tollgate.registry import fetch_model
+
+    window = load_window(book, as_of)
+    return write_report(book, as_of, params, window, fetch_model(book.name, window.version))
+
+
+def write_report(book: Book, as_of: date, params: Params, window: Window, model: Path) -> dict[str, Any]:
+    """``report_step`` once the window and the model folder are at hand."""
+    day = [("day", "=", as_of.isoformat())]
+    verdict = lake.read(lake.verdicts(book.name), filters=day).to_pylist()
+    if not verdict:
+        raise BadInput(f"{book.name} has no verdict as of {as_of}", value=as_of,
+                       remedy=f"Conclude first: tollgate monitor verdict {book.name} --as-of {as_of}.")
+    page = index_page(book, verdict[0], lake.read(lake.drift(book.name), filters=day).to_pylist(),
+                      lake.read(lake.alerts(book.name), filters=day).to_pylist())
+    current = make_features(book, window.applications).append_column("score", window.scores["score"])
+    store, folder = lake.Store(settings().store), f"reports/{book.name}/{as_of.isoformat()}"
+    beside = evidently_page(book, read_reference(model), current, as_of, params.seed)
+    store.write(f"{folder}/drift.html", beside.encode())
+    store.write(f"{folder}/index.html", page.encode())
+    return {"book": book.name, "as_of": as_of.isoformat(), "uri": f"{store.root.rstrip('/')}/{folder}/index.html"}
+
+
+def index_page(book: Book, verdict: dict[str, Any], drift: Iterable[dict[str, Any]],
+               alerts: Iterable[dict[str, Any]]) -> str:
+    """Tollgate's own page of one as-of, from that day's lake rows."""
+    rows = "\n".join(_line(row, row["feature"] in watched(book))
+                     for row in sorted(drift, key=lambda row: (-(row["psi"] or 0.0), row["feature"])))
+    told = "\n".join(f"<li><strong>{alert['severity']}</strong>: {escape(alert['message'])}</li>" for alert in alerts)
+    return PAGE.format(title=escape(f"{book.title}: drift as of {verdict['as_of']}, model v{verdict['model_version']}"),
+                       sentence=escape(verdict["sentence"]), features=rows,
+                       alerts=f"<ul>\n{told}\n</ul>" if told else "<p>None: nothing began or worsened.</p>")
+
+
+def evidently_page(book: Book, reference: pa.Table, current: pa.Table, as_of: date, seed: int) -> str:
+    """Evidently's drift report by PSI, as one self-contained page; the same input gives the same bytes.
+
+    Columns that are wholly missing on either side are left out: Evidently cannot draw them.
+    """
+    os.environ["DO_NOT_TRACK"] = "1"  # before the import, which reads it
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    names = [n for n in current.column_names if len(current[n].drop_null()) and len(reference[n].drop_null())]
+    categories = {f.name for f in book.features if f.kind == "category"}
+    definition = DataDefinition(numerical_columns=[n for n in names if n not in categories],
+                                categorical_columns=[n for n in names if n in categories])
+    now, before = (Dataset.from_pandas(_sample(rows.select(names), seed), definition)
+                   for rows in (current, reference))
+    with np.errstate(divide="ignore", invalid="ignore"):  # correlations with a constant column
+        made = Report([DataDriftPreset(method="psi")]).run(now, before, timestamp=datetime.combine(as_of, time()))
+        page = made.get_html_str(as_iframe=False)
+    seen: dict[str, str] = {}
+    return RANDOM_ID.sub(lambda found: seen.setdefault(found[0], f"{len(seen):032x}"), page)
+
+
+def _sample(rows: pa.Table, seed: int) -> pd.DataFrame:
+    if rows.num_rows > ROWS_SHOWN:
+        drawn = np.random.default_rng(seed).choice(rows.num_rows, ROWS_SHOWN, replace=False)
+        rows = rows.take(np.sort(drawn))
+    return rows.to_pandas()
+
+
+def _line(row: dict[str, Any], decides: bool) -> str:
+    numbers = "".join(f'<td class="n">{_number(row[name])}</td>' for name in ("psi", "psi_null", "ks", "p_value", "js"))
+    return (f'<tr class="{row["level"]}"><td>{escape(row["feature"])}{" *" * decides}</td>{numbers}'
+            f'<td>{row["level"]}</td></tr>')
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -1,0 +1,140 @@
+"""What monitoring concludes from a window: a level, whether drift has lasted, and perhaps one retrain request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tollgate import lake
+from tollgate.books import Book
+from tollgate.config import Monitoring, Params
+from tollgate.errors import BadInput
+from tollgate.monitoring.alerts import Baseline, Signal, alert_rows, fresh, signals
+from tollgate.monitoring.drift import LEVELS, watched, worst
+from tollgate.monitoring.requests import Request, open_request
+from tollgate.monitoring.window import read_record
+
+MEMORY_DAYS = 400  # how far back an event may have begun and still be the same event
+
+Row = dict[str, Any]
+
+
+def has_tripped(levels: Sequence[str], params: Monitoring) -> bool:
+    """Hysteresis: major in at least ``trips`` of the last ``windows`` levels, and in the latest (the last one)."""
+    major = [level == LEVELS[-1] for level in levels[-params.windows:]]
+    return bool(major) and major[-1] and sum(major) >= params.trips
+
+
+def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
+    """Conclude from the ``drift`` and ``performance`` of ``as_of``: alerts, a verdict, perhaps a retrain request.
+
+    Running it again for the same as-of writes the same rows and opens nothing twice.
+
+    Raises:
+        BadInput: drift was not measured for that as-of.
+    """
+    from tollgate.registry import fetch_model
+
+    versions = _versions(book, as_of)
+    return conclude(book, as_of, params, {version: fetch_model(book.name, version) for version in versions})
+
+
+def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -> dict[str, Any]:
+    """``verdict_step`` once the folders of every model version concerned are at hand."""
+    drift, performance = _recent(lake.drift(book.name), as_of), _recent(lake.performance(book.name), as_of)
+    tonight = [row for row in drift if row["as_of"] == as_of]
+    version, count = tonight[0]["model_version"], tonight[0]["rows"]
+    level = worst(row["level"] for row in tonight if row["feature"] in watched(book))
+    moved = sorted((row for row in tonight if row["feature"] in watched(book) and row["level"] in LEVELS[1:]),
+                   key=lambda row: (-row["psi"], row["feature"]))
+    levels = [*_earlier_levels(book, as_of, version, params.monitoring.windows - 1), level]
+    tripped = has_tripped(levels, params.monitoring)
+    key = f"{book.name}-v{version}-{as_of.isoformat()}"
+    request = open_request(book.name, key, as_of, f"drift from model v{version}: {_names(moved)}",
+                           cooldown_days=params.monitoring.cooldown_days) if tripped else None
+    opened = request is not None and request["key"] == key
+    action = _action(levels, request, opened, params.monitoring)
+    sentence = f"{_finding(level, moved, version, count, params.monitoring)} {action}"
+
+    *earlier, now = _signals_by_day(book, params, [row for row in drift if row["model_version"] == version],
+                                    performance, _baselines(models))
+    alerts = alert_rows(fresh(earlier, now), version, action)
+    if opened:
+        alerts.append({"key": f"request:{key}", "severity": "warning", "subject": "retrain", "message": sentence,
+                       "value": moved[0]["psi"], "limit": params.monitoring.psi_major})
+    _write(book, as_of, alerts, {"model_version": version, "level": level, "features": [r["feature"] for r in moved],
+                                 "rows": count, "tripped": tripped, "request": key if opened else None,
+                                 "sentence": sentence})
+    return {"book": book.name, "as_of": as_of.isoformat(), "level": level, "tripped": tripped,
+            "request": key if opened else None, "alerts": alerts, "sentence": sentence}
+
+
+def _versions(book: Book, as_of: date) -> list[str]:
+    """The model versions that the alert rules compare with: tonight's, and those of the cohorts on record."""
+    tonight = lake.read(lake.drift(book.name), filters=[("day", "=", as_of.isoformat())])
+    if tonight.num_rows == 0:
+        raise BadInput(f"Drift of {book.name} was not measured as of {as_of}", value=as_of,
+                       remedy=f"Measure it first: tollgate monitor drift {book.name} --as-of {as_of}.")
+    cohorts = _recent(lake.performance(book.name), as_of)
+    return sorted({tonight["model_version"][0].as_py(), *(row["model_version"] for row in cohorts)})
+
+
+def _signals_by_day(book: Book, params: Params, drift: list[Row], performance: list[Row],
+                    baselines: dict[str, Baseline]) -> list[list[Signal]]:
+    return [signals(book, params, [row for row in drift if row["as_of"] == day],
+                    [row for row in performance if row["as_of"] == day], baselines)
+            for day in sorted({row["as_of"] for row in drift})]
+
+
+def _recent(table: lake.Table, as_of: date) -> list[Row]:
+    since = as_of - timedelta(days=MEMORY_DAYS)
+    return lake.read(table, filters=[("day", ">=", since.isoformat()), ("day", "<=", as_of.isoformat())]).to_pylist()
+
+
+def _earlier_levels(book: Book, as_of: date, version: str, count: int) -> list[str]:
+    """The levels of the last ``count`` verdicts on this model version before ``as_of``, oldest first."""
+    levels = [row["level"] for row in _recent(lake.verdicts(book.name), as_of)
+              if row["model_version"] == version and row["as_of"] < as_of]
+    return levels[max(len(levels) - count, 0):]
+
+
+def _baselines(models: dict[str, Path]) -> dict[str, Baseline]:
+    about = {version: read_record(folder, "model.json") for version, folder in models.items()}
+    return {version: Baseline(float(record["operating"]["decline_rate"]), float(record["validation_auc"]))
+            for version, record in about.items()}
+
+
+def _names(moved: list[Row]) -> str:
+    return ", ".join(f"{row['feature']} (PSI {row['psi']:.2f})" for row in moved)
+
+
+def _finding(level: str, moved: list[Row], version: str, count: int, params: Monitoring) -> str:
+    if level not in LEVELS:
+        return (f"{count} rows are too few to judge drift from model v{version}; "
+                f"{params.min_sample} are needed.")
+    if not moved:
+        return f"{count} rows look like those that model v{version} was trained on."
+    return f"{level.capitalize()} drift from model v{version} on {count} rows: {_names(moved)}."
+
+
+def _action(levels: Sequence[str], request: Request | None, opened: bool, params: Monitoring) -> str:
+    """What was done, or why nothing was."""
+    if request is not None and opened:
+        return f"A retrain was requested: {request['key']}."
+    if request is not None:
+        return (f"No retrain was requested: {request['key']} is still open, or its cool-down of "
+                f"{params.cooldown_days} days holds.")
+    if levels[-1] == LEVELS[-1]:
+        return (f"No retrain was requested: drift was major in {levels.count(LEVELS[-1])} of the last "
+                f"{params.windows} windows, and {params.trips} are needed.")
+    return "Nothing was done."
+
+
+def _write(book: Book, as_of: date, alerts: list[Row], verdict: Row) -> None:
+    stamp, day = {"day": as_of.isoformat(), "as_of": as_of}, [as_of.isoformat()]
+    for table, rows in ((lake.alerts(book.name), alerts), (lake.verdicts(book.name), [verdict])):
+        lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema), day)

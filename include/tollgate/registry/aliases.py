@@ -1,0 +1,124 @@
+"""MLflow's aliases follow the ledger: every change has its intent before and its commit after, and is mended."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from tollgate.errors import Refused
+from tollgate.registry import ledger
+from tollgate.registry.ledger import Entry
+from tollgate.registry.standing import ABANDONED, MENDED, Standing, standing, version_in
+from tollgate.registry.tracking import client, faults_named, name_of
+from tollgate.registry.versions import Version, find, lost, rehash
+
+log = logging.getLogger(__name__)
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+@faults_named()
+def mend(book: str) -> Standing:
+    """Finish a decision that was cut in half, put back aliases that were moved by hand, and say how things stand.
+
+    Raises:
+        Refused: the ledger is broken, or the champion's version was deleted from MLflow.
+        PassingFault: MLflow or the lake did not answer.
+    """
+    now = standing(ledger.trusted(book))
+    if now.open is not None:
+        log.warning("%s: finishing ledger line %d (%s), which was cut short", book, now.open.seq, now.open.kind)
+        now = finish(book, now.open)
+    found = _aliases(book)
+    for role, wanted in ((CHAMPION, now.champion), (CHALLENGER, now.challenger)):
+        if found.get(role) != (wanted and wanted.version):
+            log.warning("%s: the alias %s stood on %s and is put back on %s", book, role, found.get(role) or "nothing",
+                        wanted.version if wanted else "nothing")
+            point(book, role, wanted)
+            ledger.record(book, MENDED, {"alias": role, "found": found.get(role),
+                                         "restored": wanted.version if wanted else None})
+            now = standing(ledger.trusted(book))
+    return now
+
+
+def champion(book: str) -> Version | None:
+    """The model whose scores count, after mending."""
+    return mend(book).champion
+
+
+def challenger(book: str) -> Version | None:
+    """The candidate that passed its gates and waits for approval, after mending."""
+    return mend(book).challenger
+
+
+def change(now: Standing, kind: str, model: Version, details: dict[str, Any]) -> Standing:
+    """Make ``model`` champion: intent, alias, commit.
+
+    Raises:
+        PassingFault: another decision was recorded since ``now``.
+    """
+    payload = {"model": model.to_json(), "previous": now.champion.version if now.champion else None, **details}
+    intent = ledger.record(model.book, f"{kind}-intent", payload, given=lambda chain: ledger.head(chain) == now.head)
+    if intent is None:
+        raise lost(model)
+    finish(model.book, intent)
+    return mend(model.book)
+
+
+def finish(book: str, intent: Entry) -> Standing:
+    """Carry out an intent, or abandon it when its artefact no longer verifies. Doing it twice changes nothing."""
+    model = version_in(intent)
+
+    def still_open(chain: list[Entry]) -> bool:
+        return standing(chain).open == intent
+
+    try:
+        unchanged(model)
+    except Refused as refusal:
+        log.warning("%s: ledger line %d is abandoned: %s", book, intent.seq, refusal)
+        ledger.record(book, ABANDONED, {"intent": intent.seq, "why": str(refusal)}, given=still_open)
+    else:
+        point(book, CHAMPION, model)
+        if _aliases(book).get(CHALLENGER) == model.version:
+            point(book, CHALLENGER, None)
+        ledger.record(book, intent.kind.replace("-intent", "-committed"), {**intent.payload, "intent": intent.seq},
+                      given=still_open)
+    return standing(ledger.trusted(book))
+
+
+def unchanged(model: Version) -> None:
+    """Raise ``Refused`` unless MLflow's record and artefact are still those that the ledger names."""
+    found = find(model.book, model.version)
+    if found != model:
+        raise Refused(f"MLflow's record of {name_of(model.book)} version {model.version} changed after registration",
+                      value=found.digest, remedy="Restore its tags, or train and approve another model.")
+    rehash(model)
+
+
+def point(book: str, role: str, model: Version | None) -> None:
+    """Set or remove one alias. The only place that touches MLflow's aliases."""
+    from mlflow.exceptions import MlflowException
+
+    if model is None:
+        client().delete_registered_model_alias(name_of(book), role)
+        return
+    try:
+        client().set_registered_model_alias(name_of(book), role, model.version)
+    except MlflowException as err:
+        if err.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise Refused(f"Version {model.version} of {name_of(book)}, the {role}, was deleted from MLflow",
+                      value=model.digest, remedy="Restore it, or roll back to another version.") from None
+
+
+def _aliases(book: str) -> dict[str, str]:
+    """Where the aliases stand; none when the book has no registered model yet."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client().get_registered_model(name_of(book)).aliases
+    except MlflowException as err:
+        if err.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise
+    return {role: str(version) for role, version in found.items()}

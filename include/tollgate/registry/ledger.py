@@ -1,0 +1,145 @@
+"""The append-only, hash-chained record of every decision.
+
+Each line carries the digest of the line before it, so that an edited, dropped or moved line breaks the chain. The
+last digest is also kept outside the table, so that lines cut off the end are missed too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tollgate import lake
+from tollgate.config import settings
+from tollgate.errors import Refused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+START = "0" * 64
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One decision. ``at`` is wall-clock time, UTC: the one place where a stored record carries it."""
+
+    seq: int
+    at: str
+    kind: str
+    payload: dict[str, Any]
+    previous: str
+    digest: str
+
+
+def digest_of_entry(seq: int, at: str, kind: str, payload: str, previous: str) -> str:
+    """SHA-256 of the line's canonical JSON, its own digest left out."""
+    whole = {"seq": seq, "at": at, "kind": kind, "payload": payload, "previous": previous}
+    return hashlib.sha256(_canonical(whole).encode()).hexdigest()
+
+
+def _canonical(record: dict[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def entries(book: str) -> list[dict[str, Any]]:
+    """Every decision of a book in sequence, whether or not the chain holds, for people to read."""
+    return [asdict(entry) for entry in _entries(lake.read(lake.ledger(book)))]
+
+
+def _entries(rows: pa.Table) -> list[Entry]:
+    return [Entry(r["seq"], r["at"], r["kind"], _payload(r["payload"]), r["previous"], r["digest"])
+            for r in rows.to_pylist()]
+
+
+def _payload(text: str) -> dict[str, Any]:
+    try:
+        loaded = json.loads(text)
+    except (TypeError, ValueError):
+        loaded = None
+    return loaded if isinstance(loaded, dict) else {"unreadable": text}
+
+
+def head(chain: Sequence[Entry]) -> str:
+    """Digest of the last line; zeros before the first."""
+    return chain[-1].digest if chain else START
+
+
+def record(book: str, kind: str, payload: dict[str, Any], *,
+           given: Callable[[list[Entry]], bool] | None = None) -> Entry | None:
+    """Append one line; None when ``given`` (asked of all lines so far, atomically) does not hold.
+
+    Raises:
+        PassingFault: the lake did not answer.
+    """
+    import pyarrow as pa
+
+    table = lake.ledger(book)
+    text, at = _canonical(payload), datetime.now(UTC).isoformat(timespec="milliseconds")
+
+    def line(rows: pa.Table) -> pa.Table | None:
+        so_far = _entries(rows)
+        if given is not None and not given(so_far):
+            return None
+        seq, previous = (so_far[-1].seq + 1 if so_far else 1), head(so_far)
+        return pa.Table.from_pylist([{"kind": kind, "seq": seq, "at": at, "payload": text, "previous": previous,
+                                      "digest": digest_of_entry(seq, at, kind, text, previous)}], schema=table.schema)
+
+    appended = lake.append_next(table, line)
+    if appended is None:
+        return None
+    entry = _entries(appended)[0]
+    lake.Store(settings().store).write_json(_anchor(book), {"seq": entry.seq, "digest": entry.digest})
+    return entry
+
+
+def _anchor(book: str) -> str:
+    return f"ledger/{book}.json"
+
+
+def verify(book: str) -> dict[str, Any]:
+    """Walk the chain: ``{"book", "entries", "head", "intact": True}``.
+
+    Raises ``Refused`` when it is broken, naming every line that was edited, dropped, doubled or moved.
+    """
+    chain = trusted(book)
+    return {"book": book, "entries": len(chain), "head": head(chain), "intact": True}
+
+
+def trusted(book: str) -> list[Entry]:
+    """Every decision of a book. Raises ``Refused`` when the chain is broken: no decision may rest on it."""
+    # The anchor is read first: lines written in between are then beyond it, never missing.
+    store = lake.Store(settings().store)
+    anchor = store.read_json(_anchor(book)) if store.exists(_anchor(book)) else None
+    rows = lake.read(lake.ledger(book))
+    faults = _faults(rows.to_pylist(), anchor)
+    if faults:
+        raise Refused(f"The ledger of {book} was tampered with: {'; '.join(faults)}", value=f"{len(faults)} fault(s)",
+                      remedy="Restore the last good Delta version of the table.")
+    return _entries(rows)
+
+
+def _faults(lines: list[dict[str, Any]], anchor: dict[str, Any] | None) -> list[str]:
+    faults: list[str] = []
+    expected, previous = 1, START
+    for line in lines:
+        seq = line["seq"]
+        if seq > expected:
+            missing = f"line {expected} is" if seq == expected + 1 else f"lines {expected} to {seq - 1} are"
+            faults.append(f"{missing} missing")
+        elif seq < expected:
+            faults.append(f"line {seq} stands more than once")
+        elif line["previous"] != previous:
+            faults.append(f"line {seq} does not follow the line before it: one was moved")
+        whole = digest_of_entry(seq, line["at"], line["kind"], line["payload"], line["previous"])
+        if whole != line["digest"]:
+            faults.append(f"line {seq} ({line['kind']}) was edited: its digest does not match")
+        expected, previous = seq + 1, line["digest"]
+    if anchor is not None and anchor["seq"] >= expected:
+        faults.append(f"line {anchor['seq']} was written and is missing at the end")
+    elif anchor is not None and anchor["digest"] not in {line["digest"] for line in lines}:
+        faults.append(f"line {anchor['seq']} is not the one that was written")
+    return faults

@@ -1,0 +1,145 @@
+"""Registering what a training run made, and the versions that the ledger knows."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tollgate.config import Params
+from tollgate.errors import BadInput, Refused
+from tollgate.features import digest_of
+from tollgate.registry import ledger
+from tollgate.registry.aliases import CHALLENGER, mend, point
+from tollgate.registry.runs import check_no_pickle, read_json, record_run
+from tollgate.registry.standing import COMMITS, REGISTERED, REJECTED, champion_at, standing, version_in
+from tollgate.registry.tracking import client, faults_named, name_of
+from tollgate.registry.versions import ARTEFACT, Version, lost
+
+
+@faults_named()
+def register(run_folder: Path, params: Params) -> dict[str, Any]:
+    """Record a run in MLflow and, when its gates passed, register its model as challenger.
+
+    Running it again, also after a crash at any point, gives the same answer and adds nothing.
+
+    Args:
+        run_folder: the workspace's ``run/`` after the gate stage.
+
+    Returns:
+        ``{"version", "digest", "passed", "mlflow_run", "name"}``, also written to ``run/registered.json``.
+
+    Raises:
+        Refused: the gates refused (the run is recorded all the same, ``version`` is null), the evidence is of
+            another model, or the champion is no longer the one that the gates compared with.
+        BadInput: a file of the run is missing or is of another book or as-of.
+        PassingFault: MLflow or the lake did not answer.
+    """
+    gates, compared = read_json(run_folder / "gates.json"), read_json(run_folder / "champion.json")
+    snapshot, digest = read_json(run_folder / "snapshot.json"), digest_of(run_folder / "model")
+    _check(run_folder, params, snapshot)
+    now = mend(params.book)
+    run_id = record_run(run_folder, params, digest)
+    passed = gates.get("passed") is True
+    answer = {"version": None, "digest": digest, "passed": passed, "mlflow_run": run_id, "name": params.book}
+
+    def answered(version: str | None) -> dict[str, Any]:
+        answer["version"] = version
+        (run_folder / "registered.json").write_text(json.dumps(answer, sort_keys=True, indent=2) + "\n", "utf-8")
+        return answer
+
+    if not passed:
+        answered(None)
+        refused = [g for g in gates.get("verdicts", []) if g.get("verdict") not in ("pass", "n/a")]
+        raise Refused("The gates refused this model: " + " ".join(str(g.get("sentence", g)) for g in refused),
+                      value=", ".join(str(g.get("gate")) for g in refused) or "no verdict",
+                      remedy="Read gates.html of the run; the champion stays.")
+    _check_evidence(run_folder, gates, digest)
+    earlier = [version_in(e) for e in ledger.trusted(params.book) if e.kind == REGISTERED]
+    for version in earlier:
+        if version.run_id == run_id:
+            return answered(version.version)
+    standing_champion = now.champion.version if now.champion else None
+    if compared.get("version") != standing_champion:
+        answered(None)
+        raise Refused("The champion changed since the gates compared with it",
+                      value=f"{compared.get('version')} then, {standing_champion} now",
+                      remedy="Run the gates again, against the present champion.")
+    version = _create_version(params, digest, str(snapshot["digest"]), run_id)
+    line = ledger.record(
+        params.book, REGISTERED,
+        {"model": version.to_json(), "compared_with": compared.get("version"),
+         "metrics": read_json(run_folder / "metrics.json")},
+        given=lambda chain: ledger.head(chain) == now.head)
+    if line is None:
+        raise lost(version)
+    point(params.book, CHALLENGER, version)
+    return answered(version.version)
+
+
+def _check(folder: Path, params: Params, snapshot: dict[str, Any]) -> None:
+    stands = (snapshot.get("book"), snapshot.get("as_of"))
+    if stands != (params.book, params.as_of.isoformat()):
+        raise BadInput("The run's snapshot is of another book or as-of than params.yaml", value=stands,
+                       remedy="Run the stages again from the snapshot on.")
+    check_no_pickle(folder / "model")
+
+
+def _check_evidence(folder: Path, gates: dict[str, Any], digest: str) -> None:
+    """Raise ``Refused`` unless the gates and their evidence are of this very model."""
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(folder / "evidence.parquet").metadata or {}
+    except (OSError, ValueError) as err:
+        raise Refused("The run's evidence is missing or unreadable", value=folder / "evidence.parquet",
+                      remedy="Run the evaluate stage again.") from err
+    for what, of in (("evidence", metadata.get(b"model_digest", b"").decode()), ("gates", gates.get("model_digest"))):
+        if of != digest:
+            raise Refused(f"The run's {what} are of another model", value=of or "no digest",
+                          remedy=f"Run evaluate and gate again for {digest}.")
+
+
+def _create_version(params: Params, digest: str, snapshot: str, run_id: str) -> Version:
+    """The registry's version of this MLflow run; the one of an attempt that was cut short is reused."""
+    from mlflow.exceptions import MlflowException
+
+    mlflow, name = client(), name_of(params.book)
+    try:
+        mlflow.create_registered_model(name)
+    except MlflowException as err:
+        if err.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    found = mlflow.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    made = found[0] if found else mlflow.create_model_version(
+        name, source=f"{mlflow.get_run(run_id).info.artifact_uri}/{ARTEFACT}", run_id=run_id,
+        tags={"digest": digest, "snapshot": snapshot, "as_of": params.as_of.isoformat()})
+    return Version(params.book, str(made.version), digest, snapshot, params.as_of, run_id)
+
+
+def champion_on(book: str, day: date) -> Version | None:
+    """The champion of a date, by the ledger alone: what a backfill of that date scores with."""
+    return champion_at(ledger.trusted(book), day)
+
+
+def models(book: str) -> list[dict[str, Any]]:
+    """Every registered version, newest first, by the ledger alone.
+
+    Each is the version's fields with ``state`` (champion, challenger, former champion, rejected or replaced) and
+    ``metrics``.
+    """
+    chain = ledger.trusted(book)
+    now = standing(chain)
+    states: dict[str, str] = {}
+    for entry in chain:
+        if entry.kind == REJECTED:
+            states[version_in(entry).version] = "rejected"
+        elif entry.kind in COMMITS:
+            states[version_in(entry).version] = "former champion"
+    for state, version in (("champion", now.champion), ("challenger", now.challenger)):
+        if version is not None:
+            states[version.version] = state
+    registered = [e for e in chain if e.kind == REGISTERED]
+    return [{**version_in(e).to_json(), "state": states.get(version_in(e).version, "replaced"),
+             "metrics": e.payload["metrics"]} for e in reversed(registered)]

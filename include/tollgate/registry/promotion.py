@@ -1,0 +1,144 @@
+"""Changing the champion: approve, reject, roll back. Each is bound to a digest and stands in the ledger."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tollgate.errors import BadInput, PassingFault, Refused
+from tollgate.registry import ledger
+from tollgate.registry.aliases import CHALLENGER, change, mend, point, unchanged
+from tollgate.registry.proof import last_scored, prove
+from tollgate.registry.standing import COMMITS, PROMOTION, REJECTED, ROLLBACK, Standing, version_in
+from tollgate.registry.tracking import faults_named
+from tollgate.registry.versions import Version, lost
+
+
+@faults_named()
+def promote(book: str, version: str, digest: str, by: str, comment: str = "",
+            effective_on: date | None = None) -> dict[str, Any]:
+    """Make the challenger champion. Doing it again for the champion answers the same and adds nothing.
+
+    Args:
+        digest: of the artefact that the approver saw.
+        effective_on: scoring dates from this one on use it; the model's own as-of when None.
+
+    Returns ``{"champion", "previous", "digest", "effective_on"}``.
+
+    Raises:
+        Refused: the version is not the challenger, the digest is not its digest, its artefact changed, or the
+            champion is no longer the one that its gates compared with.
+        PassingFault: MLflow or the lake did not answer, or another decision came first.
+    """
+    _signed(by)
+    now = mend(book)
+    if now.champion is not None and now.commit is not None and now.champion.version == version:
+        _bound(now.champion, digest)
+        return _changed(now)
+    model = _challenger(now, book, version)
+    _bound(model, digest)
+    compared = now.registration.payload["compared_with"] if now.registration else None
+    if compared != (now.champion.version if now.champion else None):
+        raise Refused("The champion changed since the gates compared with it",
+                      value=f"{compared} then, {now.champion.version if now.champion else None} now",
+                      remedy="Run the gates again, against the present champion.")
+    unchanged(model)
+    return _changed(_made(model, change(now, PROMOTION, model, {
+        "by": by, "comment": comment, "effective_on": (effective_on or model.as_of).isoformat()})))
+
+
+@faults_named()
+def reject(book: str, version: str, by: str, comment: str = "") -> dict[str, Any]:
+    """Turn the challenger down; the champion stays. Returns ``{"rejected", "champion"}``.
+
+    Raises:
+        Refused: the version is not the challenger.
+        PassingFault: MLflow or the lake did not answer, or another decision came first.
+    """
+    _signed(by)
+    now = mend(book)
+    answer = {"rejected": version, "champion": now.champion.version if now.champion else None}
+    if any(e.kind == REJECTED and version_in(e).version == version for e in ledger.trusted(book)):
+        return answer
+    model = _challenger(now, book, version)
+    line = ledger.record(book, REJECTED, {"model": model.to_json(), "by": by, "comment": comment},
+                         given=lambda chain: ledger.head(chain) == now.head)
+    if line is None:
+        raise lost(model)
+    point(book, CHALLENGER, None)
+    return answer
+
+
+@faults_named()
+def rollback(book: str, version: str, by: str, reason: str, effective_on: date | None = None) -> dict[str, Any]:
+    """Make an earlier champion champion again, once re-scoring has proved that it is still the same model.
+
+    Args:
+        effective_on: scoring dates from this one on use it; the newest published night when None, or the day the
+            present champion became effective if that is later.
+
+    Returns ``{"champion", "previous", "digest", "effective_on", "proof": {"source", "rows", "max_difference"}}``.
+
+    Raises:
+        BadInput: the version never was champion, or it is the champion already.
+        Refused: its artefact changed, or it does not reproduce its own scores bit for bit.
+        PassingFault: MLflow or the lake did not answer, or another decision came first.
+    """
+    _signed(by)
+    now = mend(book)
+    if now.champion is None or now.commit is None:
+        raise BadInput(f"{book} has no champion to roll back from", value=version, remedy="Promote a model first.")
+    if now.champion.version == version:
+        if now.commit.kind == f"{ROLLBACK}-committed":
+            return _changed(now)
+        raise BadInput(f"Version {version} of {book} is the champion already", value=version,
+                       remedy=f"Name an earlier champion; see tollgate models {book}.")
+    earlier = [version_in(e) for e in ledger.trusted(book) if e.kind in COMMITS]
+    model = next((v for v in earlier if v.version == version), None)
+    if model is None:
+        raise BadInput(f"Version {version} of {book} never was champion", value=version,
+                       remedy="Roll back to one of " + (", ".join(sorted({v.version for v in earlier})) + "."))
+    unchanged(model)
+    proof = prove(model)
+    since = date.fromisoformat(now.commit.payload["effective_on"])
+    day = effective_on or max(filter(None, (since, last_scored(book))))
+    return _changed(_made(model, change(now, ROLLBACK, model, {
+        "by": by, "comment": reason, "effective_on": day.isoformat(), "proof": proof})))
+
+
+def _signed(by: str) -> None:
+    if not by.strip():
+        raise BadInput("A decision needs the name of who made it", value=by, remedy="Pass --by.")
+
+
+def _challenger(now: Standing, book: str, version: str) -> Version:
+    if now.challenger is None or now.challenger.version != version:
+        raise Refused(f"Version {version} is not the challenger of {book}",
+                      value=now.challenger.version if now.challenger else "no challenger",
+                      remedy=f"See tollgate models {book}; train a new challenger if there is none.")
+    return now.challenger
+
+
+def _bound(model: Version, digest: str) -> None:
+    if digest != model.digest:
+        raise Refused(f"The approval is for another artefact than version {model.version} of {model.book}",
+                      value=digest, remedy=f"Read the gate report of {model.digest} and approve that.")
+
+
+def _made(model: Version, now: Standing) -> Standing:
+    """The standing after a change, if the change was carried out."""
+    if now.champion != model:
+        raise PassingFault(f"Version {model.version} of {model.book} did not stay champion",
+                           value=now.champion.version if now.champion else None,
+                           remedy=f"See tollgate decisions {model.book} for what came between.")
+    return now
+
+
+def _changed(now: Standing) -> dict[str, Any]:
+    """The answer of a change, read from its commit."""
+    if now.commit is None or now.champion is None:
+        raise ValueError("there is no change to answer for")
+    payload = now.commit.payload
+    answer = {"champion": now.champion.version, "previous": payload["previous"], "digest": now.champion.digest,
+              "effective_on": payload["effective_on"]}
+    return {**answer, "proof": payload["proof"]} if "proof" in payload else answer

@@ -1,0 +1,154 @@
+"""One training run as one MLflow run: parameters, metrics, evidence, and every sweep trial as a child."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import subprocess
+from collections.abc import Iterator
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tollgate.config import Params, settings
+from tollgate.errors import BadInput, Refused
+from tollgate.registry.tracking import client, name_of
+from tollgate.registry.versions import ARTEFACT
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+MODEL_DIGEST, GATES_DIGEST, TRIAL = "tollgate.model_digest", "tollgate.gates_digest", "tollgate.trial"
+LIBRARIES = ("deltalake", "mlflow", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy", "xgboost-cpu")
+MODEL_FORMATS = (".ubj", ".json", ".parquet")
+FILES = ("gates.json", "gates.md", "gates.html", "evidence.parquet", "metrics.json", "snapshot.json", "champion.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of a run folder. Raises ``BadInput`` when it is missing or is no JSON object."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as err:
+        raise BadInput(f"{path.name} of the run is missing or is not JSON", value=path,
+                       remedy="Run the stage that makes it again.") from err
+    if not isinstance(found, dict):
+        raise BadInput(f"{path.name} of the run must hold a JSON object", value=type(found).__name__,
+                       remedy="Run the stage that makes it again.")
+    return found
+
+
+def record_run(folder: Path, params: Params, digest: str) -> str:
+    """Record a run folder in MLflow and give the MLflow run's id.
+
+    A run of the same model and the same gates is reused, and completed if it was cut short, so that a retry adds
+    nothing.
+    """
+    mlflow, experiment = client(), _experiment(params.book)
+    tags = _tags(folder, params, digest)
+    same = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in (MODEL_DIGEST, GATES_DIGEST))
+    found = mlflow.search_runs([experiment], same, max_results=1)
+    if found and found[0].info.status == "FINISHED":
+        return str(found[0].info.run_id)
+    run: Run = found[0] if found else mlflow.create_run(
+        experiment, run_name=f"{params.book} as of {params.as_of}", tags=tags)
+    run_id = str(run.info.run_id)
+    _log(run_id, dict(_flat(params.model_dump(mode="json"))), read_json(folder / "metrics.json"))
+    _log_files(run_id, folder)
+    _log_trials(experiment, run_id, read_json(folder / "sweep.json"))
+    mlflow.set_terminated(run_id)
+    return run_id
+
+
+def check_no_pickle(folder: Path) -> None:
+    """Raise ``Refused`` when a model folder holds anything but XGBoost's own format, JSON and Parquet."""
+    strays = sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix not in MODEL_FORMATS)
+    if strays:
+        raise Refused("The model folder holds a file of a format that is never stored", value=", ".join(strays),
+                      remedy=f"A model is kept as {', '.join(MODEL_FORMATS)} only.")
+
+
+def _experiment(book: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    mlflow, name = client(), name_of(book)
+    try:
+        return str(mlflow.create_experiment(name, f"{settings().mlflow_artifacts.rstrip('/')}/{book}"))
+    except MlflowException as err:
+        found = mlflow.get_experiment_by_name(name)
+        if err.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def _tags(folder: Path, params: Params, digest: str) -> dict[str, str]:
+    snapshot, gates = read_json(folder / "snapshot.json"), read_json(folder / "gates.json")
+    lock = settings().project / "requirements" / "pipeline.txt"
+    return {
+        MODEL_DIGEST: digest,
+        GATES_DIGEST: hashlib.sha256((folder / "gates.json").read_bytes()).hexdigest(),
+        "tollgate.gates": "passed" if gates.get("passed") is True else "refused",
+        "tollgate.book": params.book,
+        "tollgate.as_of": params.as_of.isoformat(),
+        "tollgate.seed": str(params.seed),
+        "tollgate.snapshot": str(snapshot["digest"]),
+        "tollgate.lake": json.dumps(snapshot["lake"], sort_keys=True),
+        "tollgate.commit": _commit(settings().project),
+        "tollgate.lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
+        "tollgate.python": platform.python_version(),
+        "tollgate.platform": platform.platform(),
+        "tollgate.libraries": json.dumps({name: version_of(name) for name in LIBRARIES}),
+    }
+
+
+def _commit(project: Path) -> str:
+    """The code's git commit, marked when files differ from it; "none" outside a repository."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(project), *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-modified" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "none"
+
+
+def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _log(run_id: str, params: dict[str, Any], metrics: dict[str, Any]) -> None:
+    from mlflow.entities import Metric, Param
+
+    numbers = {key: float(value) for key, value in metrics.items()
+               if isinstance(value, int | float) and math.isfinite(value)}
+    client().log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()],
+                       metrics=[Metric(key, value, 0, 0) for key, value in numbers.items()])
+
+
+def _log_files(run_id: str, folder: Path) -> None:
+    client().log_artifacts(run_id, str(folder / "model"), ARTEFACT)
+    for path in (folder / name for name in FILES):
+        if path.exists():
+            client().log_artifact(run_id, str(path))
+    if (folder / "plots").is_dir():
+        client().log_artifacts(run_id, str(folder / "plots"), "plots")
+
+
+def _log_trials(experiment: str, run_id: str, sweep: dict[str, Any]) -> None:
+    mlflow = client()
+    there = mlflow.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run_id}'", max_results=1000)
+    done = {run.data.tags[TRIAL] for run in there if run.info.status == "FINISHED"}
+    for trial in sweep.get("trials", []):
+        name = str(trial["point"])
+        if name not in done:
+            child = mlflow.create_run(experiment, run_name=f"trial {name}",
+                                      tags={"mlflow.parentRunId": run_id, TRIAL: name})
+            _log(child.info.run_id, trial["params"], {key: trial[key] for key in ("auc", "rounds")})
+            mlflow.set_terminated(child.info.run_id)

@@ -1,0 +1,93 @@
+"""The door to MLflow: one quiet client, its database made once, its faults named."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tollgate.config import settings
+from tollgate.errors import BadInput, PassingFault
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SQLITE = "sqlite:///"
+# MLflow's own defaults keep a caller waiting for minutes before a dead server is admitted to be dead.
+ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+               "MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_LOGGING_LEVEL": "WARNING",
+               "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED", "ABORTED"}
+
+
+def name_of(book: str) -> str:
+    """The book's name in MLflow, of its experiment and of its registered model alike."""
+    return f"tollgate-{book}"
+
+
+@contextmanager
+def faults_named() -> Iterator[None]:
+    """Turn MLflow's errors into ours; also works as a decorator.
+
+    Raises:
+        PassingFault: the server, its database or the artefact store did not answer.
+        BadInput: MLflow refused the call itself.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except MlflowException as err:
+        kind = PassingFault if err.error_code in PASSING else BadInput
+        raise kind(f"MLflow refused or did not answer: {_first_line(err)}", value=_shown(settings().mlflow),
+                   remedy="Check TOLLGATE_MLFLOW and the server or database behind it.") from err
+    except (SQLAlchemyError, OSError) as err:
+        raise PassingFault(f"MLflow's database or artefact store did not answer: {_first_line(err)}",
+                           value=_shown(settings().mlflow),
+                           remedy="Check TOLLGATE_MLFLOW, TOLLGATE_MLFLOW_ARTIFACTS and the disk.") from err
+
+
+def _first_line(err: BaseException) -> str:
+    return _shown((str(err).strip() or type(err).__name__).splitlines()[0])
+
+
+def _shown(text: str) -> str:
+    """Addresses without the user and password that they may carry."""
+    return re.sub(r"://[^/@\s]*@", "://", text)
+
+
+@faults_named()
+def prepare() -> None:
+    """Make the embedded database if there is none yet; safe for several processes at once."""
+    _open(settings().mlflow)
+
+
+def client() -> MlflowClient:
+    """A client of the tracking server and registry. Use it under ``faults_named``."""
+    return _open(settings().mlflow)
+
+
+@cache
+def _open(uri: str) -> MlflowClient:
+    from filelock import FileLock
+    from mlflow import MlflowClient
+
+    if not uri.startswith(SQLITE):
+        return MlflowClient(uri, uri)
+    path = Path(uri.removeprefix(SQLITE))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # MLflow creates its tables on first contact, and two processes doing so at once break each other.
+    with FileLock(f"{path}.lock"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"mlflow\.")
+        opened = MlflowClient(uri, uri)
+        opened.search_experiments(max_results=1)
+        opened.search_registered_models(max_results=1)
+    return opened

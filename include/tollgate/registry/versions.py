@@ -1,0 +1,129 @@
+"""A registered model version, and its folder fetched and re-hashed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tollgate.config import settings
+from tollgate.errors import BadInput, PassingFault, Refused
+from tollgate.features import digest_of
+from tollgate.registry.tracking import client, faults_named, name_of
+
+ARTEFACT = "model"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered model: what it is called, what it is made of, and where its record is.
+
+    Attributes:
+        version: the registry's number, as text.
+        digest: of the model's folder.
+        snapshot: digest of the training rows.
+        as_of: the instant it was trained at.
+        run_id: its MLflow run.
+    """
+
+    book: str
+    version: str
+    digest: str
+    snapshot: str
+    as_of: date
+    run_id: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As the ledger keeps it."""
+        return {**asdict(self), "as_of": self.as_of.isoformat()}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Version:
+        """The version that ``to_json`` described."""
+        return cls(**{**record, "as_of": date.fromisoformat(record["as_of"])})
+
+
+@faults_named()
+def find(book: str, version: str) -> Version:
+    """The version as MLflow records it. Raises ``BadInput`` when there is none of that number."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client().get_model_version(name_of(book), version)
+    except MlflowException as err:
+        if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise BadInput(f"There is no version of {name_of(book)} with this number", value=version,
+                           remedy=f"See tollgate models {book}.") from None
+        raise
+    tags = found.tags
+    if not {"digest", "snapshot", "as_of"} <= set(tags):
+        raise Refused(f"Version {version} of {name_of(book)} was not registered by Tollgate", value=sorted(tags),
+                      remedy="Train and register it through the gates.")
+    return Version(book, str(found.version), tags["digest"], tags["snapshot"], date.fromisoformat(tags["as_of"]),
+                   str(found.run_id))
+
+
+def fetch_model(book: str, version: str, digest: str | None = None) -> Path:
+    """The model's folder on this machine, by digest, fetched when it is not here yet.
+
+    Args:
+        digest: the one to insist on (of a pin or a ledger line); the registered one when None. A folder that is
+            already here costs no contact with MLflow.
+
+    Raises:
+        Refused: the artefact in the store no longer has that digest.
+        PassingFault: MLflow or its artefact store did not answer.
+    """
+    if digest is not None:
+        kept = _kept(digest)
+        if kept.is_dir() and digest_of(kept) == digest:
+            return kept
+    found = find(book, version)
+    if digest is not None and found.digest != digest:
+        raise _changed(found, f"its tag says {found.digest}")
+    return rehash(found)
+
+
+@faults_named()
+def rehash(version: Version) -> Path:
+    """Download the artefact again and compare its digest, whatever is here already.
+
+    Raises:
+        Refused: it is not the artefact that was registered.
+        PassingFault: MLflow or its artefact store did not answer.
+    """
+    kept = _kept(version.digest)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".fetching-") as draft:
+        folder = Path(client().download_artifacts(version.run_id, ARTEFACT, draft))
+        found = digest_of(folder)
+        if found != version.digest:
+            raise _changed(version, f"it hashes to {found}")
+        if kept.is_dir() and digest_of(kept) != version.digest:
+            shutil.rmtree(kept)
+        try:
+            folder.replace(kept)
+        except OSError:
+            # Another process put the same folder here first.
+            if not kept.is_dir() or digest_of(kept) != version.digest:
+                raise
+    return kept
+
+
+def _kept(digest: str) -> Path:
+    return settings().data / "models" / digest
+
+
+def _changed(version: Version, how: str) -> Refused:
+    return Refused(f"The artefact of {name_of(version.book)} version {version.version} changed after registration: "
+                   f"{how}, not to {version.digest}", value=version.digest,
+                   remedy="Restore the artefact, or train and approve another model.")
+
+
+def lost(version: Version) -> PassingFault:
+    """The fault of whoever decided on a ledger that another decision has since extended."""
+    return PassingFault(f"Another decision on {version.book} was recorded at the same moment", value=version.version,
+                        remedy="Run it again; it will see that decision.")

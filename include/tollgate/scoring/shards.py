@@ -1,0 +1,96 @@
+"""Scoring one shard of a pinned run: champion, shadow, decisions and reason codes. No MLflow in sight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tollgate import registry
+from tollgate.books import load_book
+from tollgate.errors import BadInput
+from tollgate.features import Model, make_features
+from tollgate.scoring.pin import models_of, read_pin, read_rows, rows_path, write_rows
+
+APPROVE, DECLINE, REFUSE = "approve", "decline", "refused"
+SCHEMA = pa.schema([("loan_id", pa.string()), ("applied_on", pa.date32()), ("role", pa.string()),
+                    ("score", pa.float64()), ("decision", pa.string()), ("reasons", pa.list_(pa.string()))])
+
+
+def score_shard(run: str, shard: int) -> dict[str, Any]:
+    """Score a shard's applications with the pinned models. The same pin gives the same bytes.
+
+    Returns ``{"run", "shard", "rows"}``.
+
+    Raises:
+        BadInput: the run was not pinned, or has no such shard.
+        Refused: a pinned model's artefact changed.
+        PassingFault: the store did not answer.
+    """
+    record = read_pin(run)
+    if not 0 <= shard < record["shards"]:
+        raise BadInput(f"The run {run} has {record['shards']} shards, counted from 0", value=shard,
+                       remedy="Take the shard numbers from the pin's answer.")
+    rows = read_rows(rows_path(run, shard))
+    features = make_features(load_book(record["book"]), rows)
+    scored = [judge(Model.load(registry.fetch_model(record["book"], model.version, model.digest)), rows, features,
+                    role=role, reasons=record["reasons"] if role == "champion" else 0)
+              for role, model in models_of(record).items()]
+    write_rows(shard_path(run, shard), pa.concat_tables(scored))
+    return {"run": run, "shard": shard, "rows": rows.num_rows}
+
+
+def shard_path(run: str, shard: int) -> str:
+    """Where a scored shard is kept until it is published."""
+    return f"scoring/{run}/shard-{shard}.parquet"
+
+
+def judge(model: Model, rows: pa.Table, features: pa.Table, *, role: str, reasons: int) -> pa.Table:
+    """Score, decide and explain, row by row (``SCHEMA``).
+
+    A row that cannot be scored is refused: its score is null, its decision ``refused``, and its reason says why.
+
+    Args:
+        features: raw features of ``rows``, in the same order.
+        reasons: how many reason codes a declined row gets.
+    """
+    why = refusals(model, features)
+    good = np.array([reason is None for reason in why], dtype=bool)
+    score = np.full(rows.num_rows, np.nan)
+    score[good] = model.predict_features(features.filter(pa.array(good)))
+    for i in np.flatnonzero(good & ~((score >= 0) & (score <= 1))):
+        why[i] = "the model's answer is no probability"
+    refused = np.array([reason is not None for reason in why], dtype=bool)
+    declined = ~refused & (score >= model.threshold)
+    codes: list[list[str]] = [[] if reason is None else [reason] for reason in why]
+    if reasons:
+        explained = reason_codes(model, features.filter(pa.array(declined)), reasons)
+        for i, found in zip(np.flatnonzero(declined), explained, strict=True):
+            codes[i] = found
+    return pa.table({
+        "loan_id": rows["loan_id"], "applied_on": rows["applied_on"],
+        "role": pa.array([role] * rows.num_rows, pa.string()), "score": pa.array(score, mask=refused),
+        "decision": pa.array(np.where(refused, REFUSE, np.where(declined, DECLINE, APPROVE)), pa.string()),
+        "reasons": pa.array(codes, pa.list_(pa.string())),
+    }, schema=SCHEMA)
+
+
+def refusals(model: Model, features: pa.Table) -> list[str | None]:
+    """Why each row cannot be scored, None where it can: XGBoost refuses a whole matrix for one infinite cell."""
+    why: list[str | None] = [None] * features.num_rows
+    where, which = np.nonzero(np.isinf(model.encoder.encode(features)))
+    for i, k in zip(where, which, strict=True):
+        why[i] = why[i] or f"{model.features[k]} is too large for a 32-bit float"
+    return why
+
+
+def reason_codes(model: Model, features: pa.Table, most: int) -> list[list[str]]:
+    """The inputs that raised each row's score most: the largest positive SHAP contributions, ties by name."""
+    names = np.array(model.features)
+    by_name = np.argsort(names)
+    codes = []
+    for contributions in model.contributions(features):
+        order = by_name[np.argsort(-contributions[by_name], kind="stable")]
+        codes.append([str(names[k]) for k in order[:most] if contributions[k] > 0])
+    return codes

@@ -1,0 +1,226 @@
+"""The DVC stages: each reads and writes files under ``run/``, and nothing else that it keeps.
+
+``dvc repro`` on a laptop and ``train_weekly`` in Airflow run these same functions. A stage writes; ``answer`` reads
+what it wrote, so that a stage that DVC found unchanged answers too.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tollgate import gates, ingest, lake, registry, training
+from tollgate.books import load_book
+from tollgate.config import Params, settings
+from tollgate.errors import BadInput, Refused
+from tollgate.features import Model, digest_of, make_features
+
+Answer = dict[str, Any]
+
+
+def fetch(run: Path, params: Params) -> None:
+    """Bring the book's source data and write down what came."""
+    folder = settings().data / "sources" / params.book
+    load_book(params.book).fetch(folder, lambda done, total: None, params.seed, "stationary")
+    _write_json(run / "source.json", {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                                      for path in sorted(folder.iterdir()) if path.is_file()})
+
+
+def history(run: Path, params: Params) -> None:
+    """Land and ingest everything before the as-of that the lake has not seen yet; then pin."""
+    ingest.bring_history(load_book(params.book), params.as_of, params.ingest)
+    pin(run, params)
+
+
+def pin(run: Path, params: Params) -> None:
+    """Fix what the run stands on: what the lake shows as of now, and which model is the champion."""
+    holder = registry.champion(params.book)
+    _write_json(run / "lake.json", training.pin_lake(load_book(params.book), params))
+    _write_json(run / "champion.json", {"model": params.book, "version": holder.version if holder else None,
+                                        "digest": holder.digest if holder else None})
+
+
+def snapshot(run: Path, params: Params) -> None:
+    """The exact training rows."""
+    rows, record = training.take_snapshot(load_book(params.book), params, _read_json(run / "lake.json"))
+    _write_rows(run / "snapshot.parquet", rows)
+    _write_json(run / "snapshot.json", record)
+
+
+def features(run: Path, params: Params) -> None:
+    """The raw features of the snapshot, with label and protected attributes beside them."""
+    book, rows = load_book(params.book), _read_rows(run / "snapshot.parquet")
+    made = make_features(book, rows)
+    table = rows.select(["loan_id", "applied_on", "label"])
+    for name in made.column_names:
+        table = table.append_column(name, made[name])
+    for name in book.protected():
+        if name not in table.column_names:
+            table = table.append_column(name, rows[name])
+    _write_rows(run / "features.parquet", table)
+
+
+def split(run: Path, params: Params) -> None:
+    """Which rows train, choose and judge."""
+    _write_rows(run / "split.parquet",
+                training.assign(load_book(params.book), params, _read_rows(run / "snapshot.parquet")))
+
+
+def sweep_work(run: Path, params: Params) -> Answer:
+    """One worker's share of the sweep: points of the shared study until none is left."""
+    tried = training.work(training.open_study(params, _data_digest(run)), _parts(run, params), params)
+    return {"points": tried, "best": max((t["auc"] for t in tried), default=None)}
+
+
+def sweep(run: Path, params: Params) -> None:
+    """Finish the sweep, whoever began it, and write down every point."""
+    _write_json(run / "sweep.json",
+                training.finish(training.open_study(params, _data_digest(run)), _parts(run, params), params))
+
+
+def train(run: Path, params: Params) -> None:
+    """Fit the best point, choose its operating threshold on validation, freeze its profile."""
+    book, best, parts = load_book(params.book), _read_json(run / "sweep.json")["best"], _parts(run, params)
+    booster, auc = training.fit(parts, params, best["params"])
+    score = booster.predict(parts.validation).astype(float)
+    point = training.operating_point(parts.validation.get_label(), score, params.train.false_negative_target)
+    folder = run / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    booster.save_model(folder / "model.ubj")
+    _write_json(folder / "model.json", {
+        "book": book.name, "as_of": params.as_of.isoformat(), "seed": params.seed,
+        "snapshot": _read_json(run / "snapshot.json")["digest"], "horizon_months": params.snapshot.horizon_months,
+        "features": parts.encoder.to_json(), "threshold": point["threshold"], "operating": point,
+        "params": best["params"], "rounds": booster.num_boosted_rounds(), "validation_auc": auc})
+    rows = _read_rows(run / "features.parquet").select(parts.encoder.names)
+    scores = Model.load(folder).predict_features(rows)
+    _write_json(folder / "profile.json", training.freeze(rows, scores, book))
+    _write_rows(folder / "reference.parquet", training.reference_sample(rows, scores, params.seed))
+
+
+def evaluate(run: Path, params: Params) -> None:
+    """Evidence, metrics and plots."""
+    version = _read_json(run / "champion.json")["version"]
+    champion = registry.fetch_model(params.book, version) if version is not None else None
+    model = Model.load(run / "model")
+    rows = training.evidence(load_book(params.book), run / "model", _read_rows(run / "features.parquet"),
+                             _read_rows(run / "split.parquet"), champion)
+    _write_rows(run / "evidence.parquet", rows)
+    _write_json(run / "metrics.json", training.metrics(rows, model.threshold))
+    for name, points in training.plots(rows, model).items():
+        _write_csv(run / "plots" / f"{name}.csv", points)
+
+
+def gate(run: Path, params: Params) -> None:
+    """Judge the challenger. A refusal is a result, not a failure: ``register`` acts on it."""
+    gates.write_report(gates.run_gates(run, params), run)
+
+
+def register(run: Path, params: Params) -> None:
+    """Record the run in MLflow; a model that passed becomes the challenger. Raises ``Refused`` for one that did not."""
+    registry.register(run, params)
+
+
+STAGES: dict[str, Callable[[Path, Params], None]] = {
+    "fetch": fetch, "history": history, "snapshot": snapshot, "features": features, "split": split, "sweep": sweep,
+    "train": train, "evaluate": evaluate, "gate": gate, "register": register,
+}
+
+
+def answer(stage: str, run: Path) -> Answer:
+    """What a stage has to tell, read from what it wrote."""
+    match stage:
+        case "fetch":
+            return {"files": _read_json(run / "source.json")}
+        case "history":
+            return {"lake": _read_json(run / "lake.json"), "champion": _read_json(run / "champion.json")}
+        case "snapshot":
+            return dict(_read_json(run / "snapshot.json"))
+        case "features":
+            schema = pq.read_schema(run / "features.parquet")
+            return {"rows": pq.read_metadata(run / "features.parquet").num_rows, "columns": schema.names}
+        case "split":
+            parts = _read_rows(run / "split.parquet")["split"].value_counts().to_pylist()
+            return {part["values"]: part["counts"] for part in parts}
+        case "sweep":
+            result = _read_json(run / "sweep.json")
+            return {"trials": len(result["trials"]), "best": result["best"]}
+        case "train":
+            about = _read_json(run / "model" / "model.json")
+            return {"digest": digest_of(run / "model"), "rounds": about["rounds"],
+                    "validation_auc": about["validation_auc"], **about["operating"]}
+        case "evaluate":
+            return dict(_read_json(run / "metrics.json"))
+        case "gate":
+            report = _read_json(run / "gates.json")
+            return {"passed": report["passed"], "gates": report["verdicts"],
+                    "table": (run / "gates.md").read_text(encoding="utf-8")}
+        case "register":
+            return dict(_read_json(run / "registered.json"))
+    raise BadInput("Unknown stage", value=stage, remedy=f"Use one of: {', '.join(STAGES)}.")
+
+
+def verdict(run: Path, name: str) -> Answer:
+    """One gate's verdict. Raises ``Refused`` with the gate's own sentence when it refused."""
+    for record in _read_json(run / "gates.json")["verdicts"]:
+        if record["gate"] == name:
+            if record["verdict"] == "refuse":
+                raise Refused(f"The gate {name} refuses: {record['sentence'].rstrip('.')}", value=record["measured"],
+                              remedy="The whole report is run/gates.html, and in MLflow.")
+            return dict(record)
+    raise BadInput("There is no such gate in the report", value=name, remedy=f"Use one of: {', '.join(gates.GATES)}.")
+
+
+def _data_digest(run: Path) -> str:
+    """What a sweep's scores depend on, beside the parameters."""
+    return hashlib.sha256("".join(lake.digest(_read_rows(run / name))
+                                  for name in ("features.parquet", "split.parquet")).encode()).hexdigest()
+
+
+def _parts(run: Path, params: Params) -> training.Parts:
+    return training.prepare(load_book(params.book), _read_rows(run / "features.parquet"),
+                            _read_rows(run / "split.parquet"))
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _missing(path) from None
+
+
+def _read_rows(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+
+
+def _missing(path: Path) -> BadInput:
+    return BadInput("A stage's input is not there", value=path,
+                    remedy="Run the stages before it: `dvc repro` runs what is needed.")
+
+
+def _write_json(path: Path, record: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, sort_keys=True, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_rows(path: Path, rows: pa.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows, path)
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

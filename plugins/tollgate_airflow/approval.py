@@ -1,0 +1,64 @@
+"""The approval: Airflow's own human-in-the-loop operator, bound to the artefact that it showed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import HITLBranchOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+PATIENCE = timedelta(days=7)
+SUBJECT = "Promote %s version {{ task.version }}?"
+BODY = """{{ ti.xcom_pull('%s', key='answer')['table'] }}
+
+Reason: {{ params.reason }}.
+Digest of the artefact: `{{ task.digest }}`.
+Full report: {{ ti.xcom_pull('%s', key='answer')['report'] }}
+"""
+REGISTERED = "{{ ti.xcom_pull('%s')['%s'] }}"
+
+
+class ModelApproval(HITLBranchOperator):
+    """Ask for Approve or Reject, go on to one of two tasks, and keep who said so, why, and about which artefact.
+
+    The decision is under the XCom key ``decision``: ``by``, ``comment``, ``version`` and ``digest``. Version and digest
+    are those of the moment of asking: if the model is registered anew while the question stands, the answer
+    still names the artefact that the approver saw.
+
+    Args:
+        book: whose champion is asked about.
+        gate, register: the tasks whose answers are shown.
+        approve, reject: the tasks to go on to.
+    """
+
+    template_fields: Sequence[str] = ("version", "digest", "subject", "body")  # the last two show the first two
+
+    def __init__(self, *, book: str, gate: str, register: str, approve: str, reject: str, **kwargs: Any) -> None:
+        super().__init__(subject=SUBJECT % book, body=BODY % (gate, gate), options=["Approve", "Reject"],
+                         options_mapping={"Approve": approve, "Reject": reject}, response_timeout=PATIENCE, **kwargs)
+        self.version = REGISTERED % (register, "version")
+        self.digest = REGISTERED % (register, "digest")
+
+    def execute(self, context: Any) -> None:
+        """Ask, and note what was shown."""
+        context["ti"].xcom_push(key="asked", value={"version": self.version, "digest": self.digest})
+        super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Note the answer and branch.
+
+        Raises:
+            AirflowFailException: nobody answered in time. Asking again would not help, and nothing has changed.
+        """
+        if event.get("error_type") == "timeout":
+            raise AirflowFailException(f"Nobody answered within {PATIENCE.days} days: version {self.version} stays the "
+                                       "challenger, the champion stays. Clear this task to ask again.")
+        if "error" not in event:
+            ti = context["ti"]
+            asked = ti.xcom_pull(task_ids=self.task_id, key="asked")
+            user = event["responded_by_user"] or {}
+            ti.xcom_push(key="decision", value={**asked, "by": user.get("name") or "unknown",
+                                                "comment": (event["params_input"] or {}).get("comment") or ""})
+        return super().execute_complete(context, event)

@@ -1,0 +1,12 @@
+"""The assets that tie the DAGs together. Events of all but landing carry a partition key."""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset, AssetWatcher
+
+from tollgate_airflow.triggers import LandingTrigger
+
+LANDING = Asset("landing", watchers=[AssetWatcher(name="new_files", trigger=LandingTrigger())])
+APPLICATIONS = Asset("applications")  # "BOOK|YYYY-MM"
+OUTCOMES = Asset("outcomes")          # "BOOK|YYYY-MM"
+SCORES = Asset("scores")              # "BOOK|YYYY-MM-DD"

@@ -1,0 +1,74 @@
+"""What the trigger forms ask for, and how a run learns its book, its as-of and its id from them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param
+
+from tollgate_airflow.process import project
+
+# A partition key is "BOOK|DAY". A run that an asset started has one; any other run has its form.
+BOOK = "{{ partition_key.split('|')[0] if partition_key else params.book }}"
+AS_OF = ("{{ partition_key.split('|')[1] if partition_key "
+         "else params.as_of or (dag_run.logical_date or dag_run.run_after).date() }}")
+RUN = "{{ run_id | replace(':', '-') | replace('+', '-') | replace('~', '-') }}"
+MAP_NAME = "{{ task.item['name'] }}"
+
+RETRIES: dict[str, Any] = {"retries": 2, "retry_delay": timedelta(seconds=5), "retry_exponential_backoff": 2.0,
+                           "max_retry_delay": timedelta(minutes=5)}
+
+
+def books() -> list[str]:
+    """Names of the books that have a module in the project."""
+    folder = project() / "include" / "tollgate" / "books"
+    return sorted(p.stem for p in folder.glob("*.py") if p.stem != "base" and not p.stem.startswith("_"))
+
+
+def default_book() -> str:
+    """The ``book:`` of params.yaml: what a scheduled run works on."""
+    line = re.search(r"^book:\s*(\w+)", (project() / "params.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    return line[1] if line else books()[0]
+
+
+def book() -> Param:
+    """Which book; the one of params.yaml unless told otherwise."""
+    return Param(default_book(), type="string", enum=books(), title="Book", description="Which loan portfolio.")
+
+
+def any_book() -> Param:
+    """Which book, or all of them."""
+    return Param(None, type=["null", "string"], enum=[None, *books()], title="Book",
+                 description="Only the files of this loan portfolio; empty means every one.")
+
+
+def as_of() -> Param:
+    """The day the run stands at."""
+    return Param(None, type=["null", "string"], format="date", title="As-of",
+                 description="The run sees nothing that became known on or after this day; "
+                             "empty means the day it is scheduled for.")
+
+
+def trials() -> Param:
+    """How long the sweep is."""
+    return Param(None, type=["null", "integer"], minimum=1, maximum=1000, title="Trials",
+                 description="Hyperparameter trials of the sweep, over all its workers; empty means as in params.yaml.")
+
+
+def reason(default: str | None = None) -> Param:
+    """Why a person or a request asks for the run."""
+    return Param(default, type="string", minLength=1, title="Reason",
+                 description="Why; it is shown to the approver and kept in the record.")
+
+
+def version() -> Param:
+    """A registered model version."""
+    return Param(type="string", pattern="^[0-9]+$", title="Version",
+                 description="The registered version to go back to, as the Model Board shows it.")
+
+
+def comment() -> Param:
+    """What the approver has to say."""
+    return Param("", type="string", title="Comment", description="Why; it is kept in the ledger.")

@@ -1,0 +1,76 @@
+"""The operator that every DAG is wired from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from tollgate_airflow.process import Child, CommandFailed
+
+
+class TollgateOperator(BaseOperator):
+    """Run one ``tollgate`` command and return its answer.
+
+    Args:
+        command: the verb and its positional arguments; templated, never dropped.
+        options: ``--name=value`` for each entry; templated; an entry that renders to nothing is left out.
+        item: what a mapped task is about; its ``name`` is shown in the grid.
+        each: the keys of ``item`` whose values follow ``command``.
+        returns: the list in the answer to return, for a task to be mapped over it; the whole answer is then
+            under the XCom key ``answer``.
+        partition: the partition key of the asset event, templated with the ``answer``; no event where it renders
+            to nothing. With several outlets, the event goes to the one that is named like the answer's ``table``.
+
+    Raises:
+        AirflowFailException: bad input or a refusal (exit codes 2 and 3), where a retry will not help.
+        AirflowException: anything else.
+    """
+
+    template_fields: Sequence[str] = ("command", "options")
+    ui_color = "#e8f0e4"
+
+    def __init__(self, *, command: list[str], options: dict[str, str] | None = None, item: dict[str, Any] | None = None,
+                 each: Sequence[str] = (), returns: str | None = None, partition: str | None = None,
+                 **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.command = command
+        self.options = options or {}
+        self.item = item
+        self.each = each
+        self.returns = returns
+        self.partition = partition
+        self._child: Child | None = None
+
+    def execute(self, context: Any) -> Any:
+        """Run the command to its end."""
+        arguments = [*self.command, *(str((self.item or {})[key]) for key in self.each),
+                     *(f"--{name}={value}" for name, value in self.options.items() if value)]
+        self.log.info("tollgate %s", " ".join(arguments))
+        self._child = Child(arguments, say=self.log.info)
+        try:
+            answer = self._child.answer()
+        except CommandFailed as failure:
+            raise (AirflowException if failure.passing else AirflowFailException)(str(failure)) from None
+        if self.outlets:
+            self._announce(context, answer)
+        if self.returns is None:
+            return answer
+        context["ti"].xcom_push(key="answer", value=answer)
+        return answer[self.returns]
+
+    def on_kill(self) -> None:
+        """End the child and everything that it started."""
+        if self._child is not None:
+            self._child.stop()
+
+    def _announce(self, context: Any, answer: dict[str, Any]) -> None:
+        partition = self.render_template(self.partition or "", {**context, "answer": answer})
+        named = [outlet for outlet in self.outlets if answer.get("table", outlet.name) == outlet.name]
+        self.outlets = named if partition else []
+        for asset in self.outlets:
+            event = context["outlet_events"][asset]
+            event.add_partitions(partition)
+            event.extra = {key: value for key, value in answer.items() if isinstance(value, str | int | float)}

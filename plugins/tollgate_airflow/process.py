@@ -1,0 +1,127 @@
+"""The one door from Airflow to Tollgate: a child process, its log line by line, its answer as one JSON object.
+
+Nothing here imports Airflow, so that it can be tested and used by the triggers, the board and the operator alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+DONE, BAD_INPUT, REFUSED, PASSING_FAULT = 0, 2, 3, 75
+GRACE = 10.0  # seconds between TERM and KILL
+CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+class CommandFailed(Exception):
+    """The command did not end with an answer; the text is its own last line to the person who reads the log."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same call may succeed later: everything but bad input and a refusal."""
+        return self.exit_code not in (BAD_INPUT, REFUSED)
+
+
+def project() -> Path:
+    """The checkout that this Airflow serves: ``TOLLGATE_PROJECT``, else the one that these plugins lie in."""
+    return Path(os.environ.get("TOLLGATE_PROJECT") or Path(__file__).resolve().parents[2])
+
+
+def command_line(arguments: Sequence[str]) -> list[str]:
+    """``tollgate ARGUMENTS``, by ``TOLLGATE_BIN`` or the project's own environment."""
+    return [os.environ.get("TOLLGATE_BIN") or str(project() / ".venv" / "bin" / "tollgate"), *arguments]
+
+
+def without_credentials(line: str) -> str:
+    """``line`` with the user and password of every URL in it taken out."""
+    return CREDENTIALS.sub("***@", line)
+
+
+def read_answer(stdout: str, last_word: str, exit_code: int) -> dict[str, Any]:
+    """The JSON object on the last line of ``stdout``.
+
+    Raises:
+        CommandFailed: the exit code is not 0, or it is and there is no answer.
+    """
+    if exit_code != DONE:
+        raise CommandFailed(last_word or f"tollgate ended without a word, with exit code {exit_code}", exit_code)
+    lines = stdout.strip().splitlines()
+    try:
+        answer = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise CommandFailed("tollgate said it was done but gave no answer", exit_code=DONE)
+    return answer
+
+
+class Child:
+    """One ``tollgate`` command in a process group of its own."""
+
+    def __init__(self, arguments: Sequence[str], say: Callable[[str], object] = lambda line: None) -> None:
+        self._say = say
+        self._child = subprocess.Popen(command_line(arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True, errors="replace", process_group=0)
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for the end, passing on every line of the log; an interruption ends the whole group first."""
+        child = self._child
+        assert child.stdout is not None and child.stderr is not None
+        heard: list[str] = []
+        listener = threading.Thread(target=lambda out=child.stdout: heard.append(out.read()), daemon=True)
+        listener.start()
+        last_word = ""
+        try:
+            for raw in child.stderr:
+                line = without_credentials(raw.rstrip())
+                last_word = line or last_word
+                self._say(line)
+            listener.join()
+            child.wait()
+        finally:
+            self.stop()
+        return read_answer("".join(heard), last_word, child.returncode)
+
+    def stop(self, grace: float = GRACE) -> None:
+        """TERM the group, then KILL what is left of it after ``grace`` seconds. Does nothing once it has ended."""
+        if self._child.poll() is not None:
+            return
+        _signal_group(self._child.pid, signal.SIGTERM)
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(grace)
+        finally:
+            _signal_group(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+
+
+async def ask(arguments: Sequence[str]) -> dict[str, Any]:
+    """The answer of a light command, without blocking the event loop. Raises ``CommandFailed``."""
+    child = await asyncio.create_subprocess_exec(*command_line(arguments), stdin=subprocess.DEVNULL,
+                                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
+    try:
+        out, err = await child.communicate()
+    except asyncio.CancelledError:
+        _signal_group(child.pid, signal.SIGKILL)
+        raise
+    words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
+    return read_answer(out.decode(errors="replace"), without_credentials(words[-1] if words else ""),
+                       child.returncode or 0)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)

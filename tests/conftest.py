@@ -1,0 +1,114 @@
+"""What every test may ask for: an isolated home for Tollgate's state."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh TOLLGATE_DATA: lake, landing, store, MLflow and the rest live under it."""
+    for name in [n for n in os.environ if n.startswith(("TOLLGATE_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TOLLGATE_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A real S3 server on loopback, with one empty bucket."""
+
+    endpoint: str
+    bucket: str
+    access_key: str
+    secret_key: str
+
+    def environment(self) -> dict[str, str]:
+        """What a client needs to be told."""
+        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": self.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.secret_key, "AWS_REGION": "us-east-1"}
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """SeaweedFS, started once by each test process that asks for it, ended with it."""
+    folder = tmp_path_factory.mktemp("seaweedfs")
+    server = S3Server("", "tollgate", "tollgate-test", "a-secret-for-tests")
+    (folder / "s3.json").write_text(json.dumps({"identities": [{
+        "name": "test", "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        "credentials": [{"accessKey": server.access_key, "secretKey": server.secret_key}]}]}))
+    log = folder / "log.txt"
+    for _ in range(3):  # another process may take a free port before the server does
+        ports = _free_ports(8)
+        server = replace(server, endpoint=f"http://127.0.0.1:{ports['s3.port']}")
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [str(Path(sys.executable).with_name("weed")), "server", "-s3", f"-dir={folder}", "-ip=127.0.0.1",
+                 "-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+                 "-volume.max=0", "-volume.minFreeSpace=10MiB", "-master.volumeSizeLimitMB=64",
+                 "-master.telemetry=false", *(f"-{name}={port}" for name, port in ports.items())],
+                stdout=out, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True)
+        try:
+            if _bucket_made(server, process):
+                yield server
+                return
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    pytest.fail(f"the S3 server did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def _free_ports(count: int) -> dict[str, int]:
+    names = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return dict(zip(names, (s.getsockname()[1] for s in sockets), strict=True))
+
+
+def _bucket_made(server: S3Server, process: subprocess.Popen[bytes]) -> bool:
+    """Ask until the server takes a bucket; False when it died or a minute has passed."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client("s3", endpoint_url=server.endpoint, aws_access_key_id=server.access_key,
+                          aws_secret_access_key=server.secret_key, region_name="us-east-1",
+                          config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+                client.create_bucket(Bucket=server.bucket)
+            client.put_object(Bucket=server.bucket, Key="ready", Body=b"")
+            return True
+        except (BotoCoreError, ClientError):
+            try:
+                process.wait(timeout=0.1)
+                return False
+            except subprocess.TimeoutExpired:
+                continue
+    return False
+
+
+@pytest.fixture(params=["local", "s3"])
+def anywhere(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An isolated home whose lake, landing and store are local folders, and again where they are on S3."""
+    if request.param == "s3":
+        server: S3Server = request.getfixturevalue("s3_server")
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        for place in ("lake", "landing", "store"):
+            monkeypatch.setenv(f"TOLLGATE_{place.upper()}", f"s3://{server.bucket}/{home.parent.name}/{place}")
+    return str(request.param)

@@ -1,0 +1,164 @@
+"""A real run folder for the gates to judge: simulated loans, the real transformation library, a real fit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tollgate import lake
+from tollgate.books import Book, consumer, load_book
+from tollgate.config import Params, load_params
+from tollgate.features import make_features
+from tollgate.gates import Report, Verdict, run_gates
+from tollgate.gates.evidence import Case
+from tollgate.gates.run import judge
+from tollgate.scoring import digest_of
+from tollgate.training.evaluate import evidence
+from tollgate.training.fit import fit, operating_point, prepare
+
+AS_OF = date(2007, 1, 1)
+CHOICE = {"max_depth": 3, "eta": 0.2, "min_child_weight": 20, "subsample": 0.9}
+
+
+def applications(book: Book, sent: pa.Table) -> pa.Table:
+    """What the lake would hold of the lender's rows, with ``label``: 1 where there ever is a default."""
+    rows = pa.table({c.name: sent[c.source] for c in book.applications if not c.personal})
+    label = sent["default_date"].is_valid().to_numpy().astype(np.int8)
+    return rows.append_column(pa.field("label", pa.int8()), pa.array(label)).sort_by("loan_id")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, and how to spoil it and judge it."""
+
+    folder: Path
+    params: Params
+
+    def report(self) -> Report:
+        """All verdicts."""
+        return run_gates(self.folder, self.params)
+
+    def verdict(self, gate: str, **limits: Any) -> Verdict:
+        """One gate's verdict, under the book's limits or under these."""
+        params = self.params.model_copy(update={"gates": self.params.gates.model_copy(update=limits)})
+        return judge(Case(self.folder, params), gate)
+
+    def rows(self, name: str) -> pa.Table:
+        return pq.read_table(self.folder / f"{name}.parquet")
+
+    def write(self, name: str, rows: pa.Table) -> None:
+        pq.write_table(rows, self.folder / f"{name}.parquet")
+
+    def edit(self, name: str, **changes: Any) -> None:
+        """Overwrite keys of a JSON file."""
+        path = self.folder / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    def sign(self) -> None:
+        """Make the evidence current again after the model folder was changed."""
+        rows = self.rows("evidence")
+        self.write("evidence", rows.replace_schema_metadata(
+            {**rows.schema.metadata, b"model_digest": digest_of(self.folder / "model").encode()}))
+
+    def predict(self, change: Callable[[pa.Table], np.ndarray], column: str = "score") -> None:
+        """Replace the predictions of the evidence by ``change(evidence)``."""
+        rows = self.rows("evidence")
+        at = rows.column_names.index(column)
+        self.write("evidence", rows.set_column(at, column, pa.array(change(rows), pa.float64())))
+
+    def crown(self, change: Callable[[pa.Table], np.ndarray], *, version: str = "3", digest: str = "c" * 64) -> None:
+        """Put a champion beside the challenger whose scores are ``change(evidence)``."""
+        self.predict(change, "champion_score")
+        rows = self.rows("evidence")
+        self.write("evidence", rows.replace_schema_metadata(
+            {**rows.schema.metadata, b"champion_digest": digest.encode()}))
+        self.edit("champion.json", version=version, digest=digest)
+
+
+def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, ...] | None = None) -> None:
+    """Write a run folder as the stages write it, from the lake's rows with their ``label``."""
+    book = load_book(params.book)
+    folder.mkdir(parents=True)
+    record = {"book": book.name, "as_of": params.as_of.isoformat(), "rows": rows.num_rows,
+              "digest": lake.digest(rows)}
+    pq.write_table(rows, folder / "snapshot.parquet")
+    (folder / "snapshot.json").write_text(json.dumps(record))
+    (folder / "champion.json").write_text(json.dumps({"model": book.name, "version": None, "digest": None}))
+    made = make_features(book, rows)
+    features = rows.select(["loan_id", "applied_on", "label"])
+    for name in made.column_names:
+        features = features.append_column(name, made[name])
+    for name in book.protected():
+        if name not in features.column_names:
+            features = features.append_column(name, rows[name])
+    pq.write_table(features, folder / "features.parquet")
+    days = rows["applied_on"].to_numpy().astype("datetime64[D]")
+    first, last = np.quantile(days.astype(int), [0.6, 0.75])
+    split = pa.table({"loan_id": rows["loan_id"], "split": pa.array(np.where(
+        days.astype(int) > last, "test", np.where(days.astype(int) > first, "validation", "train")))})
+    pq.write_table(split, folder / "split.parquet")
+    parts = prepare(book, features, split)
+    if constraints is not None:
+        parts = replace(parts, constraints=constraints)
+    booster, _ = fit(parts, params, CHOICE)
+    point = operating_point(parts.validation.get_label(), booster.predict(parts.validation).astype(float),
+                            params.train.false_negative_target)
+    model = folder / "model"
+    model.mkdir()
+    booster.save_model(model / "model.ubj")
+    (model / "model.json").write_text(json.dumps({
+        "book": book.name, "as_of": params.as_of.isoformat(), "snapshot": record["digest"],
+        "features": parts.encoder.to_json(), "threshold": point["threshold"]}))
+    pq.write_table(evidence(book, model, features, split, None), folder / "evidence.parquet")
+
+
+def simulated(**kwargs: Any) -> pa.Table:
+    return applications(consumer.BOOK, consumer.simulate(
+        **{"seed": 7, "rows_a_month": 1_500, "first_month": "2003-01", "last_month": "2004-12"} | kwargs))
+
+
+@pytest.fixture(scope="session")
+def consumer_params() -> Params:
+    return load_params(book="consumer", as_of=AS_OF)
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory, consumer_params: Params) -> Run:
+    """An honest model of the stationary consumer book; not to be written to."""
+    folder = tmp_path_factory.mktemp("good") / "run"
+    build(folder, consumer_params, simulated())
+    return Run(folder, consumer_params)
+
+
+@pytest.fixture(scope="session")
+def report(good: Run) -> Report:
+    """The honest run's report."""
+    return good.report()
+
+
+@pytest.fixture
+def run(good: Run, tmp_path: Path) -> Run:
+    """A copy of the honest run, to be spoiled."""
+    shutil.copytree(good.folder, tmp_path / "run")
+    return Run(tmp_path / "run", good.params)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, consumer_params: Params) -> Callable[..., Run]:
+    """Build another run: of a simulation other than the honest one, or with other monotone constraints."""
+
+    def make(constraints: tuple[int, ...] | None = None, **simulation: Any) -> Run:
+        build(tmp_path / "fresh", consumer_params, simulated(**simulation), constraints)
+        return Run(tmp_path / "fresh", consumer_params)
+
+    return make

@@ -1,0 +1,84 @@
+"""The report: complete, the same bytes again, and a page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tollgate.gates import GATES, Report, Verdict, write_report
+
+if TYPE_CHECKING:
+    from tests.gates.conftest import Run
+
+
+def spoiled(report: Report, verdict: Verdict) -> Report:
+    return replace(report, verdicts=tuple(verdict if v.gate == verdict.gate else v for v in report.verdicts))
+
+
+def test_the_page_holds_every_sentence_and_the_run_it_is_about(report: Report) -> None:
+    page = unescape(report.to_html())
+    assert all(verdict.sentence in page for verdict in report.verdicts)
+    assert report.summary in page
+    for fact in ("Simulated consumer loans", "2007-01-01", report.model_digest, "none yet"):
+        assert str(fact) in page
+
+
+def test_the_page_fetches_and_runs_nothing(report: Report) -> None:
+    page = report.to_html()
+    assert not re.search(r"https?:|//|<script|<link|<img|@import|url\(|src=|href=", page)
+
+
+def test_text_from_outside_cannot_become_markup(report: Report) -> None:
+    report = spoiled(report, Verdict("auc", "refuse", None, None, None, None, "<script>x</script> | y"))
+    assert "<script" not in report.to_html()
+    assert "<script>x</script> \\| y" in report.to_markdown()
+
+
+def test_the_table_has_one_line_a_gate_in_order(report: Report) -> None:
+    lines = [line for line in report.to_markdown().splitlines() if line.startswith("| ")]
+    assert lines[0] == "| gate | measured | interval | limit | verdict | sentence |"
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[1:]] == list(GATES)
+    assert "| > 0.82 | pass |" in lines[1]
+
+
+def test_the_json_tells_what_the_verdicts_tell(report: Report) -> None:
+    record = json.loads(report.to_json())
+    assert record["passed"] is True
+    assert [v["gate"] for v in record["verdicts"]] == list(GATES)
+    assert {"book": "consumer", "as_of": "2007-01-01", "model_digest": report.model_digest}.items() <= record.items()
+    assert set(record["verdicts"][0]) == {"gate", "verdict", "measured", "low", "high", "limit", "sentence"}
+
+
+def test_a_refusal_is_named_in_plain_words_everywhere(report: Report) -> None:
+    report = spoiled(report, Verdict("fairness", "refuse", 0.2, 0.1, 0.3, 0.1, "Too wide."))
+    assert not report.passed
+    told = "The model is refused: 1 of 9 gates said no (Fairness)"
+    assert told in report.to_markdown()
+    assert told in report.to_html()
+    assert "**refuse**" in report.to_markdown()
+
+
+def test_a_measured_value_that_is_no_number_is_still_a_report(report: Report) -> None:
+    report = spoiled(report, Verdict("auc", "refuse", float("nan"), None, None, 0.82, "No number."))
+    assert json.loads(report.to_json())["verdicts"][0]["measured"] is None
+    assert "No number." in report.to_html()
+
+
+def test_the_same_run_anywhere_gives_the_same_bytes(good: Run, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "another" / "place"
+    shutil.copytree(good.folder, elsewhere)
+    (elsewhere / "model" / "model.ubj").write_bytes(b"torn")
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, run in ((first, elsewhere), (second, tmp_path / "moved")):
+        if run != elsewhere:
+            shutil.copytree(elsewhere, run)
+        folder.mkdir()
+        write_report(replace(good, folder=run).report(), folder)
+    names = ["gates.html", "gates.json", "gates.md"]
+    assert sorted(path.name for path in first.iterdir()) == names
+    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in names)

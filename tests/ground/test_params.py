@@ -1,0 +1,141 @@
+"""A malformed params.yaml is refused with its key, the value and what to do, before anything runs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tollgate.config import PROJECT, known_books, load_params, read_params_file
+from tollgate.errors import BadInput
+
+SHIPPED = read_params_file(PROJECT / "params.yaml")
+Change = Callable[[dict[str, Any]], None]
+
+
+def put(dotted: str, value: object) -> Change:
+    """Set one key of the raw file."""
+
+    def change(raw: dict[str, Any]) -> None:
+        *path, last = dotted.split(".")
+        for part in path:
+            raw = raw[part]
+        raw[last] = value
+
+    return change
+
+
+def drop(dotted: str) -> Change:
+    """Remove one key of the raw file."""
+
+    def change(raw: dict[str, Any]) -> None:
+        *path, last = dotted.split(".")
+        for part in path:
+            raw = raw[part]
+        del raw[last]
+
+    return change
+
+
+def refusal(path: Path) -> BadInput:
+    with pytest.raises(BadInput) as caught:
+        load_params(path)
+    assert caught.value.exit_code == 2
+    assert caught.value.remedy
+    assert "Traceback" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(("change", "key", "value"), [
+    pytest.param(put("gates.auc_mni", 0.8), "gates.auc_mni", "0.8", id="an unknown key in a section"),
+    pytest.param(put("colour", "red"), "colour", "red", id="an unknown key at the top"),
+    pytest.param(put("books.sba.gates.auc_mni", 0.8), "gates.auc_mni", "0.8", id="an unknown key in a book's block"),
+    pytest.param(put("sweep.trials", "many"), "sweep.trials", "many", id="text for a number"),
+    pytest.param(put("sweep.trials", 1.5), "sweep.trials", "1.5", id="a fraction for a whole number"),
+    pytest.param(put("sweep.trials", True), "sweep.trials", "True", id="true for a whole number"),
+    pytest.param(put("sweep.trials", "12"), "sweep.trials", "12", id="a quoted number"),
+    pytest.param(put("seed", True), "seed", "True", id="true for the seed"),
+    pytest.param(put("sweep.trials", 0), "sweep.trials", "0", id="no trials"),
+    pytest.param(put("sweep.trials", None), "sweep.trials", "", id="an empty value"),
+    pytest.param(put("gates.ks_min", 30), "gates.ks_min", "30", id="a percentage for a share"),
+    pytest.param(put("gates.ks_min", float("nan")), "gates.ks_min", "nan", id="not a number"),
+    pytest.param(put("monitoring.psi_major", -0.25), "monitoring.psi_major", "-0.25", id="a negative limit"),
+    pytest.param(put("books.sba.gates.auc_min", 70), "gates.auc_min", "70", id="an override out of range"),
+    pytest.param(put("as_of", "2007-13-01"), "as_of", "2007-13-01", id="a month that is not"),
+    pytest.param(put("seed", -1), "seed", "-1", id="a negative seed"),
+    pytest.param(put("gates", 3), "gates", "3", id="a number for a section"),
+    pytest.param(put("gates", None), "gates", "", id="an empty section"),
+    pytest.param(drop("gates"), "gates", "", id="a missing section"),
+    pytest.param(drop("gates.auc_min"), "consumer", "", id="a missing key"),
+    pytest.param(drop("as_of"), "as_of", "", id="no as-of"),
+    pytest.param(put("books.sba.gates", None), "books.sba.gates", "", id="an empty section of a book's block"),
+    pytest.param(drop("books.sba.gates"), "books.sba", "snapshot", id="a missing section of a book's block"),
+    pytest.param(drop("books.sba"), "books.sba", "", id="a missing book's block"),
+    pytest.param(drop("books"), "books", "", id="no books at all"),
+    pytest.param(put("books", ["sba"]), "books", "sba", id="a list of books"),
+])
+def test_a_malformed_file_is_refused_by_key_and_value(tmp_path: Path, change: Change, key: str, value: str) -> None:
+    raw = copy.deepcopy(SHIPPED)
+    change(raw)
+    if key == "consumer":  # its block does not override the key that was dropped
+        raw["book"], key = "consumer", "gates.auc_min"
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    error = refusal(path)
+    assert key in error.cause
+    assert "params.yaml" in error.cause
+    assert value in str(error.value)
+
+
+@pytest.mark.parametrize("book", ["mortgages", "", None, 3, "base", "_wheel"])
+def test_an_unknown_book_is_refused_with_the_known_ones(tmp_path: Path, book: object) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({**SHIPPED, "book": book}), encoding="utf-8")
+    error = refusal(path)
+    assert error.value == book
+    assert all(name in error.remedy for name in known_books())
+
+
+@pytest.mark.parametrize("text", ["book: [sba\n", "\tbook: sba\n", "gates: {auc_min: 0.8\nbook: sba\n"])
+def test_a_file_that_is_not_yaml_is_refused_with_the_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert "line" in str(refusal(path).value)
+
+
+@pytest.mark.parametrize("text", ["", "- sba\n", "sba\n"])
+def test_a_file_that_holds_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert "mapping" in refusal(path).cause
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(b"book: \xff\xfe\n")
+    refusal(path)
+
+
+def test_a_missing_file_is_refused_by_its_name(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "params.yaml").value == tmp_path / "params.yaml"
+
+
+@pytest.mark.parametrize("book", known_books())
+def test_the_shipped_file_is_good_for_every_book(book: str) -> None:
+    params = load_params(PROJECT / "params.yaml", book=book)
+    assert params.book == book
+
+
+def test_a_book_overrides_a_default_and_leaves_the_rest(tmp_path: Path) -> None:
+    raw = copy.deepcopy(SHIPPED)
+    raw["books"]["sba"]["gates"] = {"auc_min": 0.61}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    gates = load_params(path, book="sba").gates
+    assert gates.auc_min == 0.61
+    assert gates.ks_min == SHIPPED["gates"]["ks_min"]
+    assert load_params(path, book="card").gates.auc_min != 0.61

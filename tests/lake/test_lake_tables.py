@@ -1,0 +1,163 @@
+"""The lake's promises, each on a local folder and on a real S3 server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tollgate import lake
+from tollgate.errors import BadInput, PassingFault
+
+WRITERS, ROUNDS, ROWS = 4, 4, 50
+
+
+def race(name: str) -> None:
+    """Four processes of racing.py, let go at once."""
+    writers = [subprocess.Popen([sys.executable, str(Path(__file__).with_name("racing.py")), name, str(writer)],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+               for writer in range(1, WRITERS + 1)]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate()
+    assert [writer.returncode for writer in writers] == [0] * WRITERS
+
+
+def drifts(*cells: tuple[str, str, float]) -> pa.Table:
+    return pa.Table.from_pylist([{"day": day, "as_of": date.fromisoformat(day), "feature": feature, "psi": psi}
+                                 for day, feature, psi in cells], schema=lake.drift("sba").schema)
+
+
+def test_a_table_that_was_never_written_reads_as_empty(anywhere: str) -> None:
+    table = lake.drift("sba")
+    assert not lake.exists(table)
+    assert lake.version(table) == -1
+    assert lake.partitions(table) == []
+    assert lake.read(table).equals(table.schema.empty_table())
+    with pytest.raises(BadInput, match="tollgate history sba"):
+        lake.require(table)
+
+
+def test_replacing_a_partition_leaves_the_others_alone(anywhere: str) -> None:
+    table = lake.drift("sba")
+    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 2), ("2007-02-01", "a", 3)),
+                            ["2007-01-01", "2007-02-01"])
+    lake.replace_partitions(table, drifts(("2007-01-01", "c", 4)), ["2007-01-01"])
+    assert lake.read(table)["psi"].to_pylist() == [3, 4]
+    assert lake.partitions(table) == ["2007-01-01", "2007-02-01"]
+    lake.replace_partitions(table, drifts(), ["2007-01-01"])
+    assert lake.partitions(table) == ["2007-02-01"]
+
+
+def test_rows_come_back_in_the_tables_order_whatever_order_they_were_given_in(anywhere: str) -> None:
+    table = lake.drift("sba")
+    lake.replace_partitions(table, drifts(("2007-01-01", "b", 2), ("2007-01-01", "a", 1)), ["2007-01-01"])
+    assert lake.read(table)["feature"].to_pylist() == ["a", "b"]
+
+
+def test_writing_the_same_rows_again_makes_no_new_version(anywhere: str) -> None:
+    table = lake.drift("sba")
+    rows = drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 2))
+    first = lake.replace_partitions(table, rows, ["2007-01-01"])
+    assert lake.replace_partitions(table, rows.take([1, 0]), ["2007-01-01"]) == first == lake.version(table)
+    assert lake.replace_partitions(table, drifts(("2007-01-01", "a", 9)), ["2007-01-01"]) > first
+
+
+def test_rows_outside_the_named_partitions_are_refused_and_nothing_changes(anywhere: str) -> None:
+    table = lake.drift("sba")
+    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1)), ["2007-01-01"])
+    with pytest.raises(ValueError, match="2007-03-01"):
+        lake.replace_partitions(table, drifts(("2007-03-01", "a", 2)), ["2007-01-01"])
+    assert lake.read(table)["psi"].to_pylist() == [1]
+
+
+def test_a_change_that_fails_leaves_the_table_as_it_was(anywhere: str) -> None:
+    table = lake.drift("sba")
+    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1)), ["2007-01-01"])
+    before = lake.version(table)
+
+    def fails(rows: pa.Table) -> pa.Table:
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        lake.change_partitions(table, ["2007-01-01"], fails)
+    assert lake.version(table) == before
+    assert lake.read(table)["psi"].to_pylist() == [1]
+
+
+def test_a_reader_as_of_a_day_sees_only_what_was_known_before_it(anywhere: str) -> None:
+    table = lake.drift("sba")
+    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1), ("2007-02-01", "a", 2)),
+                            ["2007-01-01", "2007-02-01"])
+    assert lake.read(table, as_of=date(2007, 2, 1))["psi"].to_pylist() == [1]
+    assert lake.read(table, as_of=date(2007, 2, 2), columns=["psi"]).to_pydict() == {"psi": [1, 2]}
+    assert lake.read(table, as_of=date(2007, 2, 2), filters=[("psi", ">", 1)]).num_rows == 1
+    with pytest.raises(ValueError, match="no date"):
+        lake.read(lake.ledger("sba"), as_of=date(2007, 2, 1))
+
+
+def test_processes_racing_for_one_partition_end_in_one_whole_result(anywhere: str) -> None:
+    race("replace")
+    found = lake.read(lake.drift("sba"))
+    assert found.num_rows == ROWS
+    assert len(set(found["rows"].to_pylist())) == 1
+
+
+def test_no_change_is_lost_when_processes_race_to_change_one_partition(anywhere: str) -> None:
+    race("add")
+    assert lake.read(lake.drift("sba"))["rows"].to_pylist() == [WRITERS * ROUNDS]
+
+
+def test_racing_appends_neither_lose_nor_repeat_a_sequence_number(anywhere: str) -> None:
+    race("append")
+    found = lake.read(lake.ledger("sba"))
+    assert found["seq"].to_pylist() == list(range(WRITERS * ROUNDS))
+    assert set(Counter(found["payload"].to_pylist()).values()) == {ROUNDS}
+
+
+def test_appending_nothing_leaves_the_table_alone(anywhere: str) -> None:
+    table = lake.ledger("sba")
+    assert lake.append_next(table, lambda rows: None) is None
+    assert lake.read(table).num_rows == 0
+
+
+def test_equal_rows_have_one_digest_however_they_are_chunked(anywhere: str) -> None:
+    table = lake.drift("sba")
+    rows = drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 2))
+    lake.replace_partitions(table, rows, ["2007-01-01"])
+    assert lake.digest(lake.read(table)) == lake.digest(lake.read(table)) == lake.digest(rows)
+    assert lake.digest(pa.concat_tables([rows.slice(0, 1), rows.slice(1)])) == lake.digest(rows)
+    assert lake.digest(drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 3))) != lake.digest(rows)
+
+
+def test_an_s3_server_that_is_away_is_a_passing_fault(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a",
+                        "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1",
+                        "TOLLGATE_LAKE": "s3://tollgate/lake"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PassingFault, match=r"sba/drift.*Connection refused.*s3://tollgate/lake"):
+        lake.read(lake.drift("sba"))
+    with pytest.raises(PassingFault, match="Connection refused"):
+        lake.replace_partitions(lake.drift("sba"), drifts(), ["2007-01-01"])
+    with pytest.raises(PassingFault, match="Could not connect"):
+        lake.Store("s3://tollgate/landing").list("sba")
+
+
+@pytest.mark.parametrize("anywhere", ["s3"], indirect=True)
+def test_wrong_credentials_are_bad_input_that_says_so(anywhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
+    with pytest.raises(BadInput, match=r"refused access to sba/drift.*credentials"):
+        lake.read(lake.drift("sba"))
+    with pytest.raises(BadInput, match=r"refused access.*credentials"):
+        lake.Store("s3://tollgate/wrong").write("x", b"y")

@@ -1,0 +1,128 @@
+"""A small consumer book: a champion's folder, and nights of scores published straight into the lake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from tollgate import lake
+from tollgate.books import Book, load_book
+from tollgate.books.consumer import simulate
+from tollgate.config import PROJECT, Params, load_params
+from tollgate.features import make_features
+from tollgate.monitoring.steps import record_drift
+from tollgate.monitoring.verdict import conclude
+from tollgate.monitoring.window import load_window
+from tollgate.training import freeze, reference_sample
+
+THRESHOLD = 0.15
+ROWS_A_MONTH = 1_000
+
+
+@dataclass(frozen=True)
+class Night:
+    """A book with a champion and a lake, and the steps of one night over it."""
+
+    book: Book
+    params: Params
+    model: Path
+
+    def publish(self, scenario: str, as_of: date, *, version: str = "1", rows: int | None = None) -> None:
+        """Put the month before ``as_of`` of a scenario into the lake, scored with its true probabilities."""
+        world = _world(scenario, self.book)
+        last = pc.strftime(world["applied_on"], format="%Y-%m")
+        month = (np.datetime64(as_of, "M") - 1).item().strftime("%Y-%m")
+        night = world.filter(pc.equal(last, month)).slice(0, rows)
+        known = night.append_column("month", pa.array([month] * night.num_rows, pa.string()))
+        lake.replace_partitions(lake.applications(self.book), known, [month])
+        score = night["true_probability"].to_numpy()
+        table = lake.scores(self.book.name)
+        made = pa.table({
+            "loan_id": night["loan_id"], "applied_on": night["applied_on"], "score": score,
+            "decision": np.where(score >= THRESHOLD, "decline", "approve"),
+        }).to_pylist()
+        stamp = {"day": as_of.isoformat(), "as_of": as_of, "role": "champion", "model_version": version,
+                 "snapshot_version": "s", "run_id": "r", "reasons": []}
+        lake.replace_partitions(table, pa.Table.from_pylist([{**row, **stamp} for row in made], table.schema),
+                                [as_of.isoformat()])
+
+    def outcomes(self, scenario: str) -> None:
+        """Put every default of a scenario into the lake, each on the day it became known."""
+        world = _world(scenario, self.book)
+        world = world.filter(pc.is_valid(world["known_on"]))
+        months = pc.strftime(world["known_on"], format="%Y-%m")
+        lake.replace_partitions(lake.outcomes(self.book), world.append_column("month", months),
+                                months.unique().to_pylist())
+
+    def drift(self, as_of: date, *, version: str = "1") -> dict:
+        window = load_window(self.book, as_of)
+        return record_drift(self.book, as_of, self.params, window, self.model)
+
+    def verdict(self, as_of: date, *, version: str = "1") -> dict:
+        return conclude(self.book, as_of, self.params, {version: self.model})
+
+    def run(self, scenario: str, as_of: date, *, version: str = "1") -> dict:
+        """Publish, measure and conclude."""
+        self.publish(scenario, as_of, version=version)
+        self.drift(as_of)
+        return self.verdict(as_of, version=version)
+
+    def tuned(self, **monitoring: object) -> Night:
+        """The same night with other monitoring parameters."""
+        changed = self.params.monitoring.model_copy(update=monitoring)
+        return replace(self, params=self.params.model_copy(update={"monitoring": changed}))
+
+
+_WORLDS: dict[str, pa.Table] = {}
+
+
+def _world(scenario: str, book: Book) -> pa.Table:
+    """A simulated world under the lake's column names, with the true probabilities."""
+    if scenario not in _WORLDS:
+        rows = simulate(seed=5, scenario=scenario, rows_a_month=ROWS_A_MONTH, first_month="2006-01",
+                        last_month="2007-08")
+        names = {c.source: c.name for c in (*book.applications, *book.outcomes) if not c.personal}
+        rows = rows.select([*names, "true_probability"]).rename_columns([*names.values(), "true_probability"])
+        _WORLDS[scenario] = rows
+    return _WORLDS[scenario]
+
+
+@pytest.fixture(scope="session")
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The monitoring half of a model folder, frozen on the stationary year 2006."""
+    book, folder = load_book("consumer"), tmp_path_factory.mktemp("champion")
+    world = _world("stationary", book)
+    year = world.filter(pc.less(world["applied_on"], date(2007, 1, 1)))
+    features, scores = make_features(book, year), year["true_probability"].to_numpy()
+    (folder / "profile.json").write_text(json.dumps(freeze(features, scores, book)))
+    pq.write_table(reference_sample(features, scores, 1), folder / "reference.parquet")
+    (folder / "model.json").write_text(json.dumps({
+        "operating": {"decline_rate": float(np.mean(scores >= THRESHOLD))}, "validation_auc": 0.85}))
+    return folder
+
+
+@pytest.fixture
+def night(home: Path, champion: Path) -> Night:
+    return Night(load_book("consumer"), load_params(PROJECT / "params.yaml", book="consumer"), champion)
+
+
+@pytest.fixture
+def tables() -> Callable[[str, date], dict[str, list[str]]]:
+    """Digests of what monitoring wrote for a day, and of the requests, to compare reruns by."""
+
+    def read(book: str, as_of: date) -> dict[str, list[str]]:
+        day = [("day", "=", as_of.isoformat())]
+        found = {make.__name__: lake.digest(lake.read(make(book), filters=day))
+                 for make in (lake.drift, lake.performance, lake.alerts, lake.verdicts)}
+        return {**found, "requests": lake.digest(lake.read(lake.requests(book)))}
+
+    return read

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tollgate import lake
+from tollgate.monitoring import performance_step
+from tollgate.monitoring.alerts import Baseline, Signal, fresh, signals
+
+if TYPE_CHECKING:
+    from conftest import Night
+
+JAN, FEB, MAR, APR, MAY = (date(2007, month, 1) for month in range(1, 6))
+BASELINES = {"1": Baseline(decline_rate=0.20, auc=0.80)}
+
+
+def _signal(rank: int) -> Signal:
+    return Signal("psi:x", rank, "info", 0.0, 0.0, "")
+
+
+@pytest.mark.parametrize(("ranks", "told"), [
+    ([0, 1, 1, 1], [1]),           # goes on at the same level
+    ([1, 2, 3], [0, 1, 2]),        # worsens
+    ([3, 2, 3], [0]),              # eases and comes back, never stable between
+    ([3, 0, 3], [0, 2]),           # returns after being stable
+    ([1, None, 1], [0]),           # a window that could not tell neither ends nor begins it
+])
+def test_one_event_is_told_once(ranks: list[int | None], told: list[int]) -> None:
+    windows = [[] if rank is None else [_signal(rank)] for rank in ranks]
+    assert [i for i, now in enumerate(windows) if fresh(windows[:i], now)] == told
+
+
+def _loud(night: Night, drift: list[dict[str, Any]] = [], performance: list[dict[str, Any]] = []) -> dict[str, Signal]:  # noqa: B006
+    found = signals(night.book, night.params, drift, performance, BASELINES)
+    return {signal.event: signal for signal in found if signal.rank}
+
+
+def _cohort(**changed: object) -> dict[str, Any]:
+    return {"as_of": APR, "scored_as_of": APR, "model_version": "1", "rows": 5000, "defaults": None, "auc": None,
+            "decline_rate": 0.20, "parity_gap": None, "parity_null": None, **changed}
+
+
+def test_a_decline_rate_must_move_by_more_than_the_limit_and_than_luck(night: Night) -> None:
+    assert _loud(night, performance=[_cohort(decline_rate=0.229)]) == {}
+    assert _loud(night, performance=[_cohort(decline_rate=0.231)])["decline_rate"].severity == "warning"
+    assert _loud(night, performance=[_cohort(decline_rate=0.169)])["decline_rate"].value == 0.169
+    assert _loud(night, performance=[_cohort(decline_rate=0.231, rows=250)]) == {}
+    assert _loud(night, performance=[_cohort(decline_rate=0.9, rows=50)]) == {}
+
+
+def test_a_lower_auc_must_pass_the_limit_and_luck_on_the_newest_matured_cohort(night: Night) -> None:
+    old = _cohort(scored_as_of=JAN, defaults=1000, auc=0.60)
+    assert _loud(night, performance=[old, _cohort(scored_as_of=FEB, defaults=1000, auc=0.79)]) == {}
+    assert _loud(night, performance=[_cohort(scored_as_of=FEB, defaults=1000, auc=0.76)])["auc"].limit == 0.784
+    assert _loud(night, performance=[_cohort(scored_as_of=FEB, defaults=10, auc=0.76)]) == {}
+
+
+def test_a_parity_gap_must_pass_the_limit_and_luck(night: Night) -> None:
+    assert _loud(night, performance=[_cohort(parity_gap=0.12, parity_null=0.15)]) == {}
+    assert _loud(night, performance=[_cohort(parity_gap=0.09, parity_null=0.05)]) == {}
+    assert "12.0% apart" in _loud(night, performance=[_cohort(parity_gap=0.12, parity_null=0.05)])["parity"].text
+
+
+def _feature(name: str, **changed: object) -> dict[str, Any]:
+    return {"feature": name, "level": "stable", "psi": 0.01, "psi_null": 0.005, "ks": 0.2, "p_value": 1e-9, **changed}
+
+
+def test_three_features_failing_ks_together_page_and_small_distances_do_not(night: Night) -> None:
+    names = [f.name for f in night.book.features]
+    assert _loud(night, drift=[_feature(name) for name in names[:2]]) == {}
+    assert _loud(night, drift=[_feature(name) for name in names[:3]])["ks"].severity == "page"
+    assert _loud(night, drift=[_feature(name, ks=0.05) for name in names]) == {}
+    assert _loud(night, drift=[_feature(name, p_value=0.02) for name in names]) == {}
+
+
+def test_a_feature_that_is_not_critical_moves_without_a_message(night: Night) -> None:
+    assert _loud(night, drift=[_feature("purpose", level="major", psi=0.5, ks=None)]) == {}
+    assert set(_loud(night, drift=[_feature("credit_score", level="minor", psi=0.15)])) == {"psi:credit_score"}
+
+
+def test_a_shift_is_one_message_and_silent_while_it_goes_on(night: Night) -> None:
+    first, second, third = (night.run("covariate_shift", as_of)["alerts"] for as_of in (FEB, MAR, APR))
+    (drifted,) = [alert for alert in first if alert["key"].startswith("psi:")]
+    assert "credit_score" in drifted["key"] and drifted["key"].endswith(":major:v1")
+    assert "PSI" in drifted["message"] and "No retrain was requested" in drifted["message"]
+    assert [alert["key"] for alert in second if not alert["key"].startswith("psi:")] == [
+        "request:consumer-v1-2007-03-01"]
+    assert not [alert for alert in second + third if alert["key"].startswith(("ks", "psi:credit_score"))]
+    assert lake.read(lake.alerts("consumer")).num_rows == len(first) + len(second) + len(third)
+
+
+def test_an_event_that_returns_after_a_stable_month_is_told_again(night: Night) -> None:
+    keys = {as_of: [a["key"] for a in night.run(scenario, as_of)["alerts"]] for scenario, as_of in (
+        ("broken_feed", FEB), ("stationary", MAR), ("broken_feed", APR))}
+    assert keys[FEB] and not keys[MAR]
+    assert keys[FEB][0] == "psi:annual_income:major:v1" == keys[APR][0]
+
+
+def test_a_changed_decline_rate_reaches_the_business_with_the_verdict(night: Night) -> None:
+    night.publish("covariate_shift", FEB)
+    night.drift(FEB)
+    performance_step(night.book, FEB, night.params)
+    told = {alert["subject"]: alert for alert in night.verdict(FEB)["alerts"]}
+    assert "are declined where v1 was approved for" in told["decline_rate"]["message"]

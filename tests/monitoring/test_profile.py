@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tollgate.books import load_book
+from tollgate.books.consumer import simulate
+from tollgate.features import make_features
+from tollgate.training import freeze, reference_sample, shares
+
+BOOK = load_book("consumer")
+
+
+def _features(rows_a_month: int = 200) -> tuple[pa.Table, np.ndarray]:
+    world = simulate(seed=3, rows_a_month=rows_a_month, first_month="2006-01", last_month="2006-12")
+    return make_features(BOOK, world), world["true_probability"].to_numpy()
+
+
+def test_a_profile_survives_json_and_gives_its_own_shares_back() -> None:
+    features, scores = _features()
+    profile = json.loads(json.dumps(freeze(features, scores, BOOK)))
+    assert profile["rows"] == features.num_rows
+    assert list(profile["features"]) == [f.name for f in BOOK.features]
+    for name, entry in profile["features"].items():
+        assert shares(entry, features[name]).tolist() == entry["shares"]
+    assert shares(profile["score"], scores).tolist() == profile["score"]["shares"]
+
+
+def test_every_quantile_bin_of_the_reference_holds_about_a_tenth() -> None:
+    features, scores = _features(1_000)
+    profile = freeze(features, scores, BOOK)
+    assert len(profile["score"]["edges"]) == 9
+    np.testing.assert_allclose(profile["score"]["shares"][:-1], 0.1, atol=0.001)
+
+
+def test_a_rare_one_among_zeros_has_a_bin_of_its_own() -> None:
+    features, scores = _features()
+    values = np.zeros(features.num_rows)
+    values[:24] = 1.0
+    features = features.set_column(0, "credit_score", pa.array(values))
+    assert freeze(features, scores, BOOK)["features"]["credit_score"]["shares"] == [0.99, 0.01, 0.0]
+
+
+def test_missing_and_unseen_have_places_of_their_own() -> None:
+    category = {"kind": "category", "levels": ["CA", "NY"]}
+    assert shares(category, pa.chunked_array([["NY", None], ["ZZ", "CA"]])).tolist() == [0.25, 0.25, 0.25, 0.25]
+    assert shares(category, np.array(["NY", None, "ZZ", "NY"], dtype=object)).tolist() == [0, 0.5, 0.25, 0.25]
+    number = {"kind": "number", "edges": [1.0, 2.0]}
+    assert shares(number, np.array([0.0, 1.0, 5.0, np.nan])).tolist() == [0.25, 0.25, 0.25, 0.25]
+    assert shares(number, pa.chunked_array([], pa.float64())).tolist() == [0, 0, 0, 0]
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), min_size=1, max_size=60))
+def test_no_bin_of_a_number_is_empty_in_its_own_reference(values: list[float | None]) -> None:
+    from tollgate.training.profile import _frozen
+
+    found = _frozen("number", pa.chunked_array([pa.array(values, pa.float64())]))["shares"]
+    assert abs(sum(found) - 1) < 1e-9
+    assert all(share > 0 for share in found[:-1]) or all(v is None for v in values)
+
+
+def test_the_reference_sample_is_seeded_bounded_and_in_order() -> None:
+    features, scores = _features(2_000)
+    sample = reference_sample(features, scores, 7)
+    assert sample.num_rows == 20_000
+    assert sample.equals(reference_sample(features, scores, 7))
+    assert not sample.equals(reference_sample(features, scores, 8))
+    places = {value: i for i, value in enumerate(scores.tolist())}
+    at = [places[value] for value in sample["score"].to_pylist()]
+    assert at == sorted(at)

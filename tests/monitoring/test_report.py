@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import socket
+from datetime import date
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tollgate.config import settings
+from tollgate.errors import BadInput
+from tollgate.lake import Store
+from tollgate.monitoring.report import write_report
+from tollgate.monitoring.window import load_window
+
+if TYPE_CHECKING:
+    from conftest import Night
+
+FEB = date(2007, 2, 1)
+
+
+def test_the_report_is_two_pages_made_without_the_network_and_the_same_again(
+        night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached: list[object] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda self, address: reached.append(address))
+    verdict = night.run("covariate_shift", FEB)
+    window = load_window(night.book, FEB)
+    answer = write_report(night.book, FEB, night.params, window, night.model)
+    store = Store(settings().store)
+    assert answer["uri"] == f"{settings().store}/reports/consumer/2007-02-01/index.html"
+    index, beside = (store.read(f"reports/consumer/2007-02-01/{name}.html") for name in ("index", "drift"))
+    text = _text_of(index.decode())
+    assert verdict["sentence"] in text and verdict["alerts"][0]["message"] in text
+    assert all(feature.name in text for feature in night.book.features)
+    assert b'href="drift.html"' in index
+    assert b"credit_score" in beside and b"PSI" in beside and b'src="http' not in beside
+    write_report(night.book, FEB, night.params, window, night.model)
+    assert store.read("reports/consumer/2007-02-01/index.html") == index
+    assert store.read("reports/consumer/2007-02-01/drift.html") == beside
+    assert reached == []
+
+
+def test_a_report_before_the_verdict_says_what_to_run(night: Night) -> None:
+    night.publish("stationary", FEB)
+    with pytest.raises(BadInput, match="tollgate monitor verdict consumer"):
+        write_report(night.book, FEB, night.params, load_window(night.book, FEB), night.model)
+
+
+def _text_of(page: str) -> str:
+    parts: list[str] = []
+    parser = HTMLParser()
+    parser.handle_data = parts.append  # type: ignore[method-assign]
+    parser.feed(page)
+    return "".join(parts)

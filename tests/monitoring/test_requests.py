@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tollgate import lake
+from tollgate.errors import BadInput, Refused
+from tollgate.monitoring import claim, close, open_requests
+from tollgate.monitoring.requests import open_request
+
+DAY = date(2007, 3, 1)
+
+
+def _open(key: str, as_of: date = DAY, cooldown_days: int = 180) -> str:
+    return str(open_request("consumer", key, as_of, "drift", cooldown_days=cooldown_days)["key"])
+
+
+def test_a_request_lives_from_open_through_claimed_to_closed(home: Path) -> None:
+    assert open_requests() == []
+    assert _open("k1") == "k1"
+    assert open_requests("consumer") == [
+        {"book": "consumer", "key": "k1", "as_of": "2007-03-01", "reason": "drift", "state": "open", "run_id": ""}]
+    assert claim("consumer", "k1", "run a") == {
+        "key": "k1", "as_of": "2007-03-01", "reason": "drift", "claimed": True}
+    assert [(r["state"], r["run_id"]) for r in open_requests()] == [("claimed", "run a")]
+    close("consumer", "k1", "promoted v2")
+    assert open_requests() == []
+
+
+def test_every_book_is_looked_through_when_none_is_named(home: Path) -> None:
+    _open("k1")
+    open_request("sba", "s1", DAY, "drift", cooldown_days=1)
+    assert [(r["book"], r["key"]) for r in open_requests()] == [("consumer", "k1"), ("sba", "s1")]
+    with pytest.raises(BadInput):
+        open_requests("no such book")
+
+
+def test_a_claim_belongs_to_one_run_and_that_run_may_repeat_it(home: Path) -> None:
+    _open("k1")
+    claim("consumer", "k1", "run a")
+    before = lake.version(lake.requests("consumer"))
+    claim("consumer", "k1", "run a")
+    assert lake.version(lake.requests("consumer")) == before
+    with pytest.raises(Refused, match="run a"):
+        claim("consumer", "k1", "run b")
+
+
+def test_a_closed_request_is_not_claimed_nor_closed_otherwise(home: Path) -> None:
+    _open("k1")
+    close("consumer", "k1", "dismissed")
+    close("consumer", "k1", "dismissed")
+    with pytest.raises(Refused, match="dismissed"):
+        claim("consumer", "k1", "run a")
+    with pytest.raises(Refused, match="dismissed"):
+        close("consumer", "k1", "promoted")
+
+
+def test_an_unknown_key_is_named(home: Path) -> None:
+    for act in (lambda: claim("consumer", "nothing", "run a"), lambda: close("consumer", "nothing", "done")):
+        with pytest.raises(BadInput, match="nothing"):
+            act()
+
+
+def test_no_second_request_while_one_is_open_however_old(home: Path) -> None:
+    _open("k1")
+    assert _open("k2", date(2009, 1, 1)) == "k1"
+    claim("consumer", "k1", "run a")
+    assert _open("k2", date(2009, 1, 1)) == "k1"
+
+
+@pytest.mark.parametrize(("as_of", "answer"), [
+    (date(2007, 8, 27), "k1"),  # 179 days later: still cooling down
+    (date(2007, 8, 28), "k2"),  # 180 days later
+    (date(2006, 12, 1), "k1"),  # a backfill near it
+])
+def test_the_cool_down_counts_from_the_as_of_of_a_closed_request(home: Path, as_of: date, answer: str) -> None:
+    _open("k1")
+    close("consumer", "k1", "refused")
+    assert _open("k2", as_of) == answer
+
+
+RACER = """
+import sys
+from datetime import date
+from tollgate.monitoring.requests import open_request
+sys.stdin.readline()
+print(open_request("consumer", sys.argv[1], date(2007, 3, 1), "drift", cooldown_days=180)["key"], flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("keys", [("k", "k"), ("k1", "k2")])
+def test_two_processes_racing_to_open_leave_one_request(home: Path, keys: tuple[str, str]) -> None:
+    racers = [subprocess.Popen([sys.executable, "-c", RACER, key], text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE) for key in keys]
+    answers = []
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    for racer in racers:
+        answers.append(racer.stdout.readline().strip())
+    for racer in racers:
+        racer.communicate("\n")
+    (request,) = open_requests("consumer")
+    assert set(answers) == {request["key"]}
+
+
+def test_requests_outlive_the_process_that_opened_them(home: Path) -> None:
+    _open("k1")
+    child = subprocess.run([sys.executable, "-c", "import json; from tollgate.monitoring import claim, open_requests;"
+                            "claim('consumer', 'k1', 'run a'); print(json.dumps(open_requests()), flush=True)"],
+                           capture_output=True, text=True)
+    assert [r["state"] for r in json.loads(child.stdout)] == ["claimed"]
+    with pytest.raises(Refused):
+        claim("consumer", "k1", "run b")
+
+
+def test_asking_for_requests_loads_nothing_of_the_model_stack(home: Path) -> None:
+    heavy = ("scipy", "sklearn", "xgboost", "mlflow", "evidently", "duckdb")
+    child = subprocess.run([sys.executable, "-c", "import sys; from tollgate.monitoring import open_requests;"
+                            f"open_requests(); print([m for m in {heavy} if m in sys.modules], flush=True)"],
+                           capture_output=True, text=True)
+    assert child.stdout.strip() == "[]"

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tollgate import lake, registry
+from tollgate.config import settings
+from tollgate.errors import Refused
+
+BOOK = "consumer"
+Line = dict[str, Any]
+
+
+def _tamper(change: Callable[[list[Line]], list[Line]]) -> None:
+    """Write the table as someone with access to the files could."""
+    from deltalake import write_deltalake
+
+    table = lake.ledger(BOOK)
+    lines = change(lake.read(table).to_pylist())
+    write_deltalake(f"{settings().lake}/{BOOK}/ledger", pa.Table.from_pylist(lines, schema=table.schema),
+                    mode="overwrite")
+
+
+@pytest.fixture
+def five(home: Path) -> Path:
+    for k in range(1, 6):
+        registry.record(BOOK, "note" if k % 2 else "remark", {"k": k, "who": "Ann Ó"})
+    return home
+
+
+def test_an_untouched_ledger_verifies(five: Path) -> None:
+    entries = registry.entries(BOOK)
+    assert [e["seq"] for e in entries] == [1, 2, 3, 4, 5]
+    assert [e["payload"]["k"] for e in entries] == [1, 2, 3, 4, 5]
+    assert registry.verify(BOOK) == {"book": BOOK, "entries": 5, "head": entries[-1]["digest"], "intact": True}
+
+
+def test_an_empty_ledger_verifies(home: Path) -> None:
+    assert registry.verify(BOOK)["entries"] == 0
+
+
+@pytest.mark.parametrize("column,value", [("payload", '{"k":99}'), ("at", "2020-01-01"), ("kind", "promotion"),
+                                          ("payload", "{torn"), ("previous", "0" * 64), ("digest", "f" * 64)])
+def test_an_edited_line_is_named(five: Path, column: str, value: str) -> None:
+    _tamper(lambda lines: [{**line, column: value} if line["seq"] == 3 else line for line in lines])
+    with pytest.raises(Refused, match=r"line 3 .*was edited"):
+        registry.verify(BOOK)
+
+
+@pytest.mark.parametrize("seq", [1, 3, 5])
+def test_a_dropped_line_is_named(five: Path, seq: int) -> None:
+    _tamper(lambda lines: [line for line in lines if line["seq"] != seq])
+    with pytest.raises(Refused, match=rf"line {seq} .*missing"):
+        registry.verify(BOOK)
+
+
+def test_dropping_every_line_is_found(five: Path) -> None:
+    _tamper(lambda lines: [])
+    with pytest.raises(Refused, match="line 5 was written and is missing"):
+        registry.verify(BOOK)
+
+
+def test_two_lines_that_changed_places_are_named(five: Path) -> None:
+    swap = {2: 4, 4: 2}
+    _tamper(lambda lines: [{**line, "seq": swap.get(line["seq"], line["seq"])} for line in lines])
+    with pytest.raises(Refused, match=r"line 2 does not follow.*line 4 does not follow"):
+        registry.verify(BOOK)
+
+
+def test_a_doubled_line_is_named(five: Path) -> None:
+    _tamper(lambda lines: [*lines, lines[2]])
+    with pytest.raises(Refused, match="line 3 stands more than once"):
+        registry.verify(BOOK)
+
+
+def test_a_chain_rewritten_whole_is_found(five: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TOLLGATE_DATA", str(tmp_path / "forgery"))
+        for k in range(1, 6):
+            registry.record(BOOK, "note", {"k": -k})
+        forged = lake.read(lake.ledger(BOOK)).to_pylist()
+    _tamper(lambda lines: forged)
+    with pytest.raises(Refused, match="line 5 is not the one that was written"):
+        registry.verify(BOOK)
+
+
+def test_no_decision_rests_on_a_broken_ledger(five: Path) -> None:
+    _tamper(lambda lines: lines[1:])
+    with pytest.raises(Refused, match="tampered"):
+        registry.champion_on(BOOK, date(2007, 1, 1))
+
+
+def test_writers_at_once_make_one_chain(home: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda k: registry.record(BOOK, "note", {"k": k}), range(8)))
+    assert registry.verify(BOOK)["entries"] == 8
+    assert sorted(e["payload"]["k"] for e in registry.entries(BOOK)) == list(range(8))

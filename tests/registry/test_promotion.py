@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from registry.world import BOOK, World, aliases, client, kinds, params_of
+
+from tollgate import lake, registry
+from tollgate.config import settings
+from tollgate.errors import BadInput, PassingFault, Refused
+
+NAME = f"tollgate-{BOOK}"
+
+
+def _artefact(version: str) -> Path:
+    return Path(client().get_model_version(NAME, version).source)
+
+
+def _tamper(version: str) -> None:
+    path = _artefact(version) / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "threshold": 0.99}))
+
+
+def _last() -> dict[str, Any]:
+    return registry.entries(BOOK)[-1]
+
+
+def test_an_approved_challenger_becomes_champion(world: World) -> None:
+    version = world.registered("a")
+    answer = registry.promote(BOOK, "1", version.digest, by="ann", comment="good")
+    assert answer == {"champion": "1", "previous": None, "digest": version.digest, "effective_on": "2006-07-01"}
+    assert aliases() == {"champion": "1"}
+    assert kinds() == ["registered", "promotion-intent", "promotion-committed"]
+    assert (_last()["payload"]["by"], _last()["payload"]["comment"]) == ("ann", "good")
+    assert registry.champion(BOOK) == version and registry.challenger(BOOK) is None
+
+
+def test_promoting_the_champion_again_adds_nothing(world: World) -> None:
+    version = world.promoted("a")
+    before = kinds()
+    assert registry.promote(BOOK, "1", version.digest, by="ann")["champion"] == "1"
+    assert kinds() == before
+    with pytest.raises(Refused, match="another artefact"):
+        registry.promote(BOOK, "1", "0" * 64, by="ann")
+
+
+def test_an_approval_of_another_digest_is_refused(world: World) -> None:
+    world.registered("a")
+    with pytest.raises(Refused, match="for another artefact"):
+        registry.promote(BOOK, "1", "0" * 64, by="ann")
+    assert aliases() == {"challenger": "1"} and kinds() == ["registered"]
+
+
+def test_an_artefact_changed_after_registration_is_refused(world: World) -> None:
+    version = world.registered("a")
+    registry.fetch_model(BOOK, "1")
+    _tamper("1")
+    with pytest.raises(Refused, match="changed after registration"):
+        registry.promote(BOOK, "1", version.digest, by="ann")
+    assert aliases() == {"challenger": "1"} and kinds() == ["registered"]
+
+
+def test_a_tag_and_artefact_changed_together_are_refused(world: World) -> None:
+    from tollgate.features import digest_of
+
+    version = world.registered("a")
+    _tamper("1")
+    client().set_model_version_tag(NAME, "1", "digest", digest_of(_artefact("1")))
+    for digest in (version.digest, digest_of(_artefact("1"))):
+        with pytest.raises(Refused):
+            registry.promote(BOOK, "1", digest, by="ann")
+    assert aliases() == {"challenger": "1"}
+
+
+def test_only_the_challenger_can_be_promoted(world: World) -> None:
+    first, second = world.registered("a"), world.registered("b")
+    with pytest.raises(Refused, match="not the challenger") as refusal:
+        registry.promote(BOOK, "1", first.digest, by="ann")
+    assert refusal.value.value == "2"
+    assert registry.promote(BOOK, "2", second.digest, by="ann")["champion"] == "2"
+    assert [(m["version"], m["state"]) for m in registry.models(BOOK)] == [("2", "champion"), ("1", "replaced")]
+
+
+def test_a_challenger_judged_against_an_earlier_champion_is_not_promoted(world: World) -> None:
+    world.promoted("a")
+    world.promoted("b")
+    third = world.registered("c")
+    registry.rollback(BOOK, "1", by="eve", reason="wrong")
+    with pytest.raises(Refused, match="champion changed"):
+        registry.promote(BOOK, "3", third.digest, by="ann")
+
+
+def test_a_rejected_challenger_leaves_the_champion(world: World) -> None:
+    world.promoted("a")
+    version = world.registered("b")
+    assert registry.reject(BOOK, "2", by="ann", comment="no") == {"rejected": "2", "champion": "1"}
+    assert registry.reject(BOOK, "2", by="ann") == {"rejected": "2", "champion": "1"}
+    assert aliases() == {"champion": "1"} and kinds().count("rejected") == 1
+    with pytest.raises(Refused, match="not the challenger"):
+        registry.promote(BOOK, "2", version.digest, by="ann")
+    assert [m["state"] for m in registry.models(BOOK)] == ["rejected", "champion"]
+
+
+def test_a_decision_needs_a_name(world: World) -> None:
+    version = world.registered("a")
+    with pytest.raises(BadInput, match="name of who"):
+        registry.promote(BOOK, "1", version.digest, by=" ")
+
+
+def test_a_backfill_finds_the_champion_of_its_date(world: World) -> None:
+    first, second = world.promoted("a"), world.promoted("b")
+    assert registry.champion_on(BOOK, date(2006, 6, 30)) is None
+    assert registry.champion_on(BOOK, date(2006, 7, 1)) == first
+    assert registry.champion_on(BOOK, date(2006, 8, 31)) == first
+    assert registry.champion_on(BOOK, date(2006, 9, 1)) == second
+    registry.rollback(BOOK, "1", by="eve", reason="wrong", effective_on=date(2006, 10, 1))
+    assert registry.champion_on(BOOK, date(2006, 9, 30)) == second
+    assert registry.champion_on(BOOK, date(2006, 10, 1)) == first
+
+
+def test_a_rollback_proves_itself_on_evidence_when_the_model_never_served(world: World) -> None:
+    world.promoted("a")
+    world.promoted("b")
+    answer = registry.rollback(BOOK, "1", by="eve", reason="worse")
+    assert (answer["champion"], answer["previous"], answer["effective_on"]) == ("1", "2", "2006-09-01")
+    assert answer["proof"] == {"source": "test evidence", "rows": 1500, "max_difference": 0.0}
+    assert _last()["kind"] == "rollback-committed" and _last()["payload"]["proof"] == answer["proof"]
+    assert aliases() == {"champion": "1"}
+    assert registry.rollback(BOOK, "1", by="eve", reason="worse") == answer
+
+
+def test_a_rollback_that_does_not_reproduce_its_scores_is_refused(world: World) -> None:
+    import pyarrow as pa
+
+    first = world.promoted("a")
+    world.promoted("b")
+    loan = lake.read(lake.applications(_book()), columns=["loan_id", "applied_on"]).slice(0, 1).to_pylist()[0]
+    table = lake.scores(BOOK)
+    lake.replace_partitions(table, pa.Table.from_pylist([{
+        "day": "2006-08-01", "as_of": date(2006, 8, 1), **loan, "role": "champion", "model_version": "1",
+        "snapshot_version": first.snapshot, "run_id": "r", "score": 0.123, "decision": "approve", "reasons": []}],
+        schema=table.schema), ["2006-08-01"])
+    with pytest.raises(Refused, match="does not reproduce"):
+        registry.rollback(BOOK, "1", by="eve", reason="worse")
+    assert aliases() == {"champion": "2"}
+
+
+def test_only_a_former_champion_can_be_rolled_back_to(world: World) -> None:
+    with pytest.raises(BadInput, match="no champion to roll back"):
+        registry.rollback(BOOK, "1", by="eve", reason="x")
+    world.promoted("a")
+    world.registered("b")
+    with pytest.raises(BadInput, match="never was champion"):
+        registry.rollback(BOOK, "2", by="eve", reason="x")
+    with pytest.raises(BadInput, match="champion already"):
+        registry.rollback(BOOK, "1", by="eve", reason="x")
+
+
+@pytest.mark.parametrize("move", [
+    lambda c: c.set_registered_model_alias(NAME, "champion", "2"),
+    lambda c: c.delete_registered_model_alias(NAME, "champion"),
+    lambda c: c.set_registered_model_alias(NAME, "challenger", "1"),
+    lambda c: c.delete_registered_model_alias(NAME, "challenger"),
+], ids=["champion moved", "champion removed", "challenger moved", "challenger removed"])
+def test_an_alias_moved_by_hand_is_put_back(world: World, caplog: pytest.LogCaptureFixture,
+                                            move: Callable[[Any], None]) -> None:
+    world.promoted("a")
+    world.registered("b")
+    move(client())
+    assert registry.champion(BOOK).version == "1"
+    assert aliases() == {"champion": "1", "challenger": "2"}
+    assert _last()["kind"] == "mended" and "is put back" in caplog.text
+    registry.mend(BOOK)
+    assert kinds().count("mended") == 1
+
+
+def test_a_champion_made_by_hand_is_none(world: World) -> None:
+    world.registered("a")
+    client().set_registered_model_alias(NAME, "champion", "1")
+    assert registry.champion(BOOK) is None
+    assert aliases() == {"challenger": "1"}
+
+
+WRITES = {
+    "ledger": ("tollgate.registry.ledger.record", (0, 1)),
+    "alias": ("tollgate.registry.aliases.point", (0, 1)),
+}
+POINTS = [(name, nth, when) for name, (_, turns) in WRITES.items() for nth in turns for when in ("before", "after")]
+
+
+@pytest.mark.parametrize("decision", ["promote", "rollback"])
+@pytest.mark.parametrize("name,nth,when", POINTS)
+def test_a_decision_cut_at_any_write_leaves_one_champion_and_is_mended(
+        world: World, monkeypatch: pytest.MonkeyPatch, decision: str, name: str, nth: int, when: str) -> None:
+    from importlib import import_module
+
+    world.promoted("a")
+    second = world.registered("b")
+    if decision == "rollback":
+        registry.promote(BOOK, "2", second.digest, by="ann")
+        if name == "alias" and nth == 1:
+            nth = 0  # a rollback writes one alias
+    before, wanted = ("1", "2") if decision == "promote" else ("2", "1")
+
+    def act() -> str:
+        if decision == "promote":
+            return registry.promote(BOOK, "2", second.digest, by="ann")["champion"]
+        return registry.rollback(BOOK, "1", by="eve", reason="worse")["champion"]
+
+    module, _, attribute = WRITES[name][0].rpartition(".")
+    whole, calls = getattr(import_module(module), attribute), []
+
+    def cut(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) != nth + 1:
+            return whole(*args, **kwargs)
+        if when == "after":
+            whole(*args, **kwargs)
+        raise PassingFault("killed here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WRITES[name][0], cut)
+        with pytest.raises(PassingFault, match="killed here"):
+            act()
+    assert aliases()["champion"] in (before, wanted)
+    assert registry.verify(BOOK)["intact"]
+    cut_before_the_intent = (name, nth, when) == ("ledger", 0, "before")
+    assert registry.champion(BOOK).version == (before if cut_before_the_intent else wanted)
+    assert act() == wanted
+    assert aliases() == {"champion": wanted}
+    assert kinds().count(f"{'promotion' if decision == 'promote' else 'rollback'}-committed") == (
+        2 if decision == "promote" else 1)
+    assert registry.verify(BOOK)["intact"]
+
+
+def test_an_intent_whose_artefact_changed_is_abandoned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.promoted("a")
+    second = world.registered("b")
+    whole = client().set_registered_model_alias
+
+    def killed(*args: Any) -> None:
+        whole(NAME, "champion", "2")
+        raise PassingFault("killed here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tollgate.registry.aliases.point", killed)
+        with pytest.raises(PassingFault):
+            registry.promote(BOOK, "2", second.digest, by="ann")
+    assert aliases()["champion"] == "2"
+    _tamper("2")
+    assert registry.champion(BOOK).version == "1"
+    assert aliases()["champion"] == "1"
+    assert "abandoned" in kinds()
+
+
+def test_two_decisions_at_the_same_moment_end_in_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = world.registered("a")
+    from tollgate.registry import aliases as room
+
+    whole = room.change
+
+    def overtaken(*args: Any) -> Any:
+        monkeypatch.setattr("tollgate.registry.promotion.change", whole)
+        registry.reject(BOOK, "1", by="bob")
+        return whole(*args)
+
+    monkeypatch.setattr("tollgate.registry.promotion.change", overtaken)
+    with pytest.raises(PassingFault, match="same moment"):
+        registry.promote(BOOK, "1", version.digest, by="ann")
+    assert aliases() == {} and kinds() == ["registered", "rejected"]
+
+
+def test_mlflow_gone_in_the_middle_is_mended_when_it_is_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = world.registered("a")
+    from tollgate.registry import aliases as room
+
+    whole = room.finish
+
+    def gone(*args: Any) -> Any:
+        monkeypatch.setenv("TOLLGATE_MLFLOW", "http://127.0.0.1:9")
+        return whole(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tollgate.registry.aliases.finish", gone)
+        with pytest.raises(PassingFault):
+            registry.promote(BOOK, "1", version.digest, by="ann")
+    monkeypatch.delenv("TOLLGATE_MLFLOW", raising=False)
+    assert registry.champion(BOOK) == version
+    assert kinds() == ["registered", "promotion-intent", "promotion-committed"]
+
+
+def test_a_model_is_fetched_by_digest_and_again_when_it_was_damaged_here(world: World) -> None:
+    version = world.registered("a")
+    folder = registry.fetch_model(BOOK, "1")
+    assert folder == settings().data / "models" / version.digest
+    (folder / "model.ubj").write_bytes(b"")
+    from tollgate.features import digest_of
+
+    assert digest_of(registry.fetch_model(BOOK, "1", version.digest)) == version.digest
+    with pytest.raises(BadInput, match="no version"):
+        registry.fetch_model(BOOK, "7")
+
+
+def test_registering_a_second_model_leaves_the_champion(world: World) -> None:
+    world.promoted("a")
+    assert registry.register(world.run("b"), params_of("b"))["version"] == "2"
+    assert aliases() == {"champion": "1", "challenger": "2"}
+
+
+def _book() -> Any:
+    from tollgate.books import load_book
+
+    return load_book(BOOK)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from registry.world import BOOK, World, aliases, client, kinds, params_of
+
+from tollgate import registry
+from tollgate.errors import BadInput, PassingFault, Refused
+
+
+def _runs(tag: str = "tollgate.book") -> list:
+    experiment = client().get_experiment_by_name(f"tollgate-{BOOK}")
+    return [run for run in client().search_runs([experiment.experiment_id]) if tag in run.data.tags]
+
+
+def test_a_model_that_passed_becomes_the_challenger(world: World) -> None:
+    run = world.run("a")
+    answer = registry.register(run, params_of("a"))
+    assert answer == {"version": "1", "digest": registry.challenger(BOOK).digest, "passed": True,
+                      "mlflow_run": _runs()[0].info.run_id, "name": BOOK}
+    assert json.loads((run / "registered.json").read_text()) == answer
+    assert aliases() == {"challenger": "1"}
+    assert kinds() == ["registered"]
+    assert registry.champion(BOOK) is None
+
+
+def test_the_mlflow_run_carries_what_made_the_model(world: World) -> None:
+    run = world.run("a")
+    registry.register(run, params_of("a"))
+    recorded, snapshot = _runs()[0], json.loads((run / "snapshot.json").read_text())
+    tags = recorded.data.tags
+    assert recorded.info.run_name == f"{BOOK} as of 2006-07-01"
+    assert (tags["tollgate.snapshot"], tags["tollgate.seed"]) == (snapshot["digest"], str(ord("a")))
+    assert json.loads(tags["tollgate.lake"]) == snapshot["lake"]
+    assert {"tollgate.commit", "tollgate.lock", "tollgate.python", "tollgate.libraries"} <= set(tags)
+    assert recorded.data.params["snapshot.horizon_months"] == "24"
+    assert recorded.data.metrics["auc"] == json.loads((run / "metrics.json").read_text())["auc"]
+    names = {f.path for f in client().list_artifacts(recorded.info.run_id)}
+    assert {"model", "plots", "evidence.parquet", "gates.json", "gates.html", "metrics.json"} <= names
+    assert len(_runs("tollgate.trial")) == 2
+
+
+def test_registering_twice_adds_nothing(world: World) -> None:
+    run = world.run("a")
+    first = registry.register(run, params_of("a"))
+    before = (kinds(), aliases(), len(_runs()), len(_runs("tollgate.trial")))
+    assert registry.register(run, params_of("a")) == first
+    assert (kinds(), aliases(), len(_runs()), len(_runs("tollgate.trial"))) == before
+
+
+def test_registering_again_after_the_promotion_answers_the_same(world: World) -> None:
+    run = world.run("a")
+    first = registry.register(run, params_of("a"))
+    registry.promote(BOOK, "1", first["digest"], by="ann")
+    assert registry.register(run, params_of("a")) == first
+    assert aliases() == {"champion": "1"}
+
+
+def test_refused_gates_are_recorded_and_make_no_version(world: World) -> None:
+    run = world.run("a", passed=False)
+    with pytest.raises(Refused, match=r"AUC is .* must be above 0.99") as refusal:
+        registry.register(run, params_of("a"))
+    assert refusal.value.exit_code == 3 and refusal.value.value == "auc"
+    answer = json.loads((run / "registered.json").read_text())
+    assert (answer["version"], answer["passed"]) == (None, False)
+    assert _runs()[0].data.tags["tollgate.gates"] == "refused"
+    assert client().search_registered_models() == []
+    assert kinds() == []
+
+
+def test_gates_that_compared_with_an_earlier_champion_are_refused(world: World) -> None:
+    stale = world.run("b")
+    world.promoted("a")
+    with pytest.raises(Refused, match="champion changed") as refusal:
+        registry.register(stale, params_of("b"))
+    assert "Run the gates again" in str(refusal.value)
+    assert json.loads((stale / "registered.json").read_text())["version"] is None
+    assert aliases() == {"champion": "1"}
+
+
+def test_evidence_of_another_model_is_refused(world: World) -> None:
+    run = world.run("a")
+    (run / "evidence.parquet").write_bytes((world.made / "b" / "evidence.parquet").read_bytes())
+    with pytest.raises(Refused, match="evidence are|evidence"):
+        registry.register(run, params_of("a"))
+    assert kinds() == []
+
+
+def test_a_model_changed_after_its_gates_is_refused(world: World) -> None:
+    run = world.run("a")
+    about = json.loads((run / "model" / "model.json").read_text())
+    (run / "model" / "model.json").write_text(json.dumps({**about, "threshold": 0.9}))
+    with pytest.raises(Refused, match="of another model"):
+        registry.register(run, params_of("a"))
+    assert kinds() == []
+
+
+def test_a_pickle_is_never_stored(world: World) -> None:
+    run = world.run("a")
+    (run / "model" / "extra.pkl").write_bytes(b"\x80\x04N.")
+    with pytest.raises(Refused, match="never stored") as refusal:
+        registry.register(run, params_of("a"))
+    assert refusal.value.value == "extra.pkl"
+
+
+def test_a_run_of_another_as_of_is_bad_input(world: World) -> None:
+    with pytest.raises(BadInput, match="another book or as-of"):
+        registry.register(world.run("a"), params_of("b"))
+
+
+def test_a_registration_cut_short_is_completed_by_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = world.run("a")
+
+    def cut(*args: object, **kwargs: object) -> None:
+        raise PassingFault("cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tollgate.registry.ledger.record", cut)
+        with pytest.raises(PassingFault):
+            registry.register(run, params_of("a"))
+    assert registry.register(run, params_of("a"))["version"] == "1"
+    assert (aliases(), kinds(), len(_runs())) == ({"challenger": "1"}, ["registered"], 1)
+
+
+def test_a_dead_mlflow_is_a_passing_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = world.run("a")
+    monkeypatch.setenv("TOLLGATE_MLFLOW", "http://user:secret@127.0.0.1:9")
+    with pytest.raises(PassingFault) as fault:
+        registry.register(run, params_of("a"))
+    assert fault.value.exit_code == 75
+    assert "TOLLGATE_MLFLOW" in str(fault.value) and "secret" not in str(fault.value)
+    assert not (run / "registered.json").exists()
+
+
+def test_a_database_that_cannot_be_made_is_a_passing_fault(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLGATE_MLFLOW", "sqlite:////proc/none/mlflow.db")
+    with pytest.raises(PassingFault):
+        registry.prepare()

@@ -1,0 +1,135 @@
+"""A small simulated book with three really trained runs and an empty MLflow, made once and copied per test."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tollgate import lake, registry, stages
+from tollgate.books import consumer, load_book
+from tollgate.config import Params, load_params, settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+BOOK = "consumer"
+AS_OF = {"a": date(2006, 7, 1), "b": date(2006, 9, 1), "c": date(2006, 11, 1)}
+SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "sweep": {"trials": 2, "rounds_max": 25},
+         "gates": {"feature_auc_max": 0.95, "calibration_gap_max": 0.2, "parity_gap_max": 0.5,
+                   "false_negative_max": 0.5}}
+
+
+def params_of(name: str, **gates: float) -> Params:
+    """The parameters of one of the three runs, made small, with these limits of the gates."""
+    params = load_params(book=BOOK, as_of=AS_OF[name])
+    changed = {section: getattr(params, section).model_copy(update=update) for section, update in SMALL.items()}
+    changed["gates"] = changed["gates"].model_copy(update=gates)
+    return params.model_copy(update={"seed": ord(name), **changed})
+
+
+def fill_lake(rows_a_month: int = 250, last_month: str = "2007-02") -> None:
+    """Publish simulated applications and outcomes, as the ingest room would."""
+    import pyarrow.compute as pc
+
+    book, rows = load_book(BOOK), consumer.simulate(seed=5, rows_a_month=rows_a_month, last_month=last_month)
+    for table, columns, day in ((lake.applications(book), book.applications, "applied_on"),
+                                (lake.outcomes(book), book.outcomes, "known_on")):
+        kept = [c for c in columns if not c.personal]
+        part = rows.select([c.source for c in kept]).rename_columns([c.name for c in kept])
+        part = part.filter(pc.is_valid(part[day]))
+        part = part.append_column("month", pc.strftime(part[day], format="%Y-%m"))
+        lake.replace_partitions(table, part.select(table.schema.names), part["month"].unique().to_pylist())
+
+
+def train(run: Path, params: Params) -> None:
+    """Every stage from the pin to the gates."""
+    run.mkdir(parents=True)
+    for stage in ("snapshot", "features", "split", "sweep", "train", "evaluate", "gate"):
+        if stage == "snapshot":
+            stages.pin(run, params)
+        stages.STAGES[stage](run, params)
+
+
+@dataclass(frozen=True)
+class World:
+    """One test's copy: ``folder`` for its run folders, ``made`` with the trained ones."""
+
+    folder: Path
+    made: Path
+
+    def run(self, name: str, *, passed: bool = True) -> Path:
+        """A run folder whose gates compared with the present champion, and said yes or no."""
+        run = self.folder / f"run-{name}"
+        if run.exists():
+            shutil.rmtree(run)
+        shutil.copytree(self.made / name, run)
+        holder = registry.champion(BOOK)
+        _write(run / "champion.json", {"model": BOOK, "version": holder.version if holder else None,
+                                       "digest": holder.digest if holder else None})
+        if not passed:
+            stages.gate(run, params_of(name, auc_min=0.99))
+        return run
+
+    def registered(self, name: str) -> registry.Version:
+        """That run's model, registered as challenger."""
+        registry.register(self.run(name), params_of(name))
+        found = registry.challenger(BOOK)
+        assert found is not None
+        return found
+
+    def promoted(self, name: str) -> registry.Version:
+        """That run's model, registered and promoted."""
+        version = self.registered(name)
+        registry.promote(BOOK, version.version, version.digest, by="ann")
+        return version
+
+
+def client() -> MlflowClient:
+    """MLflow as anyone else would open it."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(settings().mlflow, settings().mlflow)
+
+
+def aliases() -> dict[str, str]:
+    """Where MLflow's aliases stand."""
+    found = client().get_registered_model(f"tollgate-{BOOK}").aliases
+    return {role: str(version) for role, version in found.items()}
+
+
+def kinds() -> list[str]:
+    """The ledger's kinds of line, in sequence."""
+    return [entry["kind"] for entry in registry.entries(BOOK)]
+
+
+def _write(path: Path, record: dict[str, str | None]) -> None:
+    path.write_text(json.dumps(record))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lake, the empty MLflow database and the trained runs."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOLLGATE_DATA", str(folder / "data"))
+        fill_lake()
+        registry.prepare()
+        for name in AS_OF:
+            train(folder / name, params_of(name))
+            assert json.loads((folder / name / "gates.json").read_text())["passed"], "the world's models must pass"
+    return folder
+
+
+@pytest.fixture
+def world(made: Path, home: Path, tmp_path: Path) -> World:
+    """A fresh copy of it all."""
+    home.mkdir(parents=True)
+    shutil.copytree(made / "data" / "lake", home / "lake")
+    shutil.copy(made / "data" / "mlflow.db", home / "mlflow.db")
+    return World(tmp_path, made)
