@@ -26,7 +26,7 @@ with DAG("ingest_validate", schedule=[LANDING], catchup=False, max_active_runs=1
     TollgateOperator.partial(
         task_id="file", command=["ingest", "file"], each=["book", "name"], outlets=[APPLICATIONS, OUTCOMES],
         partition="{% if answer.partitions %}{{ answer.book }}|{{ answer.partitions | last }}{% endif %}",
-        map_index_template="{{ task.item['book'] }} {{ task.item['name'] }}",
+        map_index_template=forms.FILE_NAME,
         doc_md="One file: checked, published, its bad rows quarantined. Emits `applications` or `outcomes` with the "
                "newest month that it changed.",
     ).expand(item=files.output)

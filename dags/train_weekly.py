@@ -9,12 +9,10 @@ from tollgate_airflow.operator import TollgateOperator as Tollgate
 ABOUT = """
 # Train weekly
 Every Monday at 03:00 UTC, by hand with the form, or by `retrain_on_drift` with the reason of a request.
-
 `snapshot` to `gate` are the stages of `dvc.yaml`, run in this run's own workspace: `dvc repro` does the very same.
 **A red square in `gates`** is a refusal, not a crash: its log says what was measured and what is allowed. A model that
-was refused is recorded and goes no further. One that passed becomes the challenger and waits at `approve`, under
-*Required Actions*. The answer is bound to the digest that was shown; without one in 7 days the run fails, and nothing
-changes.
+was refused goes no further; one that passed becomes the challenger and waits at `approve`, under *Required Actions*.
+The answer is bound to the digest it saw; without one in 7 days the run fails and nothing changes.
 """
 DECISION = "{{ ti.xcom_pull('approve', key='decision')['%s'] }}"
 
@@ -24,8 +22,8 @@ def stage(name: str, doc: str, returns: str | None = None) -> Tollgate:
     return Tollgate(task_id=name, command=["run", "stage", forms.RUN, name], returns=returns, doc_md=doc)
 
 
-with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4,
-         default_args=forms.RETRIES, tags=["tollgate", "model"], doc_md=ABOUT,
+with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4, default_args=forms.RETRIES,
+         tags=["tollgate", "model"], doc_md=ABOUT,
          params={"book": forms.book(), "as_of": forms.as_of(), "trials": forms.trials(),
                  "reason": forms.reason("weekly training")}) as dag:
     opened = Tollgate(
@@ -43,20 +41,18 @@ with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4,
     evaluate = stage("evaluate", "The saved predictions that every gate recomputes from.")
     gate = stage("gate", "All gates, the report and the table for the approver.", returns="gates")
     gates = Tollgate.partial(
-        task_id="gates", command=["run", "gate", forms.RUN], each=["gate"],
-        map_index_template="{{ task.item['gate'] }}",
+        task_id="gates", command=["run", "gate", forms.RUN], each=["gate"], map_index_template=forms.GATE_NAME,
         doc_md="One gate's verdict: the measured value, its interval, the limit.").expand(item=gate.output)
     register = stage("register", "The run in MLflow; the challenger, if every gate passed.")
     approve = ModelApproval(
         task_id="approve", book=forms.BOOK, gate="gate", register="register", approve="promote", reject="reject",
-        params={"comment": forms.comment()},
-        doc_md="A person approves or rejects, under *Required Actions*, and may leave a comment.")
-    decision = {"by": DECISION % "by", "comment": DECISION % "comment"}
+        params={"comment": forms.comment()}, doc_md="A person approves or rejects, under *Required Actions*.")
+    said = {"by": DECISION % "by", "comment": DECISION % "comment"}
     promote = Tollgate(
         task_id="promote", command=["promote", forms.BOOK, DECISION % "version"],
-        options={"digest": DECISION % "digest", **decision},
+        options={"digest": DECISION % "digest", **said},
         doc_md="The challenger becomes the champion, if it still is the artefact that was approved.")
-    reject = Tollgate(task_id="reject", command=["reject", forms.BOOK, DECISION % "version"], options=decision,
+    reject = Tollgate(task_id="reject", command=["reject", forms.BOOK, DECISION % "version"], options=said,
                       doc_md="The challenger is put aside; the champion stays.")
 
     opened >> snapshot >> features >> split >> work >> sweep >> train >> evaluate >> gate

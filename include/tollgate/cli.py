@@ -38,8 +38,15 @@ requests_app = _group("requests", "Requests for a retrain.")
 ledger_app = _group("ledger", "The record of every decision.")
 demo_app = _group("demo", "The whole loop on this machine: Airflow, MLflow and a replay.")
 
-BookName = Annotated[str, typer.Argument(metavar="BOOK", help="sba, consumer or card", show_default=False)]
-MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book")]
+
+def _known(book: str | None) -> str | None:
+    from tollgate.config import check_book
+
+    return None if book is None else check_book(book)
+
+
+BookName = Annotated[str, typer.Argument(metavar="BOOK", help="sba, consumer or card", callback=_known)]
+MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", callback=_known)]
 Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
 AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant the step pretends to stand at")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
@@ -118,10 +125,9 @@ def history(context: typer.Context, book: BookName, as_of: AsOf) -> None:
 @ingest_app.command("list")
 def ingest_list(context: typer.Context, book: MaybeBook = None) -> None:
     """Complete files in landing that were not taken in yet."""
-    from tollgate.config import check_book
     from tollgate.ingest import new_files
 
-    _answer(context, {"files": new_files(check_book(book) if book else None)})
+    _answer(context, {"files": new_files(book)})
 
 
 @ingest_app.command("file")
@@ -163,12 +169,12 @@ def run_open(context: typer.Context, run: RunId, book: Annotated[str, typer.Opti
              as_of: AsOf,
              trials: Annotated[int | None, typer.Option(min=1, help="points to try; default: params.yaml")] = None) -> None:
     """Lay out a run's workspace and pin what it stands on."""
-    from tollgate.config import check_book, load_params
+    from tollgate.config import load_params
     from tollgate.stages import pin
     from tollgate.versioning import open_workspace
 
     overrides = {"sweep": {"trials": trials}} if trials else {}
-    folder = open_workspace(run, book=check_book(book), as_of=as_of.date(), overrides=overrides, pin=pin)
+    folder = open_workspace(run, book=book, as_of=as_of.date(), overrides=overrides, pin=pin)
     params = load_params(folder / "params.yaml")
     _answer(context, {"run": run, "book": book, "as_of": str(params.as_of),
                       "workers": [{"worker": k, "name": f"worker {k}"} for k in range(params.sweep.workers)]})
@@ -190,7 +196,7 @@ def run_work(context: typer.Context, run: RunId, worker: int) -> None:
     from tollgate.stages import sweep_work
     from tollgate.versioning import restore
 
-    folder = restore(run)
+    folder = restore(run, ("run/features.parquet", "run/split.parquet"))
     _answer(context, {"worker": worker, **sweep_work(folder / "run", load_params(folder / "params.yaml"))})
 
 
@@ -200,7 +206,7 @@ def run_gate(context: typer.Context, run: RunId, gate: str) -> None:
     from tollgate.stages import verdict
     from tollgate.versioning import restore
 
-    _answer(context, verdict(restore(run) / "run", gate))
+    _answer(context, verdict(restore(run, ("run/gates.json",)) / "run", gate))
 
 
 # The registry -------------------------------------------------------------------------------------------------
@@ -211,9 +217,8 @@ def promote(context: typer.Context, book: BookName, version: str, by: By,
             comment: Annotated[str, typer.Option(help="why")] = "") -> None:
     """Make the challenger the champion."""
     from tollgate import registry
-    from tollgate.config import check_book
 
-    _answer(context, registry.promote(check_book(book), version, digest, by, comment))
+    _answer(context, registry.promote(book, version, digest, by, comment))
 
 
 @app.command()
@@ -221,9 +226,8 @@ def reject(context: typer.Context, book: BookName, version: str, by: By,
            comment: Annotated[str, typer.Option(help="why")] = "") -> None:
     """Record that a person said no to the challenger."""
     from tollgate import registry
-    from tollgate.config import check_book
 
-    _answer(context, registry.reject(check_book(book), version, by, comment))
+    _answer(context, registry.reject(book, version, by, comment))
 
 
 @app.command()
@@ -233,46 +237,41 @@ def rollback(context: typer.Context, book: BookName, version: str, by: By,
                  "--as-of", formats=["%Y-%m-%d"], help="champion from this day on; default: today")] = None) -> None:
     """Make an earlier champion the champion again, and prove it by scoring again."""
     from tollgate import registry
-    from tollgate.config import check_book
 
     day = as_of.date() if as_of else date.today()
-    _answer(context, registry.rollback(check_book(book), version, by, reason, day))
+    _answer(context, registry.rollback(book, version, by, reason, day))
 
 
 @app.command()
 def models(context: typer.Context, book: BookName) -> None:
     """Every registered version, with its aliases."""
     from tollgate import registry
-    from tollgate.config import check_book
 
-    _answer(context, {"book": book, "models": registry.models(check_book(book))})
+    _answer(context, {"book": book, "models": registry.models(book)})
 
 
 @app.command()
 def decisions(context: typer.Context, book: BookName) -> None:
     """The ledger, oldest first."""
     from tollgate import registry
-    from tollgate.config import check_book
 
-    _answer(context, {"book": book, "decisions": registry.entries(check_book(book))})
+    _answer(context, {"book": book, "decisions": registry.entries(book)})
 
 
 @ledger_app.command("verify")
 def ledger_verify(context: typer.Context, book: BookName) -> None:
     """Check the hash chain; exit 3 naming the first line that was edited, dropped or moved."""
     from tollgate import registry
-    from tollgate.config import check_book
 
-    _answer(context, registry.verify(check_book(book)))
+    _answer(context, registry.verify(book))
 
 
 @app.command()
 def trace(context: typer.Context, book: BookName, loan: str) -> None:
     """From a loan's scores to the model, its data, code, parameters and approver."""
     from tollgate import registry
-    from tollgate.config import check_book
 
-    _answer(context, registry.trace(check_book(book), loan))
+    _answer(context, registry.trace(book, loan))
 
 
 # Scoring and monitoring ---------------------------------------------------------------------------------------
@@ -339,30 +338,27 @@ def monitor_report(context: typer.Context, book: BookName, as_of: AsOf) -> None:
 @requests_app.command("list")
 def requests_list(context: typer.Context, book: MaybeBook = None) -> None:
     """Requests that are not closed yet."""
-    from tollgate.config import check_book
     from tollgate.monitoring import open_requests
 
-    _answer(context, {"requests": open_requests(check_book(book) if book else None)})
+    _answer(context, {"requests": open_requests(book)})
 
 
 @requests_app.command("claim")
 def requests_claim(context: typer.Context, book: BookName, key: str,
                    run_id: Annotated[str, typer.Option(help="the run that will answer the request")]) -> None:
     """Take a request, so that no other run does."""
-    from tollgate.config import check_book
     from tollgate.monitoring import claim
 
-    _answer(context, claim(check_book(book), key, run_id))
+    _answer(context, claim(book, key, run_id))
 
 
 @requests_app.command("close")
 def requests_close(context: typer.Context, book: BookName, key: str,
                    result: Annotated[str, typer.Option(help="what came of it")]) -> None:
     """Close a request with its result."""
-    from tollgate.config import check_book
     from tollgate.monitoring import close
 
-    _answer(context, close(check_book(book), key, result))
+    _answer(context, close(book, key, result))
 
 
 # The demo -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,6 +114,7 @@ def test_a_torn_booster_refuses_without_naming_the_machines_folders(run: Run) ->
     found = refusals(run)
     assert set(found) == {"behaviour"}
     assert str(run.folder) not in found["behaviour"]
+    assert not re.search(r"\d\d:\d\d:\d\d", found["behaviour"])
 
 
 def test_a_fault_inside_one_gate_refuses_that_gate_and_the_others_still_judge(

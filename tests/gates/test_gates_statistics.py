@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
-from tollgate.gates.statistics import area_under, around, auc_interval, calibration_error, delong, ks_draws, quantile_bins, wilson
+from tollgate.gates.statistics import (
+    area_under,
+    around,
+    auc_interval,
+    calibration_error,
+    delong,
+    ks_draws,
+    quantile_bins,
+    wilson,
+)
 
 LABELLED = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=6, max_size=60).filter(
     lambda rows: 2 <= sum(label for label, _ in rows) <= len(rows) - 2)
@@ -41,7 +50,7 @@ def test_the_order_of_the_rows_and_the_units_of_the_score_change_nothing(rows: l
 
 
 def test_delongs_interval_is_that_of_the_bootstrap() -> None:
-    label, scores = sample(1)
+    label, scores = sample(1, 1_500)
     rng, rows = np.random.default_rng(2), len(label)
     draws = np.array([[roc_auc_score(label[i], score[i]) for score in scores]
                       for i in rng.integers(0, rows, (300, rows))])
@@ -49,7 +58,7 @@ def test_delongs_interval_is_that_of_the_bootstrap() -> None:
     assert np.sqrt(covariance[0, 0]) == pytest.approx(draws[:, 0].std(), rel=0.2)
     assert np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]) == pytest.approx(
         (draws[:, 0] - draws[:, 1]).std(), rel=0.2)
-    assert auc_interval(label, scores[0], 0.95)[1] == pytest.approx(np.quantile(draws[:, 0], [0.025, 0.975]), abs=0.005)
+    assert auc_interval(label, scores[0], 0.95)[1] == pytest.approx(np.quantile(draws[:, 0], [0.025, 0.975]), abs=0.008)
 
 
 def test_a_model_does_not_differ_from_itself() -> None:

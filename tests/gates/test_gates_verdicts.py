@@ -14,6 +14,8 @@ import pytest
 from tollgate.books import Feature, consumer, number, sba
 from tollgate.config import load_params
 from tollgate.gates import GATES, Report
+from tollgate.gates.evidence import Case
+from tollgate.gates.fairness import parity
 
 if TYPE_CHECKING:
     from tests.gates.conftest import Run
@@ -161,6 +163,20 @@ def test_a_model_unfair_by_construction_is_refused_and_the_attribute_named(run: 
     assert found.measured > 0.2
     assert "by sex" in found.sentence.split("Then")[0]
     assert "breaks the four-fifths rule" in found.sentence
+
+
+def test_the_fairness_numbers_are_fairlearns_own(good: Run) -> None:
+    import pyarrow.compute as pc
+    from fairlearn.metrics import demographic_parity_difference, demographic_parity_ratio, equalized_odds_difference
+
+    case = Case(good.folder, good.params)
+    rows = case.evidence
+    paid, approved = pc.equal(rows["label"], 0).to_numpy(), rows["score"].to_numpy() < case.threshold
+    for attribute in ("sex", "age_band"):
+        theirs = [metric(paid, approved, sensitive_features=rows[attribute].to_numpy()) for metric in (
+            demographic_parity_difference, demographic_parity_ratio, equalized_odds_difference)]
+        ours = parity(case, attribute)
+        assert [ours.gap, ours.ratio, ours.odds] == pytest.approx(theirs)
 
 
 def test_small_protected_groups_are_named_and_not_judged(good: Run) -> None:
@@ -322,3 +338,10 @@ def test_a_run_without_a_model_is_refused(run: Run) -> None:
     shutil.rmtree(run.folder / "model")
     assert "The folder model is missing" in run.verdict("auc").sentence
     assert run.report().model_digest is None
+
+
+def test_a_split_without_validation_rows_cannot_clear_a_feature_of_leaking(run: Run) -> None:
+    rows = run.rows("split")
+    run.write("split", pa.table({"loan_id": rows["loan_id"], "split": [
+        "train" if part == "validation" else part for part in rows["split"].to_pylist()]}))
+    assert run.verdict("leakage").verdict == "refuse"

@@ -44,9 +44,11 @@ def test_no_file_names_a_machine_path_or_a_registry() -> None:
 
 
 def test_no_secret_is_in_a_file() -> None:
-    shapes = re.compile(rb"AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|://[^\s/:@$\"']+:[^\s/@$\"'{]+@")
-    found = [f"{path.relative_to(PROJECT)}: {at[0][:40]!r}" for path in tracked()
-             if path.suffix not in (".png", ".jpg") and (at := shapes.search(path.read_bytes()))]
+    keys = re.compile(rb"AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY")
+    urls = re.compile(rb"://[^\s/:@$\"']+:[^\s/@$\"'{]+@")  # a test may hold one, to see it masked
+    found = [f"{path.relative_to(PROJECT)}: {at[0][:40]!r}" for path in tracked() if path.suffix != ".png"
+             for shape in ((keys,) if "tests" in path.relative_to(PROJECT).parts else (keys, urls))
+             if (at := shape.search(path.read_bytes()))]
     assert not found
 
 
@@ -86,8 +88,8 @@ def test_modules_stay_under_400_lines() -> None:
     assert not long
 
 
-def test_dag_files_stay_about_60_lines() -> None:
-    long = {path.name: lines(path) for path in code("dags") if lines(path) > 75}
+def test_dag_files_stay_under_60_lines() -> None:
+    long = {path.name: lines(path) for path in code("dags") if lines(path) >= 60}
     assert not long
 
 

@@ -1,4 +1,4 @@
-"""One racing process: `racing.py RACE WRITER` says that it is ready, waits to be let go, and writes."""
+"""One racing process: `racing.py WRITER` says that it is ready, waits to be let go, and writes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def add_one(writer: int) -> None:
 
     def one_more(rows: pa.Table) -> pa.Table:
         count = rows["rows"][0].as_py() if rows.num_rows else 0
-        return pa.Table.from_pylist([{"day": "2007-01-01", "feature": "counter", "rows": count + 1}],
+        return pa.Table.from_pylist([{"day": "counter", "feature": "counter", "rows": count + 1}],
                                     schema=table.schema)
 
     for _ in range(ROUNDS):
-        lake.change_partitions(table, ["2007-01-01"], one_more)
+        lake.change_partitions(table, ["counter"], one_more)
 
 
 def append(writer: int) -> None:
@@ -48,4 +48,5 @@ def append(writer: int) -> None:
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    {"replace": replace_whole, "add": add_one, "append": append}[sys.argv[1]](int(sys.argv[2]))
+    for race in (replace_whole, add_one, append):
+        race(int(sys.argv[1]))

@@ -36,8 +36,12 @@ class Night:
     params: Params
     model: Path
 
-    def publish(self, scenario: str, as_of: date, *, version: str = "1", rows: int | None = None) -> None:
-        """Put the month before ``as_of`` of a scenario into the lake, scored with its true probabilities."""
+    def publish(self, scenario: str, as_of: date, *, version: str = "1", rows: int | None = None,
+                refused: int = 0) -> None:
+        """Put the month before ``as_of`` of a scenario into the lake, scored with its true probabilities.
+
+        The first ``refused`` rows are published as scoring publishes what it cannot score.
+        """
         world = _world(scenario, self.book)
         last = pc.strftime(world["applied_on"], format="%Y-%m")
         month = (np.datetime64(as_of, "M") - 1).item().strftime("%Y-%m")
@@ -46,9 +50,10 @@ class Night:
         lake.replace_partitions(lake.applications(self.book), known, [month])
         score = night["true_probability"].to_numpy()
         table = lake.scores(self.book.name)
+        cannot = np.arange(len(score)) < refused
         made = pa.table({
-            "loan_id": night["loan_id"], "applied_on": night["applied_on"], "score": score,
-            "decision": np.where(score >= THRESHOLD, "decline", "approve"),
+            "loan_id": night["loan_id"], "applied_on": night["applied_on"], "score": pa.array(score, mask=cannot),
+            "decision": np.where(cannot, "refused", np.where(score >= THRESHOLD, "decline", "approve")),
         }).to_pylist()
         stamp = {"day": as_of.isoformat(), "as_of": as_of, "role": "champion", "model_version": version,
                  "snapshot_version": "s", "run_id": "r", "reasons": []}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ def test_one_event_is_told_once(ranks: list[int | None], told: list[int]) -> Non
     assert [i for i, now in enumerate(windows) if fresh(windows[:i], now)] == told
 
 
-def _loud(night: Night, drift: list[dict[str, Any]] = [], performance: list[dict[str, Any]] = []) -> dict[str, Signal]:  # noqa: B006
+def _loud(night: Night, drift: Iterable[dict[str, Any]] = (),
+          performance: Iterable[dict[str, Any]] = ()) -> dict[str, Signal]:
     found = signals(night.book, night.params, drift, performance, BASELINES)
     return {signal.event: signal for signal in found if signal.rank}
 

@@ -85,6 +85,15 @@ def test_a_cohort_is_judged_when_its_last_label_is_mature_and_not_a_day_before(n
     assert cohort["auc"] > 0.8 and cohort["ks"] > 0.4 and cohort["false_negative_rate"] < 0.4
 
 
+def test_refused_applications_are_no_part_of_the_measures(night: Night) -> None:
+    night.publish("stationary", FEB, refused=300)
+    assert performance_step(night.book, FEB, night.params)["groups"][0]["rows"] < 700
+    assert night.drift(FEB)["rows"] == 700
+    night.publish("stationary", MAR, refused=1_000)
+    assert performance_step(night.book, MAR, night.params)["decline_rate"] is None
+    assert night.drift(MAR)["level"] == "unknown"
+
+
 def test_a_night_without_scores_says_to_score_first(night: Night) -> None:
     with pytest.raises(BadInput, match="score_nightly for consumer as of 2007-02-01"):
         performance_step(night.book, FEB, night.params)

@@ -77,6 +77,7 @@ def test_no_second_request_while_one_is_open_however_old(home: Path) -> None:
     (date(2007, 8, 27), "k1"),  # 179 days later: still cooling down
     (date(2007, 8, 28), "k2"),  # 180 days later
     (date(2006, 12, 1), "k1"),  # a backfill near it
+    (date(2006, 8, 1), "k2"),   # and one far before it
 ])
 def test_the_cool_down_counts_from_the_as_of_of_a_closed_request(home: Path, as_of: date, answer: str) -> None:
     _open("k1")

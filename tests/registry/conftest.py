@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from registry.world import made, world  # noqa: E402
+from registry.world import made, world
 
 __all__ = ["made", "world"]

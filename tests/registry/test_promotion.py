@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from registry.world import BOOK, World, aliases, client, kinds, params_of
+from registry.world import BOOK, World, aliases, client, copy_of, kinds, params_of
 
 from tollgate import lake, registry
 from tollgate.config import settings
@@ -23,6 +24,10 @@ def _artefact(version: str) -> Path:
 def _tamper(version: str) -> None:
     path = _artefact(version) / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "threshold": 0.99}))
+
+
+def _registered() -> list[dict[str, Any]]:
+    return [e["payload"]["model"] for e in registry.entries(BOOK) if e["kind"] == "registered"]
 
 
 def _last() -> dict[str, Any]:
@@ -186,24 +191,38 @@ def test_a_champion_made_by_hand_is_none(world: World) -> None:
 
 
 WRITES = {
-    "ledger": ("tollgate.registry.ledger.record", (0, 1)),
-    "alias": ("tollgate.registry.aliases.point", (0, 1)),
+    "ledger": "tollgate.registry.ledger.record",
+    "alias": "tollgate.registry.aliases.point",
 }
-POINTS = [(name, nth, when) for name, (_, turns) in WRITES.items() for nth in turns for when in ("before", "after")]
+# A rollback writes one alias, a promotion two.
+CUTS = [(decision, name, nth, when) for decision in ("promote", "rollback") for name in WRITES for nth in (0, 1)
+        for when in ("before", "after") if (decision, name, nth) != ("rollback", "alias", 1)]
 
 
-@pytest.mark.parametrize("decision", ["promote", "rollback"])
-@pytest.mark.parametrize("name,nth,when", POINTS)
+@pytest.fixture(scope="module")
+def before_a_decision(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A home with a champion and a challenger, and one with two champions in a row; the tests copy them."""
+    folder, homes = tmp_path_factory.mktemp("before"), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOLLGATE_DATA", str(folder / "promote"))
+        world = copy_of(made, folder / "promote", folder)
+        world.promoted("a")
+        second = world.registered("b")
+        homes["promote"] = folder / "promote"
+        homes["rollback"] = Path(shutil.copytree(homes["promote"], folder / "rollback"))
+        patch.setenv("TOLLGATE_DATA", str(homes["rollback"]))
+        registry.promote(BOOK, "2", second.digest, by="ann")
+    return homes
+
+
+@pytest.mark.parametrize("decision,name,nth,when", CUTS)
 def test_a_decision_cut_at_any_write_leaves_one_champion_and_is_mended(
-        world: World, monkeypatch: pytest.MonkeyPatch, decision: str, name: str, nth: int, when: str) -> None:
+        before_a_decision: dict[str, Path], home: Path, monkeypatch: pytest.MonkeyPatch, decision: str, name: str,
+        nth: int, when: str) -> None:
     from importlib import import_module
 
-    world.promoted("a")
-    second = world.registered("b")
-    if decision == "rollback":
-        registry.promote(BOOK, "2", second.digest, by="ann")
-        if name == "alias" and nth == 1:
-            nth = 0  # a rollback writes one alias
+    shutil.copytree(before_a_decision[decision], home)
+    second = registry.Version.from_json(next(m for m in _registered() if m["version"] == "2"))
     before, wanted = ("1", "2") if decision == "promote" else ("2", "1")
 
     def act() -> str:
@@ -211,7 +230,7 @@ def test_a_decision_cut_at_any_write_leaves_one_champion_and_is_mended(
             return registry.promote(BOOK, "2", second.digest, by="ann")["champion"]
         return registry.rollback(BOOK, "1", by="eve", reason="worse")["champion"]
 
-    module, _, attribute = WRITES[name][0].rpartition(".")
+    module, _, attribute = WRITES[name].rpartition(".")
     whole, calls = getattr(import_module(module), attribute), []
 
     def cut(*args: Any, **kwargs: Any) -> Any:
@@ -223,7 +242,7 @@ def test_a_decision_cut_at_any_write_leaves_one_champion_and_is_mended(
         raise PassingFault("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(WRITES[name][0], cut)
+        patch.setattr(WRITES[name], cut)
         with pytest.raises(PassingFault, match="killed here"):
             act()
     assert aliases()["champion"] in (before, wanted)

@@ -38,8 +38,8 @@ def test_the_mlflow_run_carries_what_made_the_model(world: World) -> None:
     assert recorded.data.params["snapshot.horizon_months"] == "24"
     assert recorded.data.metrics["auc"] == json.loads((run / "metrics.json").read_text())["auc"]
     names = {f.path for f in client().list_artifacts(recorded.info.run_id)}
-    assert {"model", "plots", "evidence.parquet", "gates.json", "gates.html", "metrics.json"} <= names
-    assert len(_runs("tollgate.trial")) == 2
+    assert {"model", "plots", "evidence.parquet", "gates.json", "metrics.json"} <= names
+    assert [run.info.run_name for run in _runs("tollgate.trial")] == ["trial 0"]
 
 
 def test_registering_twice_adds_nothing(world: World) -> None:
@@ -60,9 +60,9 @@ def test_registering_again_after_the_promotion_answers_the_same(world: World) ->
 
 def test_refused_gates_are_recorded_and_make_no_version(world: World) -> None:
     run = world.run("a", passed=False)
-    with pytest.raises(Refused, match=r"AUC is .* must be above 0.99") as refusal:
+    with pytest.raises(Refused, match=r"AUC is .* above 0.99") as refusal:
         registry.register(run, params_of("a"))
-    assert refusal.value.exit_code == 3 and refusal.value.value == "auc"
+    assert refusal.value.exit_code == 3 and "auc" in refusal.value.value
     answer = json.loads((run / "registered.json").read_text())
     assert (answer["version"], answer["passed"]) == (None, False)
     assert _runs()[0].data.tags["tollgate.gates"] == "refused"

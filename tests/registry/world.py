@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tollgate import lake, registry, stages
+from tollgate import lake, registry, stages, training
 from tollgate.books import consumer, load_book
 from tollgate.config import Params, load_params, settings
+from tollgate.features import digest_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# Small matrices: XGBoost's threads would spend their time waiting for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 BOOK = "consumer"
 AS_OF = {"a": date(2006, 7, 1), "b": date(2006, 9, 1), "c": date(2006, 11, 1)}
-SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "sweep": {"trials": 2, "rounds_max": 25},
-         "gates": {"feature_auc_max": 0.95, "calibration_gap_max": 0.2, "parity_gap_max": 0.5,
-                   "false_negative_max": 0.5}}
+SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "sweep": {"trials": 1, "rounds_max": 25},
+         "gates": {"bootstrap_draws": 20}}
 
 
 def params_of(name: str, **gates: float) -> Params:
@@ -33,7 +40,7 @@ def params_of(name: str, **gates: float) -> Params:
     return params.model_copy(update={"seed": ord(name), **changed})
 
 
-def fill_lake(rows_a_month: int = 250, last_month: str = "2007-02") -> None:
+def fill_lake(rows_a_month: int = 250, last_month: str = "2006-10") -> None:
     """Publish simulated applications and outcomes, as the ingest room would."""
     import pyarrow.compute as pc
 
@@ -48,11 +55,11 @@ def fill_lake(rows_a_month: int = 250, last_month: str = "2007-02") -> None:
 
 
 def train(run: Path, params: Params) -> None:
-    """Every stage from the pin to the gates."""
+    """Every stage from the pin to the evidence."""
     run.mkdir(parents=True)
-    for stage in ("snapshot", "features", "split", "sweep", "train", "evaluate", "gate"):
-        if stage == "snapshot":
-            stages.pin(run, params)
+    _write(run / "lake.json", training.pin_lake(load_book(BOOK), params))
+    _write(run / "champion.json", {"model": BOOK, "version": None, "digest": None})
+    for stage in ("snapshot", "features", "split", "sweep", "train", "evaluate"):
         stages.STAGES[stage](run, params)
 
 
@@ -72,7 +79,10 @@ class World:
         holder = registry.champion(BOOK)
         _write(run / "champion.json", {"model": BOOK, "version": holder.version if holder else None,
                                        "digest": holder.digest if holder else None})
-        if not passed:
+        if passed:
+            # These models are too small for the default limits; the gates have tests of their own.
+            _write(run / "gates.json", {"passed": True, "model_digest": digest_of(run / "model"), "verdicts": []})
+        else:
             stages.gate(run, params_of(name, auc_min=0.99))
         return run
 
@@ -108,28 +118,43 @@ def kinds() -> list[str]:
     return [entry["kind"] for entry in registry.entries(BOOK)]
 
 
-def _write(path: Path, record: dict[str, str | None]) -> None:
+def _write(path: Path, record: dict[str, object]) -> None:
     path.write_text(json.dumps(record))
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The lake, the empty MLflow database and the trained runs."""
-    folder = tmp_path_factory.mktemp("made")
+    return _made(tmp_path_factory.getbasetemp())
+
+
+@cache  # each conftest that borrows the fixture would make it anew
+def _made(base: Path) -> Path:
+    folder = base / "made"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOLLGATE_DATA", str(folder / "data"))
+        for name in [n for n in os.environ if n.startswith(("TOLLGATE_", "AWS_")) and n != "TOLLGATE_DATA"]:
+            patch.delenv(name)
         fill_lake()
-        registry.prepare()
+        # Two at once, as on a fresh machine where Airflow starts two tasks.
+        preparing = [subprocess.Popen([sys.executable, "-c", "from tollgate import registry; registry.prepare()"])
+                     for _ in range(2)]
         for name in AS_OF:
             train(folder / name, params_of(name))
-            assert json.loads((folder / name / "gates.json").read_text())["passed"], "the world's models must pass"
+    assert [process.wait() for process in preparing] == [0, 0]
     return folder
+
+
+def copy_of(made: Path, home: Path, folder: Path) -> World:
+    """The lake and the empty MLflow of ``made``, copied to a home."""
+    home.mkdir(parents=True)
+    # Delta never rewrites a file, so links do.
+    shutil.copytree(made / "data" / "lake", home / "lake", copy_function=os.link)
+    shutil.copy(made / "data" / "mlflow.db", home / "mlflow.db")
+    return World(folder, made)
 
 
 @pytest.fixture
 def world(made: Path, home: Path, tmp_path: Path) -> World:
     """A fresh copy of it all."""
-    home.mkdir(parents=True)
-    shutil.copytree(made / "data" / "lake", home / "lake")
-    shutil.copy(made / "data" / "mlflow.db", home / "mlflow.db")
-    return World(tmp_path, made)
+    return copy_of(made, home, tmp_path)

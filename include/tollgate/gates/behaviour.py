@@ -54,12 +54,12 @@ def _protected(case: Case, model: Model) -> Iterator[str]:
 
 def _evidence(case: Case, rows: pa.Table, score: np.ndarray) -> Iterator[str]:
     """Whether the saved predictions are what the model says today."""
-    where = pc.index_in(rows["loan_id"], value_set=case.evidence["loan_id"].combine_chunks())
+    where = pc.index_in(rows["loan_id"], value_set=case.evidence["loan_id"])
     if where.null_count:
         yield f"{where.null_count:,} of the sampled test loans are not in the evidence"
         return
     saved = case.evidence["score"].take(where).to_numpy()
-    unlike = int((np.abs(saved - score) > ROUNDING).sum())
+    unlike = int((~(np.abs(saved - score) <= ROUNDING)).sum())
     if unlike:
         yield f"{unlike:,} scores differ from those of the evidence"
 
@@ -106,7 +106,7 @@ def _direction(model: Model, rows: pa.Table, score: np.ndarray, feature: Feature
     for way, told in ((1, "raised"), (-1, "lowered")):
         moved = _with(rows, feature.name, pa.array(values + way * step, mask=~np.isfinite(values)))
         gained = (model.predict_features(moved) - score) * way * feature.monotone
-        wrong = float((gained < -ROUNDING).mean())
+        wrong = float((~(gained >= -ROUNDING)).mean())
         if wrong:
             should = "raise" if feature.monotone > 0 else "lower"
             yield (f"{feature.name} {told} by {step:g} moves {percent(wrong)} of the scores the wrong way: more of it "

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from tollgate.books import Book, load_book
 from tollgate.config import Params
 from tollgate.errors import Refused
+from tollgate.scoring import digest_of
 
 AGAIN = "Run the stage that writes it again."
 
@@ -68,8 +69,6 @@ class Case:
     @cached_property
     def digest(self) -> str:
         """The digest of the model folder as it is now."""
-        from tollgate.scoring import digest_of
-
         if not (self.folder / "model").is_dir():
             raise Refused("The folder model is missing", remedy="Run the train stage again.")
         return digest_of(self.folder / "model")
@@ -108,10 +107,10 @@ class Case:
         if made_by != self.digest:
             raise Refused(f"evidence.parquet is stale: it was made by the model {made_by[:12] or 'of no name'}, and "
                           f"the model here is {self.digest[:12]}", remedy="Run the evaluate stage again.")
-        if self.spec:  # raises when the model, and so its evidence, is of another book
-            rows = rows.filter(pc.equal(rows["split"], "test"))
-        _check_predictions(rows)
-        return rows
+        _ = self.spec  # raises when the model, and so its evidence, is of another book
+        test = rows.filter(pc.equal(rows["split"], "test"))
+        _check_predictions(test)
+        return test
 
     @cached_property
     def label(self) -> np.ndarray:
@@ -144,11 +143,12 @@ def _check_predictions(rows: pa.Table) -> None:
     """Refuse test rows on which no metric would mean anything."""
     score, label = rows["score"], rows["label"]
     defaults = pc.sum(label).as_py() or 0
+    known = score.to_numpy()
     faults = {
         "has no test rows": rows.num_rows == 0,
         "has test rows without a label or a score": score.null_count + label.null_count > 0,
         "has labels other than 0 and 1": not set(label.drop_null().unique().to_pylist()) <= {0, 1},
-        "has scores that are no probability": not np.all((lambda s: (s >= 0) & (s <= 1))(score.to_numpy())),
+        "has scores that are no probability": not np.all((known >= 0) & (known <= 1)),
         "names a test loan twice": pc.count_distinct(rows["loan_id"]).as_py() != rows.num_rows,
         "has fewer than two defaults or two paid loans in test": not 2 <= defaults <= rows.num_rows - 2,
     }

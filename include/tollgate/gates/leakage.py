@@ -28,9 +28,9 @@ def leakage(case: Case) -> Verdict:
     findings += [f"features.parquet lacks {f.name}" for f in case.book.features if f not in made]
     alone = {feature.name: auc_alone(feature, validation, test) for feature in made}
     findings += [f"{name} alone reaches AUC {area:.4f}, and above {limits.feature_auc_max:g} a feature is a leak "
-                 "until proved otherwise" for name, area in alone.items() if area > limits.feature_auc_max]
+                 "until proved otherwise" for name, area in alone.items() if not area <= limits.feature_auc_max]
     area = area_under(case.label, case.score)
-    if area > limits.score_auc_max:
+    if not area <= limits.score_auc_max:
         findings.append(f"the whole model reaches AUC {area:.4f}, and above {limits.score_auc_max:g} a model is a "
                         "leak until proved otherwise")
     best = max(alone, key=alone.__getitem__)

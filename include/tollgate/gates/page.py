@@ -109,7 +109,7 @@ def _numbers(verdict: Verdict) -> str:
     reach = "" if verdict.low is None else f"<span>{escape(interval(verdict))}</span>"
     value = f"{shown(verdict, verdict.measured)} {MEANINGS[verdict.gate].noun}".strip()
     return (f'<div class="numbers"><strong>{escape(value)}</strong>{reach}</div>{_bar(verdict)}'
-            f'<p class="limit">must be {escape(limit(verdict))}</p>')
+            f'<p class="limit">{MEANINGS[verdict.gate].judged}must be {escape(limit(verdict))}</p>')
 
 
 def _bar(verdict: Verdict) -> str:

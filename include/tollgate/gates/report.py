@@ -14,12 +14,13 @@ DASH = "-"
 
 @dataclass(frozen=True)
 class Meaning:
-    """How people read a gate's number: its title, which side of the limit is good, its unit, and what it counts."""
+    """How people read a gate's number: its title, which side of the limit is good, its unit, and what must keep it."""
 
     title: str
     rule: str
     unit: str = "number"
     noun: str = ""
+    judged: str = ""
 
     @property
     def above_is_good(self) -> bool:
@@ -40,7 +41,7 @@ MEANINGS = {
     "ks": Meaning("Separation (KS)", ">"),
     "false_negatives": Meaning("Missed defaults", "<", "share"),
     "calibration": Meaning("Calibration", "<"),
-    "champion": Meaning("Against the champion", "≥", "difference"),
+    "champion": Meaning("Against the champion", "≥", "difference", judged="lower end "),
     "fairness": Meaning("Fairness", "<", "share"),
     "behaviour": Meaning("Behaviour", "≤", "count", "faults"),
     "leakage": Meaning("Leakage", "≤"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,8 +56,9 @@ def judge(case: Case, gate: str) -> Verdict:
 
 
 def _told(case: Case, text: str) -> str:
-    """One line of an error, the same wherever the workspace lies."""
-    return (text.splitlines() or [""])[0].replace(str(case.folder), "run")
+    """One line of an error, the same wherever the workspace lies and whenever it is read (XGBoost tells the time)."""
+    line = (text.splitlines() or [""])[0].replace(str(case.folder), "run")
+    return re.sub(r"\[\d\d:\d\d:\d\d\] ", "", line)
 
 
 def _named(read: Callable[[], object]) -> str | None:

@@ -28,7 +28,7 @@ from tollgate.lake.schemas import (
 from tollgate.lake.store import Entry, Store
 
 __all__ = [
-    "Entry", "Store", "Table", "alerts", "append_next", "applications", "change_partitions", "digest", "drift", "exists",
-    "ledger", "outcomes", "partitions", "performance", "quarantine", "read", "received", "replace_partitions", "requests", "require",
-    "scores", "verdicts", "version",
+    "Entry", "Store", "Table", "alerts", "append_next", "applications", "change_partitions", "digest", "drift",
+    "exists", "ledger", "outcomes", "partitions", "performance", "quarantine", "read", "received",
+    "replace_partitions", "requests", "require", "scores", "verdicts", "version",
 ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from deltalake import DeltaTable
+    from pyarrow.fs import SubTreeFileSystem
 
 RACES_LOST_AT_MOST = 50
 SEQUENCE = "tollgate.sequence"
@@ -67,7 +68,8 @@ def _faults_named(table: Table) -> Iterator[None]:
 
 def _first_line(err: BaseException) -> str:
     """The fault in one line: what deltalake says first, and the root cause that it draws as the last arrow."""
-    said = [part.strip().splitlines()[0] for part in re.sub(r"\x1b\[\d*m", "", str(err)).split("\u21b3") if part.strip()]
+    plain = re.sub(r"\x1b\[\d*m", "", str(err))
+    said = [part.strip().splitlines()[0] for part in plain.split("\u21b3") if part.strip()]
     causes = [part for part in dict.fromkeys(said[:1] + said[-1:]) if not part.startswith("<")]
     return ": ".join(causes).removeprefix("Kernel error -> ") or type(err).__name__
 
@@ -138,10 +140,23 @@ def read(table: Table, *, as_of: date | None = None, columns: Sequence[str] | No
 
 def _rows(opened: DeltaTable, table: Table, keep: list[tuple[str, str, Any]], wanted: list[str]) -> pa.Table:
     with _faults_named(table):
-        loaded = list(dict.fromkeys([*wanted, *table.order]))
-        rows = opened.to_pyarrow_table(columns=loaded, filters=keep or None)
-    rows = rows.sort_by([(name, "ascending") for name in table.order])
+        order = list(dict.fromkeys([*table.order, table.partition]))  # an order may repeat across partitions
+        rows = opened.to_pyarrow_table(columns=list(dict.fromkeys([*wanted, *order])), filters=keep or None,
+                                       filesystem=_local_files(table))
+    rows = rows.sort_by([(name, "ascending") for name in order])
     return _as(table, rows.select(wanted), wanted)
+
+
+def _local_files(table: Table) -> SubTreeFileSystem | None:
+    """Arrow's own reader of local files; None leaves an object store to deltalake.
+
+    deltalake's reader is called from Arrow's threads into Python; one that is still at it when the interpreter ends
+    aborts the process ("terminate called without an active exception") about once in ten.
+    """
+    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+    location = _location(table)
+    return None if "://" in location else SubTreeFileSystem(location, LocalFileSystem())
 
 
 def _as(table: Table, rows: pa.Table, names: Sequence[str]) -> pa.Table:

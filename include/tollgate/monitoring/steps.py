@@ -15,7 +15,14 @@ from tollgate.config import Params
 from tollgate.features import make_features
 from tollgate.monitoring.drift import measure, watched, worst
 from tollgate.monitoring.performance import decline_rates, matured, parity_gap
-from tollgate.monitoring.window import Window, is_declined, load_window, read_record, read_reference
+from tollgate.monitoring.window import (
+    Window,
+    is_declined,
+    load_window,
+    read_record,
+    read_reference,
+    scored_only,
+)
 from tollgate.training import labels, months_before
 
 WATCHED_MONTHS = 12  # matured cohorts older than this have been reported long ago
@@ -63,7 +70,8 @@ def performance_step(book: Book, as_of: date, params: Params) -> Answer:
     groups = decline_rates(declined, window.applications.select(list(book.protected())))
     gap, null = parity_gap(groups, params.gates.group_min, params.monitoring.confidence)
     tonight = {"scored_as_of": as_of, "model_version": window.version, "rows": window.scores.num_rows,
-               "decline_rate": float(declined.mean()), "parity_gap": gap, "parity_null": null}
+               "decline_rate": float(declined.mean()) if len(declined) else None,
+               "parity_gap": gap, "parity_null": null}
     cohorts = [tonight, *_matured_cohorts(book, as_of, params.snapshot.horizon_months)]
     table, stamp = lake.performance(book.name), {"day": as_of.isoformat(), "as_of": as_of}
     lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in cohorts], table.schema),
@@ -80,8 +88,8 @@ def _matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[dict[
     """
     until = months_before(as_of, horizon_months)
     since = months_before(until, WATCHED_MONTHS)
-    scores = lake.read(lake.scores(book.name), filters=[
-        ("day", ">=", since.isoformat()), ("day", "<=", until.isoformat()), ("role", "=", "champion")])
+    scores = scored_only(lake.read(lake.scores(book.name), filters=[
+        ("day", ">=", since.isoformat()), ("day", "<=", until.isoformat()), ("role", "=", "champion")]))
     outcomes = lake.read(lake.outcomes(book), as_of=as_of)
     rows = []
     for scored in sorted(scores["as_of"].unique().to_pylist()):

@@ -22,7 +22,7 @@ from tollgate.errors import BadInput
 
 @dataclass(frozen=True)
 class Window:
-    """The champion's scores of one as-of, and row by row the same loans' applications."""
+    """The champion's scores of one as-of, refused rows left out, and row by row the same loans' applications."""
 
     version: str
     scores: pa.Table
@@ -32,6 +32,11 @@ class Window:
     def score(self) -> np.ndarray:
         """P(default), float64."""
         return np.asarray(self.scores["score"].to_numpy())
+
+
+def scored_only(scores: pa.Table) -> pa.Table:
+    """Without the rows that scoring refused: they carry no score."""
+    return scores.filter(pc.is_valid(scores["score"]))
 
 
 def is_declined(scores: pa.Table) -> np.ndarray:
@@ -49,6 +54,7 @@ def load_window(book: Book, as_of: date) -> Window:
                        f"{len(versions)} models", value=", ".join(versions) or "no scores",
                        remedy=f"Score first: run score_nightly for {book.name} as of {day}.")
     months = pc.strftime(scores["applied_on"], format="%Y-%m").unique().to_pylist()
+    scores = scored_only(scores)
     known = lake.read(lake.applications(book), as_of=as_of, filters=[("month", "in", months)])
     place = pc.index_in(scores["loan_id"], value_set=known["loan_id"].combine_chunks())
     if place.null_count:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from tollgate.errors import Refused
+from tollgate.errors import PassingFault, Refused
 from tollgate.registry import ledger
 from tollgate.registry.ledger import Entry
 from tollgate.registry.standing import ABANDONED, MENDED, Standing, standing, version_in
 from tollgate.registry.tracking import client, faults_named, name_of
-from tollgate.registry.versions import Version, find, lost, rehash
+from tollgate.registry.versions import Version, find, rehash
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,12 @@ def change(now: Standing, kind: str, model: Version, details: dict[str, Any]) ->
         raise lost(model)
     finish(model.book, intent)
     return mend(model.book)
+
+
+def lost(version: Version) -> PassingFault:
+    """The fault of whoever decided on a ledger that another decision has since extended."""
+    return PassingFault(f"Another decision on {version.book} was recorded at the same moment", value=version.version,
+                        remedy="Run it again; it will see that decision.")
 
 
 def finish(book: str, intent: Entry) -> Standing:

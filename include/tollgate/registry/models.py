@@ -11,11 +11,11 @@ from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
 from tollgate.features import digest_of
 from tollgate.registry import ledger
-from tollgate.registry.aliases import CHALLENGER, mend, point
+from tollgate.registry.aliases import CHALLENGER, lost, mend, point
 from tollgate.registry.runs import check_no_pickle, read_json, record_run
 from tollgate.registry.standing import COMMITS, REGISTERED, REJECTED, champion_at, standing, version_in
 from tollgate.registry.tracking import client, faults_named, name_of
-from tollgate.registry.versions import ARTEFACT, Version, lost
+from tollgate.registry.versions import ARTEFACT, Version
 
 
 @faults_named()

@@ -7,11 +7,11 @@ from typing import Any
 
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry import ledger
-from tollgate.registry.aliases import CHALLENGER, change, mend, point, unchanged
+from tollgate.registry.aliases import CHALLENGER, change, lost, mend, point, unchanged
 from tollgate.registry.proof import last_scored, prove
 from tollgate.registry.standing import COMMITS, PROMOTION, REJECTED, ROLLBACK, Standing, version_in
 from tollgate.registry.tracking import faults_named
-from tollgate.registry.versions import Version, lost
+from tollgate.registry.versions import Version
 
 
 @faults_named()

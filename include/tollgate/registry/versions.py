@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tollgate.config import settings
-from tollgate.errors import BadInput, PassingFault, Refused
+from tollgate.errors import BadInput, Refused
 from tollgate.features import digest_of
 from tollgate.registry.tracking import client, faults_named, name_of
 
@@ -121,9 +121,3 @@ def _changed(version: Version, how: str) -> Refused:
     return Refused(f"The artefact of {name_of(version.book)} version {version.version} changed after registration: "
                    f"{how}, not to {version.digest}", value=version.digest,
                    remedy="Restore the artefact, or train and approve another model.")
-
-
-def lost(version: Version) -> PassingFault:
-    """The fault of whoever decided on a ledger that another decision has since extended."""
-    return PassingFault(f"Another decision on {version.book} was recorded at the same moment", value=version.version,
-                        remedy="Run it again; it will see that decision.")

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -70,27 +70,26 @@ def open_workspace(run: str, *, book: str, as_of: date, overrides: dict[str, dic
         for name in PINS:
             record.write(name, (folder / name).read_bytes())
         record.write(PARAMS, content.encode())
-    return restore(run)
+    return restore(run, ())
 
 
-def restore(run: str) -> Path:
-    """Bring a workspace to where its record says it is, wherever its last stage ran; returns its folder."""
+def restore(run: str, needs: Sequence[str]) -> Path:
+    """Bring what is missing of ``needs`` from the DVC remote, wherever it was made; returns the workspace's folder.
+
+    Args:
+        needs: outputs of earlier stages, such as ``run/gates.json``.
+    """
     record, folder = _record(run), folder_of(run)
     if not record.exists(PARAMS):
         raise BadInput("There is no such run", value=run, remedy="Open it first: tollgate run open.")
     _lay_out(folder)
-    stale = False
-    for name in (PARAMS, *PINS, LOCK):
-        if not record.exists(name):
-            continue
-        content, path = record.read(name), folder / name
-        if not path.exists() or path.read_bytes() != content:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            stale = stale or name == LOCK
-    if stale:
-        with _dvc(folder) as repo:
-            repo.pull(allow_missing=True)
+    for name in (PARAMS, *PINS):
+        _bring(record, folder, name)
+    missing = [name for name in needs if not (folder / name).exists()]
+    if missing:
+        _bring(record, folder, LOCK)
+        with _dvc(folder) as repo, _remote_faults("fetch", missing):
+            repo.pull(targets=missing)
     return folder
 
 
@@ -101,16 +100,42 @@ def run_stage(run: str, stage: str) -> Path:
         TollgateError: the stage's own failure, with its own exit code.
         PassingFault: the DVC remote did not answer.
     """
-    folder = restore(run)
+    folder = restore(run, _reads(stage))
+    _bring(_record(run), folder, LOCK)
     with _dvc(folder) as repo:
         _reproduce(repo, folder, stage)
-        try:
+        with _remote_faults("push", stage):
             repo.push(targets=[stage])
-        except Exception as err:
-            raise PassingFault(f"DVC could not push what {stage} made: {err}", value=settings().dvc_remote,
-                               remedy="Check TOLLGATE_DVC_REMOTE, the disk and the network.") from err
     _record(run).write(LOCK, (folder / LOCK).read_bytes())
     return folder
+
+
+def _reads(stage: str) -> list[str]:
+    """The outputs of earlier stages that a stage reads."""
+    import yaml
+
+    stages = yaml.safe_load((settings().project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    if stage not in stages:
+        raise BadInput("dvc.yaml has no such stage", value=stage, remedy=f"Use one of: {', '.join(stages)}.")
+    return [name for name in stages[stage].get("deps", []) if name.startswith("run/") and name not in PINS]
+
+
+def _bring(record: Store, folder: Path, name: str) -> None:
+    """Copy one small file of the record into the workspace, if the record has it and it differs."""
+    if record.exists(name):
+        content, path = record.read(name), folder / name
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+@contextmanager
+def _remote_faults(what: str, targets: object) -> Iterator[None]:
+    try:
+        yield
+    except Exception as err:
+        raise PassingFault(f"DVC could not {what} {targets}: {err}", value=settings().dvc_remote,
+                           remedy="Check TOLLGATE_DVC_REMOTE, the disk and the network.") from err
 
 
 def _reproduce(repo: Repo, folder: Path, stage: str) -> None:

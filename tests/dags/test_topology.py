@@ -1,0 +1,132 @@
+"""What Airflow makes of the DAGs folder. Airflow lives in its own environment, so a child process loads it, once."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+DAG_FILES = sorted((PROJECT / "dags").glob("*.py"))
+EDGES: dict[str, dict[str, list[str]]] = {
+    "ingest_validate": {"list": ["file"], "file": []},
+    "train_weekly": {
+        "open": ["snapshot", "work"], "snapshot": ["features"], "features": ["split"], "split": ["work"],
+        "work": ["sweep"], "sweep": ["train"], "train": ["evaluate"], "evaluate": ["gate"],
+        "gate": ["gates", "register"], "gates": ["approve"], "register": ["approve"], "approve": ["promote", "reject"],
+        "promote": [], "reject": []},
+    "score_nightly": {"pin": ["shard"], "shard": ["publish"], "publish": []},
+    "monitor_drift": {"drift": ["verdict"], "performance": ["verdict"], "verdict": ["report"], "report": []},
+    "retrain_on_drift": {"drift": ["claim"], "claim": ["close", "train"], "train": ["wait"], "wait": ["close"],
+                         "close": []},
+    "rollback_model": {"rollback": []},
+}
+MAPPED = {("ingest_validate", "file"), ("train_weekly", "work"), ("train_weekly", "gates"), ("score_nightly", "shard")}
+PARAMS = {"ingest_validate": {"book"}, "train_weekly": {"book", "as_of", "trials", "reason"},
+          "score_nightly": {"book", "as_of"}, "monitor_drift": {"book", "as_of"}, "retrain_on_drift": set(),
+          "rollback_model": {"book", "version", "reason"}}
+
+
+@pytest.fixture(scope="session")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The answer of describe.py."""
+    home = tmp_path_factory.mktemp("airflow")
+    env = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+           "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"), "PYTHONDONTWRITEBYTECODE": "1",
+           "AIRFLOW__CORE__UNIT_TEST_MODE": "False"}
+    child = subprocess.run([str(PROJECT / ".venv-airflow/bin/python"), str(Path(__file__).with_name("describe.py"))],
+                           capture_output=True, text=True, env=env, cwd=home, check=False)
+    assert child.returncode == 0, child.stderr[-3000:]
+    answer: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
+    return answer
+
+
+def test_airflow_loads_every_dag_and_the_plugin_without_an_error(seen: dict[str, Any]) -> None:
+    assert seen["errors"] == {}
+    assert seen["plugins"] == ["tollgate"]
+    assert set(seen["dags"]) == set(EDGES)
+
+
+@pytest.mark.parametrize("dag", EDGES)
+def test_the_tasks_follow_one_another_as_designed(seen: dict[str, Any], dag: str) -> None:
+    assert {name: task["downstream"] for name, task in seen["dags"][dag]["tasks"].items()} == EDGES[dag]
+
+
+@pytest.mark.parametrize("dag", EDGES)
+def test_every_dag_and_task_says_what_it_does(seen: dict[str, Any], dag: str) -> None:
+    assert len(seen["dags"][dag]["doc"]) > 100
+    assert "tollgate" in seen["dags"][dag]["tags"]
+    for name, task in seen["dags"][dag]["tasks"].items():
+        assert task["doc"], f"{dag}.{name} has no doc_md"
+
+
+@pytest.mark.parametrize("dag", EDGES)
+def test_every_param_is_typed_and_described(seen: dict[str, Any], dag: str) -> None:
+    params = seen["dags"][dag]["params"]
+    assert set(params) == PARAMS[dag]
+    for name, param in params.items():
+        assert param["type"], f"{dag}: {name} has no type"
+        assert param["description"], f"{dag}: {name} has no description"
+    if "book" in params:
+        assert set(params["book"]["enum"]) - {None} == {
+            path.stem for path in (PROJECT / "include/tollgate/books").glob("[a-z]*.py")} - {"base"}
+
+
+def test_files_workers_gates_and_shards_are_mapped_under_readable_names(seen: dict[str, Any]) -> None:
+    mapped = {(dag, name): task["map_name"] for dag, about in seen["dags"].items()
+              for name, task in about["tasks"].items() if task["mapped"]}
+    assert set(mapped) == MAPPED
+    assert all("item[" in template for template in mapped.values())
+
+
+def test_a_passing_fault_is_retried_and_nothing_catches_up(seen: dict[str, Any]) -> None:
+    for dag, about in seen["dags"].items():
+        assert about["catchup"] is False, dag
+        assert all(task["retries"] >= 1 for task in about["tasks"].values()), dag
+
+
+def test_scores_start_the_monitoring_of_their_partition(seen: dict[str, Any]) -> None:
+    assert seen["dags"]["score_nightly"]["tasks"]["publish"]["outlets"] == ["scores"]
+    assert seen["dags"]["monitor_drift"]["timetable"] == "PartitionedAssetTimetable"
+    assert seen["dags"]["ingest_validate"]["tasks"]["file"]["outlets"] == ["applications", "outcomes"]
+
+
+def test_one_drift_is_one_retrain_and_its_request_is_closed_however_the_training_ends(seen: dict[str, Any]) -> None:
+    retrain = seen["dags"]["retrain_on_drift"]
+    assert retrain["max_active_runs"] == 1
+    assert retrain["tasks"]["close"]["teardown"]
+    assert seen["words"] == {"approved": "promoted", "declined": "rejected", "refused": "refused at the gates",
+                             "broken": "failed at snapshot", "removed": "ended without a decision"}
+
+
+def test_the_model_board_is_closed_to_strangers(seen: dict[str, Any]) -> None:
+    assert seen["board_without_login"] == 401
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
+def test_a_dag_file_is_short_and_is_wiring_only(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) < 60
+    tree = ast.parse(source)
+    modules = {name for node in ast.walk(tree) for name in _imported(node)}
+    allowed = {*sys.stdlib_module_names, "airflow", "tollgate_airflow"}
+    assert {name.partition(".")[0] for name in modules} <= allowed
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert names.isdisjoint({"Variable", "Connection", "BaseHook", "open"})
+
+
+def test_airflow_takes_no_module_of_the_package_for_a_plugin() -> None:
+    """It would load operator.py as the module `operator`, in the place of the standard library's."""
+    assert "tollgate_airflow/" in (PROJECT / "plugins/.airflowignore").read_text().splitlines()
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+from registry.world import BOOK, World, params_of
+
+from tollgate import registry, scoring
+from tollgate.books import load_book
+from tollgate.errors import BadInput
+
+
+def test_a_score_is_traced_to_model_data_code_and_approver(world: World) -> None:
+    run = world.run("a")
+    answer = registry.register(run, params_of("a"))
+    registry.promote(BOOK, "1", answer["digest"], by="ann", comment="good")
+    world.registered("b")
+    scoring.pin(load_book(BOOK), date(2006, 8, 1), "night", params_of("a"))
+    scored = [scoring.score_shard("night", k)["rows"] for k in (0, 1)]
+    scoring.publish("night")
+    loan = "C00010600"
+    found = registry.trace(BOOK, loan)
+    assert sum(scored) == 250
+    assert [(s["role"], s["model_version"], s["run_id"]) for s in found["scores"]] == [
+        ("challenger", "2", "night"), ("champion", "1", "night")]
+    snapshot, origin = json.loads((run / "snapshot.json").read_text()), found["models"]["1"]
+    assert (origin["digest"], origin["mlflow_run"]) == (answer["digest"], answer["mlflow_run"])
+    assert (origin["snapshot"], origin["lake"]) == (snapshot["digest"], snapshot["lake"])
+    assert origin["params"]["seed"] == origin["seed"] == str(ord("a")) and origin["commit"]
+    assert [(d["by"], d["comment"], d["kind"]) for d in origin["decisions"]] == [("ann", "good", "promotion-committed")]
+    assert found["models"]["2"]["decisions"] == []
+    json.dumps(found)
+
+
+def test_a_loan_without_a_score_is_named(world: World) -> None:
+    with pytest.raises(BadInput, match="No scores of this loan") as error:
+        registry.trace(BOOK, "C-none")
+    assert error.value.value == "C-none"
