@@ -10,7 +10,7 @@ LOCK := --quiet --universal --generate-hashes --python-version 3.11
 PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 # Somebody else's environment must not leak into ours, and no interpreter is downloaded behind the user's back.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -25,7 +25,7 @@ def _show_to_person(answer: Answer) -> None:
     console = Console()
     for key, value in answer.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            table = Table(title=key, title_justify="left", *[str(name) for name in value[0]])
+            table = Table(*[str(name) for name in value[0]], title=key, title_justify="left")
             for row in value:
                 table.add_row(*[_short(cell) for cell in row.values()])
             console.print(table)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +50,7 @@ def _known(book: str | None) -> str | None:
 BookName = Annotated[str, typer.Argument(metavar="BOOK", help="sba, consumer or card", callback=_known)]
 MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", callback=_known)]
 Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
-AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant the step pretends to stand at")]
+AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
 By = Annotated[str, typer.Option("--by", help="who decides")]
 
@@ -104,7 +106,7 @@ def fetch(context: typer.Context, book: BookName,
 
 @app.command()
 def land(context: typer.Context, book: BookName, month: Month,
-         since: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="land an extract from here on")] = None) -> None:
+         since: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="an extract from here on")] = None) -> None:
     """Drop a month's applications and newly known outcomes into landing, as the lender's system would send them."""
     from tollgate.books import load_book
     from tollgate.ingest import land as land_month
@@ -167,7 +169,7 @@ def stage(context: typer.Context,
 @run_app.command("open")
 def run_open(context: typer.Context, run: RunId, book: Annotated[str, typer.Option(help="sba, consumer or card")],
              as_of: AsOf,
-             trials: Annotated[int | None, typer.Option(min=1, help="points to try; default: params.yaml")] = None) -> None:
+             trials: Annotated[int | None, typer.Option(min=1, help="points; default: params.yaml")] = None) -> None:
     """Lay out a run's workspace and pin what it stands on."""
     from tollgate.config import load_params
     from tollgate.stages import pin
@@ -234,12 +236,11 @@ def reject(context: typer.Context, book: BookName, version: str, by: By,
 def rollback(context: typer.Context, book: BookName, version: str, by: By,
              reason: Annotated[str, typer.Option(help="why")],
              as_of: Annotated[datetime | None, typer.Option(
-                 "--as-of", formats=["%Y-%m-%d"], help="champion from this day on; default: today")] = None) -> None:
+                 "--as-of", formats=["%Y-%m-%d"], help="champion of scoring dates from here on; default: the newest scored")] = None) -> None:
     """Make an earlier champion the champion again, and prove it by scoring again."""
     from tollgate import registry
 
-    day = as_of.date() if as_of else date.today()
-    _answer(context, registry.rollback(book, version, by, reason, day))
+    _answer(context, registry.rollback(book, version, by, reason, as_of.date() if as_of else None))
 
 
 @app.command()
@@ -395,24 +396,39 @@ def demo_clean(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command line; a person sees one clear message, never a traceback unless they asked for it."""
+    code = _run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Arrow's threads abort about one interpreter exit in ten after a lake was read, with the answer already printed.
+    os._exit(code)
+
+
+def _run() -> int:
     try:
         app()
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0 if done.code is None else 1
     except TollgateError as err:
-        _fail(err)
+        return _failed(err)
     except OSError as err:
-        if err.errno != errno.ENOSPC:
-            raise
-        _fail(PassingFault("The disk is full", value=err.filename, remedy="Make room and run it again."))
+        if err.errno == errno.ENOSPC:
+            return _failed(PassingFault("The disk is full", value=err.filename, remedy="Make room, then run it again."))
+        return _fault(err)
     except Exception as err:
-        if "--debug" in sys.argv:
-            raise
-        print(f"error: {type(err).__name__}: {err}. This is a fault of Tollgate's; run it again with "
-              "`tollgate --debug ...` and report what it shows.", file=sys.stderr)
-        sys.exit(1)
+        return _fault(err)
+    return 0
 
 
-def _fail(err: TollgateError) -> None:
+def _failed(err: TollgateError) -> int:
     if "--debug" in sys.argv:
-        logging.getLogger("tollgate").exception("failed")
+        traceback.print_exc()
     print(f"error: {err}", file=sys.stderr)
-    sys.exit(err.exit_code)
+    return err.exit_code
+
+
+def _fault(err: Exception) -> int:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    print(f"error: {type(err).__name__}: {err}. This is a fault of Tollgate's; run it again with "
+          "`tollgate --debug ...` and report what it shows.", file=sys.stderr)
+    return 1

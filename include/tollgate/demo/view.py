@@ -93,8 +93,8 @@ class View:
     def _months(self) -> Table:
         table = Table(*COLUMNS, title="months", title_justify="left")
         for row in self.rows:
-            table.add_row(*[Text(_cell(row, name), style=LEVELS.get(row.get("level", ""), "") if name == "drift" else "")
-                            for name in COLUMNS])
+            colour = LEVELS.get(row.get("level", ""), "")
+            table.add_row(*[Text(_cell(row, name), style=colour if name == "drift" else "") for name in COLUMNS])
         return table
 
     def _screen(self) -> Group:

@@ -47,7 +47,7 @@ td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
 <p><strong>{sentence}</strong></p>
 <p>Features marked * decide the verdict. A PSI counts as drift only above its null, the value that luck alone stays
 below.
-<a href="drift.html">The distributions, by Evidently</a>.</p>
+{beside}</p>
 <h2>Features</h2>
 <table>
 <tr><th>feature</th><th class="n">PSI</th><th class="n">null</th><th class="n">KS</th><th class="n">p</th>
@@ -62,7 +62,9 @@ below.
 
 
 def report_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
-    """Write ``reports/BOOK/AS-OF/index.html`` and ``drift.html`` to the store; answers with the index's address.
+    """Write ``reports/BOOK/AS-OF/index.html`` to the store, and ``drift.html`` beside it when something was alerted.
+
+    Answers with the index's address.
 
     Raises:
         BadInput: there is no verdict for that as-of.
@@ -80,24 +82,26 @@ def write_report(book: Book, as_of: date, params: Params, window: Window, model:
     if not verdict:
         raise BadInput(f"{book.name} has no verdict as of {as_of}", value=as_of,
                        remedy=f"Conclude first: tollgate monitor verdict {book.name} --as-of {as_of}.")
-    page = index_page(book, verdict[0], lake.read(lake.drift(book.name), filters=day).to_pylist(),
-                      lake.read(lake.alerts(book.name), filters=day).to_pylist())
-    current = make_features(book, window.applications).append_column("score", window.scores["score"])
+    alerts = lake.read(lake.alerts(book.name), filters=day).to_pylist()
+    page = index_page(book, verdict[0], lake.read(lake.drift(book.name), filters=day).to_pylist(), alerts)
     store, folder = lake.Store(settings().store), f"reports/{book.name}/{as_of.isoformat()}"
-    beside = evidently_page(book, read_reference(model), current, as_of, params.seed)
-    store.write(f"{folder}/drift.html", beside.encode())
+    if alerts:
+        current = make_features(book, window.applications).append_column("score", window.scores["score"])
+        beside = evidently_page(book, read_reference(model), current, as_of, params.seed)
+        store.write(f"{folder}/drift.html", beside.encode())
     store.write(f"{folder}/index.html", page.encode())
     return {"book": book.name, "as_of": as_of.isoformat(), "uri": f"{store.root.rstrip('/')}/{folder}/index.html"}
 
 
 def index_page(book: Book, verdict: dict[str, Any], drift: Iterable[dict[str, Any]],
-               alerts: Iterable[dict[str, Any]]) -> str:
+               alerts: list[dict[str, Any]]) -> str:
     """Tollgate's own page of one as-of, from that day's lake rows."""
     rows = "\n".join(_line(row, row["feature"] in watched(book))
                      for row in sorted(drift, key=lambda row: (-(row["psi"] or 0.0), row["feature"])))
     told = "\n".join(f"<li><strong>{alert['severity']}</strong>: {escape(alert['message'])}</li>" for alert in alerts)
     return PAGE.format(title=escape(f"{book.title}: drift as of {verdict['as_of']}, model v{verdict['model_version']}"),
                        sentence=escape(verdict["sentence"]), features=rows,
+                       beside='<a href="drift.html">The distributions, by Evidently</a>.' if alerts else "",
                        alerts=f"<ul>\n{told}\n</ul>" if told else "<p>None: nothing began or worsened.</p>")
 
 

@@ -1,12 +1,12 @@
 """The registry: models in MLflow, the ledger of every decision, promotion, rollback and lineage."""
 
-from tollgate.registry.aliases import challenger, champion, mend
+from tollgate.registry.aliases import champion, mend
 from tollgate.registry.ledger import Entry, entries, record, verify
 from tollgate.registry.lineage import trace
-from tollgate.registry.models import champion_on, models, register
+from tollgate.registry.models import challenger, champion_on, fetch_model, models, register
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.tracking import prepare
-from tollgate.registry.versions import Version, fetch_model
+from tollgate.registry.versions import Version
 
 __all__ = [
     "Entry", "Version", "challenger", "champion", "champion_on", "entries", "fetch_model", "mend", "models", "prepare",

@@ -46,11 +46,6 @@ def champion(book: str) -> Version | None:
     return mend(book).champion
 
 
-def challenger(book: str) -> Version | None:
-    """The candidate that passed its gates and waits for approval, after mending."""
-    return mend(book).challenger
-
-
 def change(now: Standing, kind: str, model: Version, details: dict[str, Any]) -> Standing:
     """Make ``model`` champion: intent, alias, commit.
 

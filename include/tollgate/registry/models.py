@@ -15,7 +15,7 @@ from tollgate.registry.aliases import CHALLENGER, lost, mend, point
 from tollgate.registry.runs import check_no_pickle, read_json, record_run
 from tollgate.registry.standing import COMMITS, REGISTERED, REJECTED, champion_at, standing, version_in
 from tollgate.registry.tracking import client, faults_named, name_of
-from tollgate.registry.versions import ARTEFACT, Version
+from tollgate.registry.versions import ARTEFACT, Version, kept, rehash
 
 
 @faults_named()
@@ -116,6 +116,29 @@ def _create_version(params: Params, digest: str, snapshot: str, run_id: str) -> 
         name, source=f"{mlflow.get_run(run_id).info.artifact_uri}/{ARTEFACT}", run_id=run_id,
         tags={"digest": digest, "snapshot": snapshot, "as_of": params.as_of.isoformat()})
     return Version(params.book, str(made.version), digest, snapshot, params.as_of, run_id)
+
+
+def fetch_model(book: str, version: str) -> Path:
+    """The folder of a registered model on this machine, by the digest that the ledger names.
+
+    A folder that is here already costs no contact with MLflow; another is downloaded and re-hashed.
+
+    Raises:
+        BadInput: the ledger knows no such version.
+        Refused: the artefact in the store no longer has that digest.
+        PassingFault: MLflow or its artefact store did not answer.
+    """
+    known = next((found for entry in ledger.trusted(book) if entry.kind == REGISTERED
+                  and (found := version_in(entry)).version == version), None)
+    if known is None:
+        raise BadInput(f"{book} has no registered version of this number", value=version,
+                       remedy=f"See tollgate models {book}.")
+    return kept(known.digest) or rehash(known)
+
+
+def challenger(book: str) -> Version | None:
+    """The candidate that passed its gates and waits for approval, by the ledger alone."""
+    return standing(ledger.trusted(book)).challenger
 
 
 def champion_on(book: str, day: date) -> Version | None:

@@ -12,7 +12,7 @@ from tollgate.books import load_book
 from tollgate.errors import Refused
 from tollgate.features import Model
 from tollgate.registry.tracking import client, name_of
-from tollgate.registry.versions import Version, fetch_model
+from tollgate.registry.versions import Version, kept, rehash
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +76,7 @@ def _compare(model: Version, before: pa.Table) -> tuple[int, float]:
     rows = lake.read(lake.applications(load_book(model.book)),
                      filters=[("applied_on", ">=", span["min"]), ("applied_on", "<=", span["max"])])
     rows = rows.filter(pc.is_in(rows["loan_id"], before["loan_id"].combine_chunks()))
-    scored = Model.load(fetch_model(model.book, model.version, model.digest)).predict(rows)
+    scored = Model.load(kept(model.digest) or rehash(model)).predict(rows)
     then = dict(zip(before["loan_id"].to_pylist(), before["score"].to_pylist(), strict=True))
     expected = np.array([then[loan] for loan in rows["loan_id"].to_pylist()])
     return rows.num_rows, float(np.abs(scored - expected).max(initial=0))

@@ -66,25 +66,10 @@ def find(book: str, version: str) -> Version:
                    str(found.run_id))
 
 
-def fetch_model(book: str, version: str, digest: str | None = None) -> Path:
-    """The model's folder on this machine, by digest, fetched when it is not here yet.
-
-    Args:
-        digest: the one to insist on (of a pin or a ledger line); the registered one when None. A folder that is
-            already here costs no contact with MLflow.
-
-    Raises:
-        Refused: the artefact in the store no longer has that digest.
-        PassingFault: MLflow or its artefact store did not answer.
-    """
-    if digest is not None:
-        kept = _kept(digest)
-        if kept.is_dir() and digest_of(kept) == digest:
-            return kept
-    found = find(book, version)
-    if digest is not None and found.digest != digest:
-        raise _changed(found, f"its tag says {found.digest}")
-    return rehash(found)
+def kept(digest: str) -> Path | None:
+    """The folder of the model with this digest, if this machine has it whole."""
+    folder = _kept(digest)
+    return folder if folder.is_dir() and digest_of(folder) == digest else None
 
 
 @faults_named()
@@ -95,22 +80,22 @@ def rehash(version: Version) -> Path:
         Refused: it is not the artefact that was registered.
         PassingFault: MLflow or its artefact store did not answer.
     """
-    kept = _kept(version.digest)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".fetching-") as draft:
+    home = _kept(version.digest)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetching-") as draft:
         folder = Path(client().download_artifacts(version.run_id, ARTEFACT, draft))
         found = digest_of(folder)
         if found != version.digest:
             raise _changed(version, f"it hashes to {found}")
-        if kept.is_dir() and digest_of(kept) != version.digest:
-            shutil.rmtree(kept)
+        if home.is_dir() and kept(version.digest) is None:
+            shutil.rmtree(home)
         try:
-            folder.replace(kept)
+            folder.replace(home)
         except OSError:
             # Another process put the same folder here first.
-            if not kept.is_dir() or digest_of(kept) != version.digest:
+            if kept(version.digest) is None:
                 raise
-    return kept
+    return home
 
 
 def _kept(digest: str) -> Path:

@@ -124,7 +124,7 @@ def _pin_path(run_id: str) -> str:
 
 
 def _fetched(model: registry.Version) -> Pinned:
-    registry.fetch_model(model.book, model.version, model.digest)
+    registry.fetch_model(model.book, model.version)
     return Pinned(model.version, model.digest, model.snapshot)
 
 

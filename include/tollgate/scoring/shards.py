@@ -34,7 +34,7 @@ def score_shard(run: str, shard: int) -> dict[str, Any]:
                        remedy="Take the shard numbers from the pin's answer.")
     rows = read_rows(rows_path(run, shard))
     features = make_features(load_book(record["book"]), rows)
-    scored = [judge(Model.load(registry.fetch_model(record["book"], model.version, model.digest)), rows, features,
+    scored = [judge(Model.load(registry.fetch_model(record["book"], model.version)), rows, features,
                     role=role, reasons=record["reasons"] if role == "champion" else 0)
               for role, model in models_of(record).items()]
     write_rows(shard_path(run, shard), pa.concat_tables(scored))

@@ -80,7 +80,7 @@ def plots(rows: pa.Table, model: Model) -> dict[str, list[dict[str, Any]]]:
     edges = np.linspace(0, max(float(score.max()), 1e-9), 4 * BINS + 1)
     counts = {name: np.histogram(score[label == value], edges)[0] / max(int((label == value).sum()), 1)
               for name, value in (("paid", 0), ("defaulted", 1))}
-    gain = model.booster.get_score(importance_type="total_gain")
+    gain: dict[str, Any] = {**model.booster.get_score(importance_type="total_gain")}
     total = sum(gain.values()) or 1.0
     return {
         "roc": [{"false_positive_rate": float(x), "true_positive_rate": float(y)}
@@ -89,6 +89,6 @@ def plots(rows: pa.Table, model: Model) -> dict[str, list[dict[str, Any]]]:
                         for p, o in zip(predicted, observed, strict=True)],
         "scores": [{"score": float(at), "share": float(share), "outcome": name}
                    for name, column in counts.items() for at, share in zip(edges[:-1], column, strict=True)],
-        "importance": [{"feature": name, "gain": float(gain.get(name, 0.0)) / total}
-                       for name in sorted(model.features, key=lambda n: -float(gain.get(n, 0.0)))],
+        "importance": [{"feature": name, "gain": gain.get(name, 0.0) / total}
+                       for name in sorted(model.features, key=lambda n: -gain.get(n, 0.0))],
     }

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from tollgate.books import Book
 from tollgate.config import Params
-
 from tollgate.features import Encoder, matrix
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from tollgate.config import Params, settings
@@ -92,7 +93,7 @@ def work(study: optuna.Study, parts: Parts, params: Params) -> list[dict[str, An
     """Try enqueued points until none is left; returns the records of those that this worker tried."""
     import optuna
 
-    mine = []
+    mine: list[dict[str, Any]] = []
     while True:
         trial = study.ask()
         if POINT not in trial.user_attrs:
@@ -119,7 +120,9 @@ def finish(study: optuna.Study, parts: Parts, params: Params) -> dict[str, Any]:
     for k, choice in enumerate(_points(params)):
         if k not in done:
             study.enqueue_trial(choice, user_attrs={POINT: k})
-    work(study, parts, params)
+    with ThreadPoolExecutor(params.sweep.workers) as workers:
+        for worker in [workers.submit(work, study, parts, params) for _ in range(params.sweep.workers)]:
+            worker.result()
     complete = {t.user_attrs[POINT]: t for t in study.get_trials(deepcopy=False, states=[state.COMPLETE])}
     trials = [{"point": k, "auc": t.value, "rounds": t.user_attrs["rounds"], "params": t.params}
               for k, t in sorted(complete.items())]
