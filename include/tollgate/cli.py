@@ -5,11 +5,8 @@ Rooms are imported inside the verbs, so that ``--help`` and the queries that sen
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from tollgate.answers import Answer, show
-from tollgate.errors import BadInput, PassingFault, TollgateError
+from tollgate.errors import BadInput, TollgateError
 
 app = typer.Typer(name="tollgate", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="The whole life of a loan-default model: ingest, train, gate, promote, score, watch, retrain.",
@@ -236,7 +233,7 @@ def reject(context: typer.Context, book: BookName, version: str, by: By,
 def rollback(context: typer.Context, book: BookName, version: str, by: By,
              reason: Annotated[str, typer.Option(help="why")],
              as_of: Annotated[datetime | None, typer.Option(
-                 "--as-of", formats=["%Y-%m-%d"], help="champion of scoring dates from here on; default: the newest scored")] = None) -> None:
+                 "--as-of", formats=["%Y-%m-%d"], help="from this date; default: the newest scored")] = None) -> None:
     """Make an earlier champion the champion again, and prove it by scoring again."""
     from tollgate import registry
 
@@ -367,7 +364,7 @@ def requests_close(context: typer.Context, book: BookName, key: str,
 @demo_app.command("run")
 def demo_run(context: typer.Context,
              book: MaybeBook = None,
-             months: Annotated[int, typer.Option(min=1, help="months to replay after the first model")] = 24,
+             months: Annotated[int, typer.Option(min=1, help="months to replay after the first model")] = 22,
              scenario: Annotated[str, typer.Option(help="world of a simulated book")] = "stationary",
              approve: Annotated[bool, typer.Option(help="answer approvals on your behalf")] = True) -> None:
     """Start Airflow and MLflow, and replay a book through the loop; running it again resumes."""
@@ -392,43 +389,3 @@ def demo_clean(context: typer.Context) -> None:
     from tollgate import demo
 
     _answer(context, demo.clean())
-
-
-def main() -> None:
-    """Run the command line; a person sees one clear message, never a traceback unless they asked for it."""
-    code = _run()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Arrow's threads abort about one interpreter exit in ten after a lake was read, with the answer already printed.
-    os._exit(code)
-
-
-def _run() -> int:
-    try:
-        app()
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 0 if done.code is None else 1
-    except TollgateError as err:
-        return _failed(err)
-    except OSError as err:
-        if err.errno == errno.ENOSPC:
-            return _failed(PassingFault("The disk is full", value=err.filename, remedy="Make room, then run it again."))
-        return _fault(err)
-    except Exception as err:
-        return _fault(err)
-    return 0
-
-
-def _failed(err: TollgateError) -> int:
-    if "--debug" in sys.argv:
-        traceback.print_exc()
-    print(f"error: {err}", file=sys.stderr)
-    return err.exit_code
-
-
-def _fault(err: Exception) -> int:
-    if "--debug" in sys.argv:
-        traceback.print_exc()
-    print(f"error: {type(err).__name__}: {err}. This is a fault of Tollgate's; run it again with "
-          "`tollgate --debug ...` and report what it shows.", file=sys.stderr)
-    return 1

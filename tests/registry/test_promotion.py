@@ -320,7 +320,7 @@ def test_a_model_is_fetched_by_digest_and_again_when_it_was_damaged_here(world: 
     from tollgate.features import digest_of
 
     assert digest_of(registry.fetch_model(BOOK, "1")) == version.digest
-    with pytest.raises(BadInput, match="no version"):
+    with pytest.raises(BadInput, match="no registered version"):
         registry.fetch_model(BOOK, "7")
 
 

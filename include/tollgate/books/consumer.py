@@ -98,13 +98,17 @@ def simulate(*, seed: int, scenario: str = "stationary", rows_a_month: int = ROW
     def changed(name: str) -> np.ndarray:
         return late & (scenario == name)
 
-    score = np.clip(np.rint(rng.normal(680, 75, n) - 60 * changed("covariate_shift")), 300, 850)
+    drawn = np.rint(rng.normal(680, 75, n))
+    score = np.clip(drawn - 60 * changed("covariate_shift"), 300, 850)
     amount = np.clip(np.round(rng.lognormal(9.2, 0.6, n) * np.where(changed("covariate_shift"), 1.5, 1), -2),
                      500, 100_000)
     income = np.clip(np.round(rng.lognormal(10.9, 0.5, n), -2), 8_000, 2_000_000)
     dti = np.round(rng.beta(2.2, 5, n), 4)
-    delinquencies = rng.poisson(np.exp((620 - score) / 120))
-    delinquencies = np.clip(delinquencies, 0, 50)
+    # How much of a stream a Poisson draw uses up depends on its rate; the shifted months draw from a stream of their
+    # own, so that everything drawn after this stays the same in every scenario.
+    delinquencies = rng.poisson(np.exp((620 - np.clip(drawn, 300, 850)) / 120))
+    shifted = rng.spawn(1)[0].poisson(np.exp((620 - score) / 120))
+    delinquencies = np.clip(np.where(changed("covariate_shift"), shifted, delinquencies), 0, 50)
     tenure = np.round(rng.gamma(2, 3, n), 1).clip(0, 60)
     home, purpose = rng.choice(HOMES, n, p=(0.45, 0.15, 0.40)), rng.choice(PURPOSES, n, p=(0.2, 0.45, 0.15, 0.1, 0.1))
     state, sex, age = rng.choice(STATES, n), rng.choice(SEXES, n), rng.choice(AGES, n, p=(0.2, 0.35, 0.3, 0.15))

@@ -18,6 +18,7 @@ from tollgate.training.fit import Parts, fit
 
 if TYPE_CHECKING:
     import optuna
+    from filelock import FileLock
 
 POINT = "point"
 
@@ -50,15 +51,13 @@ def open_study(params: Params, data_digest: str) -> optuna.Study:
         PassingFault: the study's storage cannot be reached.
     """
     import optuna
-    from filelock import FileLock
     from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     where, name = settings().optuna, study_name(params, data_digest)
     settings().data.mkdir(parents=True, exist_ok=True)
     try:
-        # SQLite takes one writer at a time, and creating the tables is not safe to race on any engine.
-        with FileLock(settings().data / "optuna.lock"):
+        with _turn():
             storage = optuna.storages.RDBStorage(where, engine_kwargs={"connect_args": {"timeout": 60}}
                                                  if where.startswith("sqlite") else None)
             study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
@@ -69,6 +68,13 @@ def open_study(params: Params, data_digest: str) -> optuna.Study:
         raise PassingFault(f"The sweep's storage did not answer: {str(err).splitlines()[0]}", value=name,
                            remedy="Check TOLLGATE_OPTUNA and the server behind it.") from err
     return study
+
+
+def _turn() -> FileLock:
+    """One at a time on this machine: SQLite cannot lock a row, so that two workers could take the same point."""
+    from filelock import FileLock
+
+    return FileLock(settings().data / "optuna.lock")
 
 
 def _points(params: Params) -> list[dict[str, Any]]:
@@ -95,7 +101,8 @@ def work(study: optuna.Study, parts: Parts, params: Params) -> list[dict[str, An
 
     mine: list[dict[str, Any]] = []
     while True:
-        trial = study.ask()
+        with _turn():
+            trial = study.ask()
         if POINT not in trial.user_attrs:
             # The queue ran dry between two workers: this trial was not enqueued and is none of ours.
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
