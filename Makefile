@@ -48,7 +48,8 @@ docs: setup  ## rewrite the pages that are derived from the code
 	.venv/bin/python docs/make.py docs
 
 bench: setup  ## every benchmark, one after the other
-	@set -e; for bench in benchmarks/*.py; do echo "== $$bench"; .venv/bin/python "$$bench"; done
+	.venv-airflow/bin/python benchmarks/dag_parse.py
+	.venv/bin/python benchmarks/airflow_overhead.py
 
 repro: setup  ## the training pipeline by DVC alone, without Airflow
 	PATH="$(CURDIR)/.venv/bin:$$PATH" dvc repro
@@ -71,13 +72,15 @@ endef
 
 .venv/.done: requirements/pipeline.txt pyproject.toml | $(UV)
 	$(begin)
-	$(UV) pip sync --python $(@D)/bin/python --require-hashes $<
+	@echo "building $(@D) from $<"
+	@$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes $<
 	$(UV) pip install --python $(@D)/bin/python --quiet --no-deps --no-build-isolation -e .
 	$(finish)
 
 .venv-airflow/.done: requirements/airflow.txt | $(UV)
 	$(begin)
-	$(UV) pip sync --python $(@D)/bin/python --require-hashes $<
+	@echo "building $(@D) from $<"
+	@$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes $<
 	$(finish)
 
 $(UV): .tools/uv-$(UV_VERSION)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import yaml
 
+from tollgate.books import consumer
 from tollgate.config import PROJECT
 
 BIN = Path(sys.executable).parent
@@ -50,6 +52,15 @@ class Scratch:
         done = self.run("dvc", "repro")
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def simulate(self, rows_a_month: int, scenario: str = "stationary") -> None:
+        """Put a smaller simulation where fetching the consumer book would put its own; a fetch finds it done."""
+        raw = yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
+        origin = {b"seed": str(raw["seed"]).encode(), b"scenario": scenario.encode()}
+        rows = consumer.simulate(seed=raw["seed"], scenario=scenario, rows_a_month=rows_a_month)
+        place = self.data / "sources" / "consumer"
+        place.mkdir(parents=True)
+        pq.write_table(rows.replace_schema_metadata(origin), place / "source.parquet")
 
     def tune(self, **changes: Any) -> None:
         """Change params.yaml: ``book=`` and other keys, or sections as mappings of what is laid over them."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any
 
 Answer = dict[str, Any]
+DIGEST = re.compile(r"[0-9a-f]{32,}")
 
 
 def show(answer: Answer, *, as_json: bool) -> None:
@@ -36,4 +38,14 @@ def _show_to_person(answer: Answer) -> None:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value:.4g}"
+        case dict():
+            return ", ".join(f"{key} {_short(inner)}" for key, inner in value.items())
+        case str() if DIGEST.fullmatch(value):
+            return value[:12]
+        case _:
+            return str(value)

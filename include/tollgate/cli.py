@@ -250,10 +250,10 @@ def models(context: typer.Context, book: BookName) -> None:
 
 @app.command()
 def decisions(context: typer.Context, book: BookName) -> None:
-    """The ledger, oldest first."""
+    """The ledger, newest first."""
     from tollgate import registry
 
-    _answer(context, {"book": book, "decisions": registry.entries(book)})
+    _answer(context, {"book": book, "decisions": registry.entries(book)[::-1]})
 
 
 @ledger_app.command("verify")
@@ -331,6 +331,14 @@ def monitor_verdict(context: typer.Context, book: BookName, as_of: AsOf) -> None
 def monitor_report(context: typer.Context, book: BookName, as_of: AsOf) -> None:
     """The page a person reads."""
     _monitor(context, "report", book, as_of)
+
+
+@monitor_app.command("list")
+def monitor_list(context: typer.Context, book: BookName) -> None:
+    """Every verdict, newest first."""
+    from tollgate.monitoring import verdicts
+
+    _answer(context, {"book": book, "verdicts": verdicts(book)})
 
 
 @requests_app.command("list")

@@ -161,8 +161,7 @@ def answer(stage: str, run: Path) -> Answer:
         case "gate":
             report = _read_json(run / "gates.json")
             return {"passed": report["passed"], "gates": report["verdicts"],
-                    "table": (run / "gates.md").read_text(encoding="utf-8"),
-                    "report": str((run / "gates.html").resolve())}
+                    "table": (run / "gates.md").read_text(encoding="utf-8")}
         case "register":
             return dict(_read_json(run / "registered.json"))
     raise BadInput("Unknown stage", value=stage, remedy=f"Use one of: {', '.join(STAGES)}.")

@@ -15,7 +15,7 @@ BODY = """{{ ti.xcom_pull('%s', key='answer')['table'] }}
 
 Reason: {{ params.reason }}.
 Digest of the artefact: `{{ task.digest }}`.
-Full report: {{ ti.xcom_pull('%s', key='answer')['report'] }}
+Full report: `gates.html` of the MLflow run `{{ ti.xcom_pull('%s')['mlflow_run'] }}`.
 """
 REGISTERED = "{{ ti.xcom_pull('%s')['%s'] }}"
 
@@ -36,7 +36,7 @@ class ModelApproval(HITLBranchOperator):
     template_fields: Sequence[str] = ("version", "digest", "subject", "body")  # the last two show the first two
 
     def __init__(self, *, book: str, gate: str, register: str, approve: str, reject: str, **kwargs: Any) -> None:
-        super().__init__(subject=SUBJECT % book, body=BODY % (gate, gate), options=["Approve", "Reject"],
+        super().__init__(subject=SUBJECT % book, body=BODY % (gate, register), options=["Approve", "Reject"],
                          options_mapping={"Approve": approve, "Reject": reject}, response_timeout=PATIENCE, **kwargs)
         self.version = REGISTERED % (register, "version")
         self.digest = REGISTERED % (register, "digest")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from html import escape
 from typing import Annotated, Any
 
@@ -15,14 +16,15 @@ from tollgate_airflow import forms
 from tollgate_airflow.process import Child, CommandFailed
 
 FRESH = 5.0  # seconds that an answer is shown again without asking
-SECTIONS = (("Models", ["models"]), ("Decisions", ["decisions"]), ("Ledger", ["ledger", "verify"]))
-LATEST = 30  # rows of a long list that are shown, the newest
+LATEST = 20  # rows of a long list that are shown, the newest
 HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
            "Cache-Control": "no-store"}
 STYLE = """body{font:14px system-ui,sans-serif;margin:2rem;color:#1d2b26;background:#fff}nav a{margin-right:1rem}
 h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}table{border-collapse:collapse}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid #dde5e0;vertical-align:top}
 th{font-weight:600}code{font-size:.9em}.fault{color:#9c2b1b}"""
+
+Row = dict[str, Any]
 
 app = FastAPI(title="Tollgate Model Board", docs_url=None, redoc_url=None, openapi_url=None,
               dependencies=[Depends(get_user)])  # a plugin's app is open to the world unless it asks for a login
@@ -47,19 +49,48 @@ def board(book: str, known: Annotated[list[str], Depends(forms.books)]) -> HTMLR
 def page(book: str, known: list[str]) -> str:
     """The HTML of one book's page."""
     links = "".join(f'<a href="{escape(name)}">{escape(name)}</a>' for name in known)
-    sections = [section(title, [*verb, book]) for title, verb in SECTIONS]
-    sections.append(section("Open requests to retrain", ["requests", "list", f"--book={book}"]))
+    sections = [
+        section("Models", ["models", book], "models", _model),
+        section("Verdicts of monitoring", ["monitor", "list", book], "verdicts", _verdict),
+        section("Open requests to retrain", ["requests", "list", f"--book={book}"], "requests", dict),
+        section("Decisions", ["decisions", book], "decisions", _decision),
+        section("Ledger", ["ledger", "verify", book], None, dict),
+    ]
     return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Model Board: {escape(book)}</title>"
             f"<style>{STYLE}</style><nav>{links}</nav><h1>Model Board: {escape(book)}</h1>{''.join(sections)}</html>")
 
 
-def section(title: str, command: list[str]) -> str:
-    """One heading and what ``tollgate COMMAND`` answers; a failed command is told in its own words."""
+def section(title: str, command: list[str], key: str | None, row: Callable[[Row], Row]) -> str:
+    """One heading and a table of what ``tollgate COMMAND`` answers, newest first.
+
+    A failed command is told in its own words.
+    """
     try:
-        body = table(asked(command))
+        answer = asked(command)
+        body = table([row(record) for record in (answer[key] if key else [answer])])
     except (CommandFailed, OSError) as failure:
         body = f"<p class=fault>{escape(str(failure))}</p>"
     return f"<h2>{escape(title)}</h2>{body}"
+
+
+def _model(record: Row) -> Row:
+    metrics = record["metrics"]
+    return {"version": record["version"], "state": record["state"], "as of": record["as_of"],
+            **{name: f"{metrics[key]:.3f}" for name, key in (
+                ("AUC", "auc"), ("KS", "ks"), ("missed defaults", "false_negative_rate"),
+                ("approval rate", "approval_rate"))},
+            "digest": record["digest"][:12], "snapshot": record["snapshot"][:12]}
+
+
+def _verdict(record: Row) -> Row:
+    return {"as of": record["as_of"], "level": record["level"], "finding": record["sentence"]}
+
+
+def _decision(record: Row) -> Row:
+    payload = record["payload"]
+    return {"line": record["seq"], "at": record["at"][:19].replace("T", " "), "what": record["kind"],
+            "version": payload.get("model", {}).get("version"), "by": payload.get("by"),
+            "why": payload.get("comment")}
 
 
 def asked(command: list[str]) -> dict[str, Any]:
@@ -73,17 +104,15 @@ def asked(command: list[str]) -> dict[str, Any]:
     return answer
 
 
-def table(value: Any) -> str:
-    """A JSON value as nested HTML tables: an object by its keys, a list of objects by its columns, newest first."""
-    if isinstance(value, dict):
-        rows = "".join(f"<tr><th>{escape(str(key))}</th><td>{table(inner)}</td></tr>" for key, inner in value.items())
-        return f"<table>{rows}</table>"
-    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-        columns = list(dict.fromkeys(key for row in value for key in row))
-        head = "".join(f"<th>{escape(str(column))}</th>" for column in columns)
-        rows = "".join("<tr>" + "".join(f"<td>{table(row.get(column))}</td>" for column in columns) + "</tr>"
-                       for row in reversed(value[-LATEST:]))
-        return f"<table><tr>{head}</tr>{rows}</table>"
-    if isinstance(value, list):
-        return escape(", ".join(map(str, value))) or "none"
-    return "" if value is None else f"<code>{escape(str(value))}</code>"
+def table(rows: list[Row]) -> str:
+    """Rows of the same keys as an HTML table, every cell escaped."""
+    if not rows:
+        return "<p>none</p>"
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
+                   for row in rows[:LATEST])
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else escape(str(value))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollgate.gates import GATES, Report, Verdict, write_report
+from tollgate.gates.page import page
 
 if TYPE_CHECKING:
     from tests.gates.conftest import Run
@@ -21,21 +22,20 @@ def spoiled(report: Report, verdict: Verdict) -> Report:
 
 
 def test_the_page_holds_every_sentence_and_the_run_it_is_about(report: Report) -> None:
-    page = unescape(report.to_html())
-    assert all(verdict.sentence in page for verdict in report.verdicts)
-    assert report.summary in page
+    shown = unescape(page(report))
+    assert all(verdict.sentence in shown for verdict in report.verdicts)
+    assert report.summary in shown
     for fact in ("Simulated consumer loans", "2007-01-01", report.model_digest, "none yet"):
-        assert str(fact) in page
+        assert str(fact) in shown
 
 
 def test_the_page_fetches_and_runs_nothing(report: Report) -> None:
-    page = report.to_html()
-    assert not re.search(r"https?:|//|<script|<link|<img|@import|url\(|src=|href=", page)
+    assert not re.search(r"https?:|//|<script|<link|<img|@import|url\(|src=|href=", page(report))
 
 
 def test_text_from_outside_cannot_become_markup(report: Report) -> None:
     report = spoiled(report, Verdict("auc", "refuse", None, None, None, None, "<script>x</script> | y"))
-    assert "<script" not in report.to_html()
+    assert "<script" not in page(report)
     assert "<script>x</script> \\| y" in report.to_markdown()
 
 
@@ -59,14 +59,14 @@ def test_a_refusal_is_named_in_plain_words_everywhere(report: Report) -> None:
     assert not report.passed
     told = "The model is refused: 1 of 9 gates said no (Fairness)"
     assert told in report.to_markdown()
-    assert told in report.to_html()
+    assert told in page(report)
     assert "**refuse**" in report.to_markdown()
 
 
 def test_a_measured_value_that_is_no_number_is_still_a_report(report: Report) -> None:
     report = spoiled(report, Verdict("auc", "refuse", float("nan"), None, None, 0.82, "No number."))
     assert json.loads(report.to_json())["verdicts"][0]["measured"] is None
-    assert "No number." in report.to_html()
+    assert "No number." in page(report)
 
 
 def test_the_same_run_anywhere_gives_the_same_bytes(good: Run, tmp_path: Path) -> None:

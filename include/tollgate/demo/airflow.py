@@ -60,11 +60,6 @@ class Airflow:
         """Pause or unpause a DAG."""
         self.call("PATCH", f"/dags/{dag}?update_mask=is_paused", body={"is_paused": paused})
 
-    def read_again(self, dag: str) -> None:
-        """Have a DAG's file parsed now: what watches for its assets is set up by the first parse after an unpause."""
-        token = self.call("GET", f"/dags/{dag}")["file_token"]
-        self.call("PUT", f"/parseDagFile/{token}", accept=(409,))  # 409: it is in the queue already
-
     def trigger(self, dag: str, run_id: str, conf: dict[str, Any]) -> None:
         """Start a run of that id; one that was started before is left as it is, one that failed is run again."""
         made = self.call("POST", f"/dags/{dag}/dagRuns", accept=(409,),

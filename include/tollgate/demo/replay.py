@@ -67,16 +67,16 @@ class _Replay:
     def run(self) -> Answer:
         with self.view.step("source data") as progress:
             self.book.fetch(settings().data / "sources" / self.book.name, progress, self.seed, self.plan.scenario)
-        with self.view.step("MLflow"):
+        with self.view.step("Airflow and MLflow"):
+            stack.start(stack.airflow())
             registry.prepare()
             stack.start(stack.mlflow())
-        with self.view.step("Airflow"):
-            stack.start(stack.airflow())
+            for service in (stack.airflow(), stack.mlflow()):
+                stack.wait_until_up(service)
             self.airflow = Airflow(stack.airflow().url)
             self._until(self.airflow.ready, "Airflow to read the DAG files", problem=self._import_error)
             for dag in DAGS:  # an earlier demo may have paused some
                 self.airflow.pause(dag, False)
-            self.airflow.read_again("ingest_validate")
         with self.view.step(f"history of {self.book.name} to {_month(self.begin, -1)}"):
             ingest.land(self.book, _month(self.begin, -1), self.book.first_month)
             self._ingested()
@@ -158,12 +158,13 @@ class _Replay:
     def _result(self, as_of: date) -> str:
         events = lake.read(lake.requests(self.book.name)).to_pylist()
         opened = [e["key"] for e in events if e["kind"] == "opened" and e["as_of"] == as_of]
-        return next((e["result"] for e in events if e["kind"] == "closed" and e["key"] in opened), "")
+        result = next((e["result"] for e in events if e["kind"] == "closed" and e["key"] in opened), "")
+        return str(result).split(" by ")[0]
 
     def _story(self) -> Answer:
         name = self.book.name
         return self.view.story(
-            {"months": self.view.rows, "requests": _requests(name), "models": registry.models(name),
+            {"months": self.view.rows, "requests": _requests(name), "models": _models(name),
              "airflow": self.airflow.url, "mlflow": stack.mlflow().url,
              "reports": f"{settings().store}/reports/{name}"})
 
@@ -210,6 +211,12 @@ class _Replay:
 
     def _page(self, dag: str, run_id: str) -> str:
         return f"{self.airflow.url}/dags/{dag}/runs/{run_id}"
+
+
+def _models(book: str) -> list[Answer]:
+    return [{"version": m["version"], "state": m["state"], "as of": m["as_of"], "digest": m["digest"][:12],
+             **{key: f"{m['metrics'][key]:.3f}" for key in ("auc", "ks", "false_negative_rate", "approval_rate")}}
+            for m in registry.models(book)]
 
 
 def _requests(book: str) -> list[Answer]:

@@ -92,14 +92,8 @@ def _port(variable: str, default: int) -> int:
 
 
 def start(service: Service) -> None:
-    """Start a service unless it runs already; the call returns once it answers.
-
-    Raises:
-        BadInput: its port is taken by somebody else.
-        PassingFault: it ended, or did not answer in time; the message names its log.
-    """
+    """Start a service unless it runs already. Raises ``BadInput`` when its port is taken by somebody else."""
     if _running(service.name):
-        _wait_until_up(service)
         return
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", service.port)) == 0:
@@ -113,10 +107,14 @@ def start(service: Service) -> None:
         child = subprocess.Popen(service.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home,
                                  env={**inherited, "PATH": path, **service.environment}, start_new_session=True)
     _record(service.name).write_text(json.dumps({"pid": child.pid, "started": _started(child.pid)}))
-    _wait_until_up(service)
 
 
-def _wait_until_up(service: Service) -> None:
+def wait_until_up(service: Service) -> None:
+    """Wait until a started service answers.
+
+    Raises:
+        PassingFault: it ended, or did not answer in time; the message names its log.
+    """
     import requests
     from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 

@@ -103,7 +103,7 @@ class View:
         return Group(*parts, Text(f"{since:4.0f} s  ").append(self._doing))
 
     def _say(self, line: str) -> None:
-        (self._live.console if self._live else self.console).print(line, highlight=False)
+        (self._live.console if self._live else self.console).print(line, highlight=False, soft_wrap=True)
 
 
 def _cell(row: dict[str, Any], name: str) -> str:

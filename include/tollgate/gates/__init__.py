@@ -1,7 +1,8 @@
 """Gates: what a challenger must pass before anyone is asked to approve it. They fail closed."""
 
 from tollgate.gates.base import Verdict
-from tollgate.gates.report import Report, write_report
+from tollgate.gates.page import write_report
+from tollgate.gates.report import Report
 from tollgate.gates.run import GATES, run_gates
 
 __all__ = ["GATES", "Report", "Verdict", "run_gates", "write_report"]

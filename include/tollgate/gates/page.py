@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from html import escape
+from pathlib import Path
 
 from tollgate.gates.base import Verdict
 from tollgate.gates.report import MEANINGS, Report, interval, limit, shown
@@ -91,6 +92,13 @@ is where it must lie. Every number was recomputed from the run's saved predictio
 </body>
 </html>
 """
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write ``gates.json``, ``gates.md`` and ``gates.html`` into ``folder``; equal reports give equal bytes."""
+    for name, content in (("gates.json", report.to_json()), ("gates.md", report.to_markdown()),
+                          ("gates.html", page(report))):
+        (folder / name).write_bytes(content.encode())
 
 
 def _row(verdict: Verdict) -> str:

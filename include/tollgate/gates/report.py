@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from tollgate.gates.base import Verdict, listed, percent
 
@@ -98,19 +97,6 @@ class Report:
             verdict = f"**{v.verdict}**" if v.verdict == "refuse" else v.verdict
             lines.append(f"| {v.gate} | {shown(v, v.measured)} | {interval(v)} | {limit(v)} | {verdict} | {sentence} |")
         return "\n".join(lines) + "\n"
-
-    def to_html(self) -> str:
-        """One self-contained page."""
-        from tollgate.gates.page import page
-
-        return page(self)
-
-
-def write_report(report: Report, folder: Path) -> None:
-    """Write ``gates.json``, ``gates.md`` and ``gates.html`` into ``folder``; equal reports give equal bytes."""
-    for name, content in (("gates.json", report.to_json()), ("gates.md", report.to_markdown()),
-                          ("gates.html", report.to_html())):
-        (folder / name).write_bytes(content.encode())
 
 
 def shown(verdict: Verdict, value: float | None) -> str:

@@ -73,6 +73,12 @@ def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -
             "request": key if opened else None, "alerts": alerts, "sentence": sentence}
 
 
+def verdicts(book: str) -> list[Row]:
+    """Every verdict of a book, newest first."""
+    rows = lake.read(lake.verdicts(book), columns=["as_of", "model_version", "level", "tripped", "request", "sentence"])
+    return [{**row, "as_of": row["as_of"].isoformat()} for row in reversed(rows.to_pylist())]
+
+
 def _versions(book: Book, as_of: date) -> list[str]:
     """The model versions that the alert rules compare with: tonight's, and those of the cohorts on record."""
     tonight = lake.read(lake.drift(book.name), filters=[("day", "=", as_of.isoformat())])

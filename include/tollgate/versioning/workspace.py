@@ -47,11 +47,12 @@ def open_workspace(run: str, *, book: str, as_of: date, overrides: dict[str, dic
     Returns the folder, with ``params.yaml``, ``dvc.yaml`` and the pins in it.
 
     Raises:
-        BadInput: the run was opened before with other parameters.
+        BadInput: the parameters are wrong, or the run was opened before with others.
     """
     import yaml
 
     folder = folder_of(run)
+    load_params(settings().project / PARAMS, book=book, as_of=as_of)  # refused before anything is laid out
     raw = read_params_file(settings().project / PARAMS)
     raw["book"], raw["as_of"] = book, as_of.isoformat()
     for section, values in overrides.items():
@@ -159,8 +160,9 @@ def failure_of(run: Path) -> Path:
 
 
 def write_failure(run: Path, error: TollgateError) -> None:
-    """Leave an error beside the run's files."""
-    run.mkdir(exist_ok=True)
+    """Leave an error beside the run's files; a folder that holds no run is left as it is."""
+    if not run.is_dir():
+        return
     failure_of(run).write_text(json.dumps({"kind": type(error).__name__, "cause": error.cause,
                                            "value": None if error.value is None else str(error.value),
                                            "remedy": error.remedy}), encoding="utf-8")
