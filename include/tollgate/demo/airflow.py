@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -15,9 +16,7 @@ DAGS = ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift", "re
 OVER = ("success", "failed")
 POLL_SECONDS = 0.5
 RUN_SECONDS_AT_MOST = 1_800
-
-_patient = retry(retry=retry_if_exception_type(requests.ConnectionError), wait=wait_fixed(1), reraise=True,
-                 stop=stop_after_delay(60))
+PATIENCE_SECONDS = 60
 
 
 @dataclass
@@ -27,25 +26,36 @@ class Airflow:
     url: str
     _session: requests.Session = field(default_factory=requests.Session)
 
-    @_patient
     def call(self, method: str, path: str, *, body: dict[str, Any] | None = None,
              accept: tuple[int, ...] = ()) -> Any:
         """One request to ``/api/v2``; its JSON. Codes in ``accept`` are answered with None.
 
         Raises:
-            PassingFault: Airflow answered with an error.
+            PassingFault: Airflow did not answer for a minute, or answered with an error.
         """
-        answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
-        if answer.status_code == 401:
-            token = self._session.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
-            self._session.headers["Authorization"] = f"Bearer {token}"
-            answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
+        try:
+            answer = self._request(method, f"{self.url}/api/v2{path}", body)
+        except requests.RequestException as err:
+            raise PassingFault(f"Airflow does not answer: {type(err).__name__}", value=self.url,
+                               remedy="Run `make demo` again: it starts Airflow and resumes.") from err
         if answer.status_code in accept:
             return None
         if not answer.ok:
             raise PassingFault(f"Airflow refused {method} {path}: {answer.text[:300]}", value=answer.status_code,
                                remedy="Read data/demo/airflow.log.")
         return answer.json() if answer.content else None
+
+    @retry(retry=retry_if_exception_type(requests.RequestException), wait=wait_fixed(1), reraise=True,
+           stop=stop_after_delay(PATIENCE_SECONDS))
+    def _request(self, method: str, address: str, body: dict[str, Any] | None) -> requests.Response:
+        answer = self._session.request(method, address, json=body, timeout=PATIENCE_SECONDS)
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            token = self._session.get(f"{self.url}/auth/token", timeout=PATIENCE_SECONDS).json()["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {token}"
+            answer = self._session.request(method, address, json=body, timeout=PATIENCE_SECONDS)
+        if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            answer.raise_for_status()
+        return answer
 
     def ready(self) -> bool:
         """Whether every DAG of ours is parsed."""

@@ -1,0 +1,200 @@
+"""All six DAGs, once, through a real Airflow, over a small simulated book whose world shifts after the first model."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow as pa
+import pytest
+import scratch
+from scratch import Scratch
+
+from tollgate import lake
+from tollgate.books import load_book
+from tollgate.demo.airflow import DAGS, Airflow
+from tollgate.gates import GATES
+
+BOOK = "consumer"
+ROWS_A_MONTH = 600
+SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50}}
+NIGHTS = ("2007-02-01", "2007-03-01", "2007-04-01")  # the drift rule wants two windows; the third has the new champion
+FIRST = f"demo__{BOOK}__2007-01-01"
+# What a stage of train_weekly writes; registered.json names the MLflow run, which is another every time.
+COMPARED = ("lake.json", "champion.json", "snapshot.parquet", "snapshot.json", "features.parquet", "split.parquet",
+            "sweep.json", "model", "evidence.parquet", "metrics.json", "plots", "gates.json", "gates.md", "gates.html")
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What the demo left behind: its project, its Airflow, and what it told the user."""
+
+    project: Scratch
+    airflow: Airflow
+    said: str
+
+    def run(self, dag: str, run_id: str) -> dict[str, list[str | None]]:
+        """The names of a run's mapped squares, by task."""
+        squares: dict[str, list[str | None]] = {}
+        for task in self.airflow.tasks(dag, run_id):
+            squares.setdefault(task["task_id"], []).append(task["rendered_map_index"])
+        return squares
+
+    def scores(self, night: str) -> pa.Table:
+        return lake.read(lake.scores(BOOK), filters=[("day", "=", night)])
+
+
+def free_port(*offsets: int) -> int:
+    """A port that is free, as are its neighbours at these offsets, below those that the system hands out."""
+    for port in random.sample(range(20_000, 30_000), 200):
+        try:
+            for offset in (0, *offsets):
+                socket.create_server(("127.0.0.1", port + offset)).close()
+        except OSError:
+            continue
+        return port
+    raise AssertionError("no free port was found")
+
+
+def processes_of(project: Scratch) -> list[str]:
+    """Every process that was started for this project, however deep below."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TOLLGATE_DATA") == str(project.data):
+                found.append(f"{process.pid} {' '.join(process.cmdline())}")
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    project = scratch.make(tmp_path_factory.mktemp("loop") / "project", **SMALL)
+    project.simulate(ROWS_A_MONTH, "covariate_shift")
+    ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port(713, 714)), "TOLLGATE_MLFLOW_PORT": str(free_port())}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**project.places, **ports}.items():
+            patch.setenv(name, value)
+        try:
+            done = project.run("tollgate", "demo", "run", "--book", BOOK, "--months", str(len(NIGHTS)),
+                               "--scenario", "covariate_shift", **ports)
+            assert done.returncode == 0, done.stderr
+            yield Loop(project, Airflow(f"http://127.0.0.1:{ports['TOLLGATE_AIRFLOW_PORT']}"), done.stdout)
+        finally:
+            project.run("tollgate", "demo", "stop", **ports)
+
+
+@pytest.mark.parametrize("dag", DAGS)
+def test_every_dag_has_successful_runs_and_no_failed_one(loop: Loop, dag: str) -> None:
+    states = [run["state"] for run in loop.airflow.runs(dag)]
+    assert "success" in states
+    assert "failed" not in states
+
+
+def test_no_dag_file_failed_to_parse(loop: Loop) -> None:
+    assert loop.airflow.import_errors() == []
+
+
+def test_mapped_squares_carry_names_a_person_can_read(loop: Loop) -> None:
+    training, night = loop.run("train_weekly", FIRST), loop.run("score_nightly", f"demo__{BOOK}__{NIGHTS[0]}")
+    assert sorted(map(str, training["gates"])) == sorted(GATES)
+    assert sorted(map(str, training["work"])) == ["worker 0", "worker 1"]
+    assert sorted(map(str, night["shard"])) == ["shard 0", "shard 1"]
+    ingested = [name for run in loop.airflow.runs("ingest_validate")
+                for name in loop.run("ingest_validate", run["dag_run_id"]).get("file", []) if name]
+    assert f"{BOOK} applications_2007-01.parquet" in ingested
+
+
+@pytest.mark.parametrize("night", NIGHTS)
+def test_every_application_of_the_month_is_scored_exactly_once_by_the_champion(loop: Loop, night: str) -> None:
+    month = f"{date(2007, date.fromisoformat(night).month - 1, 1):%Y-%m}"
+    asked = lake.read(lake.applications(load_book(BOOK)), filters=[("month", "=", month)])["loan_id"].to_pylist()
+    rows = [row for row in loop.scores(night).to_pylist() if row["role"] == "champion"]
+    assert sorted(row["loan_id"] for row in rows) == sorted(asked)
+    assert len(rows) == ROWS_A_MONTH
+    assert {row["model_version"] for row in rows} == {"2" if night == NIGHTS[-1] else "1"}
+    assert {row["run_id"] for row in rows} == {f"demo__{BOOK}__{night}"}
+    assert all(row["snapshot_version"] for row in rows)
+    assert all(row["reasons"] for row in rows if row["decision"] == "decline")
+
+
+def test_the_shift_is_called_major_and_trips_exactly_one_request_which_was_closed(loop: Loop) -> None:
+    verdicts = {row["day"]: row for row in lake.read(lake.verdicts(BOOK)).to_pylist()}
+    assert verdicts[NIGHTS[0]]["level"] == "major"
+    assert [day for day, row in verdicts.items() if row["request"]] == [NIGHTS[1]]
+    events = lake.read(lake.requests(BOOK)).sort_by("seq").to_pylist()
+    assert [event["kind"] for event in events] == ["opened", "claimed", "closed"]
+    assert events[-1]["result"].startswith("promoted by train_weekly run drift__")
+    assert loop.project.ask("requests", "list") == {"requests": []}
+
+
+def oldest_first(loop: Loop) -> list[dict[str, Any]]:
+    """The lines of the ledger."""
+    return sorted(loop.project.ask("decisions", BOOK)["decisions"], key=lambda line: int(line["seq"]))
+
+
+def test_the_retrained_model_met_its_gates_and_the_champion_before_it(loop: Loop) -> None:
+    decisions = oldest_first(loop)
+    registered = [line["payload"] for line in decisions if line["kind"] == "registered"]
+    assert [line["compared_with"] for line in registered] == [None, "1"]
+    assert registered[1]["model"]["as_of"] == NIGHTS[1]
+
+
+def test_the_drill_went_back_one_champion_and_forward_again(loop: Loop) -> None:
+    decisions = oldest_first(loop)
+    assert [line["payload"]["model"]["version"] for line in decisions if line["kind"].endswith("-committed")] == [
+        "1", "2", "1", "2"]
+    states = {model["version"]: model["state"] for model in loop.project.ask("models", BOOK)["models"]}
+    assert states == {"1": "former champion", "2": "champion"}
+
+
+def test_the_ledger_is_intact(loop: Loop) -> None:
+    assert loop.project.ask("ledger", "verify", BOOK)["intact"] is True
+
+
+def test_a_loan_is_traced_to_its_model_data_parameters_and_approver(loop: Loop) -> None:
+    scored = loop.scores(NIGHTS[0]).to_pylist()[0]
+    traced = loop.project.ask("trace", BOOK, scored["loan_id"])
+    assert traced["scores"][0]["score"] == scored["score"]
+    origin = traced["models"][scored["model_version"]]
+    assert origin["snapshot"] == scored["snapshot_version"]
+    assert origin["lake"]["as_of"] == "2007-01-01"
+    assert origin["params"]["sweep.trials"] == "2"
+    assert len(origin["lock"]) == 64
+    assert origin["decisions"][0]["by"]
+    assert "demo" in origin["decisions"][0]["comment"]
+
+
+def test_every_night_has_a_report_a_person_can_open(loop: Loop) -> None:
+    pages = [path.as_posix() for path in (loop.project.data / "store" / "reports" / BOOK).rglob("*.html")]
+    assert all(any(night in page for page in pages) for night in NIGHTS)
+
+
+def test_the_story_names_the_months_the_verdicts_and_the_pages(loop: Loop) -> None:
+    for word in ("2007-01", "2007-02", "2007-03", "major", loop.airflow.url):
+        assert word in loop.said
+
+
+def test_dvc_repro_makes_byte_for_byte_what_train_weekly_made(loop: Loop, tmp_path: Path) -> None:
+    project = scratch.make(tmp_path / "project", **SMALL)
+    project.simulate(ROWS_A_MONTH)  # before its onset, the shifted world is the stationary one
+    project.repro()
+    alone, airflow = project.folder / "run", loop.project.data / "workspaces" / FIRST / "run"
+    for name in COMPARED:
+        files = [path.relative_to(alone) for path in sorted((alone / name).rglob("*"))] or [Path(name)]
+        assert files == ([path.relative_to(airflow) for path in sorted((airflow / name).rglob("*"))] or [Path(name)])
+        for file in files:
+            assert (alone / file).read_bytes() == (airflow / file).read_bytes(), f"{file} differs"
+
+
+def test_stop_leaves_no_process_behind(loop: Loop) -> None:
+    assert processes_of(loop.project)
+    assert loop.project.ask("demo", "stop")["stopped"] == ["airflow", "mlflow"]
+    assert processes_of(loop.project) == []

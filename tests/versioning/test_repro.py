@@ -1,0 +1,92 @@
+"""`dvc repro` in a scratch project: all of it once, then nothing, then only what a change touches."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scratch
+from scratch import Scratch
+
+STAGES = ["fetch", "history", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate", "register"]
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scratch, str]:
+    """A project after its first ``dvc repro``, not to be changed, and what that said."""
+    project = scratch.make(tmp_path_factory.mktemp("repro") / "project", book="consumer", sweep={"trials": 2},
+                           gates={"bootstrap_draws": 20})
+    project.simulate(600)
+    return project, project.repro()
+
+
+@pytest.fixture
+def project(reproduced: tuple[Scratch, str], tmp_path: Path) -> Scratch:
+    """A copy of it, to be changed."""
+    folder = shutil.copytree(reproduced[0].folder, tmp_path / "project", symlinks=True)
+    return Scratch(folder, folder / "data")
+
+
+def ran(said: str) -> list[str]:
+    return re.findall(r"^Running stage '(\w+)'", said, re.MULTILINE)
+
+
+def result(project: Scratch, name: str) -> Any:
+    return json.loads((project.folder / "run" / name).read_text(encoding="utf-8"))
+
+
+def test_the_first_repro_runs_every_stage_and_ends_with_a_registered_model(reproduced: tuple[Scratch, str]) -> None:
+    project, said = reproduced
+    assert sorted(ran(said)) == sorted(STAGES)
+    registered = result(project, "registered.json")
+    assert registered["passed"] is True
+    assert registered["version"] == "1"
+    assert [model["state"] for model in project.ask("models", "consumer")["models"]] == ["challenger"]
+
+
+def test_a_second_repro_does_nothing(project: Scratch) -> None:
+    said = project.repro()
+    assert ran(said) == []
+    assert said.count("didn't change, skipping") == len(STAGES)
+
+
+def test_another_limit_of_a_gate_runs_the_gates_and_the_register_again(project: Scratch) -> None:
+    project.tune(gates={"ks_min": 0.31})
+    assert ran(project.repro()) == ["gate", "register"]
+
+
+def test_more_trials_run_the_sweep_again_and_nothing_before_it(project: Scratch) -> None:
+    project.tune(sweep={"trials": 3})
+    again = ran(project.repro())
+    assert again[:2] == ["sweep", "train"]
+    assert not set(again) & set(STAGES[:5])
+    assert len(result(project, "sweep.json")["trials"]) == 3
+
+
+def test_a_setting_of_another_book_or_of_monitoring_runs_nothing(project: Scratch) -> None:
+    project.tune(monitoring={"psi_major": 0.3})
+    path = project.folder / "params.yaml"
+    path.write_text(path.read_text().replace("auc_min: 0.74", "auc_min: 0.75"))
+    assert ran(project.repro()) == []
+
+
+def test_metrics_and_plots_are_shown_by_dvc(project: Scratch) -> None:
+    shown = project.run("dvc", "metrics", "show")
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"auc\b", shown.stdout)
+    drawn = project.run("dvc", "plots", "show")
+    assert drawn.returncode == 0, drawn.stderr
+    page = (project.folder / "dvc_plots" / "index.html").read_text(encoding="utf-8")
+    assert all(title in page for title in ("ROC (test)", "Calibration (test)", "Scores by outcome", "Importance"))
+
+
+def test_another_book_works_with_nothing_else_changed(project: Scratch) -> None:
+    project.tune(book="card")
+    said = project.repro()
+    assert sorted(ran(said)) == sorted(STAGES)
+    assert result(project, "snapshot.json")["book"] == "card"
+    assert result(project, "registered.json")["passed"] is True
