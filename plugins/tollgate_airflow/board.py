@@ -22,7 +22,7 @@ HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inl
 STYLE = """body{font:14px system-ui,sans-serif;margin:2rem;color:#1d2b26;background:#fff}nav a{margin-right:1rem}
 h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}table{border-collapse:collapse}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid #dde5e0;vertical-align:top}
-th{font-weight:600}code{font-size:.9em}.fault{color:#9c2b1b}"""
+th{font-weight:600}td:first-child{white-space:nowrap}code{font-size:.9em}.fault{color:#9c2b1b}"""
 
 Row = dict[str, Any]
 

@@ -15,7 +15,7 @@ from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault
 
 START_SECONDS_AT_MOST = 180
-STOP_SECONDS_AT_MOST = 20
+STOP_SECONDS_AT_MOST = 10
 
 
 @dataclass(frozen=True)
