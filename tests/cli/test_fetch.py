@@ -98,7 +98,9 @@ def test_a_download_that_a_person_breaks_off_leaves_nothing_and_no_process(
     environment, handler = index
     handler.hang = threading.Event()
     child = subprocess.Popen([str(BIN / "tollgate"), "fetch", "card"], cwd=project.folder, start_new_session=True,
-                             env={**os.environ, **project.places, **environment}, stderr=subprocess.PIPE, text=True)
+                             env={**os.environ, **project.places, **environment}, stderr=subprocess.PIPE, text=True,
+                             # A background job starts with Ctrl-C ignored, and hands that down.
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert handler.hang.wait(60)
     family = psutil.Process(child.pid).children(recursive=True)
     os.killpg(child.pid, signal.SIGINT)  # what Ctrl-C does
