@@ -8,7 +8,6 @@ file was taken in.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +16,15 @@ import pyarrow.compute
 
 from tollgate import lake
 from tollgate.config import Ingest, settings
-from tollgate.errors import BadInput, Refused, TollgateError
-from tollgate.ingest.contract import check
+from tollgate.errors import BadInput, TollgateError
 from tollgate.ingest.files import Raw, Unfit, read_file, table_of
+from tollgate.ingest.judge import MALFORMED, PUBLISHED, REFUSED, judge
 from tollgate.ingest.landing import fingerprint, is_complete
-from tollgate.ingest.parse import parse
 
 if TYPE_CHECKING:
     from tollgate.books import Book
 
 pc: Any = pyarrow.compute
-PUBLISHED, REFUSED = "published", "refused"
 VALUE_LENGTH = 200
 
 
@@ -81,26 +78,21 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
     raw: Raw | None = None
     try:
         raw = read_file(book, name, content)
-        rows, unread = parse(book.columns(file.table), raw.rows)
+        found = judge(book, name, raw, params)
     except (Unfit, BadInput) as err:
         _refuse_whole(file, err, raw)
         raise
-    broken = check(book, file.table, rows, unread)
-    good = rows.filter(pc.invert(pc.is_in(pa.array(range(rows.num_rows), pa.int64()), value_set=broken["row"])))
-    bad = raw.received - good.num_rows
-    lines = _lines(file, raw, broken)
+    lines = _lines(file, raw, found.broken)
     quarantined = len({line["row"] for line in lines})
-    if quarantined != bad:
-        raise RuntimeError(f"{name}: {raw.received} rows received, {good.num_rows} good, {quarantined} quarantined")
-    if bad > params.bad_share_max * raw.received:
-        cause = (f"{name} was refused whole: {bad:,} of its {raw.received:,} rows are bad, "
-                 f"more than {params.bad_share_max:.1%}: {_tally(lines)}")
-        whole = _line(file, 0, "bad_share", None, f"{bad} of {raw.received}", "{}")
+    if quarantined != found.bad:
+        raise RuntimeError(f"{name}: {raw.received} rows received, {found.good.num_rows} good, "
+                           f"{quarantined} quarantined")
+    if found.refused is not None:
+        whole = _line(file, 0, "bad_share", None, f"{found.bad} of {raw.received}", "{}")
         _record(file, [whole, *lines], raw.received, published=0, months=[], verdict=REFUSED)
-        raise Refused(cause, value=f"{bad / raw.received:.1%}",
-                      remedy="Nothing of it was published; the reasons are in the quarantine. Land a mended file.")
-    months = _publish(file, good)
-    received = _record(file, lines, raw.received, published=good.num_rows, months=months, verdict=PUBLISHED)
+        raise found.refused
+    months = _publish(file, found.good)
+    received = _record(file, lines, raw.received, published=found.good.num_rows, months=months, verdict=PUBLISHED)
     return _answer(received, book, new=True)
 
 
@@ -157,18 +149,13 @@ def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
         value = record[source[reason["column"]]]
         lines.append(_line(file, int(raw.numbers[reason["row"]]), reason["rule"], reason["column"], value, written))
     # What stands in a torn row cannot be told apart, so that it might be personal: only its place is kept.
-    lines += [_line(file, place, "malformed_row", None, None, "{}") for place in raw.malformed]
+    lines += [_line(file, place, MALFORMED, None, None, "{}") for place in raw.malformed]
     return lines
 
 
 def _line(file: _File, row: int, rule: str, column: str | None, value: str | None, record: str) -> dict[str, Any]:
     return {**file.stamp(), "row": row, "rule": rule, "column": column,
             "value": None if value is None else value[:VALUE_LENGTH], "record": record}
-
-
-def _tally(lines: list[dict[str, Any]]) -> str:
-    counts = Counter(f"{line['rule']} in {line['column']}" if line["column"] else line["rule"] for line in lines)
-    return ", ".join(f"{count:,} {rule}" for rule, count in counts.most_common())
 
 
 def _answer(received: dict[str, Any], book: Book, *, new: bool) -> dict[str, Any]:
