@@ -16,8 +16,9 @@ from tollgate.errors import BadInput
 app = typer.Typer()
 ingest_app = typer.Typer(no_args_is_help=True, help="Take landed files into the lake, or refuse them.")
 contract_app = typer.Typer(no_args_is_help=True, help="What a book's files must look like.")
-app.add_typer(ingest_app, name="ingest")
-app.add_typer(contract_app, name="contract")
+quarantine_app = typer.Typer(no_args_is_help=True, help="The rows that were refused, and why.")
+for group, name in ((ingest_app, "ingest"), (contract_app, "contract"), (quarantine_app, "quarantine")):
+    app.add_typer(group, name=name)
 
 
 @contextmanager
@@ -114,3 +115,20 @@ def contract_check(context: typer.Context,
     _answer(context, found.answer())
     if found.refused is not None:
         raise found.refused
+
+
+@quarantine_app.command("list")
+def quarantine_list(context: typer.Context, book: BookName) -> None:
+    """How many rows each rule refused, file by file."""
+    from tollgate.ingest import quarantined
+
+    _answer(context, {"book": book, "quarantined": quarantined(book)})
+
+
+@quarantine_app.command("show")
+def quarantine_show(context: typer.Context, book: BookName,
+                    fingerprint: Annotated[str, typer.Argument(help="of the file, or the beginning of it")]) -> None:
+    """The refused rows of one file: place, rule, column, value, and the row as it came."""
+    from tollgate.ingest import quarantined_rows
+
+    _answer(context, quarantined_rows(book, fingerprint))

@@ -68,3 +68,20 @@ def test_a_file_that_cannot_be_checked_is_bad_input(project: Scratch, name: str,
                        COLUMNS="500")
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_refused_rows_are_listed_by_rule_and_shown_one_by_one(project: Scratch) -> None:
+    landing = project.data / "landing" / "consumer"
+    landing.mkdir(parents=True)
+    lines = [*(f"L{i},2006-03-05," for i in range(99)), "bad,2006-02-30,"]
+    (landing / "outcomes_1.csv").write_text(OUTCOMES + "\n".join(lines))
+    fingerprint = project.ask("ingest", "file", "consumer", "outcomes_1.csv")["fingerprint"]
+    assert project.ask("quarantine", "list", "consumer")["quarantined"] == [
+        {"fingerprint": fingerprint, "file": "outcomes_1.csv", "table": "outcomes", "rule": "not_a_date",
+         "column": "known_on", "rows": 1}]
+    (row,) = project.ask("quarantine", "show", "consumer", fingerprint[:12])["rows"]
+    assert row == {"row": 100, "rule": "not_a_date", "column": "known_on", "value": "2006-02-30",
+                   "record": {"loan_id": "bad", "reported_date": "2006-02-30", "default_date": ""}}
+    done = project.run("tollgate", "quarantine", "show", "consumer", "none")
+    assert done.returncode == 2
+    assert "No file in the quarantine has this fingerprint (got: none)" in done.stderr
