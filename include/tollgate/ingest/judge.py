@@ -17,6 +17,7 @@ from tollgate.config import Ingest
 from tollgate.errors import Refused
 from tollgate.ingest.contract import check
 from tollgate.ingest.files import Raw, Unfit, read_file, table_of
+from tollgate.ingest.manifest import MANIFEST, read_manifest
 from tollgate.ingest.parse import parse
 
 if TYPE_CHECKING:
@@ -47,6 +48,21 @@ class Judgement:
     def bad(self) -> int:
         """How many rows are not good."""
         return self.raw.received - int(self.good.num_rows)
+
+
+def take_in(book: Book, name: str, content: bytes, manifest: bytes | None) -> Raw:
+    """The rows of a file that is what its sender's manifest says; without a manifest, whatever it holds.
+
+    Raises:
+        Unfit: it is not, or it cannot be read, or its columns are not those of the contract.
+    """
+    if manifest is None:
+        return read_file(book, name, content)
+    said = read_manifest(name, manifest)
+    said.check_content(name, content)
+    raw = read_file(book, name, content)
+    said.check_rows(name, raw)
+    return raw
 
 
 def judge(book: Book, name: str, raw: Raw, params: Ingest) -> Judgement:
@@ -87,7 +103,7 @@ class Check:
 
 
 def check_file(book: Book, path: Path, params: Ingest) -> Check:
-    """Judge a file on this machine's disk, touching nothing.
+    """Judge a file on this machine's disk, with the manifest beside it if there is one, touching nothing.
 
     What the lake holds is not looked at: content that was published before is judged like any other. The reasons are
     ``{"rule", "column", "rows"}``, the most frequent first; a file that cannot be judged row by row has one, of no
@@ -97,9 +113,10 @@ def check_file(book: Book, path: Path, params: Ingest) -> Check:
         BadInput: a name that says no table.
     """
     table_of(path.name)
+    beside = path.with_name(path.name + MANIFEST)
     raw: Raw | None = None
     try:
-        raw = read_file(book, path.name, path.read_bytes())
+        raw = take_in(book, path.name, path.read_bytes(), beside.read_bytes() if beside.is_file() else None)
         found = judge(book, path.name, raw, params)
     except Unfit as err:
         reason = {"rule": err.rule, "column": err.column, "rows": 0}

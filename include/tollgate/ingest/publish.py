@@ -17,9 +17,10 @@ import pyarrow.compute
 from tollgate import lake
 from tollgate.config import Ingest, settings
 from tollgate.errors import BadInput, TollgateError
-from tollgate.ingest.files import Raw, Unfit, read_file, table_of
-from tollgate.ingest.judge import MALFORMED, PUBLISHED, REFUSED, judge
+from tollgate.ingest.files import Raw, Unfit, table_of
+from tollgate.ingest.judge import MALFORMED, PUBLISHED, REFUSED, judge, take_in
 from tollgate.ingest.landing import fingerprint, is_complete
+from tollgate.ingest.manifest import MANIFEST
 
 if TYPE_CHECKING:
     from tollgate.books import Book
@@ -62,7 +63,7 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
     "version", "new"}``: row counts, the months of the published rows, and the Delta version of the table.
 
     Raises:
-        Refused: the file as a whole does not fit the contract, or its share of bad rows is above
+        Refused: the file as a whole does not fit the contract or its manifest, or its share of bad rows is above
             ``params.bad_share_max``; its reasons are in the quarantine, and nothing was published.
         BadInput: no such file, or a name that says no table.
         PassingFault: landing or the lake did not answer.
@@ -70,14 +71,16 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
     if not is_complete(name):
         raise BadInput("That is not the name of a complete file in landing", value=name,
                        remedy=f"tollgate ingest list --book {book.name} shows the files that are.")
-    content = lake.Store(settings().landing).read(f"{book.name}/{name}")
+    landing, path = lake.Store(settings().landing), f"{book.name}/{name}"
+    content = landing.read(path)
     file = _File(book, name, fingerprint(content))
     for before in lake.read(lake.received(book.name), filters=[("fingerprint", "=", file.fingerprint)]).to_pylist():
         if before["verdict"] == PUBLISHED:
             return _answer(before, book, new=False)
     raw: Raw | None = None
     try:
-        raw = read_file(book, name, content)
+        manifest = landing.read(path + MANIFEST) if landing.exists(path + MANIFEST) else None
+        raw = take_in(book, name, content, manifest)
         found = judge(book, name, raw, params)
     except (Unfit, BadInput) as err:
         _refuse_whole(file, err, raw)
