@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import typer
 
 Answer = dict[str, Any]
 DIGEST = re.compile(r"[0-9a-f]{32,}")
+
+
+def answer(context: typer.Context, content: Answer) -> None:
+    """Print what a verb found, as its caller asked for it."""
+    show(content, as_json=context.find_root().obj["json"])
 
 
 def show(answer: Answer, *, as_json: bool) -> None:

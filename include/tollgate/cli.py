@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from tollgate.answers import Answer, show
-from tollgate.errors import BadInput, TollgateError
+from tollgate.answers import answer as _answer
+from tollgate.arguments import AsOf, BookName, By, MaybeBook, RunId
+from tollgate.cli_data import app as data_app
+from tollgate.errors import TollgateError
 
 app = typer.Typer(name="tollgate", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="The whole life of a loan-default model: ingest, train, gate, promote, score, watch, retrain.",
@@ -29,27 +29,13 @@ def _group(name: str, help: str) -> typer.Typer:
     return group
 
 
-ingest_app = _group("ingest", "Take landed files into the lake, or refuse them.")
+app.add_typer(data_app)
 run_app = _group("run", "One training run in its own workspace.")
 score_app = _group("score", "Score a book: pin, shards, publish.")
 monitor_app = _group("monitor", "Compare what was scored with what was trained on.")
 requests_app = _group("requests", "Requests for a retrain.")
 ledger_app = _group("ledger", "The record of every decision.")
 demo_app = _group("demo", "The whole loop on this machine: Airflow, MLflow and a replay.")
-
-
-def _known(book: str | None) -> str | None:
-    from tollgate.config import check_book
-
-    return None if book is None else check_book(book)
-
-
-BookName = Annotated[str, typer.Argument(metavar="BOOK", help="sba, consumer or card", callback=_known)]
-MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", callback=_known)]
-Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
-AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
-By = Annotated[str, typer.Option("--by", help="who decides")]
 
 
 @app.callback()
@@ -62,82 +48,6 @@ def _options(
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, stream=sys.stderr,
                         format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("tollgate").setLevel(logging.DEBUG if debug else logging.INFO)
-
-
-def _answer(context: typer.Context, answer: Answer) -> None:
-    show(answer, as_json=context.find_root().obj["json"])
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Any]:
-    """A progress bar on standard error; quiet when nobody watches."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-                  console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-# Data ---------------------------------------------------------------------------------------------------------
-
-@app.command()
-def fetch(context: typer.Context, book: BookName,
-          seed: Annotated[int | None, typer.Option(help="seed of a simulated book; default: params.yaml")] = None,
-          scenario: Annotated[str, typer.Option(help="world of a simulated book")] = "stationary") -> None:
-    """Bring a book's source data: hash-checked, resumed by running it again."""
-    from tollgate.books import load_book
-    from tollgate.config import load_params, settings
-
-    chosen = load_book(book)
-    if scenario != "stationary" and scenario not in chosen.scenarios:
-        raise BadInput(f"{book} has no such scenario", value=scenario,
-                       remedy=f"Use one of: {', '.join(chosen.scenarios) or 'none, it is real'}.")
-    folder = settings().data / "sources" / book
-    with _progress(f"fetching {book}") as progress:
-        chosen.fetch(folder, progress, load_params(book=book).seed if seed is None else seed, scenario)
-    _answer(context, {"book": book, "folder": str(folder)})
-
-
-@app.command()
-def land(context: typer.Context, book: BookName, month: Month,
-         since: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="an extract from here on")] = None) -> None:
-    """Drop a month's applications and newly known outcomes into landing, as the lender's system would send them."""
-    from tollgate.books import load_book
-    from tollgate.ingest import land as land_month
-
-    _answer(context, land_month(load_book(book), month, since))
-
-
-@app.command()
-def history(context: typer.Context, book: BookName, as_of: AsOf) -> None:
-    """Land and ingest everything before the as-of that is not in the lake yet."""
-    from tollgate.books import load_book
-    from tollgate.config import load_params
-    from tollgate.ingest import bring_history
-
-    _answer(context, bring_history(load_book(book), as_of.date(), load_params(book=book).ingest))
-
-
-@ingest_app.command("list")
-def ingest_list(context: typer.Context, book: MaybeBook = None) -> None:
-    """Complete files in landing that were not taken in yet."""
-    from tollgate.ingest import new_files
-
-    _answer(context, {"files": new_files(book)})
-
-
-@ingest_app.command("file")
-def ingest_one(context: typer.Context, book: BookName,
-               name: Annotated[str, typer.Argument(help="the file's name in landing")]) -> None:
-    """Check one file, publish its good rows, quarantine the rest; exit 3 when it is refused whole."""
-    from tollgate.books import load_book
-    from tollgate.config import load_params
-    from tollgate.ingest import ingest_file
-
-    _answer(context, ingest_file(load_book(book), name, load_params(book=book).ingest))
 
 
 # Training -----------------------------------------------------------------------------------------------------

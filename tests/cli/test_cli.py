@@ -183,7 +183,7 @@ def test_a_person_at_a_terminal_sees_a_table_and_json_on_request(simulated: Scra
 def test_help_lists_the_exit_codes_and_every_group(project: Scratch) -> None:
     said = re.sub(r"\s+", " ", project.run("tollgate", "--help").stdout)
     assert "Exit codes: 0 done, 2 bad input, 3 refused by a gate or a contract, 75 try again later." in said
-    for group in ("ingest", "run", "score", "monitor", "requests", "ledger", "demo"):
+    for group in ("ingest", "contract", "quarantine", "run", "score", "monitor", "requests", "ledger", "demo"):
         assert f" {group} " in said
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable
 
 import pytest
+from lender import as_csv
 
 from tollgate.books import load_book
 from tollgate.config import Ingest, settings
@@ -19,15 +18,6 @@ GOOD = {
     "RevLineCr": "N", "LowDoc": "Y", "GrAppv": "$60,000.00 ", "SBA_Appv": "$48,000.00 ",
 }
 BAD = {"GrAppv": "a lot"}
-
-
-def as_csv(rows: list[dict[str, str]]) -> bytes:
-    """The rows as the lender's CSV, the header taken from the first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 @pytest.fixture

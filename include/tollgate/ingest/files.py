@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tollgate.errors import BadInput, Refused
+from tollgate.ingest.formats import CELL_BYTES, ENDINGS, UNPACKED_MAX, Unreadable, check_text, read_json_lines, unpack
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,9 +34,10 @@ class Raw:
     """The rows of a file under the lender's column names, without the personal columns.
 
     Attributes:
-        rows: text from CSV, typed from Parquet.
+        rows: text from CSV and JSON lines, typed from Parquet.
         numbers: int64, the place of each row in its file, from 1, the header not counted.
-        malformed: places of the rows that have too many or too few cells, and are therefore not in ``rows``.
+        malformed: places of the rows that have too many or too few cells, or are no flat JSON object, and are therefore
+            not in ``rows``.
     """
 
     rows: pa.Table
@@ -52,11 +54,11 @@ def table_of(name: str) -> str:
     """``applications`` or ``outcomes``, by the beginning of the file's name; ``BadInput`` for any other."""
     for table in ("applications", "outcomes"):
         if name.startswith(table):
-            if not name.endswith((".csv", ".parquet")):
+            if not name.endswith(ENDINGS):
                 break
             return table
-    raise BadInput("A landed file is called applications... or outcomes..., and ends with .csv or .parquet", value=name,
-                   remedy="Rename it in landing.")
+    raise BadInput(f"A landed file is called applications... or outcomes..., and ends with {', '.join(ENDINGS)}",
+                   value=name, remedy="Rename it.")
 
 
 def read_file(book: Book, name: str, content: bytes) -> Raw:
@@ -70,26 +72,38 @@ def read_file(book: Book, name: str, content: bytes) -> Raw:
     import pyarrow as pa
 
     columns = book.columns(table_of(name))
-    wanted = [c.source for c in columns if not c.personal]
     try:
-        if name.endswith(".csv"):
-            _check_names(name, _header(content), columns)
-            return _read_csv(content, wanted)
-        import pyarrow.parquet as pq
-
-        file = pq.ParquetFile(io.BytesIO(content))
-        _check_names(name, file.schema_arrow.names, columns)
-        rows = file.read(columns=wanted)
-    except (pa.ArrowException, csv.Error, UnicodeDecodeError, OSError) as err:
+        if name.endswith(".parquet"):
+            return _read_parquet(name, content, columns)
+        text = unpack(content) if name.endswith(".gz") else content
+        check_text(text)
+        read = _read_json_lines if name.removesuffix(".gz").endswith(".jsonl") else _read_csv
+        return read(name, text, columns)
+    except (Unreadable, pa.ArrowException, csv.Error, UnicodeDecodeError, OSError) as err:
         raise Unfit("unreadable", f"{name} cannot be read: {str(err).splitlines()[0]}", value=f"{len(content)} bytes",
                     remedy="Ask the lender to send it again, whole and in UTF-8.") from err
+
+
+def _wanted(columns: Sequence[Column]) -> list[str]:
+    return [c.source for c in columns if not c.personal]
+
+
+def _read_parquet(name: str, content: bytes, columns: Sequence[Column]) -> Raw:
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(content))
+    _check_names(name, file.schema_arrow.names, columns)
+    # A column of one repeated value takes no room in the file, and all of it in memory.
+    if file.metadata.num_rows * len(columns) * CELL_BYTES > UNPACKED_MAX:
+        raise Unreadable(f"it unpacks to more than {UNPACKED_MAX // 2**20:,} MiB")
+    rows = file.read(columns=_wanted(columns))
     return Raw(rows, np.arange(1, rows.num_rows + 1))
 
 
-def _header(content: bytes) -> list[str]:
-    if not content.strip():
-        raise csv.Error("it is empty")
-    return next(csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")))
+def _read_json_lines(name: str, content: bytes, columns: Sequence[Column]) -> Raw:
+    lines = read_json_lines(content, _wanted(columns))
+    _check_names(name, lines.names, columns)
+    return Raw(lines.rows, np.array(lines.places, dtype=np.int64), tuple(lines.malformed))
 
 
 def _check_names(name: str, found: Sequence[str], columns: Sequence[Column]) -> None:
@@ -107,10 +121,16 @@ def _check_names(name: str, found: Sequence[str], columns: Sequence[Column]) -> 
                         remedy=f"Its columns must be {', '.join(expected)}; CSV cells are separated by commas.")
 
 
-def _read_csv(content: bytes, wanted: list[str]) -> Raw:
+def _read_csv(name: str, content: bytes, columns: Sequence[Column]) -> Raw:
     import pyarrow as pa
     from pyarrow import csv as pa_csv
 
+    # A byte that is no UTF-8 may stand in a personal column further down, which is not read.
+    header = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="replace", newline=""))
+    _check_names(name, next(header), columns)
+    if b"\n" not in content and b"\r" not in content:
+        content += b"\n"  # Arrow takes a header without an end of line for nothing
+    wanted = _wanted(columns)
     malformed: list[int] = []
 
     def skip(row: pa_csv.InvalidRow) -> str:

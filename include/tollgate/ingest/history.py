@@ -10,8 +10,9 @@ import pyarrow.compute
 from tollgate import lake
 from tollgate.config import Ingest
 from tollgate.errors import BadInput
+from tollgate.ingest.judge import PUBLISHED
 from tollgate.ingest.landing import files, land, months_of, new_files
-from tollgate.ingest.publish import PUBLISHED, ingest_file
+from tollgate.ingest.publish import ingest_file
 
 if TYPE_CHECKING:
     from tollgate.books import Book

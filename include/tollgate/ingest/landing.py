@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tollgate import lake
 from tollgate.config import known_books, settings
 from tollgate.errors import BadInput
+from tollgate.ingest.manifest import MANIFEST
 from tollgate.lake import Entry, Store
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from tollgate.books import Book
 
+NO_FILES = (".part", ".tmp", MANIFEST)
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 # Outcomes first: a landing that was cut in half then lacks its applications, which is what the history looks for.
 TABLES = ("outcomes", "applications")
@@ -65,13 +67,16 @@ def months_of(book: Book, name: str) -> tuple[str, str, str] | None:
 
 
 def files(book: str) -> list[Entry]:
-    """The complete files of a book in landing; hidden files and ``.part`` or ``.tmp`` are still on their way."""
+    """The complete files of a book in landing; hidden files and ``.part`` or ``.tmp`` are still on their way.
+
+    A manifest is no file of its own.
+    """
     return [entry for entry in Store(settings().landing).list(book) if is_complete(entry.path.removeprefix(f"{book}/"))]
 
 
 def is_complete(name: str) -> bool:
     """Whether ``name`` is that of a whole file directly in a book's landing folder."""
-    return "/" not in name and bool(name) and not name.startswith(".") and not name.endswith((".part", ".tmp"))
+    return bool(name) and "/" not in name and not name.startswith(".") and not name.endswith(NO_FILES)
 
 
 def new_files(book: str | None = None) -> list[dict[str, str]]:

@@ -8,7 +8,6 @@ file was taken in.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +16,16 @@ import pyarrow.compute
 
 from tollgate import lake
 from tollgate.config import Ingest, settings
-from tollgate.errors import BadInput, Refused, TollgateError
-from tollgate.ingest.contract import check
-from tollgate.ingest.files import Raw, Unfit, read_file, table_of
+from tollgate.errors import BadInput, TollgateError
+from tollgate.ingest.files import Raw, Unfit, table_of
+from tollgate.ingest.judge import MALFORMED, PUBLISHED, REFUSED, judge, take_in
 from tollgate.ingest.landing import fingerprint, is_complete
-from tollgate.ingest.parse import parse
+from tollgate.ingest.manifest import MANIFEST
 
 if TYPE_CHECKING:
     from tollgate.books import Book
 
 pc: Any = pyarrow.compute
-PUBLISHED, REFUSED = "published", "refused"
 VALUE_LENGTH = 200
 
 
@@ -65,7 +63,7 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
     "version", "new"}``: row counts, the months of the published rows, and the Delta version of the table.
 
     Raises:
-        Refused: the file as a whole does not fit the contract, or its share of bad rows is above
+        Refused: the file as a whole does not fit the contract or its manifest, or its share of bad rows is above
             ``params.bad_share_max``; its reasons are in the quarantine, and nothing was published.
         BadInput: no such file, or a name that says no table.
         PassingFault: landing or the lake did not answer.
@@ -73,34 +71,31 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
     if not is_complete(name):
         raise BadInput("That is not the name of a complete file in landing", value=name,
                        remedy=f"tollgate ingest list --book {book.name} shows the files that are.")
-    content = lake.Store(settings().landing).read(f"{book.name}/{name}")
+    landing, path = lake.Store(settings().landing), f"{book.name}/{name}"
+    content = landing.read(path)
     file = _File(book, name, fingerprint(content))
     for before in lake.read(lake.received(book.name), filters=[("fingerprint", "=", file.fingerprint)]).to_pylist():
         if before["verdict"] == PUBLISHED:
             return _answer(before, book, new=False)
     raw: Raw | None = None
     try:
-        raw = read_file(book, name, content)
-        rows, unread = parse(book.columns(file.table), raw.rows)
+        manifest = landing.read(path + MANIFEST) if landing.exists(path + MANIFEST) else None
+        raw = take_in(book, name, content, manifest)
+        found = judge(book, name, raw, params)
     except (Unfit, BadInput) as err:
         _refuse_whole(file, err, raw)
         raise
-    broken = check(book, file.table, rows, unread)
-    good = rows.filter(pc.invert(pc.is_in(pa.array(range(rows.num_rows), pa.int64()), value_set=broken["row"])))
-    bad = raw.received - good.num_rows
-    lines = _lines(file, raw, broken)
+    lines = _lines(file, raw, found.broken)
     quarantined = len({line["row"] for line in lines})
-    if quarantined != bad:
-        raise RuntimeError(f"{name}: {raw.received} rows received, {good.num_rows} good, {quarantined} quarantined")
-    if bad > params.bad_share_max * raw.received:
-        cause = (f"{name} was refused whole: {bad:,} of its {raw.received:,} rows are bad, "
-                 f"more than {params.bad_share_max:.1%}: {_tally(lines)}")
-        whole = _line(file, 0, "bad_share", None, f"{bad} of {raw.received}", "{}")
+    if quarantined != found.bad:
+        raise RuntimeError(f"{name}: {raw.received} rows received, {found.good.num_rows} good, "
+                           f"{quarantined} quarantined")
+    if found.refused is not None:
+        whole = _line(file, 0, "bad_share", None, f"{found.bad} of {raw.received}", "{}")
         _record(file, [whole, *lines], raw.received, published=0, months=[], verdict=REFUSED)
-        raise Refused(cause, value=f"{bad / raw.received:.1%}",
-                      remedy="Nothing of it was published; the reasons are in the quarantine. Land a mended file.")
-    months = _publish(file, good)
-    received = _record(file, lines, raw.received, published=good.num_rows, months=months, verdict=PUBLISHED)
+        raise found.refused
+    months = _publish(file, found.good)
+    received = _record(file, lines, raw.received, published=found.good.num_rows, months=months, verdict=PUBLISHED)
     return _answer(received, book, new=True)
 
 
@@ -157,18 +152,13 @@ def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
         value = record[source[reason["column"]]]
         lines.append(_line(file, int(raw.numbers[reason["row"]]), reason["rule"], reason["column"], value, written))
     # What stands in a torn row cannot be told apart, so that it might be personal: only its place is kept.
-    lines += [_line(file, place, "malformed_row", None, None, "{}") for place in raw.malformed]
+    lines += [_line(file, place, MALFORMED, None, None, "{}") for place in raw.malformed]
     return lines
 
 
 def _line(file: _File, row: int, rule: str, column: str | None, value: str | None, record: str) -> dict[str, Any]:
     return {**file.stamp(), "row": row, "rule": rule, "column": column,
             "value": None if value is None else value[:VALUE_LENGTH], "record": record}
-
-
-def _tally(lines: list[dict[str, Any]]) -> str:
-    counts = Counter(f"{line['rule']} in {line['column']}" if line["column"] else line["rule"] for line in lines)
-    return ", ".join(f"{count:,} {rule}" for rule, count in counts.most_common())
 
 
 def _answer(received: dict[str, Any], book: Book, *, new: bool) -> dict[str, Any]:

@@ -1,0 +1,23 @@
+"""The arguments that many verbs share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+
+def known(book: str | None) -> str | None:
+    """The name of a book that there is; ``BadInput`` for any other."""
+    from tollgate.config import check_book
+
+    return None if book is None else check_book(book)
+
+
+BookName = Annotated[str, typer.Argument(metavar="BOOK", help="sba, consumer or card", callback=known)]
+MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", callback=known)]
+Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
+AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
+By = Annotated[str, typer.Option("--by", help="who decides")]

@@ -1,0 +1,134 @@
+"""The verbs of a book's data: fetch, land, ingest, contract, quarantine. A part of the one door, ``cli.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tollgate.answers import answer as _answer
+from tollgate.arguments import AsOf, BookName, MaybeBook, Month, known
+from tollgate.errors import BadInput
+
+app = typer.Typer()
+ingest_app = typer.Typer(no_args_is_help=True, help="Take landed files into the lake, or refuse them.")
+contract_app = typer.Typer(no_args_is_help=True, help="What a book's files must look like.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="The rows that were refused, and why.")
+for group, name in ((ingest_app, "ingest"), (contract_app, "contract"), (quarantine_app, "quarantine")):
+    app.add_typer(group, name=name)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Any]:
+    """A progress bar on standard error; quiet when nobody watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+                  console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@app.command()
+def fetch(context: typer.Context, book: BookName,
+          seed: Annotated[int | None, typer.Option(help="seed of a simulated book; default: params.yaml")] = None,
+          scenario: Annotated[str, typer.Option(help="world of a simulated book")] = "stationary") -> None:
+    """Bring a book's source data: hash-checked, resumed by running it again."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params, settings
+
+    chosen = load_book(book)
+    if scenario != "stationary" and scenario not in chosen.scenarios:
+        raise BadInput(f"{book} has no such scenario", value=scenario,
+                       remedy=f"Use one of: {', '.join(chosen.scenarios) or 'none, it is real'}.")
+    folder = settings().data / "sources" / book
+    with _progress(f"fetching {book}") as progress:
+        chosen.fetch(folder, progress, load_params(book=book).seed if seed is None else seed, scenario)
+    _answer(context, {"book": book, "folder": str(folder)})
+
+
+@app.command()
+def land(context: typer.Context, book: BookName, month: Month,
+         since: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="an extract from here on")] = None) -> None:
+    """Drop a month's applications and newly known outcomes into landing, as the lender's system would send them."""
+    from tollgate.books import load_book
+    from tollgate.ingest import land as land_month
+
+    _answer(context, land_month(load_book(book), month, since))
+
+
+@app.command()
+def history(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Land and ingest everything before the as-of that is not in the lake yet."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+    from tollgate.ingest import bring_history
+
+    _answer(context, bring_history(load_book(book), as_of.date(), load_params(book=book).ingest))
+
+
+@ingest_app.command("list")
+def ingest_list(context: typer.Context, book: MaybeBook = None) -> None:
+    """Complete files in landing that were not taken in yet."""
+    from tollgate.ingest import new_files
+
+    _answer(context, {"files": new_files(book)})
+
+
+@ingest_app.command("file")
+def ingest_one(context: typer.Context, book: BookName,
+               name: Annotated[str, typer.Argument(help="the file's name in landing")]) -> None:
+    """Check one file, publish its good rows, quarantine the rest; exit 3 when it is refused whole."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+    from tollgate.ingest import ingest_file
+
+    _answer(context, ingest_file(load_book(book), name, load_params(book=book).ingest))
+
+
+@contract_app.command("show")
+def contract_show(context: typer.Context, book: BookName) -> None:
+    """What a book's two files must look like, column by column."""
+    from tollgate.books import load_book
+    from tollgate.ingest import contract_table
+
+    chosen = load_book(book)
+    _answer(context, {"book": book, **{table: contract_table(chosen, table) for table in ("applications", "outcomes")}})
+
+
+@contract_app.command("check")
+def contract_check(context: typer.Context,
+                   file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True,
+                                                        help="applications... or outcomes..., in any folder")],
+                   book: Annotated[str, typer.Option("--book", help="whose contract", callback=known)]) -> None:
+    """Judge a file as ingesting would, touching nothing; exit 3 when it would be refused whole."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+    from tollgate.ingest import check_file
+
+    found = check_file(load_book(book), file, load_params(book=book).ingest)
+    _answer(context, found.answer())
+    if found.refused is not None:
+        raise found.refused
+
+
+@quarantine_app.command("list")
+def quarantine_list(context: typer.Context, book: BookName) -> None:
+    """How many rows each rule refused, file by file."""
+    from tollgate.ingest import quarantined
+
+    _answer(context, {"book": book, "quarantined": quarantined(book)})
+
+
+@quarantine_app.command("show")
+def quarantine_show(context: typer.Context, book: BookName,
+                    fingerprint: Annotated[str, typer.Argument(help="of the file, or the beginning of it")]) -> None:
+    """The refused rows of one file: place, rule, column, value, and the row as it came."""
+    from tollgate.ingest import quarantined_rows
+
+    _answer(context, quarantined_rows(book, fingerprint))

@@ -1,0 +1,47 @@
+"""Looking into the quarantine: what was refused, by file and rule, and the rows themselves. Nothing is written here."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from tollgate import lake
+from tollgate.errors import BadInput
+
+FILE = ("fingerprint", "file", "table")
+
+
+def quarantined(book: str) -> list[dict[str, Any]]:
+    """``{"fingerprint", "file", "table", "rule", "column", "rows"}``, a line a file, rule and column.
+
+    The line of a rule that refused a whole file has no rows. Sorted by file, then the most rows first.
+    """
+    lines = lake.read(lake.quarantine(book), columns=[*FILE, "row", "rule", "column"]).to_pylist()
+    counts: dict[tuple[str | None, ...], int] = defaultdict(int)
+    for line in lines:
+        counts[tuple(line[name] for name in (*FILE, "rule", "column"))] += line["row"] > 0
+    found = [{**dict(zip((*FILE, "rule", "column"), key, strict=True)), "rows": rows} for key, rows in counts.items()]
+    return sorted(found, key=lambda line: (line["file"], line["fingerprint"], -line["rows"], line["rule"],
+                                           line["column"] or ""))
+
+
+def quarantined_rows(book: str, fingerprint: str) -> dict[str, Any]:
+    """The refused rows of one file, named by its fingerprint or the beginning of it.
+
+    Returns ``{"book", "fingerprint", "file", "rows": [{"row", "rule", "column", "value", "record"}, ...]}``: a line a
+    broken rule, by place in the file; row 0 stands for the file as a whole. The record is the row as it came, without
+    personal columns.
+
+    Raises:
+        BadInput: no file in the quarantine, or more than one, begins so.
+    """
+    table = lake.quarantine(book)
+    known = [name for name in lake.partitions(table) if name.startswith(fingerprint)]
+    if len(known) != 1:
+        cause = "More than one file begins so" if known else "No file in the quarantine has this fingerprint"
+        raise BadInput(cause, value=fingerprint, remedy=f"tollgate --json quarantine list {book} shows them whole.")
+    lines = lake.read(table, filters=[("fingerprint", "=", known[0])]).to_pylist()
+    rows = [{**{name: line[name] for name in ("row", "rule", "column", "value")}, "record": json.loads(line["record"])}
+            for line in lines]
+    return {"book": book, "fingerprint": known[0], "file": lines[0]["file"], "rows": rows}
