@@ -78,8 +78,7 @@ def plots(rows: pa.Table, model: Model) -> dict[str, list[dict[str, Any]]]:
     along = np.linspace(0, 1, CURVE_POINTS)
     observed, predicted = calibration_curve(label, score, n_bins=BINS, strategy="quantile")
     edges = np.linspace(0, max(float(score.max()), 1e-9), 4 * BINS + 1)
-    counts = {name: np.histogram(score[label == value], edges)[0] / max(int((label == value).sum()), 1)
-              for name, value in (("paid", 0), ("defaulted", 1))}
+    shares = [np.histogram(score[label == value], edges)[0] / max(int((label == value).sum()), 1) for value in (0, 1)]
     gain: dict[str, Any] = {**model.booster.get_score(importance_type="total_gain")}
     total = sum(gain.values()) or 1.0
     return {
@@ -87,8 +86,8 @@ def plots(rows: pa.Table, model: Model) -> dict[str, list[dict[str, Any]]]:
                 for x, y in zip(along, np.interp(along, false_positive, true_positive), strict=True)],
         "calibration": [{"predicted": float(p), "observed": float(o)}
                         for p, o in zip(predicted, observed, strict=True)],
-        "scores": [{"score": float(at), "share": float(share), "outcome": name}
-                   for name, column in counts.items() for at, share in zip(edges[:-1], column, strict=True)],
+        "scores": [{"score": float(at), "paid": float(paid), "defaulted": float(defaulted)}
+                   for at, paid, defaulted in zip(edges[:-1], *shares, strict=True)],
         "importance": [{"feature": name, "gain": gain.get(name, 0.0) / total}
                        for name in sorted(model.features, key=lambda n: -gain.get(n, 0.0))],
     }
