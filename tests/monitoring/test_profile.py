@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tollgate.books import load_book
 from tollgate.books.consumer import simulate
+from tollgate.distribution import frozen, shares
 from tollgate.features import make_features
-from tollgate.training import freeze, reference_sample, shares
+from tollgate.training import freeze, reference_sample
 
 BOOK = load_book("consumer")
 
@@ -56,9 +57,7 @@ def test_missing_and_unseen_have_places_of_their_own() -> None:
 
 @given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), min_size=1, max_size=60))
 def test_no_bin_of_a_number_is_empty_in_its_own_reference(values: list[float | None]) -> None:
-    from tollgate.training.profile import _frozen
-
-    found = _frozen("number", pa.chunked_array([pa.array(values, pa.float64())]))["shares"]
+    found = frozen("number", pa.chunked_array([pa.array(values, pa.float64())]))["shares"]
     assert abs(sum(found) - 1) < 1e-9
     assert all(share > 0 for share in found[:-1]) or all(v is None for v in values)
 

@@ -10,37 +10,13 @@ import pyarrow as pa
 
 from tollgate.books import Book
 from tollgate.config import Monitoring
-from tollgate.training import shares
+from tollgate.distribution import psi, psi_null, shares
 
 LEVELS = ("stable", "minor", "moderate", "major")
 UNKNOWN = "unknown"
 SCORE = "score"
 
 Row = dict[str, Any]
-
-
-def psi(expected: np.ndarray, actual: np.ndarray, r: int, n: int) -> float:
-    """Population stability index: the sum of (a - e) ln(a / e) over the bins (Siddiqi, Credit Risk Scorecards, 2006).
-
-    Args:
-        expected, actual: shares of the bins, each summing to 1, of ``r`` reference rows and ``n`` current rows.
-
-    A bin that is empty on one side counts as half a row there; a bin that is empty on both says nothing.
-    """
-    used = (expected > 0) | (actual > 0)
-    e, a = np.maximum(expected[used], 0.5 / r), np.maximum(actual[used], 0.5 / n)
-    return float(np.sum((a - e) * np.log(a / e)))
-
-
-def psi_null(bins: int, r: int, n: int, confidence: float) -> float:
-    """What the PSI of an unchanged feature stays below with probability ``confidence``.
-
-    (1/r + 1/n) times the quantile of a chi-square with ``bins - 1`` degrees of freedom (Yurdakul and Naranjo,
-    "Statistical properties of the population stability index", Journal of Risk Model Validation 14(4), 2020).
-    """
-    from scipy.stats import chi2
-
-    return float((1 / r + 1 / n) * chi2.ppf(confidence, bins - 1)) if bins > 1 else 0.0
 
 
 def level_of(value: float, null: float, params: Monitoring) -> str:

@@ -2,13 +2,12 @@
 
 from tollgate.training.evaluate import evidence, metrics, plots
 from tollgate.training.fit import Parts, fit, operating_point, prepare
-from tollgate.training.profile import freeze, reference_sample, shares
+from tollgate.training.profile import freeze, reference_sample
 from tollgate.training.snapshot import add_months, labels, months_before, pin_lake, take_snapshot
 from tollgate.training.split import assign
 from tollgate.training.sweep import finish, open_study, work
 
 __all__ = [
     "Parts", "add_months", "assign", "evidence", "finish", "fit", "freeze", "labels", "metrics", "months_before",
-    "open_study", "operating_point", "pin_lake", "plots", "prepare", "reference_sample", "shares", "take_snapshot",
-    "work",
+    "open_study", "operating_point", "pin_lake", "plots", "prepare", "reference_sample", "take_snapshot", "work",
 ]
