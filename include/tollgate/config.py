@@ -40,6 +40,7 @@ class Snapshot(_Section):
 class Split(_Section):
     test_months: PositiveInt
     validation_months: PositiveInt
+    folds: Annotated[int, Field(ge=1, le=5)]  # an undated book has five sixths to validate on in turn
 
 
 class Sweep(_Section):

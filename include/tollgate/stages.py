@@ -147,8 +147,9 @@ def answer(stage: str, run: Path) -> Answer:
             schema = pq.read_schema(run / "features.parquet")
             return {"rows": pq.read_metadata(run / "features.parquet").num_rows, "columns": schema.names}
         case "split":
-            parts = _read_rows(run / "split.parquet")["split"].value_counts().to_pylist()
-            return {part["values"]: part["counts"] for part in parts}
+            rows = _read_rows(run / "split.parquet")
+            parts = {part["values"]: part["counts"] for part in rows["split"].value_counts().to_pylist()}
+            return {**parts, "folds": len(training.folds(rows))}
         case "sweep":
             result = _read_json(run / "sweep.json")
             return {"trials": len(result["trials"]), "best": result["best"]}

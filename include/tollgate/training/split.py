@@ -1,4 +1,4 @@
-"""Which rows train, which choose, and which judge: by time, the newest months last."""
+"""Which rows train, which choose, and which judge: by time, the newest months last; and the folds of the sweep."""
 
 from __future__ import annotations
 
@@ -12,27 +12,24 @@ from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.training.snapshot import months_before
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
+TRAIN, VALIDATION, TEST, UNSEEN = "train", "validation", "test", "unseen"
+FOLD = "fold_"
 
 
 def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
-    """One of train, validation or test a row: ``(loan_id, split)``, in the order of ``rows``.
+    """The part that each row plays, and its part in every fold: ``(loan_id, split, fold_1 ... fold_n)``, in order.
 
     The newest ``test_months`` of matured applications are the test, the ``validation_months`` before them the
-    validation. An undated book is split by a hash of the loan's id, a sixth each.
+    validation, all before that trains. The folds roll the origin back: the newest is the split itself without its
+    test, each one before it validates ``validation_months`` earlier and trains on what came before that; what came
+    later is unseen by a fold. A fold with too short a past to learn from, one class at the most, is left out. An
+    undated book is cut by a hash of the loan's id into sixths: one tests, and each fold validates on another and
+    trains on the four that are left.
 
     Raises:
-        BadInput: a part is empty or holds one class only.
+        BadInput: a part of the split is empty or holds one class only.
     """
-    if book.dated:
-        end = months_before(params.as_of, params.snapshot.horizon_months)
-        test = np.datetime64(months_before(end, params.split.test_months))
-        validation = np.datetime64(months_before(end, params.split.test_months + params.split.validation_months))
-        applied = rows["applied_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
-        split = np.where(applied >= test, TEST, np.where(applied >= validation, VALIDATION, TRAIN))
-    else:
-        sixth = np.array([hashlib.sha256(loan.encode()).digest()[0] % 6 for loan in rows["loan_id"].to_pylist()])
-        split = np.where(sixth == 0, TEST, np.where(sixth == 1, VALIDATION, TRAIN))
+    split, folds = (_by_time if book.dated else _by_hash)(params, rows)
     label = rows["label"].to_numpy()
     for part in (TRAIN, VALIDATION, TEST):
         classes = np.unique(label[split == part])
@@ -40,4 +37,38 @@ def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
             raise BadInput(f"The {part} part of the split has {int((split == part).sum())} rows and "
                            f"{len(classes)} class(es); both classes are needed", value=part,
                            remedy="Widen snapshot.window_months, or change split in params.yaml.")
-    return pa.table({"loan_id": rows["loan_id"], "split": pa.array(split)})
+    taught = [fold for fold in folds
+              if all(len(np.unique(label[fold == part])) == 2 for part in (TRAIN, VALIDATION))]
+    return pa.table({"loan_id": rows["loan_id"], "split": pa.array(split),
+                     **{f"{FOLD}{k}": pa.array(fold) for k, fold in enumerate(taught, start=1)}})
+
+
+def folds(split: pa.Table) -> list[pa.ChunkedArray]:
+    """The folds of ``run/split.parquet``, the oldest first: of each row ``train``, ``validation`` or ``unseen``."""
+    return [split[name] for name in split.column_names if name.startswith(FOLD)]
+
+
+def _by_time(params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
+    applied = rows["applied_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
+    end, cut = months_before(params.as_of, params.snapshot.horizon_months), params.split
+
+    def starting(months: int) -> np.ndarray:
+        """Rows of the last ``months`` before ``end``."""
+        return np.asarray(applied >= np.datetime64(months_before(end, months)))
+
+    def fold(back: int) -> np.ndarray:
+        """Validation begins ``back`` months before ``end``; what comes after it is not seen."""
+        after = starting(back - cut.validation_months)
+        return np.where(after, UNSEEN, np.where(starting(back), VALIDATION, TRAIN))
+
+    newest = cut.test_months + cut.validation_months
+    folds = [fold(newest + k * cut.validation_months) for k in reversed(range(cut.folds))]
+    return np.where(starting(cut.test_months), TEST, np.where(starting(newest), VALIDATION, TRAIN)), folds
+
+
+def _by_hash(params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
+    sixth = np.array([hashlib.sha256(loan.encode()).digest()[0] % 6 for loan in rows["loan_id"].to_pylist()])
+    folds = [np.where(sixth == 0, UNSEEN, np.where(sixth == k, VALIDATION, TRAIN))
+             for k in reversed(range(1, params.split.folds + 1))]
+    return np.where(sixth == 0, TEST, np.where(sixth == 1, VALIDATION, TRAIN)), folds
+

@@ -1,0 +1,80 @@
+"""What trains is older than what chooses, which is older than what judges; in every fold of the sweep too."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from training.conftest import changed
+
+from tollgate.books import Book, load_book
+from tollgate.config import Params
+from tollgate.errors import BadInput
+from tollgate.training import assign, folds
+
+# Matured as of 2007-01-01 within 24 months, in a window of 36: 2002-01 to 2004-12.
+DAYS = [date(year, month, day) for year in (2002, 2003, 2004) for month in range(1, 13) for day in (1, 28)]
+
+
+def snapshot(days: list[date] = DAYS) -> pa.Table:
+    """One paid and one defaulted loan a day."""
+    twice = [day for day in days for _ in range(2)]
+    return pa.table({"loan_id": [f"L{k}" for k in range(len(twice))], "applied_on": twice,
+                     "label": pa.array([0, 1] * len(days), pa.int8())})
+
+
+def months(rows: pa.Table, part: pa.ChunkedArray, name: str) -> tuple[str, str]:
+    """First and last month of a part."""
+    found = sorted(day for day, is_of in zip(rows["applied_on"].to_pylist(), part.to_pylist(), strict=True)
+                   if is_of == name)
+    return f"{found[0]:%Y-%m}", f"{found[-1]:%Y-%m}"
+
+
+def test_the_newest_months_judge_and_those_before_them_choose(book: Book, params: Params) -> None:
+    rows = snapshot()
+    split = assign(book, params, rows)
+    assert split["loan_id"].equals(rows["loan_id"])
+    assert {part: months(rows, split["split"], part) for part in ("train", "validation", "test")} == {
+        "train": ("2002-01", "2003-12"), "validation": ("2004-01", "2004-06"), "test": ("2004-07", "2004-12")}
+
+
+def test_each_fold_validates_on_the_months_after_those_it_trains_on(book: Book, params: Params) -> None:
+    rows = snapshot()
+    seen = [(months(rows, fold, "train"), months(rows, fold, "validation"))
+            for fold in folds(assign(book, params, rows))]
+    assert seen == [(("2002-01", "2002-12"), ("2003-01", "2003-06")),
+                    (("2002-01", "2003-06"), ("2003-07", "2003-12")),
+                    (("2002-01", "2003-12"), ("2004-01", "2004-06"))]
+
+
+@pytest.mark.parametrize("name", ["consumer", "card"])
+def test_the_newest_fold_is_the_split_and_no_fold_sees_the_test(name: str, params: Params) -> None:
+    split = assign(load_book(name), params, snapshot())
+    parts, made = np.array(split["split"].to_pylist()), [np.array(fold.to_pylist()) for fold in folds(split)]
+    assert len(made) == 3
+    assert (made[-1][parts != "test"] == parts[parts != "test"]).all()
+    assert all((fold[parts == "test"] == "unseen").all() for fold in made)
+
+
+def test_the_folds_of_an_undated_book_validate_each_on_rows_of_its_own(params: Params) -> None:
+    split = assign(load_book("card"), params, snapshot())
+    validated = [np.array(fold.to_pylist()) == "validation" for fold in folds(split)]
+    assert np.sum(validated, axis=0).max() == 1
+    assert all(np.mean(part) == pytest.approx(1 / 6, abs=0.07) for part in validated)
+
+
+def test_a_fold_without_a_past_to_learn_from_is_left_out(book: Book, params: Params) -> None:
+    young = snapshot([day for day in DAYS if day >= date(2003, 7, 1)])
+    assert len(folds(assign(book, params, young))) == 1
+    assert len(folds(assign(book, changed(params, split={"validation_months": 2}), young))) == 3
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_part_of_one_class_only_is_refused_by_its_name(book: Book, params: Params, label: int) -> None:
+    rows = snapshot()
+    last = np.array(rows["applied_on"].to_pylist()) >= date(2004, 7, 1)
+    rows = rows.set_column(2, "label", pa.array(np.where(last, label, rows["label"].to_numpy()).astype(np.int8)))
+    with pytest.raises(BadInput, match=r"The test part of the split has 24 rows and 1 class\(es\).*Widen snapshot"):
+        assign(book, params, rows)
