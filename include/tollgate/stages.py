@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tollgate import gates, ingest, lake, registry, training
@@ -86,7 +87,7 @@ def sweep(run: Path, params: Params) -> None:
 
 
 def train(run: Path, params: Params) -> None:
-    """Fit the best point, choose its operating threshold on validation, freeze its profile."""
+    """Fit the best point, choose its operating threshold on validation, freeze its profile, learn the scorecard."""
     book, best, parts = load_book(params.book), _read_json(run / "sweep.json")["best"], _parts(run, params)
     booster, auc = training.fit(parts, params, best["params"])
     score = booster.predict(parts.validation).astype(float)
@@ -99,7 +100,10 @@ def train(run: Path, params: Params) -> None:
         "snapshot": _read_json(run / "snapshot.json")["digest"], "horizon_months": params.snapshot.horizon_months,
         "features": parts.encoder.to_json(), "threshold": point["threshold"], "operating": point,
         "params": best["params"], "rounds": booster.num_boosted_rounds(), "validation_auc": auc})
-    rows = _read_rows(run / "features.parquet").select(parts.encoder.names)
+    table = _read_rows(run / "features.parquet")
+    in_train = table.filter(pc.equal(_read_rows(run / "split.parquet")["split"], "train"))
+    _write_json(folder / "scorecard.json", training.Scorecard.learn(book, in_train).to_json())
+    rows = table.select(parts.encoder.names)
     scores = Model.load(folder).predict_features(rows)
     _write_json(folder / "profile.json", training.freeze(rows, scores, book))
     _write_rows(folder / "reference.parquet", training.reference_sample(rows, scores, params.seed))

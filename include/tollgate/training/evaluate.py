@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tollgate.books import Book
 from tollgate.errors import BadInput
 from tollgate.features import Model, digest_of
+from tollgate.training.scorecard import Scorecard
 
 CURVE_POINTS = 200
 BINS = 10
@@ -22,14 +23,15 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
     """Validation and test rows with their scores.
 
     Args:
-        folder: the challenger's model folder.
+        folder: the challenger's model folder, its scorecard in it.
         features: ``run/features.parquet``; split: ``run/split.parquet``, row by row the same loans.
         champion: the champion's model folder, or None when there is none.
 
     Returns:
         Rows sorted by ``(split, loan_id)``: ``loan_id``, ``applied_on``, ``split``, ``label``, ``score``,
-        ``champion_score``, the protected attributes and the category features. The digests of both models are in
-        the schema's metadata, so that evidence of another model is recognised.
+        ``champion_score``, ``baseline`` (the score of the challenger's scorecard), the protected attributes and the
+        category features. The digests of both models are in the schema's metadata, so that evidence of another model
+        is recognised.
     """
     if features["loan_id"] != split["loan_id"]:
         raise BadInput("run/features.parquet and run/split.parquet are not of the same rows", value=folder,
@@ -42,6 +44,7 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
     table = pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"], "split": part, "label": rows["label"],
         "score": pa.array(Model.load(folder).predict_features(rows)), "champion_score": champion_score,
+        "baseline": pa.array(Scorecard.load(folder).predict_features(rows)),
         **{name: rows[name] for name in (*book.protected(), *slices)},
     })
     digests = {b"model_digest": digest_of(folder).encode(),

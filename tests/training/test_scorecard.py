@@ -1,0 +1,116 @@
+"""The scorecard is a baseline worth beating: near the truth, the same wherever read, never without an answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import roc_auc_score
+from training.conftest import changed
+
+from tollgate import stages
+from tollgate.books import Book, consumer
+from tollgate.config import Params
+from tollgate.errors import BadInput
+from tollgate.features import make_features
+from tollgate.training import Scorecard
+
+ROWS = 6_000
+
+
+def simulated(book: Book) -> tuple[pa.Table, np.ndarray]:
+    """Raw features with their label, and the true probability of default."""
+    sent = consumer.simulate(seed=8, rows_a_month=1_000, first_month="2003-01", last_month="2003-06")
+    rows = make_features(book, pa.table({c.name: sent[c.source] for c in book.applications}))
+    label = sent["default_date"].is_valid().to_numpy().astype(np.int8)
+    return rows.append_column("label", pa.array(label)), sent["true_probability"].to_numpy()
+
+
+def kept(card: Scorecard, folder: Path) -> Scorecard:
+    """The card after a trip through its file."""
+    folder.mkdir(exist_ok=True)
+    (folder / "scorecard.json").write_text(json.dumps(card.to_json()))
+    return Scorecard.load(folder)
+
+
+def one_input(book: Book, name: str) -> Book:
+    return replace(book, features=tuple(f for f in book.features if f.name == name))
+
+
+def test_on_rows_it_never_saw_it_ranks_almost_as_well_as_the_truth(book: Book) -> None:
+    rows, truth = simulated(book)
+    card = Scorecard.learn(book, rows.slice(0, ROWS // 2))
+    unseen = rows.slice(ROWS // 2)
+    label = unseen["label"].to_numpy()
+    reached = roc_auc_score(label, card.predict_features(unseen))
+    assert roc_auc_score(label, truth[ROWS // 2:]) - reached < 0.03
+    assert abs(card.predict_features(unseen).mean() - label.mean()) < 0.02
+
+
+def test_its_file_predicts_what_it_did_bit_for_bit_row_by_row_and_in_any_order(book: Book, tmp_path: Path) -> None:
+    rows, _ = simulated(book)
+    card = Scorecard.learn(book, rows)
+    whole, again = card.predict_features(rows), kept(card, tmp_path)
+    assert np.array_equal(again.predict_features(rows), whole)
+    assert [again.predict_features(rows.slice(k, 1))[0] for k in range(50)] == whole[:50].tolist()
+    assert np.array_equal(again.predict_features(rows.take(np.arange(ROWS)[::-1])), whole[::-1])
+
+
+def test_missing_is_a_bin_of_its_own(book: Book) -> None:
+    few = one_input(book, "employment_years")
+    years = np.tile([1.0, 5.0, 9.0, np.nan], 200)
+    label = np.where(np.isnan(years), np.arange(800) % 8 < 4, np.arange(800) % 16 == 0).astype(np.int8)
+    card = Scorecard.learn(few, pa.table({"employment_years": pa.array(years, from_pandas=True), "label": label}))
+    known, unknown = card.predict_features(pa.table({"employment_years": pa.array([5.0, None])}))
+    assert unknown > 4 * known
+
+
+def test_a_category_never_seen_scores_as_the_rare_ones_do(book: Book) -> None:
+    few = one_input(book, "purpose")
+    purpose = ["car"] * 400 + ["boat"] * 40
+    rows = pa.table({"purpose": purpose, "label": [k % 20 == 0 for k in range(400)] + [k % 2 == 0 for k in range(40)]})
+    card = Scorecard.learn(few, rows.set_column(1, "label", rows["label"].cast(pa.int8())))
+    car, boat, yacht, missing = card.predict_features(pa.table({"purpose": ["car", "boat", "yacht", None]}))
+    assert yacht == boat > 4 * car
+    assert 0 < missing < 1
+
+
+@pytest.mark.parametrize("values", [[7.0] * 100, [None] * 100], ids=["constant", "all missing"])
+def test_a_feature_that_says_nothing_leaves_the_base_rate(book: Book, values: list[float | None]) -> None:
+    few = one_input(book, "employment_years")
+    label = pa.array(np.arange(100) % 5 == 0).cast(pa.int8())
+    card = Scorecard.learn(few, pa.table({"employment_years": pa.array(values, pa.float64()), "label": label}))
+    asked = pa.table({"employment_years": pa.array([values[0]], pa.float64())})
+    assert card.predict_features(asked) == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("text", [None, "{"], ids=["missing", "torn"])
+def test_a_model_without_a_readable_scorecard_is_bad_input(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "scorecard.json").write_text(text)
+    with pytest.raises(BadInput, match="scorecard in .* cannot be read.*Run the train stage again"):
+        Scorecard.load(tmp_path)
+
+
+def test_the_evidence_holds_what_the_scorecard_of_the_training_rows_says(book: Book, params: Params,
+                                                                         tmp_path: Path) -> None:
+    rows, _ = simulated(book)
+    loans = pa.array([f"C{k:05d}" for k in range(ROWS)])
+    part = pa.array(np.repeat(["train", "validation", "test"], ROWS // 3))
+    pq.write_table(rows.append_column("loan_id", loans).append_column("applied_on", loans)
+                   .append_column("sex", part).append_column("age_band", part), tmp_path / "features.parquet")
+    pq.write_table(pa.table({"loan_id": loans, "split": part}), tmp_path / "split.parquet")
+    for name, record in (("sweep", {"best": {"params": {"max_depth": 2}}}), ("snapshot", {"digest": "d"}),
+                         ("champion", {"version": None})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    small = changed(params, sweep={"rounds_max": 5})
+    stages.train(tmp_path, small)
+    stages.evaluate(tmp_path, small)
+    evidence = pq.read_table(tmp_path / "evidence.parquet").sort_by("loan_id")
+    expected = Scorecard.learn(book, rows.slice(0, ROWS // 3)).predict_features(rows.slice(ROWS // 3))
+    assert np.array_equal(evidence["baseline"].to_numpy(), expected)
