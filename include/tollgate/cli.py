@@ -182,6 +182,14 @@ def trace(context: typer.Context, book: BookName, loan: str) -> None:
     _answer(context, registry.trace(book, loan))
 
 
+@app.command()
+def reproduce(context: typer.Context, book: BookName, version: str) -> None:
+    """Make a registered model again from its recorded code, data and parameters; exit 3 lists what differs."""
+    from tollgate import registry
+
+    _answer(context, registry.reproduce(book, version))
+
+
 # Scoring and monitoring ---------------------------------------------------------------------------------------
 
 @score_app.command("pin")

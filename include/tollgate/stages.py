@@ -42,8 +42,9 @@ def history(run: Path, params: Params) -> None:
 
 def pin(run: Path, params: Params) -> None:
     """Fix what the run stands on: what the lake shows as of now, and which model is the champion."""
-    holder = registry.champion(params.book)
-    _write_json(run / "lake.json", training.pin_lake(load_book(params.book), params))
+    holder, book = registry.champion(params.book), load_book(params.book)
+    _write_json(run / "delta.json", {t.name: lake.version(t) for t in (lake.applications(book), lake.outcomes(book))})
+    _write_json(run / "lake.json", training.pin_lake(book, params))
     _write_json(run / "champion.json", {"model": params.book, "version": holder.version if holder else None,
                                         "digest": holder.digest if holder else None})
 

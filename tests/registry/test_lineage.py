@@ -27,7 +27,8 @@ def test_a_score_is_traced_to_model_data_code_and_approver(world: World) -> None
     snapshot, origin = json.loads((run / "snapshot.json").read_text()), found["models"]["1"]
     assert (origin["digest"], origin["mlflow_run"]) == (answer["digest"], answer["mlflow_run"])
     assert (origin["snapshot"], origin["lake"]) == (snapshot["digest"], snapshot["lake"])
-    assert origin["params"]["seed"] == origin["seed"] == str(ord("a")) and origin["commit"]
+    assert origin["params"] == params_of("a").model_dump(mode="json")
+    assert origin["commit"] and origin["code"] and origin["libraries"]["xgboost-cpu"]
     assert [(d["by"], d["comment"], d["kind"]) for d in origin["decisions"]] == [("ann", "good", "promotion-committed")]
     assert found["models"]["2"]["decisions"] == []
     json.dumps(found)

@@ -179,7 +179,7 @@ def test_an_alias_moved_by_hand_is_put_back(world: World, caplog: pytest.LogCapt
     assert registry.champion(BOOK).version == "1"
     assert aliases() == {"champion": "1", "challenger": "2"}
     assert _last()["kind"] == "mended" and "is put back" in caplog.text
-    registry.mend(BOOK)
+    registry.champion(BOOK)
     assert kinds().count("mended") == 1
 
 

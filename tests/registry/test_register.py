@@ -32,9 +32,10 @@ def test_the_mlflow_run_carries_what_made_the_model(world: World) -> None:
     recorded, snapshot = _runs()[0], json.loads((run / "snapshot.json").read_text())
     tags = recorded.data.tags
     assert recorded.info.run_name == f"{BOOK} as of 2006-07-01"
-    assert (tags["tollgate.snapshot"], tags["tollgate.seed"]) == (snapshot["digest"], str(ord("a")))
+    assert (tags["tollgate.snapshot"], recorded.data.params["seed"]) == (snapshot["digest"], str(ord("a")))
     assert json.loads(tags["tollgate.lake"]) == snapshot["lake"]
-    assert {"tollgate.commit", "tollgate.lock", "tollgate.python", "tollgate.libraries"} <= set(tags)
+    assert {"tollgate.commit", "tollgate.code", "tollgate.lock", "tollgate.lake_versions", "tollgate.python",
+            "tollgate.libraries"} <= set(tags)
     assert recorded.data.params["snapshot.horizon_months"] == "24"
     assert recorded.data.metrics["auc"] == json.loads((run / "metrics.json").read_text())["auc"]
     names = {f.path for f in client().list_artifacts(recorded.info.run_id)}

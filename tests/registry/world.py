@@ -59,6 +59,7 @@ def train(run: Path, params: Params) -> None:
     run.mkdir(parents=True)
     _write(run / "lake.json", training.pin_lake(load_book(BOOK), params))
     _write(run / "champion.json", {"model": BOOK, "version": None, "digest": None})
+    _write(run / "delta.json", {"applications": 1, "outcomes": 1})
     for stage in ("snapshot", "features", "split", "sweep", "train", "evaluate"):
         stages.STAGES[stage](run, params)
 

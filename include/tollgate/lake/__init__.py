@@ -3,6 +3,7 @@
 from tollgate.lake.delta import (
     append_next,
     change_partitions,
+    copy,
     digest,
     exists,
     partitions,
@@ -28,7 +29,7 @@ from tollgate.lake.schemas import (
 from tollgate.lake.store import Entry, Store
 
 __all__ = [
-    "Entry", "Store", "Table", "alerts", "append_next", "applications", "change_partitions", "digest", "drift",
+    "Entry", "Store", "Table", "alerts", "append_next", "applications", "change_partitions", "copy", "digest", "drift",
     "exists", "ledger", "outcomes", "partitions", "performance", "quarantine", "read", "received",
     "replace_partitions", "requests", "require", "scores", "verdicts", "version",
 ]

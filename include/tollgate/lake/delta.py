@@ -47,23 +47,30 @@ def _options() -> dict[str, str]:
 
 
 @contextmanager
-def _faults_named(table: Table) -> Iterator[None]:
-    """Turn the storage layer's errors into ours: a lake that does not answer is a passing fault."""
+def _faults_named(table: Table, at: int | None = None) -> Iterator[None]:
+    """Turn the storage layer's errors into ours: a lake that does not answer is a passing fault.
+
+    Where one Delta version is asked for by number, a file that is not there is no passing fault: it was vacuumed.
+    """
     from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
     try:
         yield
     except (CommitFailedError, TableNotFoundError):
         raise
+    except (FileNotFoundError, DeltaError) as err:
+        if at is not None:
+            raise BadInput(f"Version {at} of the table {table.book}/{table.name} is no longer in the lake: "
+                           f"{_first_line(err)}", value=_location(table),
+                           remedy="Restore its files; Delta's vacuum removes those of older versions.") from err
+        raise PassingFault(f"The table {table.book}/{table.name} could not be read or written: {_first_line(err)}",
+                           value=_location(table), remedy="Check that the folder is a Delta table.") from err
     except OSError as err:
         if "The operation lacked" in str(err):  # object_store's words for 401 and 403
             raise BadInput(f"The lake refused access to {table.book}/{table.name}: {_first_line(err)}",
                            value=_location(table), remedy="Check the credentials of the lake.") from err
         raise PassingFault(f"The lake did not answer for {table.book}/{table.name}: {_first_line(err)}",
                            value=_location(table), remedy="Check TOLLGATE_LAKE, the disk and the network.") from err
-    except DeltaError as err:
-        raise PassingFault(f"The table {table.book}/{table.name} could not be read or written: {_first_line(err)}",
-                           value=_location(table), remedy="Check that the folder is a Delta table.") from err
 
 
 def _first_line(err: BaseException) -> str:
@@ -74,13 +81,13 @@ def _first_line(err: BaseException) -> str:
     return ": ".join(causes).removeprefix("Kernel error -> ") or type(err).__name__
 
 
-def _open(table: Table) -> DeltaTable | None:
+def _open(table: Table, at: int | None = None) -> DeltaTable | None:
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
-    with _faults_named(table):
+    with _faults_named(table, at):
         try:
-            return DeltaTable(_location(table), storage_options=_options())
+            return DeltaTable(_location(table), version=at, storage_options=_options())
         except TableNotFoundError:
             return None
 
@@ -114,17 +121,18 @@ def version(table: Table) -> int:
 
 
 def read(table: Table, *, as_of: date | None = None, columns: Sequence[str] | None = None,
-         filters: Sequence[tuple[str, str, Any]] = ()) -> pa.Table:
+         filters: Sequence[tuple[str, str, Any]] = (), at: int | None = None) -> pa.Table:
     """Rows of a table in its order, as they were known before ``as_of``.
 
     Args:
         as_of: keep rows whose ``table.known`` date lies before it; all rows when None.
         columns: which columns; all when None.
         filters: ``(column, operator, value)`` triples, all of which must hold (``pyarrow`` filter syntax).
+        at: the Delta version to read; the newest when None. ``BadInput`` when its files are gone.
 
     Returns an empty table with the right schema when the table was never written.
     """
-    opened = _open(table)
+    opened = _open(table, at)
     keep = [*filters]
     if as_of is not None:
         if table.known is None:
@@ -135,11 +143,20 @@ def read(table: Table, *, as_of: date | None = None, columns: Sequence[str] | No
         import pyarrow as pa
 
         return pa.Table.from_batches([], table.schema).select(wanted)  # schema.empty_table() would load pandas
-    return _rows(opened, table, keep, wanted)
+    return _rows(opened, table, keep, wanted, at)
 
 
-def _rows(opened: DeltaTable, table: Table, keep: list[tuple[str, str, Any]], wanted: list[str]) -> pa.Table:
-    with _faults_named(table):
+def copy(table: Table, root: str, *, as_of: date, at: int | None) -> None:
+    """Write what ``read(table, as_of=as_of, at=at)`` gives as the same table of a new lake at ``root``."""
+    from deltalake import write_deltalake
+
+    write_deltalake(f"{root}/{table.book}/{table.name}", read(table, as_of=as_of, at=at),
+                    partition_by=[table.partition])
+
+
+def _rows(opened: DeltaTable, table: Table, keep: list[tuple[str, str, Any]], wanted: list[str],
+          at: int | None = None) -> pa.Table:
+    with _faults_named(table, at):
         order = list(dict.fromkeys([*table.order, table.partition]))  # an order may repeat across partitions
         rows = opened.to_pyarrow_table(columns=list(dict.fromkeys([*wanted, *order])), filters=keep or None,
                                        filesystem=_local_files(table))

@@ -1,14 +1,15 @@
 """The registry: models in MLflow, the ledger of every decision, promotion, rollback and lineage."""
 
-from tollgate.registry.aliases import champion, mend
+from tollgate.registry.aliases import champion
 from tollgate.registry.ledger import Entry, entries, record, verify
 from tollgate.registry.lineage import trace
 from tollgate.registry.models import challenger, champion_on, fetch_model, models, register
 from tollgate.registry.promotion import promote, reject, rollback
+from tollgate.registry.rebuild import reproduce
 from tollgate.registry.tracking import prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
-    "Entry", "Version", "challenger", "champion", "champion_on", "entries", "fetch_model", "mend", "models", "prepare",
-    "promote", "record", "register", "reject", "rollback", "trace", "verify",
+    "Entry", "Version", "challenger", "champion", "champion_on", "entries", "fetch_model", "models", "prepare",
+    "promote", "record", "register", "reject", "reproduce", "rollback", "trace", "verify",
 ]

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tollgate import lake
 from tollgate.errors import BadInput
 from tollgate.registry import ledger
-from tollgate.registry.standing import COMMITS, version_in
-from tollgate.registry.tracking import client, faults_named
-from tollgate.registry.versions import find
+from tollgate.registry.standing import COMMITS, REGISTERED, version_in
 
 
-@faults_named()
 def trace(book: str, loan_id: str) -> dict[str, Any]:
     """Walk from a loan's scores to model versions, their runs, data, code, parameters and approvers.
 
     Returns:
         ``{"book", "loan_id", "scores": [row of the lake, newest night first], "models": {version: {"digest", "as_of",
-        "snapshot", "mlflow_run", "lake", "commit", "lock", "seed", "params", "decisions": [{"at", "kind", "by",
-        "comment", "effective_on", "ledger"}]}}}``.
+        "mlflow_run", what ``origin_of`` recorded, "decisions": [{"at", "kind", "by", "comment", "effective_on",
+        "ledger"}]}}}``.
 
     Raises:
         BadInput: the loan was never scored.
-        PassingFault: MLflow or the lake did not answer.
+        PassingFault: the lake did not answer.
     """
     rows = lake.read(lake.scores(book), filters=[("loan_id", "=", loan_id)]).to_pylist()
     if not rows:
@@ -36,17 +32,15 @@ def trace(book: str, loan_id: str) -> dict[str, Any]:
     scores = [{**row, "as_of": row["as_of"].isoformat(), "applied_on": row["applied_on"].isoformat()} for row in rows]
     versions = sorted({row["model_version"] for row in rows})
     return {"book": book, "loan_id": loan_id, "scores": scores,
-            "models": {version: _origin(book, version, chain) for version in versions}}
+            "models": {version: _made_of(version, chain) for version in versions}}
 
 
-def _origin(book: str, version: str, chain: list[ledger.Entry]) -> dict[str, Any]:
-    model = find(book, version)
-    run = client().get_run(model.run_id)
-    tags = run.data.tags
+def _made_of(version: str, chain: list[ledger.Entry]) -> dict[str, Any]:
+    entry = next(e for e in chain if e.kind == REGISTERED and version_in(e).version == version)
+    model = version_in(entry)
     return {
-        "digest": model.digest, "as_of": model.as_of.isoformat(), "snapshot": model.snapshot,
-        "mlflow_run": model.run_id, "lake": json.loads(tags["tollgate.lake"]), "commit": tags["tollgate.commit"],
-        "lock": tags["tollgate.lock"], "seed": tags["tollgate.seed"], "params": dict(run.data.params),
+        "digest": model.digest, "as_of": model.as_of.isoformat(), "mlflow_run": model.run_id,
+        **entry.payload["origin"],
         "decisions": [{"at": e.at, "kind": e.kind, "by": e.payload["by"], "comment": e.payload["comment"],
                        "effective_on": e.payload["effective_on"], "ledger": e.digest}
                       for e in chain if e.kind in COMMITS and version_in(e).version == version],

@@ -12,6 +12,7 @@ from tollgate.errors import BadInput, Refused
 from tollgate.features import digest_of
 from tollgate.registry import ledger
 from tollgate.registry.aliases import CHALLENGER, lost, mend, point
+from tollgate.registry.origin import origin_of
 from tollgate.registry.runs import check_no_pickle, read_json, record_run
 from tollgate.registry.standing import COMMITS, REGISTERED, REJECTED, champion_at, standing, version_in
 from tollgate.registry.tracking import client, faults_named, name_of
@@ -40,7 +41,8 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
     snapshot, digest = read_json(run_folder / "snapshot.json"), digest_of(run_folder / "model")
     _check(run_folder, params, snapshot)
     now = mend(params.book)
-    run_id = record_run(run_folder, params, digest)
+    origin = origin_of(run_folder, params)
+    run_id = record_run(run_folder, params, digest, origin)
     passed = gates.get("passed") is True
     answer = {"version": None, "digest": digest, "passed": passed, "mlflow_run": run_id, "name": params.book}
 
@@ -70,7 +72,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
     line = ledger.record(
         params.book, REGISTERED,
         {"model": version.to_json(), "compared_with": compared.get("version"),
-         "metrics": read_json(run_folder / "metrics.json")},
+         "metrics": read_json(run_folder / "metrics.json"), "origin": origin},
         given=lambda chain: ledger.head(chain) == now.head)
     if line is None:
         raise lost(version)
@@ -128,12 +130,17 @@ def fetch_model(book: str, version: str) -> Path:
         Refused: the artefact in the store no longer has that digest.
         PassingFault: MLflow or its artefact store did not answer.
     """
-    known = next((found for entry in ledger.trusted(book) if entry.kind == REGISTERED
-                  and (found := version_in(entry)).version == version), None)
-    if known is None:
-        raise BadInput(f"{book} has no registered version of this number", value=version,
-                       remedy=f"See tollgate models {book}.")
+    known = version_in(registration(book, version))
     return kept(known.digest) or rehash(known)
+
+
+def registration(book: str, version: str) -> ledger.Entry:
+    """The line that registered a version. Raises ``BadInput`` when the ledger knows no such version."""
+    for entry in ledger.trusted(book):
+        if entry.kind == REGISTERED and version_in(entry).version == version:
+            return entry
+    raise BadInput(f"{book} has no registered version of this number", value=version,
+                   remedy=f"See tollgate models {book}.")
 
 
 def challenger(book: str) -> Version | None:

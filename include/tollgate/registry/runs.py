@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import platform
-import subprocess
 from collections.abc import Iterator
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MODEL_DIGEST, GATES_DIGEST, TRIAL = "tollgate.model_digest", "tollgate.gates_digest", "tollgate.trial"
-LIBRARIES = ("deltalake", "mlflow", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy", "xgboost-cpu")
 MODEL_FORMATS = (".ubj", ".json", ".parquet")
 FILES = ("gates.json", "gates.md", "gates.html", "evidence.parquet", "metrics.json", "snapshot.json", "champion.json")
 
@@ -39,14 +35,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def record_run(folder: Path, params: Params, digest: str) -> str:
+def record_run(folder: Path, params: Params, digest: str, origin: dict[str, Any]) -> str:
     """Record a run folder in MLflow and give the MLflow run's id.
 
     A run of the same model and the same gates is reused, and completed if it was cut short, so that a retry adds
     nothing.
     """
     mlflow, experiment = client(), _experiment(params.book)
-    tags = _tags(folder, params, digest)
+    tags = _tags(folder, params, digest, origin)
     same = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in (MODEL_DIGEST, GATES_DIGEST))
     found = mlflow.search_runs([experiment], same, max_results=1)
     if found and found[0].info.status == "FINISHED":
@@ -54,7 +50,7 @@ def record_run(folder: Path, params: Params, digest: str) -> str:
     run: Run = found[0] if found else mlflow.create_run(
         experiment, run_name=f"{params.book} as of {params.as_of}", tags=tags)
     run_id = str(run.info.run_id)
-    _log(run_id, dict(_flat(params.model_dump(mode="json"))), read_json(folder / "metrics.json"))
+    _log(run_id, dict(flat(params.model_dump(mode="json"))), read_json(folder / "metrics.json"))
     _log_files(run_id, folder)
     _log_trials(experiment, run_id, read_json(folder / "sweep.json"))
     mlflow.set_terminated(run_id)
@@ -82,9 +78,8 @@ def _experiment(book: str) -> str:
         return str(found.experiment_id)
 
 
-def _tags(folder: Path, params: Params, digest: str) -> dict[str, str]:
-    snapshot, gates = read_json(folder / "snapshot.json"), read_json(folder / "gates.json")
-    lock = settings().project / "requirements" / "pipeline.txt"
+def _tags(folder: Path, params: Params, digest: str, origin: dict[str, Any]) -> dict[str, str]:
+    gates = read_json(folder / "gates.json")
     return {
         MODEL_DIGEST: digest,
         GATES_DIGEST: hashlib.sha256((folder / "gates.json").read_bytes()).hexdigest(),
@@ -92,33 +87,16 @@ def _tags(folder: Path, params: Params, digest: str) -> dict[str, str]:
         "tollgate.book": params.book,
         "tollgate.as_of": params.as_of.isoformat(),
         "tollgate.seed": str(params.seed),
-        "tollgate.snapshot": str(snapshot["digest"]),
-        "tollgate.lake": json.dumps(snapshot["lake"], sort_keys=True),
-        "tollgate.commit": _commit(settings().project),
-        "tollgate.lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
-        "tollgate.python": platform.python_version(),
-        "tollgate.platform": platform.platform(),
-        "tollgate.libraries": json.dumps({name: version_of(name) for name in LIBRARIES}),
+        **{f"tollgate.{key}": value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+           for key, value in origin.items() if key != "params"},
     }
 
 
-def _commit(project: Path) -> str:
-    """The code's git commit, marked when files differ from it; "none" outside a repository."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(project), *words], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("-modified" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "none"
-
-
-def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a nested record, by their dotted path."""
     for key, value in record.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 LOCK = "dvc.lock"
-PINS = ("run/lake.json", "run/champion.json")
+PINS = ("run/lake.json", "run/champion.json", "run/delta.json")
 PARAMS = "params.yaml"
 
 

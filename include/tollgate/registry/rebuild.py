@@ -1,0 +1,171 @@
+"""Make a registered model again from what was recorded of it, in a scratch folder, and say whether it is the same."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tollgate import lake
+from tollgate.books import load_book
+from tollgate.config import PROJECT, settings
+from tollgate.errors import BadInput, PassingFault, Refused
+from tollgate.registry.differences import of_models, of_predictions
+from tollgate.registry.models import fetch_model, registration
+from tollgate.registry.origin import Origin, code_digest, environment
+from tollgate.registry.runs import flat
+from tollgate.registry.standing import version_in
+from tollgate.registry.tracking import client, faults_named, name_of
+from tollgate.registry.versions import Version
+
+NOT_OURS = ("fetch", "history")  # they bring data; here it is what the lake held then
+LAST = "evaluate"                # gates judge and register records: neither makes the model
+RUN = "import tollgate.main; tollgate.main.main()"
+
+
+@faults_named()
+def reproduce(book: str, version: str) -> dict[str, Any]:
+    """Run the stages again on the recorded code, parameters and data, and compare model and predictions bit for bit.
+
+    The interpreter and its libraries are those of now; where they are not those of then, ``besides`` says so.
+
+    Returns ``{"book", "version", "digest", "code", "rows", "max_difference", "besides": [sentence]}`` for a model that
+    came out the same; ``code`` says where the code came from.
+
+    Raises:
+        BadInput: there is no such version.
+        Refused: it did not come out the same, or could not be made; lists everything that differs.
+        PassingFault: MLflow or the lake did not answer.
+    """
+    entry = registration(book, version)
+    model, origin = version_in(entry), entry.payload["origin"]
+    besides, tampered = surroundings(origin), _tampered(model, origin)
+    home = settings().data / "reproduced"
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home) as scratch:
+        folder = Path(scratch)
+        code, told = checkout(origin, folder / "code")
+        besides += told
+        if failures := _rebuild(code, origin, folder):
+            raise _refused(model, [*failures, *tampered, *besides])
+        different = of_models(fetch_model(book, version), folder / "run" / "model")
+        then = Path(client().download_artifacts(model.run_id, "evidence.parquet", scratch))
+        rows, gap, told = of_predictions(then, folder / "run" / "evidence.parquet")
+    if different or told or tampered:
+        raise _refused(model, [*different, *told, *tampered, *besides])
+    return {"book": book, "version": version, "digest": model.digest, "rows": rows, "max_difference": gap,
+            "code": "this checkout" if code == PROJECT else origin["commit"], "besides": besides}
+
+
+def _refused(model: Version, differences: list[str]) -> Refused:
+    return Refused(f"{name_of(model.book)} version {model.version} was not made again: {'; '.join(differences)}",
+                   value=f"{len(differences)} difference(s)",
+                   remedy="What is named first is the nearest cause; restore what was recorded, then run it again.")
+
+
+def surroundings(origin: Origin) -> list[str]:
+    """What differs in interpreter, libraries and lock between then and now."""
+    now = environment()
+    told = [f"{name} is {now[name]}, and was {origin[name]}" for name in ("python", "platform")
+            if now[name] != origin[name]]
+    told += [f"the library {name} is {now['libraries'].get(name)}, and was {then}"
+             for name, then in origin["libraries"].items() if now["libraries"].get(name) != then]
+    if now["lock"] != origin["lock"]:
+        told.append(f"requirements/pipeline.txt is another: {now['lock'][:12]}, and was {origin['lock'][:12]} "
+                    f"(git show {origin['commit']}:requirements/pipeline.txt)")
+    return told
+
+
+def _tampered(model: Version, origin: Origin) -> list[str]:
+    """Parameters that MLflow's run no longer records as the ledger does; the ledger's are used."""
+    found = client().get_run(model.run_id).data.params
+    return [f"the parameter {key} is {found.get(key)} in MLflow, and was {value} when the model was registered"
+            for key, value in flat(origin["params"]) if found.get(key) != str(value)]
+
+
+def checkout(origin: Origin, folder: Path) -> tuple[Path, list[str]]:
+    """A project folder that holds the recorded code, and what is not as recorded about it."""
+    commit = origin["commit"]
+    if code_digest(PROJECT) == origin["code"]:
+        return PROJECT, []
+    try:
+        packed = subprocess.run(["git", "-C", str(PROJECT), "archive", commit.removesuffix("-modified"), "--",
+                                 "include", "dvc.yaml"], capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return PROJECT, [f"the code was another, and its commit {commit} is not in this repository: the code of now "
+                         "was run"]
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+    if code_digest(folder) == origin["code"]:
+        return folder, []
+    return folder, [f"the code was changed and not committed when the model was made: the commit {commit} as it stands "
+                    "was run"]
+
+
+def _rebuild(code: Path, origin: Origin, folder: Path) -> list[str]:
+    """Run every stage that makes the model, in ``folder``; returns why it could not be made, if it could not."""
+    import yaml
+
+    params, run = origin["params"], folder / "run"
+    run.mkdir()
+    empty: dict[str, dict[str, Any]] = {name: {} for name, value in params.items() if isinstance(value, dict)}
+    (folder / "params.yaml").write_text(yaml.safe_dump({**params, "books": {params["book"]: empty}}), "utf-8")
+    for name, content in (("lake", origin["lake"]), ("delta", origin["lake_versions"]),
+                          ("champion", {"model": params["book"], "version": None, "digest": None})):
+        (run / f"{name}.json").write_text(json.dumps(content), "utf-8")
+    stages = yaml.safe_load((code / "dvc.yaml").read_text("utf-8"))["stages"]
+    makes = [name for name in list(stages)[: list(stages).index(LAST) + 1] if name not in NOT_OURS]
+    failures: list[str] = []
+    # As it stood at the pin; and if those files are gone, as it stands now: rows known before the as-of stay.
+    for versions in (origin["lake_versions"], dict.fromkeys(origin["lake_versions"])):
+        try:
+            _copy_lake(params, versions, folder / "lake")
+        except BadInput as gone:
+            failures.append(str(gone))
+            continue
+        if failed := _stage(makes[0], code, folder):
+            failures.append(f"the data is not what the model was made of, {_shown(origin['lake'])}: {failed}")
+            continue
+        later = ((name, _stage(name, code, folder)) for name in makes[1:])
+        return [f"the stage {name} failed: {said}" for name, said in later if said][:1]
+    return failures
+
+
+def _shown(lake: dict[str, Any]) -> str:
+    return ", ".join(f"{lake[table]['rows']} {table} {lake[table]['digest'][:12]}" for table in
+                     ("applications", "outcomes"))
+
+
+def _copy_lake(params: dict[str, Any], versions: dict[str, int | None], root: Path) -> None:
+    """The book's two tables as known before the as-of, at these Delta versions, as a lake of their own."""
+    shutil.rmtree(root, ignore_errors=True)
+    book = load_book(params["book"])
+    for table in (lake.applications(book), lake.outcomes(book)):
+        lake.copy(table, str(root), as_of=date.fromisoformat(params["as_of"]), at=versions[table.name])
+
+
+def _stage(name: str, code: Path, folder: Path) -> str | None:
+    """Run one stage of ``code`` in ``folder``, apart from everything else; returns the error that it ended with.
+
+    Raises:
+        PassingFault: it ended with exit code 75.
+    """
+    places = {"TOLLGATE_PROJECT": str(code), "TOLLGATE_DATA": str(folder / "data"),
+              "TOLLGATE_LAKE": str(folder / "lake"), "PYTHONPATH": str(code / "include")}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("TOLLGATE_")}
+    done = subprocess.run([sys.executable, "-c", RUN, "--json", "stage", name], cwd=folder, env={**clean, **places},
+                          capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return None
+    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1].removeprefix("error: ")
+    if done.returncode == PassingFault.exit_code:
+        raise PassingFault(f"The stage {name} was cut short: {said}", value=name, remedy="Run it again.")
+    return said

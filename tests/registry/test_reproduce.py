@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from registry.world import BOOK, World
+
+from tollgate import lake, registry
+from tollgate.books import load_book
+from tollgate.config import PROJECT, settings
+from tollgate.errors import BadInput, Refused
+from tollgate.registry import origin as origins
+from tollgate.registry import rebuild as room
+from tollgate.registry.differences import of_models, of_predictions
+
+FIT = "include/tollgate/training/fit.py"
+
+
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), "-c", "user.name=ann", "-c", "user.email=ann@example.org", *words],
+                          capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def committed(folder: Path) -> str:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "change")
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A repository of its own with the code of now in its only commit, taken for the project's."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(PROJECT / "include" / "tollgate", folder / "include" / "tollgate",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "dvc.yaml", folder)
+    git(folder, "init", "-q")
+    committed(folder)
+    monkeypatch.setattr(origins, "PROJECT", folder)
+    monkeypatch.setattr(room, "PROJECT", folder)
+    yield folder
+
+
+def coarser(folder: Path) -> None:
+    """Code that makes other trees."""
+    path = folder / FIT
+    path.write_text(path.read_text().replace('"tree_method": "hist",', '"tree_method": "hist", "max_bin": 4,'))
+
+
+def late_file() -> None:
+    """A lender's late application of a month that was trained on."""
+    book = load_book(BOOK)
+    table = lake.applications(book)
+    row = lake.read(table, filters=[("month", "=", "2004-01")]).slice(0, 1)
+    late = row.set_column(row.schema.get_field_index("loan_id"), row.schema.field("loan_id"), [["late"]])
+    lake.change_partitions(table, ["2004-01"], lambda rows: pa.concat_tables([rows, late]))
+
+
+def vacuum() -> None:
+    from deltalake import DeltaTable
+
+    DeltaTable(f"{settings().lake}/{BOOK}/applications").vacuum(retention_hours=0, dry_run=False,
+                                                                enforce_retention_duration=False)
+
+
+def test_a_model_comes_out_the_same_though_late_rows_came_and_the_code_moved_on(world: World, checkout: Path) -> None:
+    version = world.registered("a")
+    commit = git(checkout, "rev-parse", "HEAD")
+    late_file()
+    coarser(checkout)
+    committed(checkout)
+    answer = registry.reproduce(BOOK, "1")
+    assert (answer["digest"], answer["code"], answer["besides"]) == (version.digest, commit, [])
+    assert answer["rows"] > 2000 and answer["max_difference"] == 0
+    assert list((settings().data / "reproduced").iterdir()) == []
+
+
+def test_a_model_that_comes_out_another_is_told_tree_prediction_parameter_and_code(
+        world: World, checkout: Path) -> None:
+    world.registered("a")
+    commit = git(checkout, "rev-parse", "HEAD")
+    shutil.rmtree(checkout / ".git")
+    coarser(checkout)
+    with closing(sqlite3.connect(settings().data / "mlflow.db")) as database, database:
+        database.execute("update params set value = '7' where key = 'seed'")
+    with pytest.raises(Refused) as refusal:
+        registry.reproduce(BOOK, "1")
+    said = str(refusal.value)
+    assert re.search(r"tree 1 of \d+ is the first of \d+ that differ", said)
+    assert re.search(r"predictions differ, by up to 0\.", said)
+    assert "the parameter seed is 7 in MLflow, and was 97 when the model was registered" in said
+    assert f"its commit {commit} is not in this repository: the code of now was run" in said
+
+
+def test_code_that_was_never_committed_is_told(checkout: Path, tmp_path: Path) -> None:
+    coarser(checkout)
+    recorded = origins.environment()
+    assert recorded["commit"].endswith("-modified")
+    git(checkout, "checkout", "-q", FIT)
+    folder, told = room.checkout(recorded, tmp_path / "then")
+    assert folder == tmp_path / "then" and "max_bin" not in (folder / FIT).read_text()
+    assert len(told) == 1 and "changed and not committed" in told[0]
+
+
+def test_data_that_changed_and_whose_old_version_is_gone_is_told(world: World) -> None:
+    world.registered("a")
+    late_file()
+    vacuum()
+    with pytest.raises(Refused, match=r"Version 1 of the table consumer/applications is no longer in the lake.*"
+                                      r"the data is not what the model was made of, \d+ applications"):
+        registry.reproduce(BOOK, "1")
+
+
+def test_another_interpreter_and_other_libraries_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = origins.environment()
+    then = {**now, "python": "3.9.1", "lock": "0" * 64, "libraries": {**now["libraries"], "xgboost-cpu": "1.0"}}
+    told = room.surroundings(then)
+    assert [text.split(" is ")[0] for text in told] == ["python", "the library xgboost-cpu",
+                                                        "requirements/pipeline.txt"]
+
+
+def test_two_models_differ_in_parameters_trees_files_and_predictions(made: Path) -> None:
+    told = of_models(made / "a" / "model", made / "b" / "model")
+    assert "seed is 98, and was 97" in told
+    assert any(text.startswith("params.max_depth is") for text in told)
+    assert any(text.startswith("tree 1 of") for text in told)
+    assert "the model's file model.ubj differs" in told
+    rows, gap, told = of_predictions(made / "a" / "evidence.parquet", made / "b" / "evidence.parquet")
+    assert rows > 0 and gap > 0 and "are the same loans" in told[0] and "predictions differ" in told[1]
+
+
+def test_a_version_that_never_was_cannot_be_made_again(world: World) -> None:
+    with pytest.raises(BadInput, match="no registered version"):
+        registry.reproduce(BOOK, "4")
+
+
+def test_the_lake_as_it_stood_is_read_by_its_version(home: Path) -> None:
+    table = lake.drift("sba")
+
+    def rows(psi: float) -> object:
+        import pyarrow as pa
+
+        return pa.Table.from_pylist([{"day": "2007-01-01", "as_of": date(2007, 1, 1), "feature": "a", "psi": psi}],
+                                    schema=table.schema)
+
+    first = lake.replace_partitions(table, rows(1), ["2007-01-01"])
+    lake.replace_partitions(table, rows(2), ["2007-01-01"])
+    assert lake.read(table, at=first)["psi"].to_pylist() == [1]
+    with pytest.raises(BadInput, match="Version 99 of the table sba/drift is no longer in the lake"):
+        lake.read(table, at=99)
