@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -25,6 +26,7 @@ from tollgate.gates.run import judge
 from tollgate.scoring import digest_of
 from tollgate.training.evaluate import evidence
 from tollgate.training.fit import fit, operating_point, prepare
+from tollgate.training.scorecard import Scorecard
 
 AS_OF = date(2007, 1, 1)
 CHOICE = {"max_depth": 3, "eta": 0.2, "min_child_weight": 20, "subsample": 0.9}
@@ -119,6 +121,8 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
     (model / "model.json").write_text(json.dumps({
         "book": book.name, "as_of": params.as_of.isoformat(), "snapshot": record["digest"],
         "features": parts.encoder.to_json(), "threshold": point["threshold"]}))
+    in_train = features.filter(pc.equal(split["split"], "train"))
+    (model / "scorecard.json").write_text(json.dumps(Scorecard.learn(book, in_train).to_json()))
     pq.write_table(evidence(book, model, features, split, None), folder / "evidence.parquet")
 
 

@@ -136,6 +136,18 @@ def test_a_test_too_small_to_tell_keeps_the_champion_and_says_so(run: Run) -> No
     assert "keep champion 3" in found.sentence
 
 
+def test_a_challenger_that_looks_worse_on_few_loans_is_not_called_worse(run: Run) -> None:
+    run.crown(lambda rows: rows["score"].to_numpy())
+    run.predict(mixed(0.05))
+    rows = run.rows("evidence")
+    run.write("evidence", rows.filter(pa.array(np.arange(rows.num_rows) % 20 == 0)))
+    found = run.verdict("champion")
+    assert found.verdict == "refuse"
+    assert found.measured < -0.005 < found.high
+    assert "cannot tell" in found.sentence
+    assert "an equal model passes 80.0 % of tests of" in found.sentence
+
+
 def test_a_champion_crowned_since_the_evaluation_is_refused(run: Run) -> None:
     run.crown(lambda rows: rows["score"].to_numpy())
     run.edit("champion.json", version="4", digest="d" * 64)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from tollgate.errors import Refused
-from tollgate.gates.base import Verdict, judged, not_applicable
+from tollgate.gates.base import Verdict, judged, not_applicable, percent
 from tollgate.gates.evidence import Case
 from tollgate.gates.statistics import delong, normal_quantile
+
+POWER = 0.8             # how often an equal challenger should pass, when a refusal says how many loans that takes
 
 
 def champion(case: Case) -> Verdict:
     """Non-inferiority in AUC, paired on the same test rows.
 
     The challenger passes when the lower end of the one-sided DeLong interval of AUC(challenger) - AUC(champion)
-    reaches no further down than the margin. Where the test is too small to tell, the champion stays.
+    reaches no further down than the margin, and is worse when the upper end lies below it. Where the margin lies
+    between the two, the test is too small to tell and the champion stays. docs/gate-errors.md has the error rates.
     """
     reigning = case.json("champion.json")
     if reigning.get("version") is None:
@@ -22,20 +25,22 @@ def champion(case: Case) -> Verdict:
     limits, scores = case.params.gates, _paired(case, reigning)
     areas, covariance = delong(case.label, scores)
     ahead = float(areas[0] - areas[1])
-    variance = max(0.0, float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]))
-    reach = normal_quantile(limits.confidence) * float(np.sqrt(variance))
-    low, margin = ahead - reach, limits.champion_margin
+    error = float(np.sqrt(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])))
+    reach, margin = normal_quantile(limits.confidence) * error, limits.champion_margin
+    low, high = ahead - reach, ahead + reach
     name = f"champion {reigning['version']}"
     told = (f"AUC is {areas[0]:.4f} against {areas[1]:.4f} of {name} on the same {len(case.label):,} loans, "
             f"{ahead:+.4f} and with {100 * limits.confidence:g} % confidence at least {low:+.4f}")
     if low >= -margin:
         told += f"; it may be worse by at most {margin:g}."
-    elif ahead >= -margin:
+    elif high >= -margin:
         told += (f": cannot tell. The margin is {margin:g}, the test window is too small to rule out a worse model, "
-                 f"and the rule for that case is to keep {name}. More test months would tell.")
+                 f"and the rule for that case is to keep {name}. More test months would tell")
+        enough = len(case.label) * ((reach + normal_quantile(POWER) * error) / margin) ** 2
+        told += f"; an equal model passes {percent(POWER)} of tests of {enough:,.0f} loans."
     else:
         told += f": worse than {name} by more than the margin of {margin:g}."
-    return judged("champion", low >= -margin, measured=ahead, interval=(low, ahead + reach), limit=-margin,
+    return judged("champion", low >= -margin, measured=ahead, interval=(low, high), limit=-margin,
                   sentence=told)
 
 
