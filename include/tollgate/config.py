@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from tollgate.errors import BadInput
 
@@ -40,6 +40,7 @@ class Snapshot(_Section):
 class Split(_Section):
     test_months: PositiveInt
     validation_months: PositiveInt
+    gap_months: NonNegativeInt
     folds: Annotated[int, Field(ge=1, le=5)]  # an undated book has five sixths to validate on in turn
 
 

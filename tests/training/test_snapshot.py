@@ -12,7 +12,7 @@ from tollgate import lake
 from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
-from tollgate.training import assign, months_before, pin_lake, take_snapshot
+from tollgate.training import months_before, pin_lake, take_snapshot
 
 Publish = Callable[..., None]
 PAST = {"a": date(2003, 5, 2), "b": date(2004, 2, 29), "c": date(2004, 12, 31)}
@@ -86,27 +86,6 @@ def test_too_little_to_train_on_is_refused_with_the_counts(book: Book, params: P
     publish(PAST, [("a", date(2004, 1, 1), date(2003, 12, 1))])
     with pytest.raises(BadInput, match=said):
         labelled(book, changed(params, snapshot=least))
-
-
-def test_a_split_follows_time_without_overlap(book: Book, params: Params, publish: Publish) -> None:
-    days = {f"{year}-{month:02d}-{day:02d}": date(year, month, day)
-            for year in (2003, 2004) for month in range(1, 13) for day in (1, 28)}
-    publish(days, [(loan, date(2005, 12, 1), day) for loan, day in days.items() if day.day == 1])
-    rows, _ = take_snapshot(book, params, pin_lake(book, params))
-    parts: dict[str, list[date]] = {}
-    for part, day in zip(assign(book, params, rows)["split"].to_pylist(), rows["applied_on"].to_pylist(), strict=True):
-        parts.setdefault(part, []).append(day)
-    assert max(parts["train"]) < min(parts["validation"]) < max(parts["validation"]) < min(parts["test"])
-    assert min(parts["test"]) == date(2004, 7, 1)
-    assert min(parts["validation"]) == date(2004, 1, 1)
-    assert sum(map(len, parts.values())) == len(days)
-
-
-def test_a_part_with_one_class_only_is_refused_by_its_name(book: Book, params: Params, publish: Publish) -> None:
-    publish(PAST, [("a", date(2004, 1, 1), date(2003, 12, 1))])
-    rows, _ = take_snapshot(book, params, pin_lake(book, params))
-    with pytest.raises(BadInput, match="The train part of the split"):
-        assign(book, params, rows)
 
 
 @pytest.mark.parametrize(("day", "months", "before"), [

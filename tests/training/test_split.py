@@ -34,7 +34,7 @@ def months(rows: pa.Table, part: pa.ChunkedArray, name: str) -> tuple[str, str]:
 
 def test_the_newest_months_judge_and_those_before_them_choose(book: Book, params: Params) -> None:
     rows = snapshot()
-    split = assign(book, params, rows)
+    split = assign(book, changed(params, split={"gap_months": 0}), rows)
     assert split["loan_id"].equals(rows["loan_id"])
     assert {part: months(rows, split["split"], part) for part in ("train", "validation", "test")} == {
         "train": ("2002-01", "2003-12"), "validation": ("2004-01", "2004-06"), "test": ("2004-07", "2004-12")}
@@ -43,10 +43,19 @@ def test_the_newest_months_judge_and_those_before_them_choose(book: Book, params
 def test_each_fold_validates_on_the_months_after_those_it_trains_on(book: Book, params: Params) -> None:
     rows = snapshot()
     seen = [(months(rows, fold, "train"), months(rows, fold, "validation"))
-            for fold in folds(assign(book, params, rows))]
+            for fold in folds(assign(book, changed(params, split={"gap_months": 0}), rows))]
     assert seen == [(("2002-01", "2002-12"), ("2003-01", "2003-06")),
                     (("2002-01", "2003-06"), ("2003-07", "2003-12")),
                     (("2002-01", "2003-12"), ("2004-01", "2004-06"))]
+
+
+def test_a_gap_lies_before_every_validation_and_before_the_test(book: Book, params: Params) -> None:
+    rows = snapshot()
+    split = assign(book, changed(params, split={"gap_months": 2, "folds": 2}), rows)
+    assert {part: months(rows, split["split"], part) for part in ("train", "validation", "test")} == {
+        "train": ("2002-01", "2003-08"), "validation": ("2003-11", "2004-04"), "test": ("2004-07", "2004-12")}
+    assert [(months(rows, fold, "train")[1], months(rows, fold, "validation")) for fold in folds(split)] == [
+        ("2003-02", ("2003-05", "2003-10")), ("2003-08", ("2003-11", "2004-04"))]
 
 
 @pytest.mark.parametrize("name", ["consumer", "card"])

@@ -36,7 +36,7 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
     if features["loan_id"] != split["loan_id"]:
         raise BadInput("run/features.parquet and run/split.parquet are not of the same rows", value=folder,
                        remedy="Run the split stage again.")
-    judged = pc.not_equal(split["split"], "train")
+    judged = pc.is_in(split["split"], pa.array(["validation", "test"]))
     rows, part = features.filter(judged), split.filter(judged)["split"]
     champion_score = (pa.array(Model.load(champion).predict_features(rows)) if champion is not None
                       else pa.nulls(rows.num_rows, pa.float64()))

@@ -19,18 +19,18 @@ FOLD = "fold_"
 def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
     """The part that each row plays, and its part in every fold: ``(loan_id, split, fold_1 ... fold_n)``, in order.
 
-    The newest ``test_months`` of matured applications are the test, the ``validation_months`` before them the
-    validation, all before that trains. The folds roll the origin back: the newest is the split itself without its
-    test, each one before it validates ``validation_months`` earlier and trains on what came before that; what came
-    later is unseen by a fold. A fold with too short a past to learn from, one class at the most, is left out. An
-    undated book is cut by a hash of the loan's id into sixths: one tests, and each fold validates on another and
-    trains on the four that are left.
+    The newest ``test_months`` of matured applications are the test, ``validation_months`` before them the validation,
+    what came before that trains; ``gap_months`` between two parts are unseen. The folds roll the origin back: the
+    newest is the split itself without its test, each one before it validates ``validation_months`` earlier and trains
+    on what came before that; what came later is unseen by a fold. A fold with too short a past to learn from, one
+    class at the most, is left out. An undated book is cut by a hash of the loan's id into sixths: one tests, and each
+    fold validates on another and trains on the four that are left.
 
     Raises:
         BadInput: a part of the split is empty or holds one class only.
     """
-    split, folds = (_by_time if book.dated else _by_hash)(params, rows)
-    label = rows["label"].to_numpy()
+    test, folds = (_by_time if book.dated else _by_hash)(params, rows)
+    split, label = np.where(test, TEST, folds[-1]), rows["label"].to_numpy()
     for part in (TRAIN, VALIDATION, TEST):
         classes = np.unique(label[split == part])
         if len(classes) < 2:
@@ -49,26 +49,25 @@ def folds(split: pa.Table) -> list[pa.ChunkedArray]:
 
 
 def _by_time(params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Which rows test, and the folds, the oldest first."""
     applied = rows["applied_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
     end, cut = months_before(params.as_of, params.snapshot.horizon_months), params.split
 
-    def starting(months: int) -> np.ndarray:
+    def last(months: int) -> np.ndarray:
         """Rows of the last ``months`` before ``end``."""
         return np.asarray(applied >= np.datetime64(months_before(end, months)))
 
-    def fold(back: int) -> np.ndarray:
-        """Validation begins ``back`` months before ``end``; what comes after it is not seen."""
-        after = starting(back - cut.validation_months)
-        return np.where(after, UNSEEN, np.where(starting(back), VALIDATION, TRAIN))
+    def fold(origin: int) -> np.ndarray:
+        """Validation begins ``origin`` months before ``end``."""
+        return np.select([last(origin - cut.validation_months), last(origin), last(origin + cut.gap_months)],
+                         [UNSEEN, VALIDATION, UNSEEN], TRAIN)
 
-    newest = cut.test_months + cut.validation_months
-    folds = [fold(newest + k * cut.validation_months) for k in reversed(range(cut.folds))]
-    return np.where(starting(cut.test_months), TEST, np.where(starting(newest), VALIDATION, TRAIN)), folds
+    newest = cut.test_months + cut.gap_months + cut.validation_months
+    return last(cut.test_months), [fold(newest + k * cut.validation_months) for k in reversed(range(cut.folds))]
 
 
 def _by_hash(params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Which rows test, and the folds, the one that the split takes last."""
     sixth = np.array([hashlib.sha256(loan.encode()).digest()[0] % 6 for loan in rows["loan_id"].to_pylist()])
-    folds = [np.where(sixth == 0, UNSEEN, np.where(sixth == k, VALIDATION, TRAIN))
-             for k in reversed(range(1, params.split.folds + 1))]
-    return np.where(sixth == 0, TEST, np.where(sixth == 1, VALIDATION, TRAIN)), folds
-
+    return sixth == 0, [np.select([sixth == 0, sixth == k], [UNSEEN, VALIDATION], TRAIN)
+                        for k in reversed(range(1, params.split.folds + 1))]

@@ -1,0 +1,95 @@
+"""What a longer horizon, or a wider gap in the split, buys and costs on `sba`, as two Markdown tables.
+
+Every row is one run of the stages from the snapshot to the model, at one fixed point of the sweep, so that rows differ
+in the horizon, the as-of and the gap alone. It is judged twice: on the matured months of its own test, and on the
+applications of the year after its as-of, with labels of the same horizon that nobody could know then.
+
+Run it as `python benchmarks/horizon.py`, with `TOLLGATE_DATA` at a folder to keep; it brings the book's whole history.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tollgate import ingest, lake, stages, training
+from tollgate.books import load_book
+from tollgate.config import Params, load_params, settings
+from tollgate.features import Model
+from tollgate.gates.statistics import around, auc_interval, ks_draws
+
+BOOK = load_book("sba")
+AS_OFS = (date(2006, 1, 1), date(2007, 1, 1), date(2008, 1, 1), date(2009, 1, 1))
+HORIZONS, GAPS = (12, 18, 24, 36), (0, 1, 3, 6, 12)
+POINT = {"max_depth": 4, "learning_rate": 0.1, "min_child_weight": 30, "subsample": 0.9, "colsample_bytree": 0.8,
+         "reg_lambda": 3}
+CONFIDENCE, DRAWS, SEED = 0.95, 200, 1
+HEAD = ("| {} | as-of | rows | defaults | label rate | matured test: AUC | KS | the year after: label rate | AUC | KS |"
+        "\n|---|---|---|---|---|---|---|---|---|---|")
+
+
+def parameters(as_of: date, horizon: int, gap: int) -> Params:
+    """The book's own, with the minimum of defaults lowered: a short horizon has few, and that is a finding."""
+    params = load_params(settings().project / "params.yaml", book=BOOK.name, as_of=as_of)
+    return params.model_copy(update={
+        "snapshot": params.snapshot.model_copy(update={"horizon_months": horizon, "min_defaults": 1}),
+        "split": params.split.model_copy(update={"gap_months": gap})})
+
+
+def row(as_of: date, horizon: int, gap: int) -> str:
+    """One run as a row of a table, without its first cell."""
+    params = parameters(as_of, horizon, gap)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder)
+        (run / "lake.json").write_text(json.dumps(training.pin_lake(BOOK, params)))
+        (run / "sweep.json").write_text(json.dumps({"best": {"params": POINT}}))
+        for stage in ("snapshot", "features", "split", "train"):
+            stages.STAGES[stage](run, params)
+        model, known = Model.load(run / "model"), json.loads((run / "snapshot.json").read_text())
+        test = pq.read_table(run / "features.parquet").filter(
+            pc.equal(pq.read_table(run / "split.parquet")["split"], "test"))
+    after = lake.read(lake.applications(BOOK), filters=[("applied_on", ">=", as_of),
+                                                        ("applied_on", "<", training.months_before(as_of, -12))])
+    late = training.labels(after, lake.read(lake.outcomes(BOOK)), horizon)
+    return (f"{as_of:%Y-%m} | {known['rows']:,} | {known['defaults']:,} | {known['label_rate']:.4f} | "
+            f"{power(test['label'].to_numpy(), model.predict_features(test))} | {late.mean():.4f} | "
+            f"{power(late, model.predict(after))} |")
+
+
+def power(label: np.ndarray, score: np.ndarray) -> str:
+    """AUC and KS, each with its interval."""
+    bad = label == 1
+    auc, (low, high) = auc_interval(bad, score, CONFIDENCE)
+    levels, place = np.unique(score, return_inverse=True)
+    share = [np.bincount(place[of], minlength=len(levels)).cumsum() / of.sum() for of in (bad, ~bad)]
+    ks = float(np.abs(share[0] - share[1]).max())
+    least, most = around(ks, ks_draws(bad, score, DRAWS, np.random.default_rng(SEED)), CONFIDENCE)
+    return f"{auc:.3f} ({low:.3f}-{high:.3f}) | {ks:.3f} ({least:.3f}-{most:.3f})"
+
+
+def main() -> None:
+    """Bring the history, then print both tables."""
+    params = parameters(AS_OFS[-1], HORIZONS[-1], 0)
+    BOOK.fetch(settings().data / "sources" / BOOK.name, lambda done, total: None, params.seed, "stationary")
+    ingest.bring_history(BOOK, date(2015, 1, 1), params.ingest)
+    pa.set_cpu_count(2)
+    chosen = load_params(settings().project / "params.yaml", book=BOOK.name)
+    print(HEAD.format("horizon"))
+    for horizon in HORIZONS:
+        for as_of in AS_OFS:
+            print(f"| {horizon} months | {row(as_of, horizon, chosen.split.gap_months)}", flush=True)
+    print("\n" + HEAD.format("gap"))
+    for gap in GAPS:
+        for as_of in AS_OFS:
+            print(f"| {gap} months | {row(as_of, chosen.snapshot.horizon_months, gap)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
