@@ -50,6 +50,7 @@ docs: setup  ## rewrite the pages that are derived from the code
 bench: setup  ## every benchmark, one after the other
 	.venv-airflow/bin/python benchmarks/dag_parse.py
 	.venv/bin/python benchmarks/airflow_overhead.py
+	.venv/bin/python benchmarks/gates.py
 
 repro: setup  ## the training pipeline by DVC alone, without Airflow
 	PATH="$(CURDIR)/.venv/bin:$$PATH" dvc repro

@@ -23,7 +23,7 @@ from tollgate import ingest, lake, stages, training
 from tollgate.books import load_book
 from tollgate.config import Params, load_params, settings
 from tollgate.features import Model
-from tollgate.gates.statistics import around, auc_interval, ks_draws
+from tollgate.statistics import around, auc_interval, ks_draws
 
 BOOK = load_book("sba")
 AS_OFS = (date(2006, 1, 1), date(2007, 1, 1), date(2008, 1, 1), date(2009, 1, 1))

@@ -54,6 +54,7 @@ class Sweep(_Section):
 
 class Train(_Section):
     false_negative_target: OpenShare
+    cost_of_default: Annotated[float, Field(gt=0)]
 
 
 class Gates(_Section):
@@ -63,6 +64,7 @@ class Gates(_Section):
     champion_margin: OpenShare
     parity_gap_max: OpenShare
     group_min: PositiveInt
+    slice_gap_max: OpenShare
     calibration_gap_max: OpenShare
     feature_auc_max: OpenShare
     score_auc_max: OpenShare

@@ -118,8 +118,8 @@ def evaluate(run: Path, params: Params) -> None:
     rows = training.evidence(load_book(params.book), run / "model", _read_rows(run / "features.parquet"),
                              _read_rows(run / "split.parquet"), champion)
     _write_rows(run / "evidence.parquet", rows)
-    _write_json(run / "metrics.json", training.metrics(rows, model.threshold))
-    for name, points in training.plots(rows, model).items():
+    _write_json(run / "metrics.json", training.metrics(rows, model.threshold, params))
+    for name, points in training.plots(load_book(params.book), rows, model, params).items():
         _write_csv(run / "plots" / f"{name}.csv", points)
 
 

@@ -51,13 +51,13 @@ def test_the_json_tells_what_the_verdicts_tell(report: Report) -> None:
     assert record["passed"] is True
     assert [v["gate"] for v in record["verdicts"]] == list(GATES)
     assert {"book": "consumer", "as_of": "2007-01-01", "model_digest": report.model_digest}.items() <= record.items()
-    assert set(record["verdicts"][0]) == {"gate", "verdict", "measured", "low", "high", "limit", "sentence"}
+    assert set(record["verdicts"][0]) == {"gate", "verdict", "measured", "low", "high", "limit", "sentence", "table"}
 
 
 def test_a_refusal_is_named_in_plain_words_everywhere(report: Report) -> None:
     report = spoiled(report, Verdict("fairness", "refuse", 0.2, 0.1, 0.3, 0.1, "Too wide."))
     assert not report.passed
-    told = "The model is refused: 1 of 9 gates said no (Fairness)"
+    told = f"The model is refused: 1 of {len(GATES)} gates said no (Fairness)"
     assert told in report.to_markdown()
     assert told in page(report)
     assert "**refuse**" in report.to_markdown()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Interval = tuple[float, float]
+from tollgate.statistics import Interval
+
+Table = tuple[dict[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Verdict:
         low, high: ends of the interval around ``measured``; None for a count.
         limit: what ``measured`` must exceed or stay below.
         sentence: the verdict in words, the cause and the remedy of a refusal included.
+        table: what stands behind the sentence, one mapping a row, as people read it; possibly empty.
     """
 
     gate: str
@@ -28,13 +31,14 @@ class Verdict:
     high: float | None
     limit: float | None
     sentence: str
+    table: Table = ()
 
 
 def judged(gate: str, passed: bool, *, measured: float, limit: float, sentence: str,
-           interval: Interval | None = None) -> Verdict:
+           interval: Interval | None = None, table: Table = ()) -> Verdict:
     """A verdict on a measured value."""
     low, high = interval or (None, None)
-    return Verdict(gate, "pass" if passed else "refuse", measured, low, high, limit, sentence)
+    return Verdict(gate, "pass" if passed else "refuse", measured, low, high, limit, sentence, table)
 
 
 def refused(gate: str, sentence: str) -> Verdict:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tollgate.gates.base import Verdict, judged
 from tollgate.gates.evidence import Case
-from tollgate.gates.statistics import around, calibration_error
+from tollgate.statistics import around, calibration_error
 
 
 def calibration(case: Case) -> Verdict:

@@ -7,7 +7,7 @@ import numpy as np
 from tollgate.errors import Refused
 from tollgate.gates.base import Verdict, judged, not_applicable, percent
 from tollgate.gates.evidence import Case
-from tollgate.gates.statistics import delong, normal_quantile
+from tollgate.statistics import delong, normal_quantile
 
 POWER = 0.8             # how often an equal challenger should pass, when a refusal says how many loans that takes
 

@@ -61,9 +61,7 @@ class Case:
             raise Refused(f"{name} is missing", remedy=AGAIN) from None
         except (OSError, pa.ArrowException) as err:
             raise Refused(f"{name} cannot be read", value=type(err).__name__, remedy=AGAIN) from err
-        absent = [column for column in columns if column not in rows.column_names]
-        if absent:
-            raise Refused(f"{name} lacks the columns {', '.join(absent)}", remedy=AGAIN)
+        check_columns(name, rows, columns)
         return rows
 
     @cached_property
@@ -137,6 +135,13 @@ class Case:
     def features_of(self, part: str) -> pa.Table:
         """Raw features of one part of the split."""
         return self.features.filter(pc.equal(self.features["split"], part))
+
+
+def check_columns(name: str, rows: pa.Table, columns: tuple[str, ...]) -> None:
+    """Raise ``Refused`` when the file ``name`` lacks one of ``columns``."""
+    absent = [column for column in columns if column not in rows.column_names]
+    if absent:
+        raise Refused(f"{name} lacks the columns {', '.join(absent)}", remedy=AGAIN)
 
 
 def _check_predictions(rows: pa.Table) -> None:

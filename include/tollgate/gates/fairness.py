@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.errors import Refused
-from tollgate.gates.base import Interval, Verdict, judged, listed, not_applicable, percent
+from tollgate.gates.base import Verdict, judged, listed, not_applicable, percent
 from tollgate.gates.evidence import Case
-from tollgate.gates.statistics import around
+from tollgate.statistics import Interval, around
 
 FOUR_FIFTHS = 0.8
 NOT_STATED = "not stated"

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from tollgate.books import Book, Feature
 from tollgate.gates.base import Verdict, judged
 from tollgate.gates.evidence import Case
-from tollgate.gates.statistics import area_under, quantile_bins
+from tollgate.statistics import area_under, quantile_bins
 
 LEVELS_MAX = 1_000      # a number of no more distinct values is also read as categories
 PRIOR_ROWS = 20         # a level's default rate is drawn towards the book's as if by this many more rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
-from tollgate.gates.statistics import around, auc_interval, ks_draws, wilson
+from tollgate.statistics import around, auc_interval, ks_draws, wilson
 
 
 def auc(case: Case) -> Verdict:

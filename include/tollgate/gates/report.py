@@ -40,6 +40,7 @@ MEANINGS = {
     "ks": Meaning("Separation (KS)", ">"),
     "false_negatives": Meaning("Missed defaults", "<", "share"),
     "calibration": Meaning("Calibration", "<"),
+    "slices": Meaning("Worst slice", "≤", "difference", judged="lower end "),
     "champion": Meaning("Against the champion", "≥", "difference", judged="lower end "),
     "fairness": Meaning("Fairness", "<", "share"),
     "behaviour": Meaning("Behaviour", "≤", "count", "faults"),

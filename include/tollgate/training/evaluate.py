@@ -10,12 +10,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import Book
+from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.features import Model, digest_of
+from tollgate.statistics import (
+    around,
+    auc_interval,
+    average_precision_draws,
+    calibration_line,
+    ks_draws,
+    normal_quantile,
+    quantile_bins,
+    wilson,
+)
 from tollgate.training.scorecard import Scorecard
+from tollgate.training.slices import cut_slices, slice_columns
 
 CURVE_POINTS = 200
 BINS = 10
+CONFIDENCE = 0.95       # of the intervals of run/metrics.json, which inform; the gates have their own
+DRAWS = 200
 
 
 def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
@@ -29,9 +43,8 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
 
     Returns:
         Rows sorted by ``(split, loan_id)``: ``loan_id``, ``applied_on``, ``split``, ``label``, ``score``,
-        ``champion_score``, ``baseline`` (the score of the challenger's scorecard), the protected attributes and the
-        category features. The digests of both models are in the schema's metadata, so that evidence of another model
-        is recognised.
+        ``champion_score``, ``baseline`` (the score of the challenger's scorecard) and the columns that slices are cut
+        from. The digests of both models are in the schema's metadata, so that evidence of another model is recognised.
     """
     if features["loan_id"] != split["loan_id"]:
         raise BadInput("run/features.parquet and run/split.parquet are not of the same rows", value=folder,
@@ -40,57 +53,103 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
     rows, part = features.filter(judged), split.filter(judged)["split"]
     champion_score = (pa.array(Model.load(champion).predict_features(rows)) if champion is not None
                       else pa.nulls(rows.num_rows, pa.float64()))
-    slices = [f.name for f in book.features if f.kind == "category" and f.name not in book.protected()]
     table = pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"], "split": part, "label": rows["label"],
         "score": pa.array(Model.load(folder).predict_features(rows)), "champion_score": champion_score,
         "baseline": pa.array(Scorecard.load(folder).predict_features(rows)),
-        **{name: rows[name] for name in (*book.protected(), *slices)},
+        **{name: rows[name] for name in slice_columns(book)},
     })
     digests = {b"model_digest": digest_of(folder).encode(),
                b"champion_digest": digest_of(champion).encode() if champion is not None else b""}
     return table.sort_by([("split", "ascending"), ("loan_id", "ascending")]).replace_schema_metadata(digests)
 
 
-def metrics(rows: pa.Table, threshold: float) -> dict[str, float]:
-    """Flat numbers of the test rows, for ``dvc metrics`` and MLflow; gates recompute their own."""
-    from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score, roc_curve
+def metrics(rows: pa.Table, threshold: float, params: Params) -> dict[str, float]:
+    """Flat numbers of the test rows, for ``dvc metrics`` and MLflow; gates recompute their own.
+
+    Each NAME with an interval has its two-sided 95 % ends beside it as ``NAME_low`` and ``NAME_high``. ``cost`` is per
+    application, in units of one good loan declined; ``cost_without_model`` is that of approving everyone.
+    """
+    from sklearn.metrics import average_precision_score, brier_score_loss, roc_curve
 
     test = rows.filter(pc.equal(rows["split"], "test"))
-    label, score = test["label"].to_numpy(), test["score"].to_numpy()
+    label, score = test["label"].to_numpy() == 1, test["score"].to_numpy()
     false_positive, true_positive, _ = roc_curve(label, score)
-    auc = float(roc_auc_score(label, score))
-    return {
-        "rows": float(test.num_rows), "label_rate": float(label.mean()), "auc": auc, "gini": 2 * auc - 1,
-        "ks": float(np.max(true_positive - false_positive)),
-        "average_precision": float(average_precision_score(label, score)),
-        "brier": float(brier_score_loss(label, score)),
-        "false_negative_rate": float(np.mean(score[label == 1] < threshold)),
-        "approval_rate": float(np.mean(score < threshold)),
+    approved, count, defaults = score < threshold, len(label), int(label.sum())
+    missed, kept = int((approved & label).sum()), int(approved.sum())
+    auc, auc_ends = auc_interval(label, score, CONFIDENCE)
+    ks = float(np.max(true_positive - false_positive))
+    precision = float(average_precision_score(label, score))
+    brier = float(brier_score_loss(label, score))
+    brier_reach = normal_quantile((1 + CONFIDENCE) / 2) * float(np.std((score - label) ** 2)) / np.sqrt(count)
+    (intercept, slope), errors = calibration_line(label, score)
+    reach = normal_quantile((1 + CONFIDENCE) / 2) * errors
+    ends = {
+        "auc": auc_ends, "gini": (2 * auc_ends[0] - 1, 2 * auc_ends[1] - 1),
+        "ks": around(ks, ks_draws(label, score, DRAWS, np.random.default_rng(params.seed)), CONFIDENCE),
+        "average_precision": around(precision, average_precision_draws(
+            label, score, DRAWS, np.random.default_rng(params.seed)), CONFIDENCE),
+        "brier": (brier - brier_reach, brier + brier_reach),
+        "calibration_intercept": (intercept - reach[0], intercept + reach[0]),
+        "calibration_slope": (slope - reach[1], slope + reach[1]),
+        "label_rate": wilson(defaults, count, CONFIDENCE),
+        "false_negative_rate": wilson(missed, defaults, CONFIDENCE),
+        "approval_rate": wilson(kept, count, CONFIDENCE),
     }
+    found = {
+        "rows": float(count), "label_rate": defaults / count, "auc": auc, "gini": 2 * auc - 1, "ks": ks,
+        "average_precision": precision, "brier": brier, "calibration_intercept": float(intercept),
+        "calibration_slope": float(slope), "threshold": threshold, "false_negative_rate": missed / defaults,
+        "approval_rate": kept / count, "cost": float(cost(label, approved, params.train.cost_of_default)),
+        "cost_without_model": params.train.cost_of_default * defaults / count,
+    }
+    return found | {f"{name}_{end}": float(value) for name, both in ends.items()
+                    for end, value in zip(("low", "high"), both, strict=True)}
 
 
-def plots(rows: pa.Table, model: Model) -> dict[str, list[dict[str, Any]]]:
-    """The rows of ``plots/NAME.csv``: roc, calibration, scores and importance, of the test rows."""
-    from sklearn.calibration import calibration_curve
-    from sklearn.metrics import roc_curve
+def cost(label: np.ndarray, approved: np.ndarray, of_default: float) -> float:
+    """Mean cost of the decisions: ``of_default`` for an approved default, 1 for a declined good loan, else nothing."""
+    return float(np.mean(of_default * (approved & label) + (~approved & ~label)))
+
+
+def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str, list[dict[str, Any]]]:
+    """The rows of ``plots/NAME.csv``, each a curve or a table of the test rows."""
+    from sklearn.metrics import precision_recall_curve, roc_curve
 
     test = rows.filter(pc.equal(rows["split"], "test"))
-    label, score = test["label"].to_numpy(), test["score"].to_numpy()
+    label, score = test["label"].to_numpy() == 1, test["score"].to_numpy()
     false_positive, true_positive, _ = roc_curve(label, score)
+    precision, recall, _ = precision_recall_curve(label, score)
     along = np.linspace(0, 1, CURVE_POINTS)
-    observed, predicted = calibration_curve(label, score, n_bins=BINS, strategy="quantile")
     edges = np.linspace(0, max(float(score.max()), 1e-9), 4 * BINS + 1)
-    shares = [np.histogram(score[label == value], edges)[0] / max(int((label == value).sum()), 1) for value in (0, 1)]
+    shares = [np.histogram(score[label == value], edges)[0] / max(int((label == value).sum()), 1)
+              for value in (False, True)]
     gain: dict[str, Any] = {**model.booster.get_score(importance_type="total_gain")}
     total = sum(gain.values()) or 1.0
     return {
         "roc": [{"false_positive_rate": float(x), "true_positive_rate": float(y)}
                 for x, y in zip(along, np.interp(along, false_positive, true_positive), strict=True)],
-        "calibration": [{"predicted": float(p), "observed": float(o)}
-                        for p, o in zip(predicted, observed, strict=True)],
+        "precision_recall": [{"recall": float(x), "precision": float(y)}
+                             for x, y in zip(along, np.interp(along, recall[::-1], precision[::-1]), strict=True)],
+        "calibration": _calibration(label, score),
+        "cost": [{"approval_rate": float(share), "cost": cost(label, score < at, params.train.cost_of_default)}
+                 for share, at in zip(along, np.quantile(score, along), strict=True)],
+        "slices": [{"slice": s.name, "rows": s.rows, "defaults": s.defaults, "auc": s.area, "behind": s.behind}
+                   for s in cut_slices(book, test)[0]],
         "scores": [{"score": float(at), "paid": float(paid), "defaulted": float(defaulted)}
                    for at, paid, defaulted in zip(edges[:-1], *shares, strict=True)],
         "importance": [{"feature": name, "gain": gain.get(name, 0.0) / total}
                        for name in sorted(model.features, key=lambda n: -gain.get(n, 0.0))],
     }
+
+
+def _calibration(label: np.ndarray, score: np.ndarray) -> list[dict[str, Any]]:
+    """Mean score and default rate, with its interval, of each quantile bin of the score."""
+    bins = quantile_bins(score, BINS)
+    rows = []
+    for code in np.unique(bins):
+        within = bins == code
+        low, high = wilson(int(label[within].sum()), int(within.sum()), CONFIDENCE)
+        rows.append({"predicted": float(score[within].mean()), "observed": float(label[within].mean()),
+                     "low": low, "high": high})
+    return rows

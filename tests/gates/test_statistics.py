@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
-from tollgate.gates.statistics import (
+from tollgate.statistics import (
     area_under,
     around,
     auc_interval,

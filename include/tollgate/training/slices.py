@@ -1,0 +1,100 @@
+"""Slices: how well the model ranks within each part of the book, beside how well it ranks the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from tollgate.books import Book
+from tollgate.statistics import placements, quantile_bins
+
+EVENTS_MIN = 30     # of defaults and of paid loans alike: with fewer the normal interval is none
+BANDS = 4
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One part of the test rows.
+
+    Attributes:
+        name: such as ``state = OH``. rows, defaults: its size.
+        area: its AUC. behind: by how much that is below the AUC of the whole.
+        error: standard error of ``behind``.
+    """
+
+    name: str
+    rows: int
+    defaults: int
+    area: float
+    behind: float
+    error: float
+
+
+def slice_columns(book: Book) -> tuple[str, ...]:
+    """The columns that slices are cut from: protected attributes, category features and critical numbers."""
+    return (*book.protected(), *(f.name for f in book.features if f.name not in book.protected()
+                                 and (f.kind == "category" or f.name in book.critical)))
+
+
+def cut_slices(book: Book, rows: pa.Table) -> tuple[list[Slice], int]:
+    """Every slice of ``rows`` that is large enough to judge, the furthest behind first, and how many are not.
+
+    A category and a protected attribute give one slice a value, a number its quarters; missing is a value. The
+    standard error takes into account that a slice is a part of the whole: each loan adds to both areas what DeLong's
+    placement values say it adds (DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988).
+
+    Args:
+        rows: ``label`` (both kinds), ``score`` and the ``slice_columns``.
+    """
+    label, score = rows["label"].to_numpy() == 1, rows["score"].to_numpy()
+    whole, area = _added(label, score)
+    found, small = [], 0
+    for name, member in _members(book, rows):
+        defaults = int(label[member].sum())
+        if min(defaults, int(member.sum()) - defaults) < EVENTS_MIN:
+            small += 1
+            continue
+        own, mine = _added(label[member], score[member])
+        difference = whole.copy()
+        difference[member] -= own
+        found.append(Slice(name, int(member.sum()), defaults, mine, area - mine,
+                           float(np.sqrt(np.sum(difference**2)))))
+    return sorted(found, key=lambda s: s.behind, reverse=True), small
+
+
+def _added(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, float]:
+    """What each loan adds to the AUC's deviation from its truth, and the AUC."""
+    (bad,), (good,) = placements(label, score[None, :])
+    area = float(bad.mean())
+    added = np.empty(len(label))
+    added[label], added[~label] = (bad - area) / len(bad), (good - area) / len(good)
+    return added, area
+
+
+def _members(book: Book, rows: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
+    """The name of each slice, and a mask of its rows."""
+    numbers = {f.name for f in book.features if f.kind == "number"} - set(book.protected())
+    for column in slice_columns(book):
+        if column in numbers:
+            values = rows[column].to_numpy()
+            known = np.isfinite(values)
+            band = np.full(len(values), -1)
+            band[known] = quantile_bins(values[known], BANDS) if known.any() else 0
+            for code in np.unique(band):
+                member = band == code
+                yield f"{column} {_range(values[member])}", member
+        else:
+            codes = rows[column].combine_chunks().dictionary_encode(null_encoding="encode")
+            place = codes.indices.to_numpy()
+            for code, value in enumerate(codes.dictionary.to_pylist()):
+                yield f"{column} {'missing' if value is None else f'= {value}'}", place == code
+
+
+def _range(values: np.ndarray) -> str:
+    low, high = values.min(), values.max()
+    if np.isnan(low):
+        return "missing"
+    return f"= {low:,.6g}" if low == high else f"{low:,.6g} to {high:,.6g}"
