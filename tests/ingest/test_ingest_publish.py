@@ -188,51 +188,6 @@ def test_personal_data_is_nowhere_but_in_landing(sba: Book, limits: Ingest, loan
         assert value not in everything
 
 
-WRITES = 3
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("write", range(1, WRITES + 1))
-def test_a_kill_around_any_write_is_mended_by_running_again(
-        write: int, moment: str, home: Path, sba: Book, limits: Ingest, loans: Loans, drop: Drop,
-        monkeypatch: pytest.MonkeyPatch) -> None:
-    first = loans({"NoEmp": "1"}, {"NoEmp": "2"}, good=3)
-    second = loans({"NoEmp": "22", "ApprovalDate": "1-Mar-06"}, {"State": "ZZ"}, good=2, start=2)
-
-    def bring() -> str:
-        ingest_file(sba, drop(first), limits)
-        return drop(second, "applications_2006-03.csv")
-
-    ingest_file(sba, bring(), limits)
-    undisturbed = tables(sba)
-
-    monkeypatch.setenv("TOLLGATE_DATA", str(home.parent / "killed"))
-    name = bring()
-    done = 0
-
-    def killed(real: Callable[..., int]) -> Callable[..., int]:
-        def call(*args: object) -> int:
-            nonlocal done
-            done += 1
-            if done == write and moment == "before":
-                raise KeyboardInterrupt
-            answer = real(*args)
-            if done == write:
-                raise KeyboardInterrupt
-            return answer
-
-        return call
-
-    with monkeypatch.context() as patch:
-        for function in ("change_partitions", "replace_partitions"):
-            patch.setattr(lake, function, killed(getattr(lake, function)))
-        with pytest.raises(KeyboardInterrupt):
-            ingest_file(sba, name, limits)
-    assert ingest_file(sba, name, limits)["new"] == ((write, moment) != (WRITES, "after"))
-    assert tables(sba) == undisturbed
-    assert done == write
-
-
 def test_the_history_is_brought_once_and_then_only_what_is_missing(consumer: Book, limits: Ingest,
                                                                    home: Path) -> None:
     files = bring_history(consumer, date(2006, 4, 1), limits)["files"]
