@@ -47,6 +47,7 @@ class Split(_Section):
 class Sweep(_Section):
     trials: PositiveInt
     workers: PositiveInt
+    rounds_first: PositiveInt
     rounds_max: PositiveInt
     early_stopping: PositiveInt
     threads: PositiveInt

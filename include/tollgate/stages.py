@@ -76,15 +76,15 @@ def split(run: Path, params: Params) -> None:
 
 
 def sweep_work(run: Path, params: Params) -> Answer:
-    """One worker's share of the sweep: points of the shared study until none is left."""
-    tried = training.work(training.open_study(params, _data_digest(run)), _parts(run, params), params)
+    """One worker's share of the first rung: points of the shared study until none is left."""
+    tried = training.work(training.open_study(params, _data_digest(run)), _folds(run, params), params)
     return {"points": tried, "best": max((t["auc"] for t in tried), default=None)}
 
 
 def sweep(run: Path, params: Params) -> None:
     """Finish the sweep, whoever began it, and write down every point."""
     _write_json(run / "sweep.json",
-                training.finish(training.open_study(params, _data_digest(run)), _parts(run, params), params))
+                training.finish(training.open_study(params, _data_digest(run)), _folds(run, params), params))
 
 
 def train(run: Path, params: Params) -> None:
@@ -192,7 +192,12 @@ def _data_digest(run: Path) -> str:
 
 def _parts(run: Path, params: Params) -> training.Parts:
     return training.prepare(load_book(params.book), _read_rows(run / "features.parquet"),
-                            _read_rows(run / "split.parquet"))
+                            _read_rows(run / "split.parquet")["split"])
+
+
+def _folds(run: Path, params: Params) -> tuple[training.Parts, ...]:
+    return training.prepare_folds(load_book(params.book), _read_rows(run / "features.parquet"),
+                                  _read_rows(run / "split.parquet"))
 
 
 def _read_json(path: Path) -> Any:

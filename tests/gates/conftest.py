@@ -109,7 +109,7 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
     split = pa.table({"loan_id": rows["loan_id"], "split": pa.array(np.where(
         days.astype(int) > last, "test", np.where(days.astype(int) > first, "validation", "train")))})
     pq.write_table(split, folder / "split.parquet")
-    parts = prepare(book, features, split)
+    parts = prepare(book, features, split["split"])
     if constraints is not None:
         parts = replace(parts, constraints=constraints)
     booster, _ = fit(parts, params, CHOICE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,24 +17,30 @@ from training.conftest import changed
 
 from tollgate.books import Book, consumer
 from tollgate.config import Params
-from tollgate.errors import PassingFault
+from tollgate.errors import BadInput, PassingFault
 from tollgate.features import make_features
-from tollgate.training import Parts, finish, open_study, prepare, work
+from tollgate.training import Parts, finish, open_study, prepare, prepare_folds, sweep, work
 from tollgate.training.sweep import study_name
+
+Folds = tuple[Parts, ...]
 
 
 @pytest.fixture
-def parts(book: Book) -> Parts:
+def parts(book: Book) -> Folds:
+    """Two folds of 1,500 simulated loans; the older is cut off at 1,000."""
     sent = consumer.simulate(seed=3, rows_a_month=250, first_month="2003-01", last_month="2003-06")
     rows = make_features(book, pa.table({c.name: sent[c.source] for c in book.applications}))
     label = sent["default_date"].is_valid().to_numpy().astype(np.int8)
-    split = np.where(np.arange(len(label)) < 1_000, "train", "validation")
-    return prepare(book, rows.append_column("label", pa.array(label)), pa.table({"split": split}))
+    place = np.arange(len(label))
+    split = pa.table({f"fold_{k}": np.select([place < cut, place < cut + 500], ["train", "validation"], "unseen")
+                      for k, cut in ((1, 500), (2, 1_000))})
+    return prepare_folds(book, rows.append_column("label", pa.array(label)), split)
 
 
 @pytest.fixture
 def small(params: Params) -> Params:
-    return changed(params, sweep={"trials": 4, "rounds_max": 5, "workers": 1})
+    """Four points, of which two reach the last of two rungs."""
+    return changed(params, sweep={"trials": 4, "rounds_first": 5, "rounds_max": 15, "workers": 1})
 
 
 Elsewhere = Callable[[str], None]
@@ -44,7 +52,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
     return lambda name: monkeypatch.setenv("TOLLGATE_DATA", str(tmp_path / name))
 
 
-def test_one_worker_and_three_find_the_same(parts: Parts, small: Params, elsewhere: Elsewhere) -> None:
+def test_one_worker_and_three_find_the_same(parts: Folds, small: Params, elsewhere: Elsewhere) -> None:
     elsewhere("one")
     alone = finish(open_study(small, "d"), parts, small)
     elsewhere("three")
@@ -56,30 +64,103 @@ def test_one_worker_and_three_find_the_same(parts: Parts, small: Params, elsewhe
     assert sorted(point["point"] for share in shares for point in share) == [0, 1, 2, 3]
 
 
-def test_a_point_that_a_dead_worker_left_running_is_tried_again(parts: Parts, small: Params,
+CLIMBING = """
+import signal, sys
+from tollgate.config import Params
+from tollgate.training import open_study, rungs, work
+
+def stand(climb, budget):
+    print("climbing", flush=True)
+    signal.pause()
+
+rungs.Climb.to = stand
+params = Params.model_validate_json(sys.stdin.read())
+work(open_study(params, "d"), (), params)
+"""
+
+
+def climbing(params: Params) -> subprocess.Popen[str]:
+    """A worker of its own, in the middle of its first trial and staying there."""
+    worker = subprocess.Popen([sys.executable, "-c", CLIMBING], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True)
+    assert worker.stdin is not None and worker.stdout is not None
+    worker.stdin.write(params.model_dump_json())
+    worker.stdin.close()
+    assert worker.stdout.readline() == "climbing\n"
+    return worker
+
+
+def test_a_point_that_a_dead_worker_left_running_is_tried_again(parts: Folds, small: Params,
                                                                elsewhere: Elsewhere) -> None:
     elsewhere("whole")
     whole = finish(open_study(small, "d"), parts, small)
     elsewhere("struck")
     study = open_study(small, "d")
-    for _ in range(2):
-        study.ask()  # a worker took these points, and was killed before it told
-    work(open_study(small, "d"), parts, small)
-    assert len(study.get_trials(states=[optuna.trial.TrialState.RUNNING])) == 2
+    worker = climbing(small)
+    worker.kill()
+    worker.wait()
+    assert [point["point"] for point in work(open_study(small, "d"), parts, small)] == [1, 2, 3]
+    assert len(study.get_trials(states=[optuna.trial.TrialState.RUNNING])) == 1
     assert finish(open_study(small, "d"), parts, small) == whole
+    assert study.get_trials(states=[optuna.trial.TrialState.RUNNING]) == []
 
 
-def test_finishing_twice_tries_nothing_again(parts: Parts, small: Params) -> None:
+def test_finishing_twice_tries_nothing_again(parts: Folds, small: Params) -> None:
     first = finish(open_study(small, "d"), parts, small)
     assert work(open_study(small, "d"), parts, small) == []
     assert finish(open_study(small, "d"), parts, small) == first
 
 
-def test_the_best_point_is_the_one_with_the_largest_validation_auc(parts: Parts, small: Params) -> None:
+def test_the_best_third_of_the_points_goes_on_and_the_best_of_those_wins(parts: Folds, small: Params) -> None:
+    trials = finish(open_study(small, "d"), parts, small)["trials"]
+    assert [trial["point"] for trial in trials] == [0, 1, 2, 3]
+    assert len({str(trial["params"]) for trial in trials}) == 4
+    first = {trial["point"]: trial["rungs"][0]["auc"] for trial in trials}
+    on = {trial["point"] for trial in trials if trial["state"] == "complete"}
+    assert on == set(sorted(first, key=first.__getitem__)[-2:])
+    assert {trial["state"] for trial in trials if trial["point"] not in on} == {"pruned"}
+
+
+def test_the_best_point_has_the_largest_auc_of_those_on_the_last_rung(parts: Folds, small: Params) -> None:
     result = finish(open_study(small, "d"), parts, small)
-    assert result["best"]["auc"] == max(trial["auc"] for trial in result["trials"])
-    assert [trial["point"] for trial in result["trials"]] == [0, 1, 2, 3]
-    assert len({str(trial["params"]) for trial in result["trials"]}) == 4
+    assert result["best"]["auc"] == max(t["auc"] for t in result["trials"] if t["state"] == "complete")
+    assert result["best"] in result["trials"]
+
+
+def test_the_study_tells_who_was_pruned_where(parts: Folds, small: Params) -> None:
+    study = open_study(small, "d")
+    finish(study, parts, small)
+    state = optuna.trial.TrialState
+    assert [list(t.intermediate_values) for t in study.get_trials(states=[state.PRUNED])] == [[5]] * 4
+    assert [list(t.intermediate_values) for t in study.get_trials(states=[state.COMPLETE])] == [[15]] * 2
+
+
+def test_a_score_is_the_mean_over_the_folds(parts: Folds, small: Params) -> None:
+    both = finish(open_study(small, "both"), parts, small)["trials"]
+    each = [finish(open_study(small, str(k)), parts[k:k + 1], small)["trials"] for k in range(2)]
+    for trial, older, newer in zip(both, *each, strict=True):  # the first look is at the end of the first rung
+        assert trial["rungs"][0]["auc"] == (older["rungs"][0]["auc"] + newer["rungs"][0]["auc"]) / 2
+
+
+NO_NUMBER = {"learning_rate": 1e38, "reg_lambda": 1e-30, "min_child_weight": 1e-30}
+
+
+@pytest.mark.filterwarnings("ignore:Fixed parameter")
+def test_a_point_that_cannot_be_scored_fails_and_the_others_go_on(
+        parts: Folds, small: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = sweep._points(small)
+    monkeypatch.setattr(sweep, "_points", lambda params: [{**drawn[0], **NO_NUMBER}, *drawn[1:]])
+    result = finish(open_study(small, "d"), parts, small)
+    assert [trial["state"] == "failed" for trial in result["trials"]] == [True, False, False, False]
+    assert result["trials"][0]["auc"] is None
+
+
+@pytest.mark.filterwarnings("ignore:Fixed parameter")
+def test_a_sweep_without_any_score_says_so(parts: Folds, small: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = sweep._points(small)
+    monkeypatch.setattr(sweep, "_points", lambda params: [{**choice, **NO_NUMBER} for choice in drawn])
+    with pytest.raises(BadInput, match="No point of the sweep has a score.*4 points.*no model can be fitted to"):
+        finish(open_study(small, "d"), parts, small)
 
 
 def test_other_data_or_another_seed_is_another_study_and_more_workers_is_the_same(small: Params) -> None:
@@ -90,13 +171,13 @@ def test_other_data_or_another_seed_is_another_study_and_more_workers_is_the_sam
     assert study_name(changed(small, sweep={"workers": 9}), "d") == name
 
 
-def test_rows_of_validation_do_not_teach_the_encoder(book: Book, parts: Parts) -> None:
-    levels = {i.name: i.vocabulary for i in parts.encoder.inputs}
+def test_rows_of_validation_do_not_teach_the_encoder(book: Book, parts: Folds) -> None:
+    levels = {i.name: i.vocabulary for i in parts[-1].encoder.inputs}
     assert levels["purpose"] == tuple(sorted(consumer.PURPOSES))
     few = replace(book, features=tuple(f for f in book.features if f.name == "purpose"))
     rows = pa.table({"purpose": ["car"] * 60 + ["boat"] * 60, "label": [0, 1] * 60})
-    split = pa.table({"split": ["train"] * 60 + ["validation"] * 60})
-    assert prepare(few, rows, split).encoder.inputs[0].vocabulary == ("car",)
+    part = pa.chunked_array([["train"] * 60 + ["validation"] * 60])
+    assert prepare(few, rows, part).encoder.inputs[0].vocabulary == ("car",)
 
 
 def test_a_storage_that_is_away_is_a_passing_fault(small: Params, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Training: snapshot, split, sweep, fit, evaluate, profile."""
 
 from tollgate.training.evaluate import evidence, metrics, plots
-from tollgate.training.fit import Parts, fit, operating_point, prepare
+from tollgate.training.fit import Parts, fit, operating_point, prepare, prepare_folds
 from tollgate.training.profile import freeze, reference_sample
 from tollgate.training.scorecard import Scorecard
 from tollgate.training.slices import EVENTS_MIN, Slice, cut_slices, slice_columns
@@ -12,5 +12,5 @@ from tollgate.training.sweep import finish, open_study, work
 __all__ = [
     "EVENTS_MIN", "Parts", "Scorecard", "Slice", "add_months", "assign", "cut_slices", "evidence", "finish", "fit",
     "folds", "freeze", "labels", "metrics", "months_before", "open_study", "operating_point", "pin_lake", "plots",
-    "prepare", "reference_sample", "slice_columns", "take_snapshot", "work",
+    "prepare", "prepare_folds", "reference_sample", "slice_columns", "take_snapshot", "work",
 ]

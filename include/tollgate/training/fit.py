@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from tollgate.books import Book
 from tollgate.config import Params
+from tollgate.errors import BadInput
 from tollgate.features import Encoder, matrix
+from tollgate.training.split import TRAIN, VALIDATION, folds
 
 if TYPE_CHECKING:
     import xgboost
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts:
-    """The training and validation matrices of one run, encoded once and shared by every trial."""
+    """Matrices to train and to validate on, encoded once and shared by every trial."""
 
     encoder: Encoder
     train: xgboost.DMatrix
@@ -26,18 +28,53 @@ class Parts:
     constraints: tuple[int, ...]
 
 
-def prepare(book: Book, features: pa.Table, split: pa.Table) -> Parts:
-    """Learn the encoder on the training rows and encode both parts. ``features`` carries ``label``."""
+def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray) -> Parts:
+    """Learn the encoder on the training rows and encode both parts.
+
+    Args:
+        features: raw features, and their ``label``.
+        part: ``train`` or ``validation`` of each row; rows of any other part are left out.
+
+    Raises:
+        BadInput: a part does not hold both classes.
+    """
     import pyarrow.compute as pc
 
-    def part(name: str) -> pa.Table:
-        return features.filter(pc.equal(split["split"], name))
-
-    train, validation = part("train"), part("validation")
+    train, validation = (features.filter(pc.equal(part, name)) for name in (TRAIN, VALIDATION))
+    for name, rows in ((TRAIN, train), (VALIDATION, validation)):
+        defaults = pc.sum(rows["label"]).as_py() or 0
+        if not 0 < defaults < rows.num_rows:
+            raise BadInput(f"The {name} rows of a fold must hold paid and defaulted loans; of {rows.num_rows} rows "
+                           f"{defaults} defaulted", value=name,
+                           remedy="Widen snapshot.window_months, or lower split.folds in params.yaml.")
     encoder = Encoder.learn(book, train)
     return Parts(encoder, matrix(encoder, train, train["label"].to_numpy()),
                  matrix(encoder, validation, validation["label"].to_numpy()),
                  tuple(f.monotone for f in book.features))
+
+
+def prepare_folds(book: Book, features: pa.Table, split: pa.Table) -> tuple[Parts, ...]:
+    """The parts of every fold of ``run/split.parquet``, the oldest first; each fold learns an encoder of its own.
+
+    Raises:
+        BadInput: there is no fold, or one does not hold both classes.
+    """
+    found = tuple(prepare(book, features, part) for part in folds(split))
+    if not found:
+        raise BadInput("The split holds no fold to score a trial on", value=split.column_names,
+                       remedy="Widen snapshot.window_months, and run the split stage again.")
+    return found
+
+
+def booster_settings(parts: Parts, params: Params, choice: dict[str, Any]) -> dict[str, Any]:
+    """What XGBoost is told. ``choice`` holds the swept hyperparameters, by XGBoost's names.
+
+    All boosters of a thread draw from one random stream; seeded anew in each round, none disturbs another. Early
+    stopping goes by the last metric, the AUC; the log loss is there because it tells a score that is not a number.
+    """
+    return {"objective": "binary:logistic", "eval_metric": ["logloss", "auc"], "tree_method": "hist",
+            "seed": params.seed, "seed_per_iteration": True, "nthread": params.sweep.threads,
+            "monotone_constraints": parts.constraints, **choice}
 
 
 def fit(parts: Parts, params: Params, choice: dict[str, Any]) -> tuple[xgboost.Booster, float]:
@@ -51,9 +88,8 @@ def fit(parts: Parts, params: Params, choice: dict[str, Any]) -> tuple[xgboost.B
     """
     import xgboost
 
-    settings = {"objective": "binary:logistic", "eval_metric": "auc", "tree_method": "hist", "seed": params.seed,
-                "nthread": params.sweep.threads, "monotone_constraints": parts.constraints, **choice}
-    booster = xgboost.train(settings, parts.train, params.sweep.rounds_max, evals=[(parts.validation, "validation")],
+    booster = xgboost.train(booster_settings(parts, params, choice), parts.train, params.sweep.rounds_max,
+                            evals=[(parts.validation, "validation")],
                             early_stopping_rounds=params.sweep.early_stopping, verbose_eval=False)
     return booster[: booster.best_iteration + 1], float(booster.best_score)
 

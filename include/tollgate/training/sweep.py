@@ -1,26 +1,30 @@
 """The sweep: one Optuna study that any number of workers share, with a result that does not depend on how many.
 
-The points to try are drawn beforehand by a seeded quasi-random sequence and enqueued; a worker takes the next one
-until none is left. What a point scores is a function of the point, so the best of them is the same for one worker
-and for ten, and a killed worker's points are tried again by whoever finishes the sweep.
+The points to try are drawn beforehand by a seeded quasi-random sequence, and climb in rungs. A worker takes the next
+enqueued point until none is left. What a point scores on a rung is a function of the point, and who goes on a function
+of those scores, so that the outcome is the same for one worker and for ten; a killed worker's points are tried again
+by whoever finishes the sweep.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from tollgate.config import Params, settings
-from tollgate.errors import PassingFault
-from tollgate.training.fit import Parts, fit
+from tollgate.errors import BadInput, PassingFault
+from tollgate.training.fit import Parts
+from tollgate.training.rungs import Climb, best_third, budgets
 
 if TYPE_CHECKING:
     import optuna
     from filelock import FileLock
+    from optuna.trial import FrozenTrial
 
-POINT = "point"
+POINT, BUDGET, ROUNDS, UNSCORED = "point", "budget", "rounds", "unscored"
 
 
 def _suggest(trial: optuna.Trial) -> dict[str, Any]:
@@ -45,7 +49,7 @@ def study_name(params: Params, data_digest: str) -> str:
 
 
 def open_study(params: Params, data_digest: str) -> optuna.Study:
-    """The shared study, its points enqueued once, whoever comes first.
+    """The shared study, every point enqueued for the first rung once, whoever comes first.
 
     Raises:
         PassingFault: the study's storage cannot be reached.
@@ -62,8 +66,7 @@ def open_study(params: Params, data_digest: str) -> optuna.Study:
                                                  if where.startswith("sqlite") else None)
             study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
             if not study.get_trials(deepcopy=False):
-                for k, choice in enumerate(_points(params)):
-                    study.enqueue_trial(choice, user_attrs={POINT: k})
+                _enqueue(study, dict(enumerate(_points(params))), budgets(params.sweep)[0])
     except SQLAlchemyError as err:
         raise PassingFault(f"The sweep's storage did not answer: {str(err).splitlines()[0]}", value=name,
                            remedy="Check TOLLGATE_OPTUNA and the server behind it.") from err
@@ -95,42 +98,98 @@ def _points(params: Params) -> list[dict[str, Any]]:
     return points
 
 
-def work(study: optuna.Study, parts: Parts, params: Params) -> list[dict[str, Any]]:
-    """Try enqueued points until none is left; returns the records of those that this worker tried."""
+def _enqueue(study: optuna.Study, points: dict[int, dict[str, Any]], budget: int) -> None:
+    for point, choice in points.items():
+        study.enqueue_trial(choice, user_attrs={POINT: point, BUDGET: budget})
+
+
+def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
+         paused: dict[int, Climb] | None = None) -> list[dict[str, Any]]:
+    """Try enqueued points until none is left; returns the records of those that this worker scored.
+
+    A trial that climbed to the last rung is COMPLETE, one that stopped at an earlier rung PRUNED, and one whose score
+    is no number FAIL. A point that goes on is a trial anew.
+
+    Args:
+        paused: climbs by their points, to go on with and to add to. A point without one starts from the ground and
+            scores the same.
+    """
     import optuna
 
+    state = optuna.trial.TrialState
+    paused = {} if paused is None else paused
     mine: list[dict[str, Any]] = []
     while True:
         with _turn():
             trial = study.ask()
         if POINT not in trial.user_attrs:
             # The queue ran dry between two workers: this trial was not enqueued and is none of ours.
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            study.tell(trial, state=state.FAIL)
             return mine
-        choice = _suggest(trial)
-        booster, auc = fit(parts, params, choice)
-        trial.set_user_attr("rounds", booster.num_boosted_rounds())
-        study.tell(trial, auc)
-        mine.append({"point": trial.user_attrs[POINT], "auc": auc, "rounds": booster.num_boosted_rounds()})
+        point, budget, choice = trial.user_attrs[POINT], trial.user_attrs[BUDGET], _suggest(trial)
+        climb = paused[point] = paused.get(point) or Climb(folds, params, choice)
+        climb.to(budget)
+        if math.isnan(climb.auc):
+            trial.set_user_attr(UNSCORED, True)
+            study.tell(trial, state=state.FAIL)
+            continue
+        trial.set_user_attr(ROUNDS, climb.rounds)
+        trial.report(climb.auc, budget)
+        if budget < params.sweep.rounds_max:
+            study.tell(trial, state=state.PRUNED)
+        else:
+            study.tell(trial, climb.auc)
+        mine.append({"point": point, "auc": climb.auc, "rounds": climb.rounds})
 
 
-def finish(study: optuna.Study, parts: Parts, params: Params) -> dict[str, Any]:
-    """Try what is left, dead workers' points included, and report every point: the content of ``sweep.json``."""
+def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dict[str, Any]:
+    """Play every rung to its end, dead workers' points included, and report every point: ``sweep.json``.
+
+    Raises:
+        BadInput: no point has a score.
+    """
+    import optuna
+
+    for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+        if POINT in trial.user_attrs:
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    points, paused = dict(enumerate(_points(params))), dict[int, Climb]()
+    climbed: dict[int, list[FrozenTrial]] = {k: [] for k in points}
+    standing = list(points)
+    for budget in budgets(params.sweep):
+        known = _trials(study, budget)
+        _enqueue(study, {k: points[k] for k in standing if k not in known}, budget)
+        with ThreadPoolExecutor(params.sweep.workers) as pool:
+            for worker in [pool.submit(work, study, folds, params, paused) for _ in range(params.sweep.workers)]:
+                worker.result()
+        told = _trials(study, budget)
+        for k in standing:
+            climbed[k].append(told[k])
+        standing = best_third({k: auc for k in standing if (auc := told[k].value) is not None})
+        for k in paused.keys() - set(standing):
+            del paused[k]
+    trials = [_report(k, rungs) for k, rungs in climbed.items()]
+    complete = [trial for trial in trials if trial["state"] == "complete"]
+    if not complete:
+        raise BadInput("No point of the sweep has a score", value=f"{len(trials)} points",
+                       remedy="Look among the features for values that no model can be fitted to.")
+    return {"trials": trials, "best": max(complete, key=lambda t: (t["auc"], -t["point"]))}
+
+
+def _trials(study: optuna.Study, budget: int) -> dict[int, FrozenTrial]:
+    """The trials of one rung by their points: enqueued, or told with a score or without one for good."""
     import optuna
 
     state = optuna.trial.TrialState
-    for trial in study.get_trials(deepcopy=False, states=[state.RUNNING]):
-        if POINT in trial.user_attrs:
-            study.tell(trial.number, state=state.FAIL)
-    done = {t.user_attrs[POINT] for t in study.get_trials(deepcopy=False, states=[state.COMPLETE, state.WAITING])
-            if POINT in t.user_attrs}
-    for k, choice in enumerate(_points(params)):
-        if k not in done:
-            study.enqueue_trial(choice, user_attrs={POINT: k})
-    with ThreadPoolExecutor(params.sweep.workers) as workers:
-        for worker in [workers.submit(work, study, parts, params) for _ in range(params.sweep.workers)]:
-            worker.result()
-    complete = {t.user_attrs[POINT]: t for t in study.get_trials(deepcopy=False, states=[state.COMPLETE])}
-    trials = [{"point": k, "auc": t.value, "rounds": t.user_attrs["rounds"], "params": t.params}
-              for k, t in sorted(complete.items())]
-    return {"trials": trials, "best": max(trials, key=lambda t: (t["auc"], -t["point"]))}
+    there = study.get_trials(deepcopy=False, states=[state.WAITING, state.COMPLETE, state.PRUNED, state.FAIL])
+    return {t.user_attrs[POINT]: t for t in there if t.user_attrs.get(BUDGET) == budget
+            and (t.state != state.FAIL or UNSCORED in t.user_attrs)}
+
+
+def _report(point: int, rungs: list[FrozenTrial]) -> dict[str, Any]:
+    """One point's record, by its trials on the rungs that it reached."""
+    scored = [t for t in rungs if t.value is not None]
+    state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[rungs[-1].state.name]
+    return {"point": point, "params": rungs[-1].params, "state": state,
+            "auc": scored[-1].value if scored else None, "rounds": scored[-1].user_attrs[ROUNDS] if scored else None,
+            "rungs": [{"budget": t.user_attrs[BUDGET], "auc": t.value} for t in scored]}
