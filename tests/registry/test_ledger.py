@@ -11,7 +11,7 @@ import pytest
 
 from tollgate import lake, registry
 from tollgate.config import settings
-from tollgate.errors import Refused
+from tollgate.errors import BadInput, Refused
 
 BOOK = "consumer"
 Line = dict[str, Any]
@@ -87,6 +87,24 @@ def test_a_chain_rewritten_whole_is_found(five: Path, tmp_path: Path, monkeypatc
         forged = lake.read(lake.ledger(BOOK)).to_pylist()
     _tamper(lambda lines: forged)
     with pytest.raises(Refused, match="line 5 is not the one that was written"):
+        registry.verify(BOOK)
+
+
+@pytest.mark.parametrize("pattern", ["_delta_log/*.json", "kind=*/*.parquet"], ids=["Delta's log", "the line's file"])
+def test_a_torn_last_line_is_named_and_stops_every_decision(five: Path, pattern: str) -> None:
+    newest = max((five / "lake" / BOOK / "ledger").glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    for touch in (lambda: registry.verify(BOOK), lambda: registry.record(BOOK, "note", {}),
+                  lambda: registry.reject(BOOK, "1", by="ann")):
+        with pytest.raises((Refused, BadInput), match="is torn"):
+            touch()
+    with pytest.raises(Refused, match="cannot be read .its last line was number 5.*Restore that file from a backup"):
+        registry.verify(BOOK)
+
+
+def test_a_torn_copy_of_the_last_digest_is_named(five: Path) -> None:
+    (five / "store" / "ledger" / f"{BOOK}.json").write_text('{"seq": 5, "dig')
+    with pytest.raises(Refused, match="last digest of the ledger of consumer.*cannot be read"):
         registry.verify(BOOK)
 
 

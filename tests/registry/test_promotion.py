@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from registry.world import BOOK, World, aliases, client, copy_of, kinds, params_of
+from registry.world import BOOK, World, aliases, client, kinds, params_of
 
 from tollgate import lake, registry
 from tollgate.config import settings
@@ -188,72 +187,6 @@ def test_a_champion_made_by_hand_is_none(world: World) -> None:
     client().set_registered_model_alias(NAME, "champion", "1")
     assert registry.champion(BOOK) is None
     assert aliases() == {"challenger": "1"}
-
-
-WRITES = {
-    "ledger": "tollgate.registry.ledger.record",
-    "alias": "tollgate.registry.aliases.point",
-}
-# A rollback writes one alias, a promotion two.
-CUTS = [(decision, name, nth, when) for decision in ("promote", "rollback") for name in WRITES for nth in (0, 1)
-        for when in ("before", "after") if (decision, name, nth) != ("rollback", "alias", 1)]
-
-
-@pytest.fixture(scope="module")
-def before_a_decision(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A home with a champion and a challenger, and one with two champions in a row; the tests copy them."""
-    folder, homes = tmp_path_factory.mktemp("before"), {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_DATA", str(folder / "promote"))
-        world = copy_of(made, folder / "promote", folder)
-        world.promoted("a")
-        second = world.registered("b")
-        homes["promote"] = folder / "promote"
-        homes["rollback"] = Path(shutil.copytree(homes["promote"], folder / "rollback"))
-        patch.setenv("TOLLGATE_DATA", str(homes["rollback"]))
-        registry.promote(BOOK, "2", second.digest, by="ann")
-    return homes
-
-
-@pytest.mark.parametrize("decision,name,nth,when", CUTS)
-def test_a_decision_cut_at_any_write_leaves_one_champion_and_is_mended(
-        before_a_decision: dict[str, Path], home: Path, monkeypatch: pytest.MonkeyPatch, decision: str, name: str,
-        nth: int, when: str) -> None:
-    from importlib import import_module
-
-    shutil.copytree(before_a_decision[decision], home)
-    second = registry.Version.from_json(next(m for m in _registered() if m["version"] == "2"))
-    before, wanted = ("1", "2") if decision == "promote" else ("2", "1")
-
-    def act() -> str:
-        if decision == "promote":
-            return registry.promote(BOOK, "2", second.digest, by="ann")["champion"]
-        return registry.rollback(BOOK, "1", by="eve", reason="worse")["champion"]
-
-    module, _, attribute = WRITES[name].rpartition(".")
-    whole, calls = getattr(import_module(module), attribute), []
-
-    def cut(*args: Any, **kwargs: Any) -> Any:
-        calls.append(args)
-        if len(calls) != nth + 1:
-            return whole(*args, **kwargs)
-        if when == "after":
-            whole(*args, **kwargs)
-        raise PassingFault("killed here")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(WRITES[name], cut)
-        with pytest.raises(PassingFault, match="killed here"):
-            act()
-    assert aliases()["champion"] in (before, wanted)
-    assert registry.verify(BOOK)["intact"]
-    cut_before_the_intent = (name, nth, when) == ("ledger", 0, "before")
-    assert registry.champion(BOOK).version == (before if cut_before_the_intent else wanted)
-    assert act() == wanted
-    assert aliases() == {"champion": wanted}
-    assert kinds().count(f"{'promotion' if decision == 'promote' else 'rollback'}-committed") == (
-        2 if decision == "promote" else 1)
-    assert registry.verify(BOOK)["intact"]
 
 
 def test_an_intent_whose_artefact_changed_is_abandoned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

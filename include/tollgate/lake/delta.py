@@ -59,6 +59,8 @@ def _faults_named(table: Table, at: int | None = None) -> Iterator[None]:
     except (CommitFailedError, TableNotFoundError):
         raise
     except (FileNotFoundError, DeltaError) as err:
+        if "Json error" in str(err):
+            raise _torn(table, err) from err
         if at is not None:
             raise BadInput(f"Version {at} of the table {table.book}/{table.name} is no longer in the lake: "
                            f"{_first_line(err)}", value=_location(table),
@@ -71,6 +73,11 @@ def _faults_named(table: Table, at: int | None = None) -> Iterator[None]:
                            value=_location(table), remedy="Check the credentials of the lake.") from err
         raise PassingFault(f"The lake did not answer for {table.book}/{table.name}: {_first_line(err)}",
                            value=_location(table), remedy="Check TOLLGATE_LAKE, the disk and the network.") from err
+
+
+def _torn(table: Table, err: Exception) -> BadInput:
+    return BadInput(f"A file of the table {table.book}/{table.name} is torn: {_first_line(err)}",
+                    value=_location(table), remedy="Restore that file from a backup.")
 
 
 def _first_line(err: BaseException) -> str:
@@ -156,10 +163,15 @@ def copy(table: Table, root: str, *, as_of: date, at: int | None) -> None:
 
 def _rows(opened: DeltaTable, table: Table, keep: list[tuple[str, str, Any]], wanted: list[str],
           at: int | None = None) -> pa.Table:
+    import pyarrow as pa
+
+    order = list(dict.fromkeys([*table.order, table.partition]))  # an order may repeat across partitions
     with _faults_named(table, at):
-        order = list(dict.fromkeys([*table.order, table.partition]))  # an order may repeat across partitions
-        rows = opened.to_pyarrow_table(columns=list(dict.fromkeys([*wanted, *order])), filters=keep or None,
-                                       filesystem=_local_files(table))
+        try:
+            rows = opened.to_pyarrow_table(columns=list(dict.fromkeys([*wanted, *order])), filters=keep or None,
+                                           filesystem=_local_files(table))
+        except pa.ArrowInvalid as err:
+            raise _torn(table, err) from err
     rows = rows.sort_by([(name, "ascending") for name in order])
     return _as(table, rows.select(wanted), wanted)
 

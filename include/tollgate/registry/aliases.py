@@ -25,7 +25,9 @@ def mend(book: str) -> Standing:
         Refused: the ledger is broken, or the champion's version was deleted from MLflow.
         PassingFault: MLflow or the lake did not answer.
     """
-    now = standing(ledger.trusted(book))
+    chain = ledger.trusted(book)
+    ledger.keep_last(book, chain)
+    now = standing(chain)
     if now.open is not None:
         log.warning("%s: finishing ledger line %d (%s), which was cut short", book, now.open.seq, now.open.kind)
         now = finish(book, now.open)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
 from tollgate.config import settings
-from tollgate.errors import Refused
+from tollgate.errors import BadInput, Refused
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,8 +92,27 @@ def record(book: str, kind: str, payload: dict[str, Any], *,
     if appended is None:
         return None
     entry = _entries(appended)[0]
-    lake.Store(settings().store).write_json(_anchor(book), {"seq": entry.seq, "digest": entry.digest})
+    _keep(book, entry)
     return entry
+
+
+def keep_last(book: str, chain: Sequence[Entry]) -> None:
+    """Keep the last line's digest outside the table, if whoever wrote the line was cut off before doing so."""
+    if chain and _kept(book) != {"seq": chain[-1].seq, "digest": chain[-1].digest}:
+        _keep(book, chain[-1])
+
+
+def _keep(book: str, last: Entry) -> None:
+    lake.Store(settings().store).write_json(_anchor(book), {"seq": last.seq, "digest": last.digest})
+
+
+def _kept(book: str) -> dict[str, Any] | None:
+    store = lake.Store(settings().store)
+    try:
+        return dict(store.read_json(_anchor(book))) if store.exists(_anchor(book)) else None
+    except ValueError:
+        raise Refused(f"The last digest of the ledger of {book}, kept outside its table, cannot be read",
+                      value=f"{settings().store}/{_anchor(book)}", remedy="Restore the file from a backup.") from None
 
 
 def _anchor(book: str) -> str:
@@ -112,9 +131,13 @@ def verify(book: str) -> dict[str, Any]:
 def trusted(book: str) -> list[Entry]:
     """Every decision of a book. Raises ``Refused`` when the chain is broken: no decision may rest on it."""
     # The anchor is read first: lines written in between are then beyond it, never missing.
-    store = lake.Store(settings().store)
-    anchor = store.read_json(_anchor(book)) if store.exists(_anchor(book)) else None
-    rows = lake.read(lake.ledger(book))
+    anchor = _kept(book)
+    try:
+        rows = lake.read(lake.ledger(book))
+    except BadInput as torn:
+        last = f"its last line was number {anchor['seq']}" if anchor else "nothing was kept of its last line"
+        raise Refused(f"The ledger of {book} cannot be read ({last}): {torn.cause}", value=torn.value,
+                      remedy="Restore that file from a backup; until then no decision is taken.") from torn
     faults = _faults(rows.to_pylist(), anchor)
     if faults:
         raise Refused(f"The ledger of {book} was tampered with: {'; '.join(faults)}", value=f"{len(faults)} fault(s)",

@@ -1,0 +1,46 @@
+"""A decision in a process of its own that is killed before one of its writes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import mlflow
+
+from tollgate import lake, registry
+from tollgate.lake import Store
+
+BOOK = "consumer"
+# Every call that changes anything: the ledger's line, the anchor of its last digest, and MLflow's aliases.
+WRITES = ((lake, "append_next"), (Store, "write_json"), (mlflow.MlflowClient, "set_registered_model_alias"),
+          (mlflow.MlflowClient, "delete_registered_model_alias"))
+
+
+def decide(decision: str, version: registry.Version) -> str:
+    """Promote or roll back; the champion's version afterwards."""
+    if decision == "promote":
+        return str(registry.promote(BOOK, version.version, version.digest, by="ann")["champion"])
+    return str(registry.rollback(BOOK, version.version, by="eve", reason="worse")["champion"])
+
+
+def decide_and_die(decision: str, version: registry.Version, home: Path, nth: int) -> None:
+    """Decide, and be killed before the ``nth`` write, which is as well after the one before it."""
+    os.environ["TOLLGATE_DATA"] = str(home)
+    writes = count(1)
+
+    def watched(write: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if next(writes) == nth:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return write(*args, **kwargs)
+
+        return call
+
+    for owner, name in WRITES:
+        setattr(owner, name, watched(getattr(owner, name)))
+    decide(decision, version)
+    os._exit(0)  # Arrow's threads may abort an ordinary exit
