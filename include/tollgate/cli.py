@@ -190,6 +190,18 @@ def reproduce(context: typer.Context, book: BookName, version: str) -> None:
     _answer(context, registry.reproduce(book, version))
 
 
+@app.command()
+def card(context: typer.Context, book: BookName, version: str,
+         out: Annotated[Path | None, typer.Option(help="write the page here instead of answering it")] = None) -> None:
+    """The model card of a version: its facts, and what was decided about it so far."""
+    from tollgate import registry
+
+    told = registry.card(book, version)
+    if out is not None:
+        out.write_text(told.pop("html"), encoding="utf-8")
+    _answer(context, told if out is None else {"book": book, "version": version, "page": str(out)})
+
+
 # Scoring and monitoring ---------------------------------------------------------------------------------------
 
 @score_app.command("pin")

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from html import escape
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException
@@ -26,6 +26,14 @@ th{font-weight:600}td:first-child{white-space:nowrap}code{font-size:.9em}.fault{
 
 Row = dict[str, Any]
 
+
+class Link(NamedTuple):
+    """A cell that leads somewhere."""
+
+    text: str
+    to: str
+
+
 app = FastAPI(title="Tollgate Model Board", docs_url=None, redoc_url=None, openapi_url=None,
               dependencies=[Depends(get_user)])  # a plugin's app is open to the world unless it asks for a login
 _lock = threading.Lock()
@@ -44,6 +52,17 @@ def board(book: str, known: Annotated[list[str], Depends(forms.books)]) -> HTMLR
     if book not in known:
         raise HTTPException(404, f"There is no book of this name. Use one of: {', '.join(known)}.")
     return HTMLResponse(page(book, known), headers=HEADERS)
+
+
+@app.get("/{book}/card/{version}", response_class=HTMLResponse)
+def card(book: str, version: int, known: Annotated[list[str], Depends(forms.books)]) -> HTMLResponse:
+    """The model card of one version."""
+    if book not in known:
+        raise HTTPException(404, f"There is no book of this name. Use one of: {', '.join(known)}.")
+    try:
+        return HTMLResponse(asked(["card", book, str(version)])["html"], headers=HEADERS)
+    except (CommandFailed, OSError) as failure:
+        raise HTTPException(404, str(failure)) from failure
 
 
 def page(book: str, known: list[str]) -> str:
@@ -75,7 +94,8 @@ def section(title: str, command: list[str], key: str | None, row: Callable[[Row]
 
 def _model(record: Row) -> Row:
     metrics = record["metrics"]
-    return {"version": record["version"], "state": record["state"], "as of": record["as_of"],
+    card = Link(record["version"], f"{record['book']}/card/{record['version']}")
+    return {"version": card, "state": record["state"], "as of": record["as_of"],
             **{name: f"{metrics[key]:.3f}" for name, key in (
                 ("AUC", "auc"), ("KS", "ks"), ("missed defaults", "false_negative_rate"),
                 ("approval rate", "approval_rate"))},
@@ -115,4 +135,6 @@ def table(rows: list[Row]) -> str:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, Link):
+        return f'<a href="{escape(value.to)}">{escape(value.text)}</a>'
     return "" if value is None else escape(str(value))

@@ -23,6 +23,12 @@ def render(book: Book) -> str:
         f"Months: {book.first_month} to {book.last_month}. The lender sends {sent} files."
         f"{'' if book.dated else ' The rows carry no dates of their own.'}{scenarios}",
         "",
+        "## Use and limits",
+        "",
+        book.use,
+        "",
+        *(f"- {limit}" for limit in book.limits),
+        "",
         "## Applications",
         "",
         *_columns(book.applications),

@@ -113,6 +113,7 @@ class Book:
     Attributes:
         name: as in params.yaml. title: for people.
         about: Markdown for the docs page: where the data is from, its traps, when each feature is known.
+        use: what a model of this book is for, for its card. limits: what it must not be trusted with, a sentence each.
         applications, outcomes: the columns of the two tables.
         features: the model's inputs.
         critical: names of features whose PSI alone may request a retrain.
@@ -129,6 +130,8 @@ class Book:
     name: str
     title: str
     about: str
+    use: str
+    limits: tuple[str, ...]
     applications: tuple[Column, ...]
     outcomes: tuple[Column, ...]
     features: tuple[Feature, ...]

@@ -100,6 +100,13 @@ BOOK = Book(
     name="card",
     title="Credit-card clients, Taiwan 2005",
     about=ABOUT,
+    use="To study gates and fairness by sex and age on real people: the probability that a card client misses the next "
+        "payment.",
+    limits=(
+        "30,000 clients of one bank in Taiwan, April to September 2005; nothing carries over to other lenders.",
+        "The rows are of one undated month: no test out of time is possible.",
+        "Only clients who already held a card are in the data: nothing is known of declined applicants.",
+    ),
     applications=APPLICATIONS,
     outcomes=OUTCOMES,
     features=(

@@ -182,6 +182,12 @@ BOOK = Book(
     name="consumer",
     title="Simulated consumer loans",
     about=ABOUT,
+    use="To test and to show Tollgate itself, on simulated applicants whose true default probability is known.",
+    limits=(
+        "No person stands behind any row: no number says anything about real lending.",
+        "Sex and age band are drawn independently of everything else, so that a fair result proves nothing about real "
+        "groups.",
+    ),
     applications=APPLICATIONS,
     outcomes=OUTCOMES,
     features=(

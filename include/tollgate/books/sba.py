@@ -167,6 +167,16 @@ BOOK = Book(
     name="sba",
     title="SBA small-business loans",
     about=ABOUT,
+    use="To rank applications for US small-business loans under the SBA's guarantee by the probability that the loan "
+        "is charged off within the horizon. A score at or above the operating threshold advises to decline; a person "
+        "decides.",
+    limits=(
+        "Only loans that were resolved by 2014 are in the data, and only loans that were granted: nothing is known of "
+        "declined applicants.",
+        "The matured test rows flatter: in the year after the as-of of 2007 the default rate rose fivefold and half of "
+        "the power to rank was lost.",
+        "The book holds no attribute of a person, so that fairness between people cannot be judged on it.",
+    ),
     applications=APPLICATIONS,
     outcomes=OUTCOMES,
     features=(

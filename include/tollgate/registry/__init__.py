@@ -1,6 +1,7 @@
 """The registry: models in MLflow, the ledger of every decision, promotion, rollback and lineage."""
 
 from tollgate.registry.aliases import champion
+from tollgate.registry.card import card
 from tollgate.registry.ledger import Entry, entries, record, verify
 from tollgate.registry.lineage import trace
 from tollgate.registry.models import challenger, champion_on, fetch_model, models, register
@@ -10,6 +11,6 @@ from tollgate.registry.tracking import prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
-    "Entry", "Version", "challenger", "champion", "champion_on", "entries", "fetch_model", "models", "prepare",
+    "Entry", "Version", "card", "challenger", "champion", "champion_on", "entries", "fetch_model", "models", "prepare",
     "promote", "record", "register", "reject", "reproduce", "rollback", "trace", "verify",
 ]

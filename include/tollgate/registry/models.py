@@ -12,6 +12,7 @@ from tollgate.errors import BadInput, Refused
 from tollgate.features import digest_of
 from tollgate.registry import ledger
 from tollgate.registry.aliases import CHALLENGER, lost, mend, point
+from tollgate.registry.facts import keep_facts
 from tollgate.registry.origin import origin_of
 from tollgate.registry.runs import check_no_pickle, read_json, record_run
 from tollgate.registry.standing import COMMITS, REGISTERED, REJECTED, champion_at, standing, version_in
@@ -68,11 +69,13 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         raise Refused("The champion changed since the gates compared with it",
                       value=f"{compared.get('version')} then, {standing_champion} now",
                       remedy="Run the gates again, against the present champion.")
+    card = keep_facts(run_folder, params, run_id)
     version = _create_version(params, digest, str(snapshot["digest"]), run_id)
     line = ledger.record(
         params.book, REGISTERED,
         {"model": version.to_json(), "compared_with": compared.get("version"),
-         "metrics": read_json(run_folder / "metrics.json"), "origin": origin},
+         "metrics": read_json(run_folder / "metrics.json"), "origin": origin,
+         "card": card},
         given=lambda chain: ledger.head(chain) == now.head)
     if line is None:
         raise lost(version)

@@ -1,0 +1,49 @@
+"""The model card: the facts of a model, and what has been decided about it since.
+
+The facts are kept in MLflow with the run, their digest in the ledger. The page is rendered when it is asked for, from
+those facts and the ledger as it stands, so that no card is ever out of date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tollgate.errors import Refused
+from tollgate.registry import ledger
+from tollgate.registry.card_page import page
+from tollgate.registry.facts import CARD
+from tollgate.registry.models import models, registration
+from tollgate.registry.standing import version_in
+from tollgate.registry.tracking import client, faults_named, name_of
+
+DECISIONS = ("promotion-committed", "rollback-committed", "rejected")
+
+
+@faults_named()
+def card(book: str, version: str) -> dict[str, Any]:
+    """The card of a registered version as it stands now.
+
+    Returns ``{"book", "version", "state", "digest", "as_of", "facts", "origin", "decisions": [ledger line], "html"}``.
+
+    Raises:
+        BadInput: there is no such version.
+        Refused: the facts in MLflow are not those that were registered.
+        PassingFault: MLflow or the lake did not answer.
+    """
+    entry = registration(book, version)
+    model = version_in(entry)
+    with tempfile.TemporaryDirectory() as folder:
+        content = Path(client().download_artifacts(model.run_id, CARD, folder)).read_bytes()
+    if hashlib.sha256(content).hexdigest() != entry.payload["card"]:
+        raise Refused(f"The facts of {name_of(book)} version {version} changed after registration", value=CARD,
+                      remedy="Restore the file in the artefacts of its MLflow run.")
+    state = next(m["state"] for m in models(book) if m["version"] == version)
+    decided = [{"line": e.seq, "at": e.at, "kind": e.kind, "by": e.payload["by"], "comment": e.payload["comment"]}
+               for e in ledger.trusted(book) if e.kind in DECISIONS and version_in(e) == model]
+    told = {**model.to_json(), "state": state, "facts": json.loads(content), "origin": entry.payload["origin"],
+            "registered": {"line": entry.seq, "at": entry.at}, "decisions": decided}
+    return {**told, "html": page(told)}

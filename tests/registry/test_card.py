@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from registry.world import BOOK, World, client, params_of
+
+from tollgate import registry
+from tollgate.books import load_book
+from tollgate.errors import BadInput, Refused
+
+
+def _inside(html: str) -> dict:
+    """The JSON that the page carries."""
+    found = re.search(r'<script type="application/json" id="card">(.*)</script>', html)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def test_a_card_tells_use_data_features_gates_fairness_and_lineage(world: World) -> None:
+    answer = registry.register(world.run("a"), params_of("a"))
+    card = registry.card(BOOK, "1")
+    facts, book = card["facts"], load_book(BOOK)
+    assert (card["state"], card["digest"], card["decisions"]) == ("challenger", answer["digest"], [])
+    assert (facts["use"], facts["limits"]) == (book.use, list(book.limits))
+    assert {f["name"]: f["constraint"] for f in facts["features"]}["credit_score"] == "may only lower the risk"
+    assert sum(f["gain"] for f in facts["features"]) == pytest.approx(1)
+    assert {f["attribute"] for f in facts["fairness"]} == {"sex", "age_band"}
+    by_sex = [f for f in facts["fairness"] if f["attribute"] == "sex"]
+    assert sum(f["rows"] for f in by_sex) == facts["metrics"]["rows"]
+    assert all(f["low"] < f["approved"] < f["high"] for f in by_sex)
+    assert card["origin"]["params"] == params_of("a").model_dump(mode="json")
+    for text in (book.use, "Nobody has decided", "Delta version 1", f"tollgate reproduce {BOOK} 1", card["digest"]):
+        assert text in card["html"]
+    HTMLParser().feed(card["html"])
+    assert _inside(card["html"]) == {key: value for key, value in card.items() if key != "html"}
+
+
+def test_a_card_is_never_out_of_date_and_cannot_be_made_to_say_anything_else(world: World) -> None:
+    version = world.registered("a")
+    registry.promote(BOOK, "1", version.digest, by="ann", comment="<b>good</b>")
+    card = registry.card(BOOK, "1")
+    assert (card["state"], [(d["by"], d["comment"]) for d in card["decisions"]]) == (
+        "champion", [("ann", "<b>good</b>")])
+    assert "It is the champion" in card["html"] and "&lt;b&gt;good" in card["html"] and "<b>" not in card["html"]
+    world.promoted("b")
+    assert registry.card(BOOK, "1")["state"] == "former champion"
+    registry.rollback(BOOK, "1", by="eve", reason="worse")
+    assert [d["kind"] for d in registry.card(BOOK, "1")["decisions"]] == ["promotion-committed", "rollback-committed"]
+    kept = Path(client().get_run(version.run_id).info.artifact_uri) / "card.json"
+    kept.write_text(kept.read_text().replace("may only lower", "may only raise"))
+    with pytest.raises(Refused, match="facts of tollgate-consumer version 1 changed after registration"):
+        registry.card(BOOK, "1")
+
+
+def test_a_version_that_never_was_has_no_card(world: World) -> None:
+    with pytest.raises(BadInput, match="no registered version"):
+        registry.card(BOOK, "4")
