@@ -64,7 +64,7 @@ def land(context: typer.Context, book: BookName, month: Month,
 
 @app.command()
 def history(context: typer.Context, book: BookName, as_of: AsOf) -> None:
-    """Land and ingest everything before the as-of that is not in the lake yet."""
+    """Land and ingest everything before the as-of that is not in the lake yet. Of models: see `tollgate decisions`."""
     from tollgate.books import load_book
     from tollgate.config import load_params
     from tollgate.ingest import bring_history

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,3 +66,16 @@ def test_the_page_of_exit_codes_lists_those_of_the_errors() -> None:
     page = (DOCS / "exit-codes.md").read_text(encoding="utf-8")
     codes = {0, *(error.exit_code for error in (BadInput, Refused, PassingFault))}
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == codes
+
+
+def test_every_verb_that_the_pages_name_exists() -> None:
+    from typer.main import get_command
+
+    from tollgate.cli import app
+
+    verbs: dict[str, Any] = get_command(app).commands
+    for page in [PROJECT / "README.md", *DOCS.rglob("*.md")]:
+        for first, second in re.findall(r"`tollgate ([a-z]+)(?: ([a-z]+))?", page.read_text(encoding="utf-8")):
+            assert first in verbs, f"{page.name}: tollgate {first}"
+            under = getattr(verbs[first], "commands", None)
+            assert under is None or second in under, f"{page.name}: tollgate {first} {second}"
