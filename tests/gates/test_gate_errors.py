@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from benchmarks.gate_errors import champion_trials, fairness_trials, outcome
 from benchmarks.known_truth import true_auc, world
+from benchmarks.planted_leaks import LEAKS, refusals, undirected
 
 TRIALS = 40
 ROWS = 12_000       # test loans of a run of the consumer book
@@ -46,7 +47,21 @@ def test_on_few_loans_the_answer_is_that_no_one_can_tell() -> None:
 
 
 def test_a_model_biased_through_a_proxy_fails_the_fairness_gate_and_an_unbiased_one_passes() -> None:
-    biased, unbiased = fairness_trials(0.15, ROWS, TRIALS // 2), fairness_trials(0.0, ROWS, TRIALS // 2)
-    assert sum(v.verdict == "refuse" for v in biased) >= 18
+    biased, unbiased = fairness_trials(0.15, ROWS, TRIALS // 4), fairness_trials(0.0, ROWS, TRIALS // 4)
+    assert sum(v.verdict == "refuse" for v in biased) >= 9
     assert all("by sex" in v.sentence.split("Then")[0] for v in biased)
-    assert sum(v.verdict == "refuse" for v in unbiased) <= 2
+    assert sum(v.verdict == "refuse" for v in unbiased) <= 1
+
+
+CAUGHT = [name for name in LEAKS if name.startswith(("scenario", "days", "another", "the loan number", "a loan number",
+                                                      "a branch", "a noisy copy of the label, AUC 0.95"))
+          or name.endswith(("2 loans a level, encoded over all rows", "features.parquet"))]
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_planted_leak_is_caught_by_the_leakage_gate(name: str) -> None:
+    assert "leakage" in refusals(name, seed=1, rows_a_month=300)
+
+
+def test_a_fit_that_was_not_told_the_books_directions_is_caught_by_the_behaviour_gate() -> None:
+    assert "behaviour" in undirected(seed=1, rows_a_month=300)

@@ -95,7 +95,8 @@ def test_evidence_without_a_protected_column_refuses(run: Run) -> None:
 def test_each_missing_file_refuses_only_the_gates_that_need_it(run: Run, name: str) -> None:
     (run.folder / name).unlink()
     found = refusals(run)
-    needed_by = {"champion.json": {"champion"}, "snapshot.parquet": {"data"}, "snapshot.json": {"data"}}
+    needed_by = {"champion.json": {"champion"}, "snapshot.json": {"data"},
+                 "snapshot.parquet": {"leakage", "data"}}
     assert set(found) == needed_by.get(name, {"behaviour", "leakage", "data"})
     assert all(f"{name} is missing" in sentence for sentence in found.values())
 

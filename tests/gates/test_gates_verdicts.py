@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tollgate.books import Feature, consumer, number, sba
+from tollgate.books import consumer, sba
 from tollgate.config import load_params
 from tollgate.gates import GATES, Report
 from tollgate.gates.evidence import Case
@@ -243,60 +243,6 @@ def test_a_book_without_protected_attributes_has_nothing_to_judge(run: Run) -> N
     assert "sba" in found.sentence
 
 
-def test_a_leaking_feature_is_refused_by_name(fresh: Fresh) -> None:
-    leaky = fresh(scenario="planted_leak", first_month="2007-01", last_month="2007-12")
-    found = leaky.verdict("leakage")
-    assert found.verdict == "refuse"
-    assert "num_delinquencies_12m alone reaches AUC" in found.sentence
-    assert "the whole model reaches AUC" in found.sentence
-
-
-def test_a_leak_that_is_not_monotone_is_found_too(run: Run) -> None:
-    rows = run.rows("features")
-    label, rng = rows["label"].to_numpy(), np.random.default_rng(1)
-    term = 12 * rng.integers(1, 30, rows.num_rows) + np.where(label == 1, rng.integers(1, 12, rows.num_rows), 0)
-    at = rows.column_names.index("employment_years")
-    run.write("features", rows.set_column(at, "employment_years", pa.array(term.astype(float))))
-    assert "employment_years alone reaches AUC" in run.verdict("leakage").sentence
-
-
-def test_a_category_that_leaks_is_found_too(run: Run) -> None:
-    rows = run.rows("features")
-    paid = np.where(rows["label"].to_numpy() == 1, "NY", "CA")
-    run.write("features", rows.set_column(rows.column_names.index("state"), "state", pa.array(paid)))
-    assert "state alone reaches AUC" in run.verdict("leakage").sentence
-
-
-def test_a_column_known_only_later_is_refused_with_the_books_reason(good: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    term = next(column for column in sba.BOOK.applications if column.name == "term")
-    replaced(monkeypatch, applications=(*consumer.BOOK.applications, term),
-             features=(*consumer.BOOK.features, number("term")))
-    found = good.verdict("leakage")
-    assert found.verdict == "refuse"
-    assert "feature term uses term, which is not known at the application" in found.sentence
-    assert term.why in found.sentence
-    assert "the model was trained without term" in found.sentence
-
-
-@pytest.mark.parametrize(("column", "words"), [
-    ("sex", "is protected: a protected characteristic"), ("applicant", "is personal data: a name"),
-    ("defaulted_on", "is not known at the application: an outcome"), ("horoscope", "which the book does not describe"),
-])
-def test_forbidden_columns_are_refused_each_with_its_reason(good: Run, monkeypatch: pytest.MonkeyPatch, column: str,
-                                                            words: str) -> None:
-    feature = Feature("harmless", "category", (column,), lambda x: x)
-    replaced(monkeypatch, features=(*consumer.BOOK.features, feature))
-    found = good.verdict("leakage")
-    assert found.verdict == "refuse"
-    assert f"feature harmless uses {column}" in found.sentence
-    assert words in found.sentence
-
-
-def test_an_input_that_the_book_does_not_describe_is_refused(good: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    replaced(monkeypatch, features=consumer.BOOK.features[1:])
-    assert "the model takes credit_score, which is no feature of the book" in good.verdict("leakage").sentence
-
-
 def test_a_model_that_moves_the_wrong_way_is_refused_with_the_feature(fresh: Fresh,
                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     free = fresh(constraints=(0,) * len(consumer.BOOK.features))
@@ -383,10 +329,3 @@ def test_a_run_without_a_model_is_refused(run: Run) -> None:
     shutil.rmtree(run.folder / "model")
     assert "The folder model is missing" in run.verdict("auc").sentence
     assert run.report().model_digest is None
-
-
-def test_a_split_without_validation_rows_cannot_clear_a_feature_of_leaking(run: Run) -> None:
-    rows = run.rows("split")
-    run.write("split", pa.table({"loan_id": rows["loan_id"], "split": [
-        "train" if part == "validation" else part for part in rows["split"].to_pylist()]}))
-    assert run.verdict("leakage").verdict == "refuse"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import Book, Feature
+from tollgate.features import make_features
 from tollgate.gates.base import Verdict, judged
 from tollgate.gates.evidence import Case
 from tollgate.statistics import area_under, quantile_bins
 
 LEVELS_MAX = 1_000      # a number of no more distinct values is also read as categories
+SAMPLE = 2_000          # test rows whose features are made again
 PRIOR_ROWS = 20         # a level's default rate is drawn towards the book's as if by this many more rows
 
 
@@ -21,7 +25,7 @@ def leakage(case: Case) -> Verdict:
     Measured is the best AUC of any one feature alone, against ``feature_auc_max``.
     """
     limits = case.params.gates
-    findings = forbidden(case.book) + strangers(case)
+    findings = forbidden(case.book) + strangers(case) + unlike(case)
     validation, test = case.features_of("validation"), case.features_of("test")
     truth = test["label"].to_numpy() == 1
     made = [feature for feature in case.book.features if feature.name in test.column_names]
@@ -55,6 +59,8 @@ def forbidden(book: Book) -> list[str]:
                 findings.append(f"{told}, which is personal data: {column.why}")
             elif column.protected:
                 findings.append(f"{told}, which is protected: {column.why}")
+            elif column.unique:
+                findings.append(f"{told}, which only names the loan")
     return findings
 
 
@@ -64,6 +70,24 @@ def strangers(case: Case) -> list[str]:
     described = {feature.name for feature in case.book.features}
     return ([f"the model takes {name}, which is no feature of the book" for name in sorted(inputs - described)]
             + [f"the model was trained without {name}" for name in sorted(described - inputs)])
+
+
+def unlike(case: Case) -> list[str]:
+    """Features whose saved values are not what the book makes of the snapshot, one finding a feature.
+
+    The rows are a sample in another order: a feature that looks at other rows, as a default rate of a category over
+    all loans does, comes out differently. Test rows only, for those are what the model is judged by.
+    """
+    test = case.features_of("test")
+    drawn = case.rng("leakage").permutation(test.num_rows)[:SAMPLE]
+    saved, snapshot = test.take(drawn), case.table("snapshot.parquet", ("loan_id",))
+    asked = snapshot.take(pc.index_in(saved["loan_id"], value_set=snapshot["loan_id"]))
+    able = [feature for feature in case.book.features if set(feature.uses) <= set(snapshot.column_names)]
+    made = make_features(replace(case.book, features=tuple(able)), asked)
+    return ([f"snapshot.parquet lacks what {f.name} is made of" for f in case.book.features if f not in able]
+            + [f"features.parquet holds other values of {name} than the book's features make of the snapshot"
+               for name in made.column_names
+               if name in saved.column_names and not saved[name].cast(made[name].type).equals(made[name])])
 
 
 def auc_alone(feature: Feature, validation: pa.Table, test: pa.Table) -> float:

@@ -1,0 +1,102 @@
+"""What no one knew when the loan was asked for is found by its description, by its numbers, or by making it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tollgate.books import Feature, consumer, number, sba
+
+if TYPE_CHECKING:
+    from tests.gates.conftest import Run
+
+Fresh = Callable[..., "Run"]
+
+
+def replaced(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    """The consumer book with some of its attributes changed."""
+    monkeypatch.setattr(consumer, "BOOK", replace(consumer.BOOK, **changes))
+
+
+def test_a_leaking_feature_is_refused_by_name(fresh: Fresh) -> None:
+    leaky = fresh(scenario="planted_leak", first_month="2007-01", last_month="2007-12")
+    found = leaky.verdict("leakage")
+    assert found.verdict == "refuse"
+    assert "num_delinquencies_12m alone reaches AUC" in found.sentence
+    assert "the whole model reaches AUC" in found.sentence
+
+
+def test_a_leak_that_is_not_monotone_is_found_too(run: Run) -> None:
+    rows = run.rows("features")
+    label, rng = rows["label"].to_numpy(), np.random.default_rng(1)
+    term = 12 * rng.integers(1, 30, rows.num_rows) + np.where(label == 1, rng.integers(1, 12, rows.num_rows), 0)
+    at = rows.column_names.index("employment_years")
+    run.write("features", rows.set_column(at, "employment_years", pa.array(term.astype(float))))
+    assert "employment_years alone reaches AUC" in run.verdict("leakage").sentence
+
+
+def test_a_category_that_leaks_is_found_too(run: Run) -> None:
+    rows = run.rows("features")
+    paid = np.where(rows["label"].to_numpy() == 1, "NY", "CA")
+    run.write("features", rows.set_column(rows.column_names.index("state"), "state", pa.array(paid)))
+    assert "state alone reaches AUC" in run.verdict("leakage").sentence
+
+
+def test_a_column_known_only_later_is_refused_with_the_books_reason(good: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    term = next(column for column in sba.BOOK.applications if column.name == "term")
+    replaced(monkeypatch, applications=(*consumer.BOOK.applications, term),
+             features=(*consumer.BOOK.features, number("term")))
+    found = good.verdict("leakage")
+    assert found.verdict == "refuse"
+    assert "feature term uses term, which is not known at the application" in found.sentence
+    assert term.why in found.sentence
+    assert "the model was trained without term" in found.sentence
+
+
+def test_features_that_are_not_made_of_the_snapshot_are_refused(run: Run) -> None:
+    rows = run.rows("features")
+    hint = rows["employment_years"].to_numpy() + 0.1 * rows["label"].to_numpy()
+    run.write("features", rows.set_column(rows.column_names.index("employment_years"), "employment_years",
+                                          pa.array(hint)))
+    found = run.verdict("leakage")
+    assert found.verdict == "refuse"
+    assert "features.parquet holds other values of employment_years" in found.sentence
+    assert "credit_score" not in found.sentence
+
+
+def test_a_feature_that_looks_at_other_loans_is_refused(good: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranked = Feature("loan_amount", "number", ("loan_amount",), lambda x: x / x.mean(), 1)
+    replaced(monkeypatch, features=(consumer.BOOK.features[0], ranked, *consumer.BOOK.features[2:]))
+    assert "other values of loan_amount" in good.verdict("leakage").sentence
+
+
+@pytest.mark.parametrize(("column", "words"), [
+    ("loan_id", "which only names the loan"), ("sex", "is protected: a protected characteristic"),
+    ("applicant", "is personal data: a name"), ("defaulted_on", "is not known at the application: an outcome"),
+    ("horoscope", "which the book does not describe"),
+])
+def test_forbidden_columns_are_refused_each_with_its_reason(good: Run, monkeypatch: pytest.MonkeyPatch, column: str,
+                                                            words: str) -> None:
+    feature = Feature("harmless", "category", (column,), lambda x: x)
+    replaced(monkeypatch, features=(*consumer.BOOK.features, feature))
+    found = good.verdict("leakage")
+    assert found.verdict == "refuse"
+    assert f"feature harmless uses {column}" in found.sentence
+    assert words in found.sentence
+
+
+def test_an_input_that_the_book_does_not_describe_is_refused(good: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced(monkeypatch, features=consumer.BOOK.features[1:])
+    assert "the model takes credit_score, which is no feature of the book" in good.verdict("leakage").sentence
+
+
+def test_a_split_without_validation_rows_cannot_clear_a_feature_of_leaking(run: Run) -> None:
+    rows = run.rows("split")
+    run.write("split", pa.table({"loan_id": rows["loan_id"], "split": [
+        "train" if part == "validation" else part for part in rows["split"].to_pylist()]}))
+    assert run.verdict("leakage").verdict == "refuse"
