@@ -48,7 +48,7 @@ def row(as_of: date, horizon: int, gap: int) -> str:
     params = parameters(as_of, horizon, gap)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
-        (run / "lake.json").write_text(json.dumps(training.pin_lake(BOOK, params)))
+        stages.pin(run, params)
         (run / "sweep.json").write_text(json.dumps({"best": {"params": POINT}}))
         for stage in ("snapshot", "features", "split", "train"):
             stages.STAGES[stage](run, params)

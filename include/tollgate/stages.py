@@ -51,7 +51,8 @@ def pin(run: Path, params: Params) -> None:
 
 def snapshot(run: Path, params: Params) -> None:
     """The exact training rows."""
-    rows, record = training.take_snapshot(load_book(params.book), params, _read_json(run / "lake.json"))
+    rows, record = training.take_snapshot(load_book(params.book), params, _read_json(run / "lake.json"),
+                                          _read_json(run / "delta.json"))
     _write_rows(run / "snapshot.parquet", rows)
     _write_json(run / "snapshot.json", record)
 

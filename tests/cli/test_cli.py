@@ -103,6 +103,7 @@ def test_a_lake_that_is_gone_is_not_trained_on(simulated: Scratch) -> None:
     pinned = simulated.folder / "run" / "lake.json"
     pinned.parent.mkdir()
     pinned.write_text('{"applications": {"rows": 480}}')
+    (pinned.parent / "delta.json").write_text('{"applications": 7, "outcomes": 7}')
     said = refused(simulated, "stage", "snapshot", code=2)
     assert "The lake no longer shows what run/lake.json pinned" in said
     assert "dvc repro -f history" in said

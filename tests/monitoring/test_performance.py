@@ -60,19 +60,22 @@ def test_tonights_decline_rate_is_on_record_before_any_label(night: Night) -> No
     assert answer["cohorts"] == []
 
 
+def cohorts(night: Night, tonight: date) -> list[dict]:
+    """The matured cohorts as judged tonight, whose own scores do not matter; only that there are some."""
+    table = lake.scores("consumer")
+    rows = lake.read(table, filters=[("day", "=", "2007-02-01")]).to_pylist()
+    lake.replace_partitions(table, pa.Table.from_pylist(
+        [{**row, "day": tonight.isoformat(), "as_of": tonight} for row in rows], table.schema), [tonight.isoformat()])
+    return performance_step(night.book, tonight, night.params)["cohorts"]
+
+
 def test_a_cohort_is_judged_when_its_last_label_is_mature_and_not_a_day_before(night: Night) -> None:
     night.outcomes("stationary")
     for as_of in (FEB, MAR):
         night.publish("stationary", as_of)
 
     def judged(tonight: date) -> list[str]:
-        # Tonight's own scores do not matter here; only that there are some.
-        table = lake.scores("consumer")
-        rows = lake.read(table, filters=[("day", "=", "2007-02-01")]).to_pylist()
-        lake.replace_partitions(table, pa.Table.from_pylist(
-            [{**row, "day": tonight.isoformat(), "as_of": tonight} for row in rows], table.schema),
-            [tonight.isoformat()])
-        return [row["scored_as_of"] for row in performance_step(night.book, tonight, night.params)["cohorts"]]
+        return [row["scored_as_of"] for row in cohorts(night, tonight)]
 
     assert judged(date(2009, 1, 31)) == []
     assert judged(date(2009, 2, 1)) == ["2007-02-01"]
@@ -83,6 +86,20 @@ def test_a_cohort_is_judged_when_its_last_label_is_mature_and_not_a_day_before(n
     (cohort,) = [row for row in rows if row["scored_as_of"] == FEB]
     assert cohort["rows"] == 1000 and cohort["defaults"] > 50
     assert cohort["auc"] > 0.8 and cohort["ks"] > 0.4 and cohort["false_negative_rate"] < 0.4
+
+
+def test_a_correction_moves_a_cohorts_performance_once_it_is_known_and_not_before(night: Night) -> None:
+    night.outcomes("stationary")
+    night.publish("stationary", FEB)
+    (before,) = cohorts(night, date(2009, 2, 1))
+    table, month = lake.outcomes(night.book), "2009-02"
+    loans = lake.read(lake.scores("consumer"), filters=[("day", "=", "2007-02-01")])["loan_id"].to_pylist()
+    told = [{"loan_id": loan, "known_on": date(2009, 2, 1), "defaulted_on": None, "month": month}
+            for loan in loans[:600]]
+    lake.replace_partitions(table, pa.Table.from_pylist(told, table.schema), [month])
+    assert cohorts(night, date(2009, 2, 1)) == [before]
+    (after,) = cohorts(night, date(2009, 2, 2))
+    assert 0 < after["defaults"] < before["defaults"]
 
 
 def test_refused_applications_are_no_part_of_the_measures(night: Night) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -49,32 +50,52 @@ def labels(applications: pa.Table, outcomes: pa.Table, horizon_months: int) -> n
     return (on <= add_months(applied, horizon_months)).astype(np.int8)
 
 
-def visible(book: Book, params: Params) -> tuple[pa.Table, pa.Table]:
-    """The matured applications of the window, and every outcome of theirs, as known before the as-of."""
-    until = months_before(params.as_of, params.snapshot.horizon_months)
-    since = months_before(until, params.snapshot.window_months)
-    applications = lake.read(lake.applications(book), as_of=params.as_of,
-                             filters=[("applied_on", ">=", since), ("applied_on", "<", until)])
-    outcomes = lake.read(lake.outcomes(book), as_of=params.as_of, filters=[("known_on", ">=", since)])
-    return applications, outcomes.filter(pc.is_in(outcomes["loan_id"], applications["loan_id"].combine_chunks()))
-
-
 def pin_lake(book: Book, params: Params) -> dict[str, Any]:
     """Counts and digests of what the lake shows as of now: the content of ``run/lake.json``.
 
     Two lakes that show the same rows give the same record, whatever else they hold and however it came in.
     """
-    return _record(book, params, *visible(book, params))
+    applications = _applications(book, params)
+    return {"book": book.name, "as_of": params.as_of.isoformat(), "applications": _content(applications),
+            "outcomes": _content(_outcomes(book, params, applications))}
 
 
-def _record(book: Book, params: Params, applications: pa.Table, outcomes: pa.Table) -> dict[str, Any]:
-    return {"book": book.name, "as_of": params.as_of.isoformat(),
-            "applications": {"rows": applications.num_rows, "digest": lake.digest(applications)},
-            "outcomes": {"rows": outcomes.num_rows, "digest": lake.digest(outcomes)}}
+def _applications(book: Book, params: Params, at: int | None = None) -> pa.Table:
+    """The matured applications of the window, as the Delta version ``at`` has them."""
+    until = months_before(params.as_of, params.snapshot.horizon_months)
+    since = months_before(until, params.snapshot.window_months)
+    return lake.read(lake.applications(book), as_of=params.as_of, at=at,
+                     filters=[("applied_on", ">=", since), ("applied_on", "<", until)])
 
 
-def take_snapshot(book: Book, params: Params, pinned: dict[str, Any]) -> tuple[pa.Table, dict[str, Any]]:
+def _outcomes(book: Book, params: Params, applications: pa.Table, at: int | None = None) -> pa.Table:
+    """Every outcome of these applications that was known before the as-of."""
+    outcomes = lake.read(lake.outcomes(book), as_of=params.as_of, at=at)
+    return outcomes.filter(pc.is_in(outcomes["loan_id"], applications["loan_id"].combine_chunks()))
+
+
+def _content(rows: pa.Table) -> dict[str, Any]:
+    return {"rows": rows.num_rows, "digest": lake.digest(rows)}
+
+
+def _as_pinned(read: Callable[[int | None], pa.Table], pinned: dict[str, Any], version: int) -> pa.Table:
+    """The pinned rows: as the lake shows them now or, where late rows have come since, at the pin's Delta version."""
+    now = rows = read(None)
+    if _content(now) != pinned and version >= 0:  # -1: the table was not there yet
+        rows = read(version)
+    if _content(rows) != pinned:
+        raise BadInput("The lake no longer shows what run/lake.json pinned", value=_content(now),
+                       remedy="Pin it again: dvc repro -f history.")
+    return rows
+
+
+def take_snapshot(book: Book, params: Params, pinned: dict[str, Any],
+                  versions: dict[str, int]) -> tuple[pa.Table, dict[str, Any]]:
     """The snapshot's rows and its record.
+
+    Args:
+        pinned: what the lake showed at the pin, ``run/lake.json``. versions: the Delta version of either table then,
+            ``run/delta.json``; a pin outlives rows that come late and say that they were known before the as-of.
 
     Returns:
         Rows sorted by ``loan_id``: every lake column of the applications and ``label`` (int8); and
@@ -83,11 +104,10 @@ def take_snapshot(book: Book, params: Params, pinned: dict[str, Any]) -> tuple[p
     Raises:
         BadInput: the lake no longer shows what was pinned, or there is too little to train on.
     """
-    applications, outcomes = visible(book, params)
-    found = _record(book, params, applications, outcomes)
-    if found != pinned:
-        raise BadInput("The lake no longer shows what run/lake.json pinned", value=found["applications"],
-                       remedy="Pin it again: dvc repro -f history.")
+    applications = _as_pinned(lambda at: _applications(book, params, at), pinned["applications"],
+                              versions["applications"])
+    outcomes = _as_pinned(lambda at: _outcomes(book, params, applications, at), pinned["outcomes"],
+                          versions["outcomes"])
     rows = applications.drop_columns(["month"]).append_column(
         pa.field("label", pa.int8()), pa.array(labels(applications, outcomes, params.snapshot.horizon_months)))
     defaults = int(rows["label"].to_numpy().sum())
