@@ -93,12 +93,13 @@ def ingest_one(context: typer.Context, book: BookName,
 
 @contract_app.command("show")
 def contract_show(context: typer.Context, book: BookName) -> None:
-    """What a book's two files must look like, column by column."""
+    """What a book's two files must look like, column by column, and what holds between the columns."""
     from tollgate.books import load_book
-    from tollgate.ingest import contract_table
+    from tollgate.ingest import contract_rules, contract_table
 
-    chosen = load_book(book)
-    _answer(context, {"book": book, **{table: contract_table(chosen, table) for table in ("applications", "outcomes")}})
+    chosen, tables = load_book(book), ("applications", "outcomes")
+    _answer(context, {"book": book, **{table: contract_table(chosen, table) for table in tables},
+                      **{f"{table}_rules": contract_rules(chosen, table) for table in tables}})
 
 
 @contract_app.command("check")

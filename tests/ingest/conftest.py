@@ -15,7 +15,7 @@ GOOD = {
     "LoanNr_ChkDgt": "1000014003", "Name": "ABC HOBBYCRAFT", "City": "EVANSVILLE", "State": "IN", "Zip": "47711",
     "Bank": "FIFTH THIRD BANK", "BankState": "OH", "NAICS": "451120", "ApprovalDate": "28-Feb-06", "Term": "84",
     "NoEmp": "4", "NewExist": "2", "CreateJob": "0", "RetainedJob": "0", "FranchiseCode": "1", "UrbanRural": "0",
-    "RevLineCr": "N", "LowDoc": "Y", "GrAppv": "$60,000.00 ", "SBA_Appv": "$48,000.00 ",
+    "RevLineCr": "N", "LowDoc": "Y", "GrAppv": "$60,000.00 ", "SBA_Appv": "$1,000.00 ",
 }
 BAD = {"GrAppv": "a lot"}
 

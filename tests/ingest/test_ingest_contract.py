@@ -54,6 +54,7 @@ def test_a_two_digit_year_in_the_wrong_century_is_quarantined(sba: Book, limits:
                                                               drop: Drop) -> None:
     ingest_file(sba, drop(loans({"ApprovalDate": "28-Feb-67"}, {"ApprovalDate": "28-Feb-69"})), limits)
     assert reasons(sba) == [(1, "above_maximum", "applied_on", "28-Feb-67"),
+                            (1, "from_the_future", "applied_on", "28-Feb-67"),
                             (2, "below_minimum", "applied_on", "28-Feb-69")]
 
 
@@ -68,7 +69,7 @@ def test_a_two_digit_year_in_the_wrong_century_is_quarantined(sba: Book, limits:
     ({"GrAppv": "inf"}, ("not_a_number", "approved")),
     ({"GrAppv": "1e999"}, ("not_finite", "approved")),
     ({"GrAppv": "1e308"}, ("above_maximum", "approved")),
-    ({"GrAppv": "-$5.00 "}, ("below_minimum", "approved")),
+    ({"SBA_Appv": "-$5.00 "}, ("below_minimum", "guaranteed")),
     ({"NoEmp": "4.5"}, ("not_an_integer", "employees")),
     ({"NoEmp": "99999999999999999999"}, ("not_an_integer", "employees")),
     ({"NoEmp": "-1"}, ("below_minimum", "employees")),

@@ -1,16 +1,19 @@
 """The books: everything that is true of one loan portfolio alone."""
 
 from tollgate.books.base import (
+    KEYS,
+    KNOWN,
     Book,
     Column,
     Feature,
+    Rule,
     category,
     number,
     ratio,
     same,
 )
 
-__all__ = ["Book", "Column", "Feature", "category", "load_book", "number", "ratio", "same"]
+__all__ = ["KEYS", "KNOWN", "Book", "Column", "Feature", "Rule", "category", "load_book", "number", "ratio", "same"]
 
 
 def load_book(name: str) -> Book:

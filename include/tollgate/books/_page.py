@@ -33,9 +33,13 @@ def render(book: Book) -> str:
         "",
         *_columns(book.applications),
         "",
+        *_between(book, "applications"),
+        "",
         "## Outcomes",
         "",
         *_columns(book.outcomes),
+        "",
+        *_between(book, "outcomes"),
         "",
         "## Features",
         "",
@@ -53,6 +57,12 @@ def _columns(columns: Sequence[Column]) -> list[str]:
     return _table(("column", "the lender's name", "kind", "allowed", "what it is", "standing"), rows)
 
 
+def _between(book: Book, table: str) -> list[str]:
+    """What is held against whole rows, a line a rule."""
+    rows = ((f"`{name}`", ", ".join(f"`{c}`" for c in uses), doc) for name, uses, doc in book.row_rules(table))
+    return _table(("a row is refused as", "for its", "because"), rows)
+
+
 def _allowed(column: Column) -> str:
     """The contract of a column in a few words."""
     said = []
@@ -62,8 +72,6 @@ def _allowed(column: Column) -> str:
         low = "" if column.ge is None else f"{column.ge}"
         high = "" if column.le is None else f"{column.le}"
         said.append(f"{low} … {high}".strip())
-    if column.unique:
-        said.append("unique")
     if not column.nullable:
         said.append("never empty")
     return "; ".join(said)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +40,6 @@ class Column:
         nullable: whether an empty cell is good.
         ge, le: inclusive bounds; isin: the closed vocabulary; recode: spellings mapped before the checks.
         format: strptime pattern of a ``date`` column.
-        unique: no two rows of a file share the value.
     """
 
     name: str
@@ -57,8 +56,28 @@ class Column:
     isin: tuple[str, ...] = ()
     recode: Mapping[str, str] | None = None
     format: str = "%Y-%m-%d"
-    unique: bool = False
 
+
+@dataclass(frozen=True)
+class Rule:
+    """What must hold between columns of one row.
+
+    ``holds`` maps the columns in ``uses`` (pandas series, all of them present) to true or false, row by row; a row in
+    which one of them is missing keeps the rule.
+    """
+
+    name: str
+    uses: tuple[str, ...]
+    holds: Callable[..., Any]
+    doc: str
+
+
+KNOWN_AFTER_DEFAULT = Rule("known_before_default", ("defaulted_on", "known_on"),
+                           lambda defaulted, known: defaulted <= known, "A default is not known before it happens.")
+# A correction of an outcome is a later row of the same loan.
+KEYS = {"applications": ("loan_id",), "outcomes": ("loan_id", "known_on")}
+KNOWN = {"applications": "applied_on", "outcomes": "known_on"}
+DUPLICATE, FUTURE = "duplicate", "from_the_future"
 
 @dataclass(frozen=True)
 class Feature:
@@ -115,6 +134,7 @@ class Book:
         about: Markdown for the docs page: where the data is from, its traps, when each feature is known.
         use: what a model of this book is for, for its card. limits: what it must not be trusted with, a sentence each.
         applications, outcomes: the columns of the two tables.
+        application_rules, outcome_rules: what must hold between them.
         features: the model's inputs.
         critical: names of features whose PSI alone may request a retrain.
         first_month, last_month: ``YYYY-MM``, the months that the source covers.
@@ -134,6 +154,8 @@ class Book:
     limits: tuple[str, ...]
     applications: tuple[Column, ...]
     outcomes: tuple[Column, ...]
+    application_rules: tuple[Rule, ...] = ()
+    outcome_rules: tuple[Rule, ...] = (KNOWN_AFTER_DEFAULT,)
     features: tuple[Feature, ...]
     critical: tuple[str, ...]
     first_month: str
@@ -147,6 +169,16 @@ class Book:
     def columns(self, table: str) -> tuple[Column, ...]:
         """The columns of ``applications`` or ``outcomes``."""
         return self.applications if table == "applications" else self.outcomes
+
+    def rules(self, table: str) -> tuple[Rule, ...]:
+        """What must hold between the columns of a table."""
+        return self.application_rules if table == "applications" else self.outcome_rules
+
+    def row_rules(self, table: str) -> list[tuple[str, tuple[str, ...], str]]:
+        """``(name, columns, doc)`` of all that is held against a whole row; the first two are true of every book."""
+        return [(DUPLICATE, KEYS[table], "Of the rows of a file that share them, the first counts."),
+                (FUTURE, (KNOWN[table],), "A row is not dated after the day (UTC) on which its file landed."),
+                *((rule.name, rule.uses, rule.doc) for rule in self.rules(table))]
 
     def schema(self, table: str) -> pa.Schema:
         """The lake's Arrow schema of a table: personal columns are not in it."""

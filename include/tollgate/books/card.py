@@ -26,7 +26,7 @@ day, and a split by time is impossible: rows are split by a hash of the client's
 attributes: kept for the fairness gate, never features.
 """
 
-ID = Column(name="loan_id", source="ID", kind="text", doc="Client number.", nullable=False, unique=True)
+ID = Column(name="loan_id", source="ID", kind="text", doc="Client number.", nullable=False)
 
 
 def _months(name: str, source: str, kind: Kind, doc: str, *, ge: float, le: float) -> tuple[Column, ...]:

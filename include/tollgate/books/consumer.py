@@ -42,7 +42,7 @@ the debt-to-income ratio around; `prior_shift` triples the odds of default; `bro
 outcome into the number of delinquencies; `poisoned_labels` flips the labels of one state.
 """
 
-ID = Column(name="loan_id", source="loan_id", kind="text", doc="Loan number.", nullable=False, unique=True)
+ID = Column(name="loan_id", source="loan_id", kind="text", doc="Loan number.", nullable=False)
 
 APPLICATIONS = (
     ID,

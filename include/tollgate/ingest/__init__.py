@@ -5,12 +5,12 @@ Nothing heavy is imported here: a trigger polls ``new_files``.
 
 from __future__ import annotations
 
-from tollgate.ingest.contract import contract, contract_table
+from tollgate.ingest.contract import contract, contract_rules, contract_table
 from tollgate.ingest.history import bring_history
 from tollgate.ingest.judge import check_file
 from tollgate.ingest.landing import land, new_files
 from tollgate.ingest.publish import ingest_file
 from tollgate.ingest.quarantine import quarantined, quarantined_rows
 
-__all__ = ["bring_history", "check_file", "contract", "contract_table", "ingest_file", "land", "new_files",
-           "quarantined", "quarantined_rows"]
+__all__ = ["bring_history", "check_file", "contract", "contract_rules", "contract_table", "ingest_file", "land",
+           "new_files", "quarantined", "quarantined_rows"]

@@ -1,39 +1,59 @@
-"""The contract of a book's table, derived from its columns: checked with Pandera, printed for the docs."""
+"""The contract of a book's table, derived from its columns and rules: checked with Pandera, printed for the docs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tollgate.books.base import ARROW
+from tollgate.books import KEYS, KNOWN
+from tollgate.books.base import ARROW, DUPLICATE, FUTURE
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
     import pandera.pandas as pandera
     import pyarrow as pa
 
-    from tollgate.books import Book, Column
+    from tollgate.books import Book, Column, Rule
 
-REQUIRED, DUPLICATE = "required", "duplicate"
-# Pandera names its two built-in rules itself; ours are named where they are made.
-PANDERA_NAMES = {"not_nullable": REQUIRED, "field_uniqueness": DUPLICATE}
+REQUIRED = "required"
+Frame = Callable[["pd.DataFrame"], "pd.Series[bool]"]
 
 
-def contract(book: Book, table: str) -> pandera.DataFrameSchema:
+def contract(book: Book, table: str, landed: date | None = None) -> pandera.DataFrameSchema:
     """The Pandera schema of ``applications`` or ``outcomes``, under the lake's names and Arrow types.
 
-    Personal columns are not in it: they are never read. Of rows that share a unique value, the first keeps it and
-    every later one fails, also when the first is bad for another reason.
+    Personal columns are not in it: they are never read. Of rows that share a key, the first keeps it and every later
+    one fails, also when the first is bad for another reason.
+
+    Args:
+        landed: the day on which the rows came; no row may be dated later. None leaves the future open.
     """
+    from pandera.pandas import Check
+
+    schema = row_contract(book, table, landed)
+    key = list(KEYS[table])
+    schema.checks = [*schema.checks, Check(
+        lambda rows: ~rows.duplicated(subset=key) | rows[key].isna().any(axis="columns"), error=DUPLICATE,
+        statistics={"uses": key})]
+    return schema
+
+
+def row_contract(book: Book, table: str, landed: date | None = None) -> pandera.DataFrameSchema:
+    """That part of the contract which is held against every row by itself."""
     import pandas as pd
     import pandera.pandas as pandera
 
     return pandera.DataFrameSchema({
-        c.name: pandera.Column(pd.ArrowDtype(ARROW[c.kind]), checks=_checks(c), nullable=c.nullable, unique=c.unique,
-                               report_duplicates="exclude_first", description=c.doc)
+        c.name: pandera.Column(pd.ArrowDtype(ARROW[c.kind]), nullable=c.nullable, description=c.doc,
+                               checks=_checks(c, landed if c.name == KNOWN[table] else None))
         for c in book.columns(table) if not c.personal
-    }, strict=True, name=f"{book.name} {table}")
+    }, checks=[pandera.Check(_holds(rule), error=rule.name, statistics={"uses": rule.uses})
+               for rule in book.rules(table)], strict=True, name=f"{book.name} {table}")
 
 
-def _checks(column: Column) -> list[pandera.Check]:
+def _checks(column: Column, landed: date | None) -> list[pandera.Check]:
     from pandera.pandas import Check
 
     checks = []
@@ -43,38 +63,67 @@ def _checks(column: Column) -> list[pandera.Check]:
         checks.append(Check.le(column.le, error="above_maximum"))
     if column.isin:
         checks.append(Check.isin(list(column.isin), error="not_in_vocabulary"))
+    if landed is not None:
+        checks.append(Check.le(landed, error=FUTURE))
     return checks
 
 
-def check(book: Book, table: str, rows: pa.Table, unread: pa.Table) -> pa.Table:
+def _holds(rule: Rule) -> Frame:
+    def holds(rows: pd.DataFrame) -> pd.Series[bool]:
+        used = rows[list(rule.uses)]
+        kept = rule.holds(*(used[name] for name in rule.uses))
+        return (kept.fillna(True) | used.isna().any(axis="columns")).astype(bool)
+
+    return holds
+
+
+def check(schema: pandera.DataFrameSchema, rows: pa.Table, unread: pa.Table) -> pa.Table:
     """Every broken rule of every row.
 
+    Pandera is the judge; it is asked only about the rows that the screen cannot clear.
+
     Args:
+        schema: of ``row_contract``.
         rows: parsed rows, personal columns left out.
         unread: the cells that could not be parsed; they are null in ``rows``, which is not held against them twice.
 
-    Returns ``REASONS`` (row index, rule, column), those of ``unread`` included, in order of row.
+    Returns ``REASONS`` (row index, rule, column), those of ``unread`` included.
     """
+    import pyarrow as pa
+
+    from tollgate.ingest.screen import suspects
+
+    asked = suspects(schema, rows)
+    if not len(asked):
+        return unread
+    return pa.concat_tables([unread, verdict(schema, rows.take(asked), unread, asked)])
+
+
+def verdict(schema: pandera.DataFrameSchema, rows: pa.Table, unread: pa.Table, index: np.ndarray) -> pa.Table:
+    """What Pandera holds against ``rows``, which stand at ``index``, beside the cells in ``unread``; in ``REASONS``."""
     import pandas as pd
     import pyarrow as pa
     from pandera.errors import SchemaErrors
 
     from tollgate.ingest.parse import REASONS
 
+    typed = rows.cast(pa.schema([(name, column.dtype.type.pyarrow_dtype) for name, column in schema.columns.items()]))
     try:
-        contract(book, table).validate(rows.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
-        return unread.sort_by([("row", "ascending"), ("column", "ascending")])
+        schema.validate(typed.to_pandas(types_mapper=pd.ArrowDtype).set_axis(index), lazy=True)
+        return REASONS.empty_table()
     except SchemaErrors as err:
         cases = err.failure_cases
     if cases["index"].isna().any():
         raise ValueError(f"the parsed rows are not of the contract's types: {cases['check'].unique().tolist()}")
-    broken = pd.DataFrame({"row": cases["index"].astype("int64"), "column": cases["column"],
-                           "rule": cases["check"].replace(PANDERA_NAMES)})
+    wide = {check.error: ", ".join(check.statistics["uses"]) for check in schema.checks if check.statistics}
+    rule = cases["check"].replace({"not_nullable": REQUIRED})  # Pandera names its built-in rule itself
+    # A rule between columns fails in every column of the frame at once.
+    broken = pd.DataFrame({"row": cases["index"].astype("int64"), "rule": rule,
+                           "column": rule.map(wide).fillna(cases["column"])}).drop_duplicates()
     known = unread.select(["row", "column"]).to_pandas().assign(unread=True)
     broken = broken.merge(known, on=["row", "column"], how="left")
     broken = broken[broken["unread"].isna()]
-    new = pa.Table.from_pandas(broken[REASONS.names], schema=REASONS, preserve_index=False)
-    return pa.concat_tables([unread, new]).sort_by([(name, "ascending") for name in ("row", "column", "rule")])
+    return pa.Table.from_pandas(broken[REASONS.names], schema=REASONS, preserve_index=False)
 
 
 def contract_table(book: Book, table: str) -> list[dict[str, str]]:
@@ -90,12 +139,16 @@ def contract_table(book: Book, table: str) -> list[dict[str, str]]:
     } for c in book.columns(table)]
 
 
+def contract_rules(book: Book, table: str) -> list[dict[str, str]]:
+    """What is held against whole rows, for people: ``name, columns, doc``."""
+    return [{"name": name, "columns": ", ".join(uses), "doc": doc} for name, uses, doc in book.row_rules(table)]
+
+
 def _rules(column: Column) -> list[str]:
     rules: list[Any] = ["may be missing" if column.nullable else REQUIRED]
     rules += [f">= {column.ge}"] if column.ge is not None else []
     rules += [f"<= {column.le}"] if column.le is not None else []
     rules += [f"one of {', '.join(column.isin)}"] if column.isin else []
-    rules += ["unique in its file"] if column.unique else []
     rules += ["read as: " + ", ".join(f"{old} as {new or 'missing'}" for old, new in column.recode.items())
               ] if column.recode else []
     return rules

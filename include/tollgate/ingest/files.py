@@ -1,53 +1,73 @@
-"""Reading a landed file: its rows as the lender spelled them, or the reason why the whole file is unfit."""
+"""Reading a landed file batch by batch: its rows as the lender spelled them, or why the whole file is unfit."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tollgate.books import KEYS
 from tollgate.errors import BadInput, Refused
-from tollgate.ingest.formats import CELL_BYTES, ENDINGS, UNPACKED_MAX, Unreadable, check_text, read_json_lines, unpack
+from tollgate.ingest.formats import (
+    ENDINGS,
+    LINE_MAX,
+    Row,
+    Unreadable,
+    check_text,
+    check_unpacked,
+    open_text,
+    read_json_lines,
+)
+from tollgate.ingest.spool import CHUNK, Landed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tollgate.books import Book, Column
 
+BATCH_ROWS = 2**18
+BLOCK_BYTES = LINE_MAX  # of CSV: a batch, and the longest row
+CELL_BYTES = 8  # the least that a cell takes in memory
+
 
 class Unfit(Refused):
-    """A file that cannot be judged row by row; ``rule`` and ``column`` stand for it in the quarantine."""
+    """A file that cannot be judged row by row; ``rule`` and ``column`` stand for it in the quarantine.
 
-    def __init__(self, rule: str, cause: str, *, column: str | None = None, value: object = None,
+    ``received`` is how many rows it holds; 0 when that cannot be told.
+    """
+
+    def __init__(self, rule: str, cause: str, *, column: str | None = None, value: object = None, received: int = 0,
                  remedy: str = "Ask the lender for a file that fits the contract.") -> None:
         self.rule = rule
         self.column = column
+        self.received = received
         super().__init__(cause, value=value, remedy=remedy)
 
 
 @dataclass(frozen=True)
 class Raw:
-    """The rows of a file under the lender's column names, without the personal columns.
+    """A batch of a file's rows under the lender's column names, without the personal columns.
 
     Attributes:
-        rows: text from CSV and JSON lines, typed from Parquet.
+        rows: text from CSV and JSON lines, typed from Parquet; as dictionaries where values are likely to repeat.
         numbers: int64, the place of each row in its file, from 1, the header not counted.
-        malformed: places of the rows that have too many or too few cells, or are no flat JSON object, and are therefore
-            not in ``rows``.
+        malformed: int64, places of the rows that have too many or too few cells, or are no flat JSON object, and are
+            therefore not in ``rows``.
     """
 
     rows: pa.Table
     numbers: np.ndarray
-    malformed: tuple[int, ...] = ()
+    malformed: np.ndarray
 
     @property
     def received(self) -> int:
-        """How many rows the file holds."""
-        return int(self.rows.num_rows) + len(self.malformed)
+        """How many rows the batch holds."""
+        return len(self.numbers) + len(self.malformed)
 
 
 def table_of(name: str) -> str:
@@ -61,26 +81,29 @@ def table_of(name: str) -> str:
                    value=name, remedy="Rename it.")
 
 
-def read_file(book: Book, name: str, content: bytes) -> Raw:
-    """Take a file's rows in, every cell as it stands.
+def batches(book: Book, file: Landed) -> Iterator[Raw]:
+    """Take a file's rows in from the first, every cell as it stands.
 
     Personal columns must be there like any other, and are left unread.
 
     Raises:
-        Unfit: it cannot be read, or lacks a column of the contract, or brings one that the contract does not know.
+        Unfit: it cannot be read, or lacks a column of the contract, or brings one that the contract does not know. It
+            may come as late as after the last batch.
     """
     import pyarrow as pa
 
-    columns = book.columns(table_of(name))
+    table, name = table_of(file.name), file.name
+    columns = book.columns(table)
+    key = [c.source for c in columns if c.name in KEYS[table]]
     try:
         if name.endswith(".parquet"):
-            return _read_parquet(name, content, columns)
-        text = unpack(content) if name.endswith(".gz") else content
-        check_text(text)
+            yield from _read_parquet(file, columns, key)
+            return
+        check_text(open_text(file))
         read = _read_json_lines if name.removesuffix(".gz").endswith(".jsonl") else _read_csv
-        return read(name, text, columns)
+        yield from read(file, columns, key)
     except (Unreadable, pa.ArrowException, csv.Error, UnicodeDecodeError, OSError) as err:
-        raise Unfit("unreadable", f"{name} cannot be read: {str(err).splitlines()[0]}", value=f"{len(content)} bytes",
+        raise Unfit("unreadable", f"{name} cannot be read: {str(err).splitlines()[0]}", value=f"{file.size} bytes",
                     remedy="Ask the lender to send it again, whole and in UTF-8.") from err
 
 
@@ -88,22 +111,38 @@ def _wanted(columns: Sequence[Column]) -> list[str]:
     return [c.source for c in columns if not c.personal]
 
 
-def _read_parquet(name: str, content: bytes, columns: Sequence[Column]) -> Raw:
+def _read_parquet(file: Landed, columns: Sequence[Column], key: Sequence[str]) -> Iterator[Raw]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(io.BytesIO(content))
-    _check_names(name, file.schema_arrow.names, columns)
-    # A column of one repeated value takes no room in the file, and all of it in memory.
-    if file.metadata.num_rows * len(columns) * CELL_BYTES > UNPACKED_MAX:
-        raise Unreadable(f"it unpacks to more than {UNPACKED_MAX // 2**20:,} MiB")
-    rows = file.read(columns=_wanted(columns))
-    return Raw(rows, np.arange(1, rows.num_rows + 1))
+    wanted = _wanted(columns)
+    content = pq.ParquetFile(file.open(), read_dictionary=[name for name in wanted if name not in key])
+    _check_names(file.name, content.schema_arrow.names, columns)
+    meta = content.metadata
+    groups = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+    # A column of one repeated value takes no room in the file.
+    check_unpacked(max(groups, meta.num_rows * len(columns) * CELL_BYTES), file.size)
+    place = 1
+    for batch in content.iter_batches(BATCH_ROWS, columns=wanted):
+        yield Raw(pa.Table.from_batches([batch]), np.arange(place, place + batch.num_rows), np.empty(0, np.int64))
+        place += batch.num_rows
 
 
-def _read_json_lines(name: str, content: bytes, columns: Sequence[Column]) -> Raw:
-    lines = read_json_lines(content, _wanted(columns))
-    _check_names(name, lines.names, columns)
-    return Raw(lines.rows, np.array(lines.places, dtype=np.int64), tuple(lines.malformed))
+def _read_json_lines(file: Landed, columns: Sequence[Column], key: Sequence[str]) -> Iterator[Raw]:
+    import pyarrow as pa
+
+    names: dict[str, None] = {}
+    wanted = _wanted(columns)
+    lines: Iterator[tuple[int, Row | None]] = enumerate(read_json_lines(open_text(file)), start=1)
+    while chunk := list(islice(lines, BATCH_ROWS)):
+        rows = [row for _, row in chunk if row is not None]
+        names.update(dict.fromkeys(name for row in rows for name in row))
+        yield Raw(pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in wanted}),
+                  np.array([place for place, row in chunk if row is not None], np.int64),
+                  np.array([place for place, row in chunk if row is None], np.int64))
+    if not names:
+        raise Unreadable("no line of it is a JSON object")
+    _check_names(file.name, list(names), columns)
 
 
 def _check_names(name: str, found: Sequence[str], columns: Sequence[Column]) -> None:
@@ -121,27 +160,39 @@ def _check_names(name: str, found: Sequence[str], columns: Sequence[Column]) -> 
                         remedy=f"Its columns must be {', '.join(expected)}; CSV cells are separated by commas.")
 
 
-def _read_csv(name: str, content: bytes, columns: Sequence[Column]) -> Raw:
+def _read_csv(file: Landed, columns: Sequence[Column], key: Sequence[str]) -> Iterator[Raw]:
     import pyarrow as pa
     from pyarrow import csv as pa_csv
 
     # A byte that is no UTF-8 may stand in a personal column further down, which is not read.
-    header = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="replace", newline=""))
-    _check_names(name, next(header), columns)
-    if b"\n" not in content and b"\r" not in content:
-        content += b"\n"  # Arrow takes a header without an end of line for nothing
-    wanted = _wanted(columns)
+    head = open_text(file).read(CHUNK)
+    header = csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace"), newline=""))
+    _check_names(file.name, next(header), columns)
+    # Arrow takes a header without an end of line for nothing.
+    bare = len(head) < CHUNK and b"\n" not in head and b"\r" not in head
     malformed: list[int] = []
 
     def skip(row: pa_csv.InvalidRow) -> str:
         malformed.append(row.number - 1)
         return "skip"
 
-    rows = pa_csv.read_csv(
-        io.BytesIO(content),
-        read_options=pa_csv.ReadOptions(use_threads=False),  # rows are numbered only when read in turn
-        parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
-        convert_options=pa_csv.ConvertOptions(include_columns=wanted, strings_can_be_null=False,
-                                              column_types={source: pa.string() for source in wanted}))
-    places = np.arange(1, rows.num_rows + len(malformed) + 1)
-    return Raw(rows, np.setdiff1d(places, np.array(malformed, dtype=np.int64)), tuple(malformed))
+    repeating, wanted = pa.dictionary(pa.int32(), pa.string()), _wanted(columns)
+    with pa_csv.open_csv(
+            io.BytesIO(head + b"\n") if bare else open_text(file),
+            read_options=pa_csv.ReadOptions(use_threads=False,  # rows are numbered only when read in turn
+                                            block_size=BLOCK_BYTES),
+            parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+            convert_options=pa_csv.ConvertOptions(
+                include_columns=wanted, strings_can_be_null=False,
+                column_types={name: pa.string() if name in key else repeating for name in wanted})) as reader:
+        place = 1
+        for batch in reader:
+            if not batch.num_rows:
+                continue
+            torn = np.array(malformed, np.int64)  # the reader may be ahead: some come after this batch
+            numbers = np.setdiff1d(np.arange(place, place + batch.num_rows + len(torn)), torn)[:batch.num_rows]
+            place = numbers[-1] + 1
+            torn = torn[torn < place]
+            del malformed[:len(torn)]
+            yield Raw(pa.Table.from_batches([batch]), numbers, torn)
+        yield Raw(reader.schema.empty_table(), np.empty(0, np.int64), np.array(malformed, np.int64))

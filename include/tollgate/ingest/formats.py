@@ -6,94 +6,91 @@ import gzip
 import io
 import json
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+from tollgate.ingest.spool import CHUNK, Landed
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from _typeshed import WriteableBuffer
 
 ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
-# A file is judged in memory. Real extracts pack 5 to 30 times, gzip itself at most about 1,000 times: whoever packs
-# more than 200 times into more than 64 MiB sends a bomb, or the same row over and over.
-UNPACKED_MAX = 2 * 2**30
+# Real extracts pack 5 to 30 times, gzip itself at most about 1,000 times: whoever packs more than 200 times into more
+# than 64 MiB sends a bomb, or the same row over and over.
 RATIO_MAX, RATIO_FROM = 200, 64 * 2**20
-CELL_BYTES = 8  # the least that a cell takes in memory
+LINE_MAX = 16 * 2**20  # bytes of one row of text
 
 
 class Unreadable(Exception):
     """Bytes that are not what the file's name says."""
 
 
-def unpack(content: bytes) -> bytes:
-    """What was packed with gzip. Raises ``Unreadable`` when it is torn, is no gzip, or unpacks beyond the limit."""
-    limit = min(UNPACKED_MAX, max(RATIO_FROM, RATIO_MAX * len(content)))
-    try:
-        with gzip.open(io.BytesIO(content)) as packed:
-            unpacked = packed.read(limit + 1)
-    except EOFError as err:
-        raise Unreadable("its gzip stream breaks off") from err
-    except (gzip.BadGzipFile, zlib.error) as err:
-        raise Unreadable("it is not gzip, or was damaged on its way") from err
-    if len(unpacked) > limit:
+def check_unpacked(size: int, packed: int) -> None:
+    """Raise ``Unreadable`` when ``packed`` bytes unpack to a ``size`` that no honest file has."""
+    limit = max(RATIO_FROM, RATIO_MAX * packed)
+    if size > limit:
         raise Unreadable(f"it unpacks to more than {limit // 2**20:,} MiB")
-    return unpacked
 
 
-def check_text(content: bytes) -> None:
+def open_text(file: Landed) -> IO[bytes]:
+    """The file's text from its beginning, unpacked as it is read.
+
+    Reading raises ``Unreadable`` when the gzip is torn, is no gzip, or unpacks beyond the limit.
+    """
+    return io.BufferedReader(_Unpacked(file), CHUNK) if file.name.endswith(".gz") else file.open()
+
+
+class _Unpacked(io.RawIOBase):
+    """What was packed with gzip."""
+
+    def __init__(self, file: Landed) -> None:
+        self._stream = gzip.GzipFile(fileobj=file.open())
+        self._packed, self._unpacked = file.size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        try:
+            count = self._stream.readinto(buffer)
+        except EOFError as err:
+            raise Unreadable("its gzip stream breaks off") from err
+        except (gzip.BadGzipFile, zlib.error) as err:
+            raise Unreadable("it is not gzip, or was damaged on its way") from err
+        self._unpacked += count
+        check_unpacked(self._unpacked, self._packed)
+        return count
+
+
+def check_text(text: IO[bytes]) -> None:
     """Raise ``Unreadable`` for what is empty, UTF-16 or no text at all."""
-    if not content or content.isspace():
+    block = head = text.read(4096)
+    while block.isspace():
+        block = text.read(4096)
+    if not block:
         raise Unreadable("it is empty")
-    if b"\0" in content[:4096]:
+    if b"\0" in head:
         raise Unreadable("it is UTF-16 or no text, not UTF-8")
 
 
-@dataclass(frozen=True)
-class JsonLines:
-    """One JSON object a line.
-
-    Attributes:
-        names: every key of any object, in the order of their coming.
-        rows: the wanted ones as text, numbers as they were spelled; null where an object lacks the key.
-        places: the place of each row among the lines that are not blank, from 1.
-        malformed: places of the lines that are no flat JSON object.
-    """
-
-    names: list[str]
-    rows: pa.Table
-    places: list[int]
-    malformed: list[int]
+Row = dict[str, str | None]
 
 
-def read_json_lines(content: bytes, wanted: list[str]) -> JsonLines:
-    """Take JSON lines in, every cell as it is spelled.
+def read_json_lines(text: IO[bytes]) -> Iterator[Row | None]:
+    """Every line that is not blank: its cells as they are spelled, or None when it is no flat JSON object.
 
     Raises:
-        Unreadable: no line is a JSON object.
+        Unreadable: a line is longer than any row.
         UnicodeDecodeError: it is not UTF-8.
     """
-    import pyarrow as pa
-
-    names: dict[str, None] = {}
-    cells: dict[str, list[str | None]] = {name: [] for name in wanted}
-    places: list[int] = []
-    malformed: list[int] = []
-    lines = (text for line in io.BytesIO(content) if (text := line.decode("utf-8-sig").strip()))
-    for place, line in enumerate(lines, start=1):
-        row = _flat_object(line)
-        if row is None:
-            malformed.append(place)
-            continue
-        places.append(place)
-        names.update(dict.fromkeys(row))
-        for name, column in cells.items():
-            column.append(row.get(name))
-    if not places:
-        raise Unreadable("no line of it is a JSON object")
-    return JsonLines(list(names), pa.table({name: pa.array(column, pa.string()) for name, column in cells.items()}),
-                     places, malformed)
+    while line := text.readline(LINE_MAX + 1):
+        if len(line) > LINE_MAX:
+            raise Unreadable(f"a line of it is longer than {LINE_MAX // 2**20} MiB")
+        if spelled := line.decode("utf-8-sig").strip():
+            yield _flat_object(spelled)
 
 
-def _flat_object(line: str) -> dict[str, str | None] | None:
+def _flat_object(line: str) -> Row | None:
     """The object's cells as text; None when it is broken, is no object, has a key twice or a cell that is no scalar."""
     try:
         pairs = json.loads(line, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=str)

@@ -1,29 +1,32 @@
 """Judging a file: which of its rows are good, which rule each of the others breaks, and whether it is fit as a whole.
 
-Nothing is written here, so that the same judgement serves ingesting and a check beforehand.
+Nothing is written here, so that the same judgement serves ingesting and a check beforehand. The file is read batch by
+batch; what is kept of a batch is its broken rules, its counts, and a hash of each key.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 
+from tollgate.books import KEYS
 from tollgate.config import Ingest
 from tollgate.errors import Refused
-from tollgate.ingest.contract import check
-from tollgate.ingest.files import Raw, Unfit, read_file, table_of
-from tollgate.ingest.manifest import MANIFEST, read_manifest
-from tollgate.ingest.parse import parse
+from tollgate.ingest.contract import check, row_contract
+from tollgate.ingest.files import Raw, Unfit, batches, table_of
+from tollgate.ingest.keys import duplicates, hashes, repeated
+from tollgate.ingest.manifest import MANIFEST, Manifest, read_manifest
+from tollgate.ingest.parse import REASONS, parse, reasons
+from tollgate.ingest.spool import Landed, opened
 
 if TYPE_CHECKING:
     from tollgate.books import Book
 
-pc: Any = pyarrow.compute
 PUBLISHED, REFUSED = "published", "refused"
 MALFORMED = "malformed_row"
 
@@ -33,55 +36,93 @@ class Judgement:
     """What the contract says of a file.
 
     Attributes:
-        raw: its rows as the lender spelled them.
-        good: the rows that break no rule, under the lake's names and types.
-        broken: ``REASONS`` of the others, but for the malformed ones, which are in ``raw.malformed``.
+        received: how many rows it has.
+        broken: ``REASONS`` of the rows that are not good, each by its place in the file; a malformed row has no column.
         refused: why the file is refused whole all the same, or None.
     """
 
-    raw: Raw
-    good: pa.Table
+    received: int
     broken: pa.Table
     refused: Refused | None
 
     @property
+    def bad_rows(self) -> np.ndarray:
+        """Places of the rows that are not good, ascending."""
+        places: np.ndarray = np.unique(self.broken["row"].to_numpy())
+        return places
+
+    @property
     def bad(self) -> int:
         """How many rows are not good."""
-        return self.raw.received - int(self.good.num_rows)
+        return len(self.bad_rows)
 
 
-def take_in(book: Book, name: str, content: bytes, manifest: bytes | None) -> Raw:
-    """The rows of a file that is what its sender's manifest says; without a manifest, whatever it holds.
-
-    Raises:
-        Unfit: it is not, or it cannot be read, or its columns are not those of the contract.
-    """
-    if manifest is None:
-        return read_file(book, name, content)
-    said = read_manifest(name, manifest)
-    said.check_content(name, content)
-    raw = read_file(book, name, content)
-    said.check_rows(name, raw)
-    return raw
-
-
-def judge(book: Book, name: str, raw: Raw, params: Ingest) -> Judgement:
-    """Hold a file's rows against the contract.
+def judge(book: Book, file: Landed, params: Ingest, manifest: bytes | None = None) -> Judgement:
+    """Read a file to its end and hold it against the contract, and against its sender's manifest if there is one.
 
     Raises:
-        Unfit: a column has a type that its kind cannot be read from.
+        Unfit: it is not what the manifest says, or it cannot be read, or its columns are not those of the contract.
     """
-    rows, unread = parse(book.columns(table_of(name)), raw.rows)
-    broken = check(book, table_of(name), rows, unread)
-    good = rows.filter(pc.invert(pc.is_in(pa.array(range(rows.num_rows), pa.int64()), value_set=broken["row"])))
-    bad, refused = raw.received - good.num_rows, None
-    if bad > params.bad_share_max * raw.received:
-        tally = ", ".join(f"{rows:,} {rule} in {column}" if column else f"{rows:,} {rule}"
-                          for (rule, column), rows in _tally(raw, broken))
-        refused = Refused(f"{name} is refused whole: {bad:,} of its {raw.received:,} rows are bad, "
-                          f"more than {params.bad_share_max:.1%}: {tally}", value=f"{bad / raw.received:.1%}",
-                          remedy="None of it is published. Mend these rows and land the file anew.")
-    return Judgement(raw, good, broken, refused)
+    said: Manifest | None = None
+    if manifest is not None:
+        said = read_manifest(file.name, manifest)
+        said.check_content(file)
+    table = table_of(file.name)
+    columns, schema, key = book.columns(table), row_contract(book, table, file.at.date()), list(KEYS[table])
+    received, broken, hashed = 0, [REASONS.empty_table()], []
+    for raw in batches(book, file):
+        rows, unread = parse(columns, raw.rows)
+        found = check(schema, rows, unread)
+        received += raw.received
+        broken += [placed(found, raw.numbers), reasons(raw.malformed, MALFORMED, None)]
+        hashed.append(hashes(rows.select(key)))
+    if said is not None:
+        said.check_rows(file.name, received)
+    broken.append(_duplicates(book, file, repeated(hashed)))
+    whole = pa.concat_tables(broken)
+    return Judgement(received, whole, _too_many(file.name, received, whole, params))
+
+
+def judge_records(book: Book, table: str, records: pa.Table, landed: date) -> tuple[pa.Table, pa.Table]:
+    """Hold rows under the lender's column names against the contract, as those of one file that came on ``landed``.
+
+    Returns the parsed rows, and ``REASONS`` by index into them.
+    """
+    key = list(KEYS[table])
+    rows, unread = parse(book.columns(table), records)
+    found = check(row_contract(book, table, landed), rows, unread)
+    keys = rows.select(key)
+    return rows, pa.concat_tables([found, duplicates([(keys, np.arange(rows.num_rows))], repeated([hashes(keys)]),
+                                                     ", ".join(key))])
+
+
+def placed(broken: pa.Table, numbers: np.ndarray) -> pa.Table:
+    """``REASONS`` by place in the file instead of by index into a batch."""
+    return broken.set_column(0, REASONS.field("row"), pa.array(numbers[broken["row"].to_numpy()], pa.int64()))
+
+
+def _duplicates(book: Book, file: Landed, among: np.ndarray) -> pa.Table:
+    """The rows whose key an earlier row has; the file is read again only when a hash came twice."""
+    if not len(among):
+        return REASONS.empty_table()
+    key = KEYS[table_of(file.name)]
+    columns = [column for column in book.columns(table_of(file.name)) if column.name in key]
+
+    def keys(raw: Raw) -> pa.Table:
+        return parse(columns, raw.rows)[0].select(list(key))
+
+    return duplicates(((keys(raw), raw.numbers) for raw in batches(book, file)), among, ", ".join(key))
+
+
+def _too_many(name: str, received: int, broken: pa.Table, params: Ingest) -> Refused | None:
+    bad = len(broken["row"].unique())
+    if bad <= params.bad_share_max * received:
+        return None
+    tally = ", ".join(f"{rows:,} {rule} in {column}" if column else f"{rows:,} {rule}"
+                      for (rule, column), rows in _tally(broken))
+    return Refused(f"{name} is refused whole: {bad:,} of its {received:,} rows are bad, "
+                   f"more than {params.bad_share_max:.1%}: {tally}", value=f"{bad / received:.1%}",
+                   remedy="None of it is published. Mend these rows and land the file anew.")
 
 
 @dataclass(frozen=True)
@@ -114,19 +155,17 @@ def check_file(book: Book, path: Path, params: Ingest) -> Check:
     """
     table_of(path.name)
     beside = path.with_name(path.name + MANIFEST)
-    raw: Raw | None = None
     try:
-        raw = take_in(book, path.name, path.read_bytes(), beside.read_bytes() if beside.is_file() else None)
-        found = judge(book, path.name, raw, params)
+        with opened(path) as file:
+            found = judge(book, file, params, beside.read_bytes() if beside.is_file() else None)
     except Unfit as err:
-        reason = {"rule": err.rule, "column": err.column, "rows": 0}
-        return Check(book.name, path.name, 0 if raw is None else raw.received, 0, [reason], err)
-    reasons = [{"rule": rule, "column": column, "rows": rows} for (rule, column), rows in _tally(raw, found.broken)]
-    return Check(book.name, path.name, raw.received, int(found.good.num_rows), reasons, found.refused)
+        return Check(book.name, path.name, err.received, 0, [{"rule": err.rule, "column": err.column, "rows": 0}], err)
+    tally = [{"rule": rule, "column": column, "rows": rows} for (rule, column), rows in _tally(found.broken)]
+    return Check(book.name, path.name, found.received, found.received - found.bad, tally, found.refused)
 
 
-def _tally(raw: Raw, broken: pa.Table) -> list[tuple[tuple[str, str | None], int]]:
-    """How many rows break each rule of each column, the most frequent first."""
-    counts = Counter(zip(broken["rule"].to_pylist(), broken["column"].to_pylist(), strict=True))
-    counts.update([(MALFORMED, None)] * len(raw.malformed))
-    return counts.most_common()
+def _tally(broken: pa.Table) -> list[tuple[tuple[str, str | None], int]]:
+    """How many rows break each rule of each column, the most frequent first, then in order of their coming."""
+    counts = broken.group_by(["rule", "column"]).aggregate([("row", "count"), ("row", "min")]).sort_by(
+        [("row_count", "descending"), ("row_min", "ascending"), ("column", "ascending"), ("rule", "ascending")])
+    return [((line["rule"], line["column"]), line["row_count"]) for line in counts.to_pylist()]

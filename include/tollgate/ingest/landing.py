@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from pathlib import Path
@@ -12,6 +11,7 @@ from tollgate import lake
 from tollgate.config import known_books, settings
 from tollgate.errors import BadInput
 from tollgate.ingest.manifest import MANIFEST
+from tollgate.ingest.spool import fingerprint
 from tollgate.lake import Entry, Store
 
 if TYPE_CHECKING:
@@ -98,11 +98,6 @@ def new_files(book: str | None = None) -> list[dict[str, str]]:
     return found
 
 
-def fingerprint(content: bytes) -> str:
-    """What a file is known by, whatever its name."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def _fingerprints(book: str, landed: list[Entry]) -> dict[str, str]:
     landing, store = Store(settings().landing), Store(settings().store)
     cache = f"ingest/{book}/fingerprints.json"
@@ -111,8 +106,10 @@ def _fingerprints(book: str, landed: list[Entry]) -> dict[str, str]:
     for entry in landed:
         stamp = f"{entry.size} {entry.stamp}"
         before = known.get(entry.path, {})
-        now[entry.path] = before if before.get("stamp") == stamp else {
-            "stamp": stamp, "fingerprint": fingerprint(landing.read(entry.path))}
+        if before.get("stamp") != stamp:
+            with landing.open(entry.path) as content:
+                before = {"stamp": stamp, "fingerprint": fingerprint(content)}
+        now[entry.path] = before
     if now != known:
         store.write_json(cache, now)
     return {path: entry["fingerprint"] for path, entry in now.items()}

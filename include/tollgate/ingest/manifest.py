@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
 
-from tollgate.ingest.files import Raw, Unfit
+from tollgate.ingest.files import Unfit
+from tollgate.ingest.spool import Landed
 
 MANIFEST = ".manifest.json"
 REMEDY = "Ask the lender which of the two is right; once mended, `tollgate ingest file` judges the file again."
@@ -20,18 +20,17 @@ class Manifest:
     rows: int
     sha256: str
 
-    def check_content(self, name: str, content: bytes) -> None:
+    def check_content(self, file: Landed) -> None:
         """Raise ``Unfit`` when the bytes are not those that were sent."""
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.sha256:
-            raise Unfit("manifest_hash", f"{name} is not the file that its manifest describes",
-                        value=f"SHA-256 {found}, announced {self.sha256}", remedy=REMEDY)
+        if file.fingerprint != self.sha256:
+            raise Unfit("manifest_hash", f"{file.name} is not the file that its manifest describes",
+                        value=f"SHA-256 {file.fingerprint}, announced {self.sha256}", remedy=REMEDY)
 
-    def check_rows(self, name: str, raw: Raw) -> None:
+    def check_rows(self, name: str, received: int) -> None:
         """Raise ``Unfit`` when there are more or fewer rows than were sent."""
-        if raw.received != self.rows:
-            raise Unfit("manifest_rows", f"{name} does not hold as many rows as its manifest says",
-                        value=f"{raw.received:,} rows, announced {self.rows:,}", remedy=REMEDY)
+        if received != self.rows:
+            raise Unfit("manifest_rows", f"{name} does not hold as many rows as its manifest says", received=received,
+                        value=f"{received:,} rows, announced {self.rows:,}", remedy=REMEDY)
 
 
 def read_manifest(name: str, content: bytes) -> Manifest:

@@ -35,11 +35,12 @@ def parse(columns: Sequence[Column], raw: pa.Table) -> tuple[pa.Table, pa.Table]
     """Read every column that is not personal.
 
     Args:
-        raw: the lender's rows, under the lender's column names.
+        raw: the lender's rows, under the lender's column names. A column that comes as a dictionary is read value by
+            value, each of them once.
 
-    Returns the rows under the lake's names and types, a failed cell being null, and the failures in ``REASONS``
-    (``row`` is an index into the rows; the rule is ``not_an_integer``, ``not_a_number``, ``not_finite`` or
-    ``not_a_date``).
+    Returns the rows under the lake's names and types, a failed cell being null and text a dictionary where it came as
+    one; and the failures in ``REASONS`` (``row`` is an index into the rows; the rule is ``not_an_integer``,
+    ``not_a_number``, ``not_finite`` or ``not_a_date``).
 
     Raises:
         Unfit: a Parquet column has a type that its kind cannot be read from.
@@ -48,13 +49,23 @@ def parse(columns: Sequence[Column], raw: pa.Table) -> tuple[pa.Table, pa.Table]
     for column in columns:
         if column.personal:
             continue
-        cells = raw[column.source].combine_chunks()
-        if pt.is_dictionary(cells.type):
-            cells = cells.dictionary_decode()
-        typed[column.name], broken = _READERS[column.kind](column, cells)
+        cells = raw[column.source]
+        cells = (cells.unify_dictionaries() if pt.is_dictionary(cells.type) else cells).combine_chunks()
+        read = _read_each_once if pt.is_dictionary(cells.type) else _READERS[column.kind]
+        typed[column.name], broken = read(column, cells)
         failures += [reasons(np.flatnonzero(mask.to_numpy(zero_copy_only=False)), rule, column.name)
                      for rule, mask in broken.items()]
     return pa.table(typed), pa.concat_tables([REASONS.empty_table(), *failures])
+
+
+def _read_each_once(column: Column, cells: pa.DictionaryArray) -> tuple[pa.Array, dict[str, pa.Array]]:
+    values, broken = _READERS[column.kind](column, cells.dictionary)
+    masks = {rule: pc.fill_null(mask.take(cells.indices), False) for rule, mask in broken.items()
+             if pc.any(mask).as_py()}
+    if column.kind != "text":
+        return values.take(cells.indices), masks
+    merged = values.dictionary_encode()  # two spellings may have become one value, or none
+    return pa.DictionaryArray.from_arrays(merged.indices.take(cells.indices), merged.dictionary), masks
 
 
 def reasons(rows: np.ndarray, rule: str, column: str | None) -> pa.Table:
@@ -130,13 +141,24 @@ def _as_text(column: Column, cells: pa.Array) -> pa.Array:
               or pt.is_null(cells.type) or pt.is_string_view(cells.type)):
         raise Unfit("wrong_type", f"The column {column.source} has a type that is not read as {column.kind}",
                     column=column.name, value=cells.type)
-    text = pc.utf8_trim_whitespace(cells.cast(pa.string()))
+    text = cells.cast(pa.string())
+    text = text if _has_no_blank(text) else pc.utf8_trim_whitespace(text)
     if column.recode:
         spellings = pa.array(list(column.recode), pa.string())
         at = pc.index_in(text, value_set=spellings)
         text = pc.coalesce(pa.array(list(column.recode.values()), pa.string()).take(at), text)
     missing = pa.array([""] if column.kind == "text" else ["", "NaN"])
     return _only(text, pc.invert(pc.is_in(text, value_set=missing)))
+
+
+def _has_no_blank(text: pa.StringArray) -> bool:
+    """Whether every byte lies from ! to ~, where white space never does; a hundred times cheaper than trimming."""
+    _, ends, content = text.buffers()
+    if len(text) == 0 or content is None:
+        return True
+    ends = np.frombuffer(ends, np.int32)[text.offset:text.offset + len(text) + 1]
+    letters = np.frombuffer(content, np.uint8)[ends[0]:ends[-1]]
+    return letters.size == 0 or bool(letters.min() > ord(" ") and letters.max() <= ord("~"))
 
 
 def _is_number(kind: pa.DataType) -> bool:

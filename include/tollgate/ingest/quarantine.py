@@ -29,9 +29,9 @@ def quarantined(book: str) -> list[dict[str, Any]]:
 def quarantined_rows(book: str, fingerprint: str) -> dict[str, Any]:
     """The refused rows of one file, named by its fingerprint or the beginning of it.
 
-    Returns ``{"book", "fingerprint", "file", "rows": [{"row", "rule", "column", "value", "record"}, ...]}``: a line a
-    broken rule, by place in the file; row 0 stands for the file as a whole. The record is the row as it came, without
-    personal columns.
+    Returns ``{"book", "fingerprint", "file", "landed", "rows": [{"row", "rule", "column", "value", "record"}, ...]}``:
+    a line a broken rule, by place in the file; row 0 stands for the file as a whole. The record is the row as it came,
+    without personal columns.
 
     Raises:
         BadInput: no file in the quarantine, or more than one, begins so.
@@ -44,4 +44,5 @@ def quarantined_rows(book: str, fingerprint: str) -> dict[str, Any]:
     lines = lake.read(table, filters=[("fingerprint", "=", known[0])]).to_pylist()
     rows = [{**{name: line[name] for name in ("row", "rule", "column", "value")}, "record": json.loads(line["record"])}
             for line in lines]
-    return {"book": book, "fingerprint": known[0], "file": lines[0]["file"], "rows": rows}
+    return {"book": book, "fingerprint": known[0], "file": lines[0]["file"], "landed": lines[0]["landed"],
+            "rows": rows}

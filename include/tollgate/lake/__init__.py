@@ -10,6 +10,7 @@ from tollgate.lake.delta import (
     read,
     replace_partitions,
     require,
+    upsert,
     version,
 )
 from tollgate.lake.schemas import (
@@ -26,10 +27,11 @@ from tollgate.lake.schemas import (
     scores,
     verdicts,
 )
+from tollgate.lake.scratch import Pile, Scratch, scratch
 from tollgate.lake.store import Entry, Store
 
 __all__ = [
-    "Entry", "Store", "Table", "alerts", "append_next", "applications", "change_partitions", "copy", "digest", "drift",
-    "exists", "ledger", "outcomes", "partitions", "performance", "quarantine", "read", "received",
-    "replace_partitions", "requests", "require", "scores", "verdicts", "version",
+    "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "applications", "change_partitions", "copy",
+    "digest", "drift", "exists", "ledger", "outcomes", "partitions", "performance", "quarantine", "read", "received",
+    "replace_partitions", "requests", "require", "scores", "scratch", "upsert", "verdicts", "version",
 ]

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.lake.schemas import Table
+from tollgate.lake.scratch import Pile, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 RACES_LOST_AT_MOST = 50
 SEQUENCE = "tollgate.sequence"
+T = TypeVar("T")
 
 
 def _location(table: Table) -> str:
@@ -206,13 +208,9 @@ def change_partitions(table: Table, partitions: Sequence[str],
         PassingFault: the lake did not answer, or too many races were lost.
     """
     from deltalake import write_deltalake
-    from deltalake.exceptions import CommitFailedError
-    from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
     wanted = sorted(set(partitions))
 
-    @retry(retry=retry_if_exception_type(CommitFailedError), stop=stop_after_attempt(RACES_LOST_AT_MOST),
-           wait=wait_random(0, 0.2), reraise=True)
     def attempt() -> int:
         opened = _open_or_create(table)
         rows = _rows(opened, table, [(table.partition, "in", wanted)], table.schema.names)
@@ -223,21 +221,107 @@ def change_partitions(table: Table, partitions: Sequence[str],
             raise ValueError(f"rows of {sorted(strays)} were given for the partitions {wanted}")
         if new.equals(rows.sort_by([(name, "ascending") for name in (table.partition, *table.order)])):
             return opened.version()
-        quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in wanted)
         with _faults_named(table):
-            write_deltalake(opened, new, mode="overwrite", predicate=f"{table.partition} IN ({quoted})")
+            write_deltalake(opened, new, mode="overwrite", predicate=_within(table, wanted))
         return opened.version()
 
+    return _racing(table, "write", attempt)
+
+
+def _within(table: Table, partitions: Sequence[str]) -> str:
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in partitions)
+    return f"{table.partition} IN ({quoted})"
+
+
+def _racing(table: Table, what: str, attempt: Callable[[], T]) -> T:
+    """Attempt it until no other writer gets there first."""
+    from deltalake.exceptions import CommitFailedError
+    from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
     try:
-        return attempt()
+        return retry(retry=retry_if_exception_type(CommitFailedError), stop=stop_after_attempt(RACES_LOST_AT_MOST),
+                     wait=wait_random(0, 0.2), reraise=True)(attempt)()
     except CommitFailedError as err:
-        raise PassingFault(f"Lost {RACES_LOST_AT_MOST} races in a row to write {table.book}/{table.name}",
-                           value=wanted, remedy="Run it again when fewer writers are at work.") from err
+        raise PassingFault(f"Lost {RACES_LOST_AT_MOST} races in a row to {what} {table.book}/{table.name}",
+                           value=table.name, remedy="Run it again when fewer writers are at work.") from err
 
 
 def replace_partitions(table: Table, rows: pa.Table, partitions: Sequence[str]) -> int:
     """Replace the named partitions by ``rows``, in one atomic commit. Returns the new Delta version."""
     return change_partitions(table, partitions, lambda _: rows)
+
+
+def upsert(table: Table, rows: Mapping[str, pa.Table]) -> int:
+    """Put rows into the table by key (``table.order``), in one atomic commit.
+
+    A row that the table holds under the key of a new one makes room for it, in whatever partition it stands. One
+    partition after the other is in memory, so that ``rows`` may be a ``Pile``; partitions that stay as they are, are
+    not written. Two upserts of one table never overlap: the later reads again what the first has left.
+
+    Args:
+        rows: by partition, in the table's columns, no key twice.
+
+    Returns the new Delta version; the old one when nothing changes.
+
+    Raises:
+        PassingFault: the lake did not answer, the disk is full, or too many races were lost.
+    """
+    from deltalake import CommitProperties, Transaction, write_deltalake
+
+    key = list(table.order)
+
+    def attempt() -> int:
+        import pyarrow as pa
+
+        opened = _open_or_create(table)
+        leaving = _moved(opened, table, rows)
+        changed = []
+        with scratch() as disk:
+            pile = Pile(disk, table.schema, table.partition)
+            for name in sorted({*rows, *leaving}):
+                now = _rows(opened, table, [(table.partition, "=", name)], table.schema.names)
+                new = _as(table, rows[name] if name in rows else now.slice(0, 0), table.schema.names)
+                gone = pa.concat_tables([new.select(key), leaving.get(name, new.select(key).slice(0, 0))])
+                kept = now.join(gone, keys=key, join_type="left anti") if now.num_rows else now
+                whole = pa.concat_tables([_as(table, kept, table.schema.names), new]).sort_by(
+                    [(column, "ascending") for column in key])
+                if not whole.equals(now):
+                    changed.append(name)
+                    pile.add(whole)
+            if not changed:
+                return opened.version()
+            stream = pa.RecordBatchReader.from_batches(table.schema, (b for name in pile for b in pile.batches(name)))
+            with _faults_named(table):
+                write_deltalake(opened, stream, mode="overwrite", predicate=_within(table, changed),
+                                commit_properties=CommitProperties(
+                                    app_transactions=[Transaction(SEQUENCE, opened.version())]))
+        return opened.version()
+
+    return _racing(table, "write", attempt)
+
+
+def _moved(opened: DeltaTable, table: Table, rows: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """The keys of ``rows`` that the table holds in another partition than theirs, by that partition."""
+    import pyarrow as pa
+
+    if table.known in table.order or not opened.partitions():  # the day in a key tells its partition
+        return {}
+    import duckdb
+
+    columns = [table.partition, *table.order]
+    schema = pa.schema([table.schema.field(name) for name in columns])
+    arriving = pa.RecordBatchReader.from_batches(
+        schema, (batch for name in rows for batch in rows[name].select(columns).to_batches()))
+    with _faults_named(table), duckdb.connect() as connection:
+        connection.register("held", opened.to_pyarrow_dataset(filesystem=_local_files(table)).scanner(columns=columns))
+        connection.register("arriving", arriving)
+        found = connection.sql(f"""
+            SELECT DISTINCT {", ".join(f"held.{name}" for name in columns)} FROM held
+            JOIN arriving USING ({", ".join(table.order)}) WHERE held.{table.partition} <> arriving.{table.partition}
+        """).to_arrow_table()
+    names = found[table.partition].unique().to_pylist()
+    return {name: found.filter(pa.compute.equal(found[table.partition], name)).select(list(table.order)).cast(
+        pa.schema([table.schema.field(column) for column in table.order])) for name in names}
 
 
 def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None]) -> pa.Table | None:
@@ -250,11 +334,7 @@ def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None]) -> pa
         PassingFault: the lake did not answer, or too many races were lost.
     """
     from deltalake import CommitProperties, Transaction, write_deltalake
-    from deltalake.exceptions import CommitFailedError
-    from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
-    @retry(retry=retry_if_exception_type(CommitFailedError), stop=stop_after_attempt(RACES_LOST_AT_MOST),
-           wait=wait_random(0, 0.2), reraise=True)
     def attempt() -> pa.Table | None:
         opened = _open_or_create(table)
         rows = make(_rows(opened, table, [], table.schema.names))
@@ -268,11 +348,7 @@ def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None]) -> pa
             write_deltalake(opened, rows, mode="append", commit_properties=turn)
         return rows
 
-    try:
-        return attempt()
-    except CommitFailedError as err:
-        raise PassingFault(f"Lost {RACES_LOST_AT_MOST} races in a row to append to {table.book}/{table.name}",
-                           value=table.name, remedy="Run it again when fewer writers are at work.") from err
+    return _racing(table, "append to", attempt)
 
 
 def digest(rows: pa.Table) -> str:

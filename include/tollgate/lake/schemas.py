@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tollgate.books import Book
+from tollgate.books import KEYS, KNOWN, Book
 
 
 @dataclass(frozen=True)
@@ -32,23 +32,23 @@ class Table:
 def applications(book: Book) -> Table:
     """What was known when each loan was asked for, by month of application."""
     schema = pa.schema([pa.field("month", pa.string(), nullable=False), *book.schema("applications")])
-    return Table(book.name, "applications", schema, "month", ("loan_id",), "applied_on")
+    return Table(book.name, "applications", schema, "month", KEYS["applications"], KNOWN["applications"])
 
 
 def outcomes(book: Book) -> Table:
     """What became of each loan, by the month in which it became known; a correction is a later row."""
     schema = pa.schema([pa.field("month", pa.string(), nullable=False), *book.schema("outcomes")])
-    return Table(book.name, "outcomes", schema, "month", ("loan_id", "known_on"), "known_on")
+    return Table(book.name, "outcomes", schema, "month", KEYS["outcomes"], KNOWN["outcomes"])
 
 
 TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
 
 
 def quarantine(book: str) -> Table:
-    """Refused rows, whole (personal columns masked), one line a broken rule."""
+    """Refused rows, whole but for the personal columns, one line a broken rule; ``landed`` is when the file came."""
     return Table(book, "quarantine", pa.schema([
-        ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("row", COUNT), ("rule", TEXT), ("column", TEXT),
-        ("value", TEXT), ("record", TEXT),
+        ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("landed", TEXT), ("row", COUNT), ("rule", TEXT),
+        ("column", TEXT), ("value", TEXT), ("record", TEXT),
     ]), "fingerprint", ("row", "rule", "column"))
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -81,6 +82,12 @@ class Store:
         """Whether the file is there."""
         with self._at(path) as (fs, full):
             return bool(fs.exists(full))
+
+    def modified(self, path: str) -> datetime:
+        """When the file was written, in UTC, to the second."""
+        with self._at(path) as (fs, full):
+            when: datetime = fs.modified(full)
+            return when.astimezone(UTC).replace(microsecond=0)
 
     def list(self, folder: str) -> list[Entry]:
         """Every file under ``folder``, sorted by path; empty when the folder is not there."""
