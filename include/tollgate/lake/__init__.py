@@ -13,6 +13,7 @@ from tollgate.lake.delta import (
     upsert,
     version,
 )
+from tollgate.lake.disk import Pile, Scratch, scratch
 from tollgate.lake.schemas import (
     Table,
     alerts,
@@ -27,7 +28,6 @@ from tollgate.lake.schemas import (
     scores,
     verdicts,
 )
-from tollgate.lake.scratch import Pile, Scratch, scratch
 from tollgate.lake.store import Entry, Store
 
 __all__ = [

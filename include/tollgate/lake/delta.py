@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault
+from tollgate.lake.disk import Pile, scratch
 from tollgate.lake.schemas import Table
-from tollgate.lake.scratch import Pile, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
