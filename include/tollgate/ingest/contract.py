@@ -77,30 +77,18 @@ def _holds(rule: Rule) -> Frame:
     return holds
 
 
-def check(schema: pandera.DataFrameSchema, rows: pa.Table, unread: pa.Table) -> pa.Table:
-    """Every broken rule of every row.
-
-    Pandera is the judge; it is asked only about the rows that the screen cannot clear.
+def check(schema: pandera.DataFrameSchema, rows: pa.Table, places: np.ndarray, unread: pa.Table) -> pa.Table:
+    """What Pandera holds against each row.
 
     Args:
         schema: of ``row_contract``.
         rows: parsed rows, personal columns left out.
-        unread: the cells that could not be parsed; they are null in ``rows``, which is not held against them twice.
+        places: int64, what each row is called in the answer.
+        unread: ``REASONS`` of the cells that could not be parsed, by the same places; they are null in ``rows``, which
+            is not held against them twice.
 
-    Returns ``REASONS`` (row index, rule, column), those of ``unread`` included.
+    Returns ``REASONS``, those of ``unread`` not repeated.
     """
-    import pyarrow as pa
-
-    from tollgate.ingest.screen import suspects
-
-    asked = suspects(schema, rows)
-    if not len(asked):
-        return unread
-    return pa.concat_tables([unread, verdict(schema, rows.take(asked), unread, asked)])
-
-
-def verdict(schema: pandera.DataFrameSchema, rows: pa.Table, unread: pa.Table, index: np.ndarray) -> pa.Table:
-    """What Pandera holds against ``rows``, which stand at ``index``, beside the cells in ``unread``; in ``REASONS``."""
     import pandas as pd
     import pyarrow as pa
     from pandera.errors import SchemaErrors
@@ -109,7 +97,7 @@ def verdict(schema: pandera.DataFrameSchema, rows: pa.Table, unread: pa.Table, i
 
     typed = rows.cast(pa.schema([(name, column.dtype.type.pyarrow_dtype) for name, column in schema.columns.items()]))
     try:
-        schema.validate(typed.to_pandas(types_mapper=pd.ArrowDtype).set_axis(index), lazy=True)
+        schema.validate(typed.to_pandas(types_mapper=pd.ArrowDtype).set_axis(places), lazy=True)
         return REASONS.empty_table()
     except SchemaErrors as err:
         cases = err.failure_cases

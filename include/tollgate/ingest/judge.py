@@ -6,10 +6,14 @@ batch; what is kept of a batch is its broken rules, its counts, and a hash of ea
 
 from __future__ import annotations
 
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,15 +22,19 @@ from tollgate.books import KEYS
 from tollgate.config import Ingest
 from tollgate.errors import Refused
 from tollgate.ingest.contract import check, row_contract
-from tollgate.ingest.files import Raw, Unfit, batches, table_of
+from tollgate.ingest.files import BATCH_ROWS, Raw, Unfit, batches, table_of
 from tollgate.ingest.keys import duplicates, hashes, repeated
 from tollgate.ingest.manifest import MANIFEST, Manifest, read_manifest
 from tollgate.ingest.parse import REASONS, parse, reasons
+from tollgate.ingest.screen import suspects
 from tollgate.ingest.spool import Landed, opened
 
 if TYPE_CHECKING:
+    from pandera.pandas import DataFrameSchema
+
     from tollgate.books import Book
 
+T, R = TypeVar("T"), TypeVar("R")
 PUBLISHED, REFUSED = "published", "refused"
 MALFORMED = "malformed_row"
 
@@ -69,13 +77,17 @@ def judge(book: Book, file: Landed, params: Ingest, manifest: bytes | None = Non
         said.check_content(file)
     table = table_of(file.name)
     columns, schema, key = book.columns(table), row_contract(book, table, file.at.date()), list(KEYS[table])
-    received, broken, hashed = 0, [REASONS.empty_table()], []
-    for raw in batches(book, file):
+
+    def screened(raw: Raw) -> _Screened:
         rows, unread = parse(columns, raw.rows)
-        found = check(schema, rows, unread)
-        received += raw.received
-        broken += [placed(found, raw.numbers), reasons(raw.malformed, MALFORMED, None)]
-        hashed.append(hashes(rows.select(key)))
+        return _Screened(raw, rows, placed(unread, raw.numbers), suspects(schema, rows), hashes(rows.select(key)))
+
+    received, broken, hashed, waiting = 0, [REASONS.empty_table()], [], _Waiting(schema)
+    for batch in ahead(screened, batches(book, file)):
+        received += batch.raw.received
+        broken += [reasons(batch.raw.malformed, MALFORMED, None), batch.unread, *waiting.add(batch)]
+        hashed.append(batch.hashes)
+    broken += waiting.judged()
     if said is not None:
         said.check_rows(file.name, received)
     broken.append(_duplicates(book, file, repeated(hashed)))
@@ -90,10 +102,65 @@ def judge_records(book: Book, table: str, records: pa.Table, landed: date) -> tu
     """
     key = list(KEYS[table])
     rows, unread = parse(book.columns(table), records)
-    found = check(row_contract(book, table, landed), rows, unread)
+    schema = row_contract(book, table, landed)
+    asked = suspects(schema, rows)
+    found = check(schema, rows.take(asked), asked, unread)
     keys = rows.select(key)
-    return rows, pa.concat_tables([found, duplicates([(keys, np.arange(rows.num_rows))], repeated([hashes(keys)]),
-                                                     ", ".join(key))])
+    return rows, pa.concat_tables([unread, found, duplicates([(keys, np.arange(rows.num_rows))],
+                                                             repeated([hashes(keys)]), ", ".join(key))])
+
+
+@dataclass(frozen=True)
+class _Screened:
+    """A batch that Arrow has looked at.
+
+    Attributes:
+        raw: as it was read. rows: as they were parsed.
+        unread: ``REASONS`` of the cells that could not be parsed, by place in the file.
+        suspects: indices of the rows that may break a rule; all others are good, unless their key came before.
+        hashes: of the rows' keys.
+    """
+
+    raw: Raw
+    rows: pa.Table
+    unread: pa.Table
+    suspects: np.ndarray
+    hashes: np.ndarray
+
+
+class _Waiting:
+    """Suspects of many batches, judged together: a call of Pandera costs as much as thousands of rows."""
+
+    def __init__(self, schema: DataFrameSchema) -> None:
+        self._schema = schema
+        self._batches: list[tuple[pa.Table, np.ndarray, pa.Table]] = []
+
+    def add(self, batch: _Screened) -> list[pa.Table]:
+        """Let a batch's suspects wait; what is held against all that waited, once they fill a batch of their own."""
+        if len(batch.suspects):
+            self._batches.append((batch.rows.take(batch.suspects), batch.raw.numbers[batch.suspects], batch.unread))
+        return self.judged() if sum(rows.num_rows for rows, _, _ in self._batches) >= BATCH_ROWS else []
+
+    def judged(self) -> list[pa.Table]:
+        """What is held against those who wait, in ``REASONS``."""
+        if not self._batches:
+            return []
+        rows, places, unread = zip(*self._batches, strict=True)
+        self._batches = []
+        return [check(self._schema, pa.concat_tables(rows), np.concatenate(places), pa.concat_tables(unread))]
+
+
+def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """``work`` on each item in order, as many at once as there are cores, and no more than these in memory."""
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(cores) as pool:
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) == cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def placed(broken: pa.Table, numbers: np.ndarray) -> pa.Table:

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 
 from tollgate.books.base import DUPLICATE
 from tollgate.ingest.parse import REASONS, reasons
 
-pc: Any = pyarrow.compute
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 def hashes(keys: pa.Table) -> np.ndarray:
-    """One hash (uint64) a row; rows of equal keys have equal hashes."""
+    """One hash (uint64) a row; rows of equal keys have equal hashes. Any thread may ask."""
+    every = ", ".join(f'"{name}"' for name in keys.column_names)
+    with _duckdb().cursor() as mine:
+        found: np.ndarray = mine.from_arrow(keys).project(f"hash({every}) AS hash").fetchnumpy()["hash"]
+        return found
+
+
+@cache
+def _duckdb() -> DuckDBPyConnection:
     import duckdb
 
-    with duckdb.connect() as connection:
-        every = ", ".join(f'"{name}"' for name in keys.column_names)
-        found: np.ndarray = connection.from_arrow(keys).project(f"hash({every}) AS hash").fetchnumpy()["hash"]
-        return found
+    return duckdb.connect()
 
 
 def repeated(hashed: Sequence[np.ndarray]) -> np.ndarray:
     """The hashes that more than one row has, sorted: all keys that repeat, and perhaps a few that do not."""
-    every = np.sort(np.concatenate([np.empty(0, np.uint64), *hashed]))
+    every = np.concatenate([np.empty(0, np.uint64), *hashed])
+    every.sort()
     return np.unique(every[1:][every[1:] == every[:-1]])
 
 

@@ -1,7 +1,7 @@
 """Clearing the rows that no check of a Pandera schema can fail, a column at a time, so that Pandera sees only the rest.
 
 The screen is sound and need not be complete: it clears a row only where every check is of a kind that it knows and
-that Arrow finds kept. Whatever it does not know, it leaves to Pandera.
+that Arrow finds kept. Whatever it does not know, it leaves to Pandera. It runs in any thread, Pandera in one only.
 """
 
 from __future__ import annotations
