@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from tollgate.books import Book
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 PUBLISHED, REFUSED = "published", "refused"
 MALFORMED = "malformed_row"
 
@@ -152,7 +153,7 @@ class _Waiting:
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """``work`` on each item in order, as many at once as there are cores, and no more than these in memory."""
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as pool:
         waiting: deque[Future[R]] = deque()
         for item in items:
