@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 from lender import as_csv
@@ -44,10 +47,13 @@ def loans() -> Callable[..., list[dict[str, str]]]:
 
 @pytest.fixture
 def drop() -> Callable[..., str]:
-    """Put a file into landing; its name is handed back."""
+    """Put a file into landing, as if written at ``landed``; its name is handed back."""
 
-    def put(content: bytes | list[dict[str, str]], name: str = "applications_2006-02.csv", book: str = "sba") -> str:
+    def put(content: bytes | list[dict[str, str]], name: str = "applications_2006-02.csv", book: str = "sba",
+            landed: datetime | None = None) -> str:
         Store(settings().landing).write(f"{book}/{name}", content if isinstance(content, bytes) else as_csv(content))
+        if landed is not None:
+            os.utime(Path(settings().landing) / book / name, (landed.timestamp(), landed.timestamp()))
         return name
 
     return put
