@@ -51,6 +51,7 @@ bench: setup  ## every benchmark, one after the other
 	.venv-airflow/bin/python benchmarks/dag_parse.py
 	.venv/bin/python benchmarks/airflow_overhead.py
 	.venv/bin/python benchmarks/gates.py
+	.venv/bin/python benchmarks/ingest_validation.py
 
 repro: setup  ## the training pipeline by DVC alone, without Airflow
 	PATH="$(CURDIR)/.venv/bin:$$PATH" dvc repro

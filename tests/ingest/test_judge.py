@@ -168,7 +168,8 @@ def test_a_row_from_the_future_is_told_by_when_its_file_landed(home: Path, drop:
     landed = datetime(2006, 3, 5, 23, 59, tzinfo=UTC)
     answer = ingest_file(book, drop(rows, "outcomes.csv", "consumer", landed=landed), Ingest(bad_share_max=1.0))
     (line,) = quarantined_rows("consumer", answer["fingerprint"])["rows"]
-    assert (line["row"], line["rule"], line["column"], line["value"]) == (2, "from_the_future", "known_on", "2006-03-06")
+    assert [line[name] for name in ("row", "rule", "column", "value")] == [
+        2, "from_the_future", "known_on", "2006-03-06"]
 
 
 def test_a_correction_in_the_same_file_is_no_duplicate(home: Path, drop: Drop) -> None:

@@ -33,6 +33,15 @@ def add_one(writer: int) -> None:
         lake.change_partitions(table, ["counter"], one_more)
 
 
+def move(writer: int) -> None:
+    """Upsert the same key into one's own partition, again and again."""
+    table = lake.drift("card")
+    day = f"2007-01-{writer:02d}"
+    for turn in range(ROUNDS):
+        mine = pa.Table.from_pylist([{"day": day, "feature": "moved", "rows": turn}], schema=table.schema)
+        lake.upsert(table, {day: mine})
+
+
 def append(writer: int) -> None:
     """Take the next sequence number, again and again."""
     table = lake.ledger("sba")
@@ -48,5 +57,5 @@ def append(writer: int) -> None:
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    for race in (replace_whole, add_one, append):
+    for race in (replace_whole, add_one, move, append):
         race(int(sys.argv[1]))

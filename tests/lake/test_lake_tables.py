@@ -46,8 +46,6 @@ def test_a_table_that_was_never_written_reads_as_empty(anywhere: str) -> None:
     assert lake.version(table) == -1
     assert lake.partitions(table) == []
     assert lake.read(table).equals(table.schema.empty_table())
-    with pytest.raises(BadInput, match="tollgate history sba"):
-        lake.require(table)
 
 
 def test_replacing_a_partition_leaves_the_others_alone(anywhere: str) -> None:
@@ -93,6 +91,31 @@ def test_rows_outside_the_named_partitions_are_refused_and_nothing_changes(anywh
     assert lake.read(table)["psi"].to_pylist() == [1]
 
 
+def test_an_upsert_replaces_by_key_wherever_the_key_stood_and_touches_nothing_else(anywhere: str) -> None:
+    table = lake.drift("sba")
+    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 2), ("2007-02-01", "c", 3),
+                                          ("2007-04-01", "d", 4)), ["2007-01-01", "2007-02-01", "2007-04-01"])
+    rows = {"2007-02-01": drifts(("2007-02-01", "b", 20), ("2007-02-01", "e", 5)),
+            "2007-03-01": drifts(("2007-03-01", "d", 40))}
+    version = lake.upsert(table, rows)
+    assert {(row["day"], row["feature"], row["psi"]) for row in lake.read(table).to_pylist()} == {
+        ("2007-01-01", "a", 1), ("2007-02-01", "b", 20), ("2007-02-01", "c", 3), ("2007-02-01", "e", 5),
+        ("2007-03-01", "d", 40)}
+    assert lake.partitions(table) == ["2007-01-01", "2007-02-01", "2007-03-01"]
+    assert lake.upsert(table, rows) == version == lake.version(table)
+
+
+def test_a_pile_gives_each_partition_back_in_the_order_it_was_laid_down(home: Path) -> None:
+    first, second = drifts(("2007-01-01", "b", 1), ("2007-02-01", "a", 2)), drifts(("2007-01-01", "a", 3))
+    with lake.scratch() as disk:
+        pile = lake.Pile(disk, first.schema, "day")
+        pile.add(first)
+        pile.add(second)
+        assert list(pile) == ["2007-01-01", "2007-02-01"]
+        assert pile["2007-01-01"]["psi"].to_pylist() == [1, 3]
+        assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
 def test_a_change_that_fails_leaves_the_table_as_it_was(anywhere: str) -> None:
     table = lake.drift("sba")
     lake.replace_partitions(table, drifts(("2007-01-01", "a", 1)), ["2007-01-01"])
@@ -125,6 +148,7 @@ def test_racing_processes_leave_whole_partitions_and_lose_and_repeat_nothing(any
     assert len(set(found["rows"].to_pylist())) == 1
     counter = lake.read(lake.drift("sba"), filters=[("day", "=", "counter")])
     assert counter["rows"].to_pylist() == [WRITERS * ROUNDS]
+    assert lake.read(lake.drift("card"))["feature"].to_pylist() == ["moved"]
     entries = lake.read(lake.ledger("sba"))
     assert entries["seq"].to_pylist() == list(range(WRITERS * ROUNDS))
     assert set(Counter(entries["payload"].to_pylist()).values()) == {ROUNDS}

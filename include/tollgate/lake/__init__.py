@@ -9,7 +9,6 @@ from tollgate.lake.delta import (
     partitions,
     read,
     replace_partitions,
-    require,
     upsert,
     version,
 )
@@ -33,5 +32,5 @@ from tollgate.lake.store import Entry, Store
 __all__ = [
     "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "applications", "change_partitions", "copy",
     "digest", "drift", "exists", "ledger", "outcomes", "partitions", "performance", "quarantine", "read", "received",
-    "replace_partitions", "requests", "require", "scores", "scratch", "upsert", "verdicts", "version",
+    "replace_partitions", "requests", "scores", "scratch", "upsert", "verdicts", "version",
 ]

@@ -360,10 +360,3 @@ def digest(rows: pa.Table) -> str:
     with pa.ipc.new_stream(sink, whole.schema) as stream:
         stream.write_table(whole)
     return hashlib.sha256(sink.getvalue()).hexdigest()
-
-
-def require(table: Table) -> None:
-    """Raise ``BadInput`` when nothing was ever published to the table."""
-    if not exists(table):
-        raise BadInput(f"The lake holds no {table.name} of {table.book}", value=_location(table),
-                       remedy=f"Land and ingest some first: tollgate history {table.book}.")
