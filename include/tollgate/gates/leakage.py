@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate.books import Book, Feature
+from tollgate.books import KEYS, Book, Feature
 from tollgate.features import make_features
 from tollgate.gates.base import Verdict, judged
 from tollgate.gates.evidence import Case
@@ -59,7 +59,7 @@ def forbidden(book: Book) -> list[str]:
                 findings.append(f"{told}, which is personal data: {column.why}")
             elif column.protected:
                 findings.append(f"{told}, which is protected: {column.why}")
-            elif column.unique:
+            elif name in KEYS["applications"]:
                 findings.append(f"{told}, which only names the loan")
     return findings
 
