@@ -15,6 +15,7 @@ BODY = """{{ ti.xcom_pull('%s', key='answer')['table'] }}
 
 Reason: {{ params.reason }}.
 Digest of the artefact: `{{ task.digest }}`.
+Model card: the version's link on the Model Board.
 Full report: `gates.html` of the MLflow run `{{ ti.xcom_pull('%s')['mlflow_run'] }}`.
 """
 REGISTERED = "{{ ti.xcom_pull('%s')['%s'] }}"

@@ -30,6 +30,8 @@ STATES = {"champion": "It is the champion: its scores count.", "challenger": "It
           "former champion": "It was the champion once.", "rejected": "A person turned it down.",
           "replaced": "A newer challenger took its place before anyone decided."}
 
+DECIDED = {"promotion-committed": "promoted", "rollback-committed": "rolled back to", "rejected": "rejected"}
+
 
 def page(card: dict[str, Any]) -> str:
     """The whole document; ``card`` is the answer of ``registry.card`` without the page."""
@@ -74,7 +76,7 @@ def _decisions(card: dict[str, Any]) -> str:
     if not card["decisions"]:
         return "<p>Nobody has decided about it yet.</p>"
     return _table(("at", "what", "by", "comment", "ledger"), (
-        (d["at"][:19].replace("T", " "), d["kind"], d["by"], d["comment"] or "", f"line {d['line']}")
+        (d["at"][:19].replace("T", " "), DECIDED[d["kind"]], d["by"], d["comment"] or "", f"line {d['line']}")
         for d in card["decisions"]))
 
 
