@@ -28,7 +28,7 @@ from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
 
 SEED = 20_070_101
-LOANS_A_MONTH = 3_000       # a quarter of a million loans in the seven years that the book covers
+LOANS_A_MONTH = 6_000       # half a million loans in the seven years that the book covers
 ABOUT = ("sex", "age_band", "home_ownership", "purpose", "state")
 CHAMPION = {"model": "consumer", "version": "1", "digest": "c" * 64}
 

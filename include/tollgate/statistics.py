@@ -132,6 +132,15 @@ def calibration_error(label: np.ndarray, score: np.ndarray, draws: int, rng: np.
     return float(np.abs(np.bincount(bins, miss)).sum() / rows), np.abs(sums).sum(axis=1) / rows
 
 
+def calibration_noise(score: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Values of ``calibration_error`` that a perfectly calibrated model would show on these rows; shape (draws,).
+
+    Each bin's defaults are then a sum of independent draws with the scores as probabilities, taken as normal.
+    """
+    variance = np.bincount(quantile_bins(score), score * (1 - score))
+    return np.abs(rng.normal(0, np.sqrt(variance), (draws, len(variance)))).sum(axis=1) / len(score)
+
+
 def average_precision_draws(label: np.ndarray, score: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Bootstrap values of the average precision, as scikit-learn defines it; shape (draws,)."""
     bad, good = (drawn[:, ::-1] for drawn in resampled(label, score, draws, rng))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from benchmarks.gate_errors import champion_trials, fairness_trials, outcome
+from benchmarks.gate_errors import champion_trials, fairness_trials, honest_trials, outcome
 from benchmarks.known_truth import true_auc, world
 from benchmarks.planted_leaks import LEAKS, refusals, undirected
 
@@ -51,6 +51,12 @@ def test_a_model_biased_through_a_proxy_fails_the_fairness_gate_and_an_unbiased_
     assert sum(v.verdict == "refuse" for v in biased) >= 9
     assert all("by sex" in v.sentence.split("Then")[0] for v in biased)
     assert sum(v.verdict == "refuse" for v in unbiased) <= 1
+
+
+def test_a_perfectly_calibrated_model_is_hardly_ever_refused_however_few_the_loans() -> None:
+    found = [verdicts["calibration"] for verdicts, _ in honest_trials("consumer", 1_000, TRIALS)]
+    assert sum(v.measured > 0.02 for v in found) >= 5
+    assert sum(v.verdict == "refuse" for v in found) <= 6
 
 
 CAUGHT = [name for name in LEAKS if name.startswith(("scenario", "days", "another", "the loan number", "a loan number",

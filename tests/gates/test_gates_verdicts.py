@@ -136,6 +136,16 @@ def test_evidence_without_the_column_of_a_slice_is_refused(run: Run) -> None:
     assert "evidence.parquet lacks the columns credit_score" in found.sentence
 
 
+def test_a_calibration_gap_that_chance_alone_would_show_is_told_and_not_refused(run: Run) -> None:
+    run.write("evidence", run.rows("evidence").slice(0, 400))
+    found = run.verdict("calibration", calibration_gap_max=0.005)
+    assert found.verdict == "pass"
+    assert found.measured > 0.005
+    assert "too small to tell: on 400 loans" in found.sentence
+    run.predict(lambda rows: np.minimum(1, 2 * rows["score"].to_numpy()))
+    assert run.verdict("calibration", calibration_gap_max=0.005).verdict == "refuse"
+
+
 def test_a_champion_that_is_better_keeps_its_place(run: Run) -> None:
     run.crown(lambda rows: rows["score"].to_numpy())
     run.predict(mixed(0.2))
@@ -248,7 +258,7 @@ def test_a_model_that_moves_the_wrong_way_is_refused_with_the_feature(fresh: Fre
     free = fresh(constraints=(0,) * len(consumer.BOOK.features))
     found = free.verdict("behaviour")
     assert found.verdict == "refuse"
-    assert "may only lower them" in found.sentence
+    assert "the wrong way: more of it may only" in found.sentence
     assert found.measured >= 1
     replaced(monkeypatch, features=tuple(replace(f, monotone=0) for f in consumer.BOOK.features))
     assert free.verdict("behaviour").verdict == "pass"
