@@ -52,6 +52,7 @@ bench: setup  ## every benchmark, one after the other
 	.venv/bin/python benchmarks/airflow_overhead.py
 	.venv/bin/python benchmarks/gates.py
 	.venv/bin/python benchmarks/ingest_validation.py
+	.venv/bin/python benchmarks/sweep.py
 
 repro: setup  ## the training pipeline by DVC alone, without Airflow
 	PATH="$(CURDIR)/.venv/bin:$$PATH" dvc repro

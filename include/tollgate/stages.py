@@ -83,9 +83,10 @@ def sweep_work(run: Path, params: Params) -> Answer:
 
 
 def sweep(run: Path, params: Params) -> None:
-    """Finish the sweep, whoever began it, and write down every point."""
-    _write_json(run / "sweep.json",
-                training.finish(training.open_study(params, _data_digest(run)), _folds(run, params), params))
+    """Finish the sweep, whoever began it, write down every point and draw them."""
+    study = training.open_study(params, _data_digest(run))
+    _write_json(run / "sweep.json", training.finish(study, _folds(run, params), params))
+    training.draw(study, params, run / "sweep")
 
 
 def train(run: Path, params: Params) -> None:

@@ -43,6 +43,44 @@ def test_the_mlflow_run_carries_what_made_the_model(world: World) -> None:
     assert [run.info.run_name for run in _runs("tollgate.trial")] == ["trial 0"]
 
 
+def _swept(run: Path) -> None:
+    """Give the run a sweep of three points, of which one was pruned and one failed."""
+    point = {"params": {"max_depth": 2}, "auc": 0.7, "rounds": 10}
+    low, middle, high = ({"budget": budget, "auc": auc} for budget, auc in ((10, 0.5), (10, 0.6), (30, 0.7)))
+    told = [{**point, "point": 0, "state": "complete", "rungs": [middle, high]},
+            {**point, "point": 1, "state": "pruned", "rungs": [low]},
+            {**point, "point": 2, "state": "failed", "rungs": []}]
+    (run / "sweep.json").write_text(json.dumps({"trials": told, "best": told[0]}))
+
+
+def test_every_trial_is_a_child_run_with_its_state_and_its_score_on_each_rung(world: World) -> None:
+    run = world.run("a")
+    _swept(run)
+    parent = registry.register(run, params_of("a"))["mlflow_run"]
+    children = sorted(_runs("tollgate.trial"), key=lambda child: child.info.run_name)
+    assert [(c.data.tags["tollgate.trial_state"], c.info.status) for c in children] == [
+        ("complete", "FINISHED"), ("pruned", "FINISHED"), ("failed", "FAILED")]
+    assert {c.data.tags["mlflow.parentRunId"] for c in children} == {parent}
+    assert [c.data.params for c in children] == [{"max_depth": "2"}] * 3
+    rungs = [[(m.step, m.value) for m in client().get_metric_history(c.info.run_id, "auc")] for c in children]
+    assert rungs == [[(10, 0.6), (30, 0.7)], [(10, 0.5)], []]
+
+
+def test_a_register_that_was_killed_among_the_trials_is_completed_without_doubling_them(world: World) -> None:
+    run = world.run("a")
+    _swept(run)
+    parent = registry.register(run, params_of("a"))["mlflow_run"]
+    first, second, third = (child.info.run_id for child in _runs("tollgate.trial"))
+    client().delete_run(first)  # never begun
+    for cut in (second, parent):
+        client().update_run(cut, status="RUNNING")
+    registry.register(run, params_of("a"))
+    children = _runs("tollgate.trial")
+    assert sorted(child.data.tags["tollgate.trial"] for child in children) == ["0", "1", "2"]
+    assert {second, third} < {child.info.run_id for child in children}
+    assert {child.info.status for child in children} == {"FINISHED", "FAILED"}
+
+
 def test_registering_twice_adds_nothing(world: World) -> None:
     run = world.run("a")
     first = registry.register(run, params_of("a"))

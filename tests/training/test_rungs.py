@@ -65,10 +65,11 @@ def test_a_rung_is_three_times_the_one_before_and_the_last_is_the_maximum(params
 
 
 def test_a_climb_with_pauses_is_a_climb_in_one_go(folds: tuple[Parts, ...], params: Params) -> None:
+    params = changed(params, sweep={"rounds_first": 4, "rounds_max": 36})
     paused, whole = Climb(folds, params, CHOICE), Climb(folds, params, CHOICE)
-    for budget in (5, 20, 40):
+    for budget in budgets(params.sweep):
         paused.to(budget)
-    whole.to(40)
+    whole.to(36)
     assert (paused.auc, paused.rounds) == (whole.auc, whole.rounds)
     assert [b.save_raw() for b in paused._boosters] == [b.save_raw() for b in whole._boosters]
 

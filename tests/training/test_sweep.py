@@ -19,7 +19,7 @@ from tollgate.books import Book, consumer
 from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault
 from tollgate.features import make_features
-from tollgate.training import Parts, finish, open_study, prepare, prepare_folds, sweep, work
+from tollgate.training import Parts, draw, finish, open_study, prepare, prepare_folds, sweep, work
 from tollgate.training.sweep import study_name
 
 Folds = tuple[Parts, ...]
@@ -140,6 +140,19 @@ def test_a_score_is_the_mean_over_the_folds(parts: Folds, small: Params) -> None
     each = [finish(open_study(small, str(k)), parts[k:k + 1], small)["trials"] for k in range(2)]
     for trial, older, newer in zip(both, *each, strict=True):  # the first look is at the end of the first rung
         assert trial["rungs"][0]["auc"] == (older["rungs"][0]["auc"] + newer["rungs"][0]["auc"]) / 2
+
+
+def test_the_pictures_of_a_sweep_are_the_same_whoever_worked(parts: Folds, small: Params, elsewhere: Elsewhere,
+                                                            tmp_path: Path) -> None:
+    def drawn(name: str, workers: int) -> list[bytes]:
+        elsewhere(name)
+        params = changed(small, sweep={"workers": workers})
+        study = open_study(params, "d")
+        finish(study, parts, params)
+        draw(study, params, tmp_path / f"{name}-plots")
+        return [(tmp_path / f"{name}-plots" / f"{plot}.png").read_bytes() for plot in ("parallel", "importance")]
+
+    assert drawn("one", 1) == drawn("three", 3)
 
 
 NO_NUMBER = {"learning_rate": 1e38, "reg_lambda": 1e-30, "min_child_weight": 1e-30}

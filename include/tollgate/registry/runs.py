@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MODEL_DIGEST, GATES_DIGEST, TRIAL = "tollgate.model_digest", "tollgate.gates_digest", "tollgate.trial"
+TRIAL_STATE = "tollgate.trial_state"
 MODEL_FORMATS = (".ubj", ".json", ".parquet")
-FILES = ("gates.json", "gates.md", "gates.html", "evidence.parquet", "metrics.json", "snapshot.json", "champion.json")
+FILES = ("gates.json", "gates.md", "gates.html", "evidence.parquet", "metrics.json", "snapshot.json", "champion.json",
+         "sweep.json")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -115,18 +117,27 @@ def _log_files(run_id: str, folder: Path) -> None:
     for path in (folder / name for name in FILES):
         if path.exists():
             client().log_artifact(run_id, str(path))
-    if (folder / "plots").is_dir():
-        client().log_artifacts(run_id, str(folder / "plots"), "plots")
+    for name in ("plots", "sweep"):
+        if (folder / name).is_dir():
+            client().log_artifacts(run_id, str(folder / name), name)
 
 
 def _log_trials(experiment: str, run_id: str, sweep: dict[str, Any]) -> None:
+    """One child a point: its score on every rung, the rung's rounds as the step. Failed only when it has no score.
+
+    A child that an earlier try left unfinished is completed; one that it finished is left alone.
+    """
+    from mlflow.entities import Metric, Param
+
     mlflow = client()
-    there = mlflow.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run_id}'", max_results=1000)
-    done = {run.data.tags[TRIAL] for run in there if run.info.status == "FINISHED"}
+    there = {run.data.tags[TRIAL]: run for run in mlflow.search_runs(
+        [experiment], f"tags.`mlflow.parentRunId` = '{run_id}'", max_results=1000)}
     for trial in sweep.get("trials", []):
-        name = str(trial["point"])
-        if name not in done:
-            child = mlflow.create_run(experiment, run_name=f"trial {name}",
-                                      tags={"mlflow.parentRunId": run_id, TRIAL: name})
-            _log(child.info.run_id, trial["params"], {key: trial[key] for key in ("auc", "rounds")})
-            mlflow.set_terminated(child.info.run_id)
+        name, state = str(trial["point"]), trial["state"]
+        child = there.get(name) or mlflow.create_run(experiment, run_name=f"trial {name}", tags={
+            "mlflow.parentRunId": run_id, TRIAL: name, TRIAL_STATE: state})
+        if child.info.status == "RUNNING":
+            mlflow.log_batch(child.info.run_id, [Metric("auc", rung["auc"], 0, rung["budget"])
+                                                 for rung in trial["rungs"]],
+                             [Param(key, str(value)) for key, value in trial["params"].items()])
+            mlflow.set_terminated(child.info.run_id, "FAILED" if state == "failed" else "FINISHED")

@@ -15,7 +15,7 @@ from tollgate.config import Params, Sweep
 from tollgate.training.fit import Parts, booster_settings
 
 FACTOR = 3
-STEP = 5  # rounds between two looks at the folds
+STEP = 10  # rounds between two looks at the folds
 
 
 def budgets(sweep: Sweep) -> list[int]:
@@ -37,7 +37,7 @@ def best_third(scores: Mapping[int, float]) -> list[int]:
 class Climb:
     """One point's boosters, one a fold, which can be boosted further at any time.
 
-    Boosted in one go or with pauses, in this process or in another, they are the same.
+    Boosted in one go or with pauses at the rungs, in this process or in another, they are the same.
 
     Attributes:
         auc: the best mean over the folds of the area under the validation ROC curve, so far; not a number once a
@@ -50,13 +50,16 @@ class Climb:
 
         self.auc, self.rounds = 0.0, 0
         self._folds, self._patience, self._done = folds, params.sweep.early_stopping, 0
+        # The rungs among them, wherever the climb pauses: another look could find another best.
+        self._looks = sorted({*range(STEP, params.sweep.rounds_max, STEP), *budgets(params.sweep)})
         self._boosters = [xgboost.Booster(booster_settings(parts, params, choice), [parts.train, parts.validation])
                           for parts in folds]
 
     def to(self, budget: int) -> None:
-        """Boost up to ``budget`` rounds in all, or until ``early_stopping`` rounds have brought nothing better."""
-        while self._done < budget and self._done - self.rounds < self._patience and math.isfinite(self.auc):
-            upto = min(self._done + STEP, budget)
+        """Boost up to the rung of ``budget`` rounds, or until ``early_stopping`` rounds have brought nothing better."""
+        for upto in (look for look in self._looks if self._done < look <= budget):
+            if self._done - self.rounds >= self._patience or math.isnan(self.auc):
+                return
             for parts, booster in zip(self._folds, self._boosters, strict=True):
                 for k in range(self._done, upto):
                     booster.update(parts.train, k)

@@ -157,12 +157,12 @@ def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dic
     climbed: dict[int, list[FrozenTrial]] = {k: [] for k in points}
     standing = list(points)
     for budget in budgets(params.sweep):
-        known = _trials(study, budget)
+        known = trials_on(study, budget)
         _enqueue(study, {k: points[k] for k in standing if k not in known}, budget)
         with ThreadPoolExecutor(params.sweep.workers) as pool:
             for worker in [pool.submit(work, study, folds, params, paused) for _ in range(params.sweep.workers)]:
                 worker.result()
-        told = _trials(study, budget)
+        told = trials_on(study, budget)
         for k in standing:
             climbed[k].append(told[k])
         standing = best_third({k: auc for k in standing if (auc := told[k].value) is not None})
@@ -176,7 +176,7 @@ def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dic
     return {"trials": trials, "best": max(complete, key=lambda t: (t["auc"], -t["point"]))}
 
 
-def _trials(study: optuna.Study, budget: int) -> dict[int, FrozenTrial]:
+def trials_on(study: optuna.Study, budget: int) -> dict[int, FrozenTrial]:
     """The trials of one rung by their points: enqueued, or told with a score or without one for good."""
     import optuna
 
