@@ -62,11 +62,13 @@ class Gates(_Section):
     auc_min: OpenShare
     ks_min: OpenShare
     false_negative_max: OpenShare
+    baseline_margin: OpenShare
     champion_margin: OpenShare
     parity_gap_max: OpenShare
     group_min: PositiveInt
     slice_gap_max: OpenShare
     calibration_gap_max: OpenShare
+    stale_months_max: PositiveInt
     feature_auc_max: OpenShare
     score_auc_max: OpenShare
     confidence: OpenShare

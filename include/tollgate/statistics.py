@@ -61,6 +61,19 @@ def auc_interval(label: np.ndarray, score: np.ndarray, confidence: float) -> tup
     return area, (max(0.0, area - reach), min(1.0, area + reach))
 
 
+def paired(label: np.ndarray, score: np.ndarray, other: np.ndarray, confidence: float,
+           ) -> tuple[tuple[float, float], float, Interval]:
+    """The AUCs of two scores of the same rows, their difference, and the one-sided DeLong ends of the difference.
+
+    Each end alone holds with ``confidence``.
+    """
+    areas, covariance = delong(label, np.stack([score, other]))
+    ahead = float(areas[0] - areas[1])
+    error = float(np.sqrt(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])))
+    reach = normal_quantile(confidence) * error
+    return (float(areas[0]), float(areas[1])), ahead, (ahead - reach, ahead + reach)
+
+
 def normal_quantile(probability: float) -> float:
     """The standard normal's quantile."""
     from scipy.stats import norm
@@ -156,15 +169,17 @@ def calibration_line(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, 
 
     Returns both, of shape (2,), and their standard errors from the Fisher information, of shape (2,).
     """
+    from scipy.special import expit
+
     tiny = 1e-7  # a score of 0 or 1 has no log-odds
     known = np.clip(score, tiny, 1 - tiny)
     design = np.stack([np.ones_like(known), np.log(known / (1 - known))])
     line = np.zeros(2)
     for _ in range(25):
-        fitted = 1 / (1 + np.exp(-line @ design))
+        fitted = expit(line @ design)
         information = (design * (fitted * (1 - fitted))) @ design.T
         step = np.linalg.pinv(information) @ (design @ (label - fitted))
         line = line + step
         if np.abs(step).max() < 1e-9:
             break
-    return line, np.sqrt(np.diag(np.linalg.pinv(information)))
+    return line, np.sqrt(np.maximum(np.diag(np.linalg.pinv(information)), 0))

@@ -96,7 +96,7 @@ def test_each_missing_file_refuses_only_the_gates_that_need_it(run: Run, name: s
     (run.folder / name).unlink()
     found = refusals(run)
     needed_by = {"champion.json": {"champion"}, "snapshot.json": {"data"},
-                 "snapshot.parquet": {"leakage", "data"}}
+                 "snapshot.parquet": {"behaviour", "leakage", "data"}}
     assert set(found) == needed_by.get(name, {"behaviour", "leakage", "data"})
     assert all(f"{name} is missing" in sentence for sentence in found.values())
 

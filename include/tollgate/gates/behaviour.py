@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import Feature
+from tollgate.errors import Refused
+from tollgate.gates.applications import ROUNDING, alike, multiplied
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
 from tollgate.scoring import Model
@@ -16,7 +18,6 @@ from tollgate.scoring import Model
 SAMPLE = 2_000
 BATCH = 333
 SINGLES = 50
-ROUNDING = 1e-6         # float32 scores: a smaller step is no direction
 UNSEEN = "a level that no training row had"
 EXTREME = 1e30
 
@@ -34,17 +35,33 @@ def behaviour(case: Case) -> Verdict:
     score = model.predict_features(rows)
     directed = [feature for feature in case.book.features if feature.monotone]
     findings = [*_protected(case, model), *_evidence(case, rows, score)]
+    sent = _applications(case, rows)
     with threadpool_limits(1):  # many small batches: more threads only wait for one another
         findings += [*_probabilities(model, rows, score),
                      *_invariances(model, rows, score, case.rng("behaviour order"))]
         for feature in directed:
             findings += _direction(model, rows, score, feature)
+        findings += alike(case.book, model, sent, score)
+        faults, multiples = multiplied(case.book, model, sent, score)
+    findings += faults
     told = (f"Re-scored on {rows.num_rows:,} test loans: the same as the evidence, the same bit for bit in any order, "
-            "batch size and repetition, and a probability also for unseen, missing and extreme values. "
-            + (f"Only the right way: {', '.join(f.name for f in directed)}." if directed else
-               "The book sets no direction for any feature."))
+            "batch size, repetition and spelling of numbers and from the application itself, and a probability also "
+            "for unseen, missing and extreme values. "
+            + (f"Other {', '.join(case.book.protected())}: the same scores. " if case.book.protected() else "")
+            + (f"Only the right way: {', '.join(f.name for f in directed)}, and ten times {', '.join(multiples)}."
+               if directed else "The book sets no direction for any feature."))
     return judged("behaviour", not findings, measured=float(len(findings)), limit=0.0,
                   sentence=f"Refused: {'; '.join(findings)}." if findings else told)
+
+
+def _applications(case: Case, rows: pa.Table) -> pa.Table:
+    """The lake's rows of the sampled test loans, in their order."""
+    whole = case.table("snapshot.parquet", ("loan_id",))
+    where = pc.index_in(rows["loan_id"], value_set=whole["loan_id"])
+    if where.null_count:
+        raise Refused(f"snapshot.parquet lacks {where.null_count:,} of the sampled test loans",
+                      remedy="Run the features stage again.")
+    return whole.take(where)
 
 
 def _protected(case: Case, model: Model) -> Iterator[str]:

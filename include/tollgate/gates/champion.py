@@ -7,7 +7,7 @@ import numpy as np
 from tollgate.errors import Refused
 from tollgate.gates.base import Verdict, judged, not_applicable, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import delong, normal_quantile
+from tollgate.statistics import normal_quantile, paired
 
 POWER = 0.8             # how often an equal challenger should pass, when a refusal says how many loans that takes
 
@@ -22,21 +22,19 @@ def champion(case: Case) -> Verdict:
     reigning = case.json("champion.json")
     if reigning.get("version") is None:
         return not_applicable("champion", "There is no champion yet to compare with.")
-    limits, scores = case.params.gates, _paired(case, reigning)
-    areas, covariance = delong(case.label, scores)
-    ahead = float(areas[0] - areas[1])
-    error = float(np.sqrt(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])))
-    reach, margin = normal_quantile(limits.confidence) * error, limits.champion_margin
-    low, high = ahead - reach, ahead + reach
+    limits, margin = case.params.gates, case.params.gates.champion_margin
+    (mine, other), ahead, (low, high) = paired(case.label, case.score, _theirs(case, reigning), limits.confidence)
     name = f"champion {reigning['version']}"
-    told = (f"AUC is {areas[0]:.4f} against {areas[1]:.4f} of {name} on the same {len(case.label):,} loans, "
+    told = (f"AUC is {mine:.4f} against {other:.4f} of {name} on the same {len(case.label):,} loans, "
             f"{ahead:+.4f} and with {100 * limits.confidence:g} % confidence at least {low:+.4f}")
     if low >= -margin:
         told += f"; it may be worse by at most {margin:g}."
     elif high >= -margin:
         told += (f": cannot tell. The margin is {margin:g}, the test window is too small to rule out a worse model, "
                  f"and the rule for that case is to keep {name}. More test months would tell")
-        enough = len(case.label) * ((reach + normal_quantile(POWER) * error) / margin) ** 2
+        reach = ahead - low
+        enough = len(case.label) * (reach * (1 + normal_quantile(POWER) / normal_quantile(limits.confidence))
+                                    / margin) ** 2
         told += f"; an equal model passes {percent(POWER)} of tests of {enough:,.0f} loans."
     else:
         told += f": worse than {name} by more than the margin of {margin:g}."
@@ -44,8 +42,8 @@ def champion(case: Case) -> Verdict:
                   sentence=told)
 
 
-def _paired(case: Case, reigning: dict[str, object]) -> np.ndarray:
-    """Scores of the challenger and of this very champion, float64 of shape (2, rows)."""
+def _theirs(case: Case, reigning: dict[str, object]) -> np.ndarray:
+    """Scores of this very champion, float64 of shape (rows,)."""
     if reigning.get("model") != case.params.book:
         raise Refused(f"champion.json is of another book than {case.params.book}", value=reigning.get("model"),
                       remedy="Open the run again.")
@@ -58,4 +56,4 @@ def _paired(case: Case, reigning: dict[str, object]) -> np.ndarray:
     if theirs.null_count or not np.isfinite(theirs.to_numpy()).all():
         raise Refused("evidence.parquet lacks champion scores for some test rows",
                       remedy="Run the evaluate stage again.")
-    return np.stack([case.score, theirs.to_numpy()])
+    return theirs.to_numpy()

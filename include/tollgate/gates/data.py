@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate import lake
-from tollgate.gates.base import Verdict, judged, percent
+from tollgate.distribution import frozen, psi, psi_null, shares
+from tollgate.gates.base import Verdict, judged, listed, percent
 from tollgate.gates.evidence import Case
+from tollgate.training import months_before
+
+STABLE = 0.10           # below it a PSI is no change (Siddiqi, "Credit Risk Scorecards", 2006)
+SHOWN = 8
 
 
 def data(case: Case) -> Verdict:
-    """Enough rows and defaults in train and test, and every file of the run about the same loans.
+    """Enough rows and defaults in train and test, new enough, and every file of the run about the same loans.
 
     Measured is the smaller number of defaults of the two parts, against ``snapshot.min_defaults``.
     """
@@ -21,13 +27,16 @@ def data(case: Case) -> Verdict:
                 for part, (rows, _) in sizes.items() if rows < limits.min_rows]
     findings += [f"{part} has {defaults:,} defaults, fewer than {limits.min_defaults:,}"
                  for part, (_, defaults) in sizes.items() if defaults < limits.min_defaults]
-    findings += _provenance(case) + _same_loans(case) + _order_of_time(case)
+    findings += _provenance(case) + _same_loans(case) + _order_of_time(case) + _stale(case) + _empty(case)
     told = ", ".join(f"{part} has {rows:,} loans with {defaults:,} defaults ({percent(defaults / max(rows, 1))})"
                      for part, (rows, defaults) in sizes.items())
+    drifted = _drift(case)
     return judged("data", not findings, measured=float(min(defaults for _, defaults in sizes.values())),
-                  limit=float(limits.min_defaults), sentence=(
+                  limit=float(limits.min_defaults), table=tuple(drifted[:SHOWN]), sentence=(
         f"Refused: {'; '.join(findings)}." if findings else
-        f"{told.capitalize()}. Snapshot, features, split and evidence are about the same loans."))
+        f"{told.capitalize()}. Snapshot, features, split and evidence are about the same loans."
+        + (f" A warning, not a refusal, for the gates judged on these very loans: from train to test, "
+           f"{listed([row['feature'] for row in drifted])} drifted." if drifted else "")))
 
 
 def _size(rows: pa.Table) -> tuple[int, int]:
@@ -71,3 +80,40 @@ def _order_of_time(case: Case) -> list[str]:
     if newest is None or oldest is None or newest < oldest:
         return []
     return [f"the training loans reach to {newest}, past the first test loan of {oldest}"]
+
+
+def _stale(case: Case) -> list[str]:
+    """Whether the newest test loan is about as new as a loan that had matured by the as-of can be."""
+    if not case.book.dated:
+        return []
+    newest = pc.max(case.table("snapshot.parquet", ("applied_on",))["applied_on"]).as_py()
+    until = months_before(case.params.as_of, case.params.snapshot.horizon_months)
+    months = case.params.gates.stale_months_max
+    if newest is not None and newest >= months_before(until, months):
+        return []
+    return [f"the newest loan is of {newest}, more than {months} months before {until}, up to which loans had matured; "
+            "ingest what is missing"]
+
+
+def _empty(case: Case) -> list[str]:
+    """The features that are missing for every loan of train or of test: a feed that broke."""
+    return [f"{feature.name} is missing for every loan in {part}" for part in ("train", "test")
+            for feature in case.book.features if feature.name in case.features.column_names
+            and case.features_of(part)[feature.name].null_count == case.features_of(part).num_rows]
+
+
+def _drift(case: Case) -> list[dict[str, str]]:
+    """The features whose PSI from train to test is past the limit of a stable one and past luck, the worst first."""
+    train, test = case.features_of("train"), case.features_of("test")
+    found = []
+    for feature in case.book.features:
+        if feature.name not in train.column_names or not train.num_rows or not test.num_rows:
+            continue
+        entry = frozen(feature.kind, train[feature.name])
+        expected, actual = shares(entry, train[feature.name]), shares(entry, test[feature.name])
+        value, bins = psi(expected, actual, train.num_rows, test.num_rows), int(np.sum((expected > 0) | (actual > 0)))
+        luck = psi_null(bins, train.num_rows, test.num_rows, case.params.gates.confidence)
+        if value > max(luck, STABLE):
+            found.append((value, {"feature": feature.name, "PSI from train to test": f"{value:.3f}",
+                                  "by luck below": f"{luck:.4f}"}))
+    return [row for _, row in sorted(found, key=lambda pair: -pair[0])]

@@ -9,34 +9,53 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.errors import Refused
-from tollgate.gates.base import Verdict, judged, listed, not_applicable, percent
+from tollgate.gates.base import Table, Verdict, judged, listed, not_applicable, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import Interval, around
+from tollgate.statistics import Interval, around, wilson
 
 FOUR_FIFTHS = 0.8
 NOT_STATED = "not stated"
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number with its interval."""
+
+    value: float
+    interval: Interval
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.interval[0]:.3f} to {self.interval[1]:.3f})"
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How the approvals of one protected attribute's groups compare."""
+    """How the decisions on one protected attribute's groups compare.
+
+    Attributes:
+        rates: share approved of each group that is large enough to judge.
+        gap: the demographic-parity difference. ratio: the demographic-parity ratio.
+        odds: the equalised-odds difference; None when a group has no default or nothing but defaults.
+        small: the groups that are not judged. table: one row a judged group, for people.
+    """
 
     attribute: str
     rates: dict[str, float]
-    gap: float
-    interval: Interval
-    ratio: float
-    odds: float | None
+    gap: Measure
+    ratio: Measure
+    odds: Measure | None
     small: list[str]
+    table: Table
 
     def __str__(self) -> str:
         most, least = max(self.rates, key=self.rates.__getitem__), min(self.rates, key=self.rates.__getitem__)
-        odds = "cannot be measured" if self.odds is None else f"is {self.odds:.3f}"
-        fifths = "keeps" if self.ratio >= FOUR_FIFTHS else "breaks"
+        odds = "cannot be measured" if self.odds is None else f"is {self.odds}"
+        fifths = "keeps" if self.ratio.value >= FOUR_FIFTHS else "breaks"
         small = f"; too small to judge: {listed(self.small)}" if self.small else ""
         return (f"by {self.attribute}, {percent(self.rates[most])} of {most} and {percent(self.rates[least])} of "
-                f"{least} are approved, a gap of {percent(self.gap)} (equalised odds difference {odds}, ratio "
-                f"{self.ratio:.2f} {fifths} the four-fifths rule{small})")
+                f"{least} are approved, a gap of {percent(self.gap.value)} (equalised odds difference {odds}, ratio "
+                f"{self.ratio} {fifths} the four-fifths rule{small})")
 
 
 def fairness(case: Case) -> Verdict:
@@ -49,19 +68,20 @@ def fairness(case: Case) -> Verdict:
     if not attributes:
         return not_applicable("fairness", f"The book {case.book.name} holds no protected attribute.")
     limit = case.params.gates.parity_gap_max
-    found = sorted((parity(case, attribute) for attribute in attributes), key=lambda p: -p.gap)
-    worst = found[0]
-    return judged("fairness", worst.gap < limit, measured=worst.gap, interval=worst.interval, limit=limit, sentence=(
-        f"The gap must be below {percent(limit)} for every protected attribute. The widest: {worst}."
-        + "".join(f" Then: {other}." for other in found[1:])))
+    found = sorted((parity(case, attribute) for attribute in attributes), key=lambda p: -p.gap.value)
+    gap = found[0].gap
+    return judged("fairness", gap.value < limit, measured=gap.value, interval=gap.interval, limit=limit, sentence=(
+        f"The gap must be below {percent(limit)} for every protected attribute. The widest: {found[0]}."
+        + "".join(f" Then: {other}." for other in found[1:])), table=tuple(row for p in found for row in p.table))
 
 
 def parity(case: Case, attribute: str) -> Parity:
-    """Compare the approvals of one attribute's groups, with fairlearn's metrics.
+    """Compare the decisions on one attribute's groups, with fairlearn's metrics.
 
-    Resampling the decisions of one group is a binomial draw, which is how the interval's bootstrap is made.
+    The intervals are those of the bootstrap within each group, which is a multinomial draw of its four counts: paid or
+    defaulted, approved or declined.
     """
-    from fairlearn.metrics import demographic_parity_difference, demographic_parity_ratio
+    from fairlearn.metrics import demographic_parity_difference, demographic_parity_ratio, equalized_odds_difference
 
     limits = case.params.gates
     names, group = _groups(case.evidence[attribute])
@@ -71,17 +91,52 @@ def parity(case: Case, attribute: str) -> Parity:
         raise Refused(f"{attribute} has fewer than two groups of {limits.group_min} test loans, so that its fairness "
                       "cannot be judged", value=listed([f"{n}: {s}" for n, s in zip(names, sizes, strict=True)]),
                       remedy="Test on more months, or lower gates.group_min with a reason.")
-    approved = case.score < case.threshold
-    kept = np.isin(group, large)
-    cells = _cells(group[kept], approved[kept], ~case.label[kept])
-    gap = float(demographic_parity_difference(**cells))
-    rates = {names[code]: float(approved[group == code].mean()) for code in large}
-    rng = case.rng(f"fairness {attribute}")
-    drawn = np.stack([rng.binomial(sizes[code], rates[names[code]], limits.bootstrap_draws) / sizes[code]
-                      for code in large])
-    return Parity(attribute, rates, gap, around(gap, np.ptp(drawn, axis=0), limits.confidence),
-                  float(demographic_parity_ratio(**cells)), _odds(cells),
-                  [name for code, name in enumerate(names) if code not in large])
+    cells = np.bincount(4 * group + 2 * (case.score < case.threshold) + ~case.label, minlength=4 * len(names))
+    counts = cells.reshape(-1, 4)[large]
+    weighted = _for_fairlearn(counts)
+    drawn = _rates(case.rng(f"fairness {attribute}").multinomial(
+        counts.sum(axis=1), counts / counts.sum(axis=1, keepdims=True), (limits.bootstrap_draws, len(large))))
+    approved = drawn["approved"]
+
+    def measure(value: float, draws: np.ndarray) -> Measure:
+        return Measure(float(value), around(float(value), draws, limits.confidence))
+
+    odds = None
+    paid = counts[:, 1] + counts[:, 3]
+    if np.all(paid > 0) and np.all(counts.sum(axis=1) > paid):
+        odds = measure(equalized_odds_difference(**weighted), np.max(
+            [np.ptp(drawn[name], axis=-1) for name in ("paid_approved", "defaults_approved")], axis=0))
+    return Parity(
+        attribute, dict(zip((names[code] for code in large), _rates(counts)["approved"].tolist(), strict=True)),
+        measure(demographic_parity_difference(**weighted), np.ptp(approved, axis=-1)),
+        measure(demographic_parity_ratio(**weighted), approved.min(axis=-1) / np.maximum(approved.max(axis=-1), TINY)),
+        odds, [name for code, name in enumerate(names) if code not in large],
+        tuple(_row(f"{attribute} = {names[code]}", count, limits.confidence)
+              for code, count in zip(large, counts, strict=True)))
+
+
+def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Shares approved of all, of the paid and of the defaulted loans; ``counts`` has shape (..., groups, 4)."""
+    defaults_declined, paid_declined, defaults_approved, paid_approved = np.moveaxis(counts, -1, 0)
+    paid, defaults = paid_declined + paid_approved, defaults_declined + defaults_approved
+    return {"approved": (defaults_approved + paid_approved) / (paid + defaults),
+            "paid_approved": paid_approved / np.maximum(paid, 1),
+            "defaults_approved": defaults_approved / np.maximum(defaults, 1)}
+
+
+def _row(name: str, count: np.ndarray, confidence: float) -> dict[str, str]:
+    defaults_declined, paid_declined, defaults_approved, paid_approved = (int(n) for n in count)
+
+    def share(part: int, whole: int) -> str:
+        if whole == 0:
+            return "-"
+        low, high = wilson(part, whole, confidence)
+        return f"{percent(part / whole)} ({percent(low)} to {percent(high)})"
+
+    paid, defaults = paid_declined + paid_approved, defaults_declined + defaults_approved
+    return {"group": name, "loans": f"{paid + defaults:,}", "default rate": share(defaults, paid + defaults),
+            "approved": share(defaults_approved + paid_approved, paid + defaults),
+            "good loans approved": share(paid_approved, paid), "defaults approved": share(defaults_approved, defaults)}
 
 
 def _groups(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
@@ -91,19 +146,11 @@ def _groups(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     return names, pc.index_in(stated, value_set=pa.array(names, pa.string())).to_numpy()
 
 
-def _cells(group: np.ndarray, approved: np.ndarray, paid: np.ndarray) -> dict[str, np.ndarray]:
-    """Fairlearn's arguments with one weighted row for all loans that are alike: it walks its rows in Python."""
-    counts = np.bincount(4 * group + 2 * approved + paid)
-    cell = np.flatnonzero(counts)
-    return {"y_true": cell % 2, "y_pred": cell // 2 % 2, "sensitive_features": cell // 4,
-            "sample_weight": counts[cell]}
+def _for_fairlearn(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Fairlearn's arguments with one weighted row for all loans that are alike: it walks its rows in Python.
 
-
-def _odds(cells: dict[str, np.ndarray]) -> float | None:
-    """Equalised odds difference; None when a group has no default or nothing but defaults."""
-    from fairlearn.metrics import equalized_odds_difference
-
-    outcomes = set(zip(cells["sensitive_features"].tolist(), cells["y_true"].tolist(), strict=True))
-    if len(outcomes) < 2 * len(np.unique(cells["sensitive_features"])):
-        return None
-    return float(equalized_odds_difference(**cells))
+    To fairlearn, ``y_true`` is paid and ``y_pred`` approved. ``counts`` has shape (groups, 4).
+    """
+    group, kind = np.nonzero(counts)
+    return {"y_true": kind % 2, "y_pred": kind // 2, "sensitive_features": group,
+            "sample_weight": counts[group, kind]}

@@ -41,6 +41,7 @@ MEANINGS = {
     "false_negatives": Meaning("Missed defaults", "<", "share"),
     "calibration": Meaning("Calibration", "<"),
     "slices": Meaning("Worst slice", "≤", "difference", judged="lower end "),
+    "baseline": Meaning("Against the scorecard", "≥", "difference", judged="lower end "),
     "champion": Meaning("Against the champion", "≥", "difference", judged="lower end "),
     "fairness": Meaning("Fairness", "<", "share"),
     "behaviour": Meaning("Behaviour", "≤", "count", "faults"),

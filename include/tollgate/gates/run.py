@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tollgate.config import Params
 from tollgate.errors import TollgateError
-from tollgate.gates import behaviour, calibration, champion, data, fairness, leakage, performance, slices
+from tollgate.gates import baseline, behaviour, calibration, champion, data, fairness, leakage, performance, slices
 from tollgate.gates.base import Verdict, refused
 from tollgate.gates.evidence import Case
 from tollgate.gates.report import Report
@@ -19,6 +19,7 @@ CHECKS: dict[str, Callable[[Case], Verdict]] = {
     "false_negatives": performance.false_negatives,
     "calibration": calibration.calibration,
     "slices": slices.slices,
+    "baseline": baseline.baseline,
     "champion": champion.champion,
     "fairness": fairness.fairness,
     "behaviour": behaviour.behaviour,
