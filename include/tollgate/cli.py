@@ -159,6 +159,14 @@ def models(context: typer.Context, book: BookName) -> None:
 
 
 @app.command()
+def report(context: typer.Context, book: BookName, mlflow_run: str) -> None:
+    """The gate report of a run that MLflow holds, as HTML."""
+    from tollgate import registry
+
+    _answer(context, {"book": book, "mlflow_run": mlflow_run, "html": registry.gate_report(book, mlflow_run)})
+
+
+@app.command()
 def decisions(context: typer.Context, book: BookName) -> None:
     """The ledger, newest first."""
     from tollgate import registry

@@ -11,12 +11,14 @@ from airflow.sdk.exceptions import AirflowFailException
 
 PATIENCE = timedelta(days=7)
 SUBJECT = "Promote %s version {{ task.version }}?"
-BODY = """{{ ti.xcom_pull('%s', key='answer')['table'] }}
+BODY = """{%% set run = ti.xcom_pull('%s') %%}
+{{ ti.xcom_pull('%s', key='answer')['table'] }}
 
 Reason: {{ params.reason }}.
 Digest of the artefact: `{{ task.digest }}`.
 Model card: the version's link on the Model Board.
-Full report: `gates.html` of the MLflow run `{{ ti.xcom_pull('%s')['mlflow_run'] }}`.
+[The whole gate report](/tollgate/{{ run.name }}/gates/{{ run.mlflow_run }}); MLflow keeps it as `gates.html` of the run
+`{{ run.mlflow_run }}`.
 """
 REGISTERED = "{{ ti.xcom_pull('%s')['%s'] }}"
 
@@ -37,7 +39,7 @@ class ModelApproval(HITLBranchOperator):
     template_fields: Sequence[str] = ("version", "digest", "subject", "body")  # the last two show the first two
 
     def __init__(self, *, book: str, gate: str, register: str, approve: str, reject: str, **kwargs: Any) -> None:
-        super().__init__(subject=SUBJECT % book, body=BODY % (gate, register), options=["Approve", "Reject"],
+        super().__init__(subject=SUBJECT % book, body=BODY % (register, gate), options=["Approve", "Reject"],
                          options_mapping={"Approve": approve, "Reject": reject}, response_timeout=PATIENCE, **kwargs)
         self.version = REGISTERED % (register, "version")
         self.digest = REGISTERED % (register, "digest")

@@ -9,7 +9,7 @@ from html import escape
 from typing import Annotated, Any, NamedTuple
 
 from airflow.api_fastapi.core_api.security import get_user
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Path
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from tollgate_airflow import forms
@@ -63,6 +63,18 @@ def card(book: str, version: int, known: Annotated[list[str], Depends(forms.book
         return HTMLResponse(asked(["card", book, str(version)])["html"], headers=HEADERS)
     except (CommandFailed, OSError) as failure:
         raise HTTPException(404, str(failure)) from failure
+
+
+@app.get("/{book}/gates/{run}", response_class=HTMLResponse)
+def gates(book: str, run: Annotated[str, Path(pattern="^[0-9a-f]{32}$")],
+          known: Annotated[list[str], Depends(forms.books)]) -> HTMLResponse:
+    """The gate report of one MLflow run, for whom the approval's link brings here."""
+    if book not in known:
+        raise HTTPException(404, f"There is no book of this name. Use one of: {', '.join(known)}.")
+    try:
+        return HTMLResponse(asked(["report", book, run])["html"], headers=HEADERS)
+    except CommandFailed as failure:
+        raise HTTPException(404, str(failure)) from None
 
 
 def page(book: str, known: list[str]) -> str:

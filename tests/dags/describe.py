@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -34,7 +36,29 @@ def board_without_login() -> int:
 
     from tollgate_airflow.board import app
 
-    return TestClient(app).get("/sba").status_code
+    client = TestClient(app)
+    return max(client.get(path).status_code for path in ("/sba", f"/sba/gates/{'0' * 32}"))
+
+
+def approval(body: str) -> dict[str, str]:
+    """What the approver is shown for a made-up run, and what the link in it leads to."""
+    from airflow.api_fastapi.core_api.security import get_user
+    from fastapi.testclient import TestClient
+    from jinja2 import Template
+
+    from tollgate_airflow import board
+
+    run = "0123456789abcdef" * 2
+    answers = {"register": {"name": "sba", "mlflow_run": run}, "gate": {"table": "| gate |"}}
+    shown = Template(body).render(ti=SimpleNamespace(xcom_pull=lambda task, key="": answers[task]),
+                                  task=SimpleNamespace(digest="d" * 64), params={"reason": "drift"})
+    link = re.search(r"\]\((/tollgate(/[^)]*))\)", shown)
+    board.asked = lambda command: {"html": f"the answer of {' '.join(command)}"}
+    board.app.dependency_overrides[get_user] = lambda: None
+    client = TestClient(board.app)
+    return {"shown": shown, "page": client.get(link[2]).text if link else "",
+            "of_no_book": str(client.get(f"/none/gates/{run}").status_code),
+            "of_no_run": str(client.get("/sba/gates/--help").status_code)}
 
 
 def words() -> dict[str, str]:
@@ -58,7 +82,8 @@ def main() -> None:
     print(json.dumps({"errors": {**bag.import_errors, **plugins_manager.get_import_errors()},
                       "plugins": [plugin.name for plugin in plugins_manager._get_plugins()[0]],
                       "dags": {name: of_dag(dag) for name, dag in bag.dags.items()},
-                      "board_without_login": board_without_login(), "words": words()}))
+                      "board_without_login": board_without_login(), "words": words(),
+                      "approval": approval(bag.dags["train_weekly"].get_task("approve").body)}))
 
 
 if __name__ == "__main__":

@@ -130,3 +130,12 @@ def _imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+def test_the_approval_links_to_the_gate_report_and_the_board_serves_it(seen: dict[str, Any]) -> None:
+    run = "0123456789abcdef" * 2
+    assert "| gate |" in seen["approval"]["shown"]
+    assert f"[The whole gate report](/tollgate/sba/gates/{run})" in seen["approval"]["shown"]
+    assert seen["approval"]["page"] == f"the answer of report sba {run}"
+    assert seen["approval"]["of_no_book"] == "404"
+    assert seen["approval"]["of_no_run"] == "422"

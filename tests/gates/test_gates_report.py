@@ -29,6 +29,13 @@ def test_the_page_holds_every_sentence_and_the_run_it_is_about(report: Report) -
         assert str(fact) in shown
 
 
+def test_the_page_shows_every_cell_behind_the_sentences(report: Report) -> None:
+    shown = unescape(page(report))
+    cells = [cell for verdict in report.verdicts for row in verdict.table for cell in (*row, *row.values())]
+    assert {v.gate for v in report.verdicts if v.table} == {"calibration", "slices", "fairness"}
+    assert all(f">{cell}<" in shown for cell in cells)
+
+
 def test_the_page_fetches_and_runs_nothing(report: Report) -> None:
     assert not re.search(r"https?:|//|<script|<link|<img|@import|url\(|src=|href=", page(report))
 

@@ -97,6 +97,16 @@ def test_scores_twice_too_high_are_refused_by_calibration(run: Run) -> None:
     assert "Brier score" in found.sentence
 
 
+def test_a_calibration_gap_that_chance_alone_would_show_is_told_and_not_refused(run: Run) -> None:
+    run.write("evidence", run.rows("evidence").slice(0, 400))
+    found = run.verdict("calibration", calibration_gap_max=0.005)
+    assert found.verdict == "pass"
+    assert found.measured > 0.005
+    assert "too small to tell: on 400 loans" in found.sentence
+    run.predict(lambda rows: np.minimum(1, 2 * rows["score"].to_numpy()))
+    assert run.verdict("calibration", calibration_gap_max=0.005).verdict == "refuse"
+
+
 def test_a_state_whose_labels_were_turned_round_is_refused_by_slices_and_named(run: Run) -> None:
     rows = run.rows("evidence")
     label, ohio = rows["label"].to_numpy(), rows["state"].to_numpy(zero_copy_only=False) == "OH"

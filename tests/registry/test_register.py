@@ -177,3 +177,14 @@ def test_a_database_that_cannot_be_made_is_a_passing_fault(home: Path, monkeypat
     monkeypatch.setenv("TOLLGATE_MLFLOW", "sqlite:////proc/none/mlflow.db")
     with pytest.raises(PassingFault):
         registry.prepare()
+
+
+def test_the_gate_report_of_a_recorded_run_can_be_read_again(world: World) -> None:
+    run = world.run("a")
+    (run / "gates.html").write_text("<p>Passed</p>", encoding="utf-8")
+    recorded = registry.register(run, params_of("a"))["mlflow_run"]
+    assert registry.gate_report(BOOK, recorded) == "<p>Passed</p>"
+    with pytest.raises(BadInput, match="another book than card"):
+        registry.gate_report("card", recorded)
+    with pytest.raises(BadInput):
+        registry.gate_report(BOOK, "0" * 32)

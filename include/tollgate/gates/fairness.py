@@ -131,7 +131,7 @@ def _row(name: str, count: np.ndarray, confidence: float) -> dict[str, str]:
         if whole == 0:
             return "-"
         low, high = wilson(part, whole, confidence)
-        return f"{percent(part / whole)} ({percent(low)} to {percent(high)})"
+        return f"{percent(part / whole)} ({100 * low:.1f} to {100 * high:.1f})"
 
     paid, defaults = paid_declined + paid_approved, defaults_declined + defaults_approved
     return {"group": name, "loans": f"{paid + defaults:,}", "default rate": share(defaults, paid + defaults),

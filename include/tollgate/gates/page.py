@@ -10,6 +10,7 @@ from tollgate.gates.base import Verdict
 from tollgate.gates.report import MEANINGS, Report, interval, limit, shown
 
 BADGES = {"pass": "Pass", "refuse": "Refused", "n/a": "Not applicable"}
+MARKS = {"pass": "✓", "refuse": "✗", "n/a": "–"}  # noqa: RUF001
 CLASSES = {"pass": "pass", "refuse": "refuse", "n/a": "silent"}
 WIDTH, HEIGHT, EDGE = 300, 40, 10
 
@@ -54,9 +55,15 @@ svg { display: block; width: 100%; height: auto; }
 .reach { stroke-width: 5; stroke-linecap: round; opacity: .5; } .point { stroke: var(--paper); stroke-width: 2; }
 .pass .reach { stroke: var(--pass); } .pass .point { fill: var(--pass); }
 .refuse .reach { stroke: var(--refuse); } .refuse .point { fill: var(--refuse); }
+.behind { grid-column: 1 / -1; margin-top: 8px; overflow-x: auto; }
+table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+th, td { padding: 3px 16px 3px 0; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line); }
+th { color: var(--soft); font-weight: 500; } tr:last-child td { border-bottom: 0; }
+nav { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 16px; }
 footer { margin-top: 16px; color: var(--soft); font-size: 13px; }
 @media (max-width: 720px) { li { grid-template-columns: 1fr; } }
-@media print { body { background: none; } main { padding: 0; } }
+@media print { body { background: none; font-size: 12px; } main { padding: 0; max-width: none; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } li { padding: 10px 14px; } }
 """
 
 
@@ -81,6 +88,7 @@ def page(report: Report) -> str:
 <header class="verdict {'pass' if report.passed else 'refuse'}">
 <h1>{title}</h1>
 <p>{escape(report.summary)}</p>
+<nav>{"".join(_chip(verdict) for verdict in report.verdicts)}</nav>
 <dl>{told}</dl>
 </header>
 <ol>
@@ -106,9 +114,24 @@ def _row(verdict: Verdict) -> str:
     return f"""<li class="{kind}">
 <div><h2>{escape(MEANINGS[verdict.gate].title)} <span class="badge {kind}">{BADGES[verdict.verdict]}</span></h2>
 <p class="sentence">{escape(verdict.sentence)}</p></div>
-<div>{_numbers(verdict)}</div>
+<div>{_numbers(verdict)}</div>{_table(verdict)}
 </li>
 """
+
+
+def _chip(verdict: Verdict) -> str:
+    return (f'<span class="badge {CLASSES[verdict.verdict]}">{MARKS[verdict.verdict]} '
+            f'{escape(MEANINGS[verdict.gate].title)}</span>')
+
+
+def _table(verdict: Verdict) -> str:
+    """What stands behind the sentence; empty when there is nothing."""
+    if not verdict.table:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in verdict.table[0])
+    rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.values()) + "</tr>"
+                   for row in verdict.table)
+    return f'<div class="behind"><table><tr>{head}</tr>{rows}</table></div>'
 
 
 def _numbers(verdict: Verdict) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
 from tollgate.statistics import around, auc_interval, ks_draws, wilson
@@ -42,4 +44,5 @@ def false_negatives(case: Case) -> Verdict:
                   limit=limits.false_negative_max, interval=wilson(missed, defaults, limits.confidence), sentence=(
         f"At the threshold {case.threshold:.4f} the model approves {missed:,} of {defaults:,} defaults "
         f"({percent(rate)}); it must be below {percent(limits.false_negative_max)}. "
-        f"It approves {percent(approved.mean())} of all applications."))
+        f"It approves {percent(approved.mean())} of all applications, and declines "
+        f"{percent(np.mean(~approved[~case.label]))} of the loans that were paid."))

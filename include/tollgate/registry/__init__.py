@@ -7,10 +7,11 @@ from tollgate.registry.lineage import trace
 from tollgate.registry.models import challenger, champion_on, fetch_model, models, register
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
+from tollgate.registry.reports import gate_report
 from tollgate.registry.tracking import prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
-    "Entry", "Version", "card", "challenger", "champion", "champion_on", "entries", "fetch_model", "models", "prepare",
-    "promote", "record", "register", "reject", "reproduce", "rollback", "trace", "verify",
+    "Entry", "Version", "card", "challenger", "champion", "champion_on", "entries", "fetch_model", "gate_report",
+    "models", "prepare", "promote", "record", "register", "reject", "reproduce", "rollback", "trace", "verify",
 ]

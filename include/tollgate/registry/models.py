@@ -57,7 +57,8 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         refused = [g for g in gates.get("verdicts", []) if g.get("verdict") not in ("pass", "n/a")]
         raise Refused("The gates refused this model: " + " ".join(str(g.get("sentence", g)) for g in refused),
                       value=", ".join(str(g.get("gate")) for g in refused) or "no verdict",
-                      remedy="Read gates.html of the run; the champion stays.")
+                      remedy=f"Read /tollgate/{params.book}/gates/{run_id} of Airflow, which is gates.html "
+                             f"of the MLflow run {run_id}; the champion stays.")
     _check_evidence(run_folder, gates, digest)
     earlier = [version_in(e) for e in ledger.trusted(params.book) if e.kind == REGISTERED]
     for version in earlier:
