@@ -60,7 +60,7 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
         then = Path(client().download_artifacts(model.run_id, "evidence.parquet", scratch))
         rows, gap, told = of_predictions(then, folder / "run" / "evidence.parquet")
     if different or told or tampered:
-        raise _refused(model, [*different, *told, *tampered, *besides])
+        raise _refused(model, [*besides, *tampered, *different, *told])
     return {"book": book, "version": version, "digest": model.digest, "rows": rows, "max_difference": gap,
             "code": "this checkout" if code == PROJECT else origin["commit"], "besides": besides}
 
@@ -68,7 +68,7 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
 def _refused(model: Version, differences: list[str]) -> Refused:
     return Refused(f"{name_of(model.book)} version {model.version} was not made again: {'; '.join(differences)}",
                    value=f"{len(differences)} difference(s)",
-                   remedy="What is named first is the nearest cause; restore what was recorded, then run it again.")
+                   remedy="Causes stand before their effects; restore what was recorded, then run it again.")
 
 
 def surroundings(origin: Origin) -> list[str]:
