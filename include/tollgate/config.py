@@ -20,6 +20,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Factor = Annotated[float, Field(gt=1)]
 
 
 class _Section(BaseModel):
@@ -28,6 +30,18 @@ class _Section(BaseModel):
 
 class Ingest(_Section):
     bad_share_max: Share
+    rows_ratio_max: Factor
+    null_rise_max: Share
+    history_months: PositiveInt
+    rows_ratio_min: Share
+    stale_days_max: PositiveInt
+    median_shift_max: Positive
+    outlier_rise_max: Share
+    psi_max: Positive
+    unseen_rise_max: Share
+    identical_share_max: Share
+    label_ratio_max: Factor
+    segment_rise_max: Share
 
 
 class Snapshot(_Section):

@@ -2,6 +2,7 @@
 
 from tollgate.lake.delta import (
     append_next,
+    batches,
     change_partitions,
     copy,
     digest,
@@ -30,7 +31,8 @@ from tollgate.lake.schemas import (
 from tollgate.lake.store import Entry, Store
 
 __all__ = [
-    "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "applications", "change_partitions", "copy",
-    "digest", "drift", "exists", "ledger", "outcomes", "partitions", "performance", "quarantine", "read", "received",
-    "replace_partitions", "requests", "scores", "scratch", "upsert", "verdicts", "version",
+    "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "applications", "batches",
+    "change_partitions", "copy", "digest", "drift", "exists", "ledger", "outcomes", "partitions", "performance",
+    "quarantine", "read", "received", "replace_partitions", "requests", "scores", "scratch", "upsert", "verdicts",
+    "version",
 ]

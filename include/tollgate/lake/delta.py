@@ -163,6 +163,24 @@ def copy(table: Table, root: str, *, as_of: date, at: int | None) -> None:
                     partition_by=[table.partition])
 
 
+def batches(table: Table, *, columns: Sequence[str], partitions: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The rows of some partitions, one partition after the other, or all rows in any order; never held together."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    opened = _open(table)
+    if opened is None or partitions == []:
+        return
+    filters = [None] if partitions is None else [ds.field(table.partition) == value for value in partitions]
+    with _faults_named(table):
+        rows = opened.to_pyarrow_dataset([(table.partition, "in", partitions)] if partitions else None,
+                                         filesystem=_local_files(table))
+        for keep in filters:
+            for batch in rows.to_batches(columns=list(columns), filter=keep):
+                if batch.num_rows:
+                    yield _as(table, pa.Table.from_batches([batch]), columns)
+
+
 def _rows(opened: DeltaTable, table: Table, keep: list[tuple[str, str, Any]], wanted: list[str],
           at: int | None = None) -> pa.Table:
     import pyarrow as pa

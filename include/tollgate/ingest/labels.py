@@ -1,0 +1,62 @@
+"""What a file of outcomes does to the labels: how many defaults it reports, and whose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from tollgate.config import Ingest
+from tollgate.ingest.expect import MONTHS_MIN, ROWS_MIN, Finding, improbable
+from tollgate.ingest.observe import Observation
+
+pc: Any = pyarrow.compute
+DEFAULT = "defaulted_on"
+
+
+def defaulted(outcomes: Observation) -> pa.ChunkedArray:
+    """Numbers of the sampled loans that defaulted."""
+    rows = outcomes.sample()
+    return rows["loan_id"].filter(rows[DEFAULT].is_valid())
+
+
+def label_rate(now: Observation, before: Observation, newest: Observation, params: Ingest) -> Iterator[Finding]:
+    """Months that report far more or far fewer defaults than the median of the months before, and than the newest."""
+    if len(before.months) < MONTHS_MIN:
+        return
+    share, past, last = (1 - o.nulls[DEFAULT] / o.rows for o in (now, before, newest))
+    usual, latest = median(before.months.values()) * past, newest.rows * last
+    if min(usual, latest) < ROWS_MIN:
+        return
+    for month, rows in sorted(now.months.items()):
+        ratio, since = rows * share / usual, rows * share / latest
+        limit = params.label_ratio_max if ratio > 1 else 1 / params.label_ratio_max
+        many, few = min(ratio, since) > params.label_ratio_max, max(ratio, since) < 1 / params.label_ratio_max
+        if month >= now.first_month() and (many or (few and ratio >= params.rows_ratio_min)):  # below: told as few rows
+            yield Finding("label_rate", DEFAULT, ratio, limit, "warning",
+                          f"{month} reports {rows * share:,.0f} defaults, {ratio:.2f} times the usual {usual:,.0f} "
+                          f"(limit {limit:g}).")
+
+
+def label_flip(now: pa.Table, past: pa.Table, params: Ingest) -> Iterator[Finding]:
+    """Values whose share of the defaults jumped.
+
+    Args:
+        now, past: the categories of the loans that defaulted, a column each: by the file, and by the months before.
+    """
+    n, past_n = now.num_rows, past.num_rows
+    if min(n, past_n) < ROWS_MIN:
+        return
+    for name in now.column_names:
+        counts, were = ({row["values"]: row["counts"] for row in pc.value_counts(rows[name].drop_null()).to_pylist()}
+                        for rows in (now, past))
+        for value, k in sorted(counts.items()):
+            rise = k / n - were.get(value, 0) / past_n
+            if rise > params.segment_rise_max and improbable(k, n, were.get(value, 0), past_n, tests=len(counts)):
+                yield Finding("label_flip", name, rise, params.segment_rise_max, "warning",
+                              f"{k / n:.1%} of the {n:,} defaults are of {name} {value}, "
+                              f"{were.get(value, 0) / past_n:.1%} in the months before "
+                              f"(limit {params.segment_rise_max:.0%} more): were labels flipped?")

@@ -1,0 +1,73 @@
+"""What the good rows of a file look like, or those of some months of the lake: added up batch by batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from tollgate import lake
+
+pc: Any = pyarrow.compute
+SAMPLE = 20_000
+LATE = 0.05  # of a file's rows: the months of its oldest rows are not its own when no more than this lie in them
+
+
+class Observation:
+    """Counts of all rows, and an even sample of them.
+
+    The sample is every ``step``-th row; ``step`` doubles whenever more than ``2 * SAMPLE`` were kept, so that the
+    same rows give the same sample, whatever the batches.
+
+    Attributes:
+        rows: how many there were.
+        months: rows by ``YYYY-MM`` of the day on which they became known.
+        newest: the latest of these days; None without rows.
+        nulls: rows without a value, by column.
+    """
+
+    def __init__(self, table: lake.Table) -> None:
+        self.schema = pa.schema([field for field in table.schema if field.name != table.partition])
+        self.known = str(table.known)
+        self.rows, self.step = 0, 1
+        self.months: Counter[str] = Counter()
+        self.nulls: Counter[str] = Counter()
+        self.newest: date | None = None
+        self._kept: list[pa.Table] = []
+
+    def add(self, rows: pa.Table) -> None:
+        """Take the next batch in: good rows under the lake's names and types."""
+        if not rows.num_rows:
+            return
+        days = rows[self.known]
+        months = pc.add(pc.multiply(pc.year(days), 100), pc.month(days))
+        for count in pc.value_counts(months).to_pylist():
+            self.months[f"{count['values'] // 100:04d}-{count['values'] % 100:02d}"] += count["counts"]
+        self.newest = max(filter(None, (self.newest, pc.max(days).as_py())))
+        self.nulls.update({name: rows[name].null_count for name in self.schema.names})
+        places = range(-self.rows % self.step, rows.num_rows, self.step)
+        self._kept.append(rows.select(self.schema.names).take(pa.array(places, pa.int64())))
+        self.rows += rows.num_rows
+        while sum(part.num_rows for part in self._kept) > 2 * SAMPLE:
+            whole = self.sample()
+            self._kept = [whole.take(pa.array(range(0, whole.num_rows, 2), pa.int64()))]
+            self.step *= 2
+
+    def sample(self) -> pa.Table:
+        """Every ``step``-th row, in the order of their coming."""
+        if len(self._kept) != 1:
+            parts = [self.schema.empty_table(), *(part.cast(self.schema) for part in self._kept)]
+            self._kept = [pa.concat_tables(parts).combine_chunks()]
+        return self._kept[0]
+
+    def first_month(self) -> str:
+        """The first month of the file's own, a few late rows of earlier months left aside. There must be rows."""
+        seen = 0
+        for month in sorted(self.months):
+            seen += self.months[month]
+            if seen > LATE * self.rows:
+                break
+        return month

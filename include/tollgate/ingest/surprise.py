@@ -1,0 +1,73 @@
+"""A file held against the book's own history, which is in the lake. Nothing is written here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from tollgate import lake
+from tollgate.config import Ingest
+from tollgate.ingest.expect import Finding, findings, freshness
+from tollgate.ingest.labels import defaulted, label_flip, label_rate
+from tollgate.ingest.observe import Observation
+
+if TYPE_CHECKING:
+    from tollgate.books import Book
+
+pc: Any = pyarrow.compute
+
+
+def observe(book: Book, table: str) -> Observation:
+    """Nothing yet: to be told of a file's good rows, batch by batch."""
+    return Observation(_target(book, table))
+
+
+def surprises(book: Book, table: str, now: Observation, params: Ingest) -> list[Finding]:
+    """Everything that is surprising in a file of good rows ``now``, by the months of the lake before its own.
+
+    Raises:
+        PassingFault: the lake did not answer.
+    """
+    if not now.rows:
+        return []
+    target = _target(book, table)
+    held = lake.partitions(target)
+    before, newest = _earlier(target, held, now, params.history_months)
+    found = [*freshness(now, held[-1] if held else None, params),
+             *findings(book.columns(table), now, before, newest, params)]
+    if table == "outcomes" and before.rows:
+        found += label_rate(now, before, newest, params)
+        flipped, usual = _categories(book, defaulted(now), defaulted(before))
+        found += label_flip(flipped, usual, params)
+    return found
+
+
+def _target(book: Book, table: str) -> lake.Table:
+    return (lake.applications if table == "applications" else lake.outcomes)(book)
+
+
+def _earlier(target: lake.Table, held: list[str], now: Observation, months: int) -> tuple[Observation, Observation]:
+    """The newest months of the lake before the file's own that it brings no row of, together; the last one alone.
+
+    What the file itself publishes is therefore never its own history, also when it is judged again after a kill.
+    """
+    before, newest = Observation(target), Observation(target)
+    past = [month for month in held if month < now.first_month() and month not in now.months][-months:]
+    for batch in lake.batches(target, partitions=past, columns=before.schema.names):
+        before.add(batch)
+    for batch in lake.batches(target, partitions=past[-1:], columns=before.schema.names):
+        newest.add(batch)
+    return before, newest
+
+
+def _categories(book: Book, *loans: pa.ChunkedArray) -> list[pa.Table]:
+    """The categories with a closed vocabulary of each of some sets of loans, as far as the lake knows them."""
+    target = lake.applications(book)
+    names = [c.name for c in book.applications if c.isin and not c.personal]
+    wanted = pa.chunked_array([chunk for ids in loans for chunk in ids.chunks], pa.string()).unique()
+    parts = [rows.filter(pc.is_in(rows["loan_id"], value_set=wanted))
+             for rows in lake.batches(target, columns=["loan_id", *names])]
+    known = pa.concat_tables([target.schema.empty_table().select(["loan_id", *names]), *parts])
+    return [known.filter(pc.is_in(known["loan_id"], value_set=ids.combine_chunks())).select(names) for ids in loans]
