@@ -1,9 +1,11 @@
-"""Files as a lender's system writes them."""
+"""Files as a lender's system writes them, and the limits that they are held against."""
 
 from __future__ import annotations
 
 import csv
 import io
+
+from tollgate.config import PROJECT, Ingest, load_params
 
 
 def as_csv(rows: list[dict[str, str]]) -> bytes:
@@ -13,3 +15,8 @@ def as_csv(rows: list[dict[str, str]]) -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
+
+
+def bad_share(limit: float) -> Ingest:
+    """The shipped limits, with this one on a file's share of bad rows."""
+    return load_params(PROJECT / "params.yaml", book="consumer").ingest.model_copy(update={"bad_share_max": limit})

@@ -91,6 +91,14 @@ def ingest_one(context: typer.Context, book: BookName,
     _answer(context, ingest_file(load_book(book), name, load_params(book=book).ingest))
 
 
+@ingest_app.command("warnings")
+def ingest_warnings(context: typer.Context, book: BookName) -> None:
+    """What was surprising in the files that came, by the months before each."""
+    from tollgate.ingest import noted
+
+    _answer(context, {"book": book, "warnings": noted(book)})
+
+
 @contract_app.command("show")
 def contract_show(context: typer.Context, book: BookName) -> None:
     """What a book's two files must look like, column by column, and what holds between the columns."""

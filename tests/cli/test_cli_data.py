@@ -37,7 +37,7 @@ def test_a_check_counts_the_bad_rows_by_rule_and_touches_nothing(project: Scratc
     path = sent(project, *good, "bad,2006-02-30,2006-02-01")
     answer = project.ask("contract", "check", str(path), "--book", "consumer")
     assert answer == {"book": "consumer", "file": "outcomes_mine.csv", "table": "outcomes", "received": 100,
-                      "good": 99, "bad": 1, "verdict": "published",
+                      "good": 99, "bad": 1, "verdict": "published", "warnings": [],
                       "reasons": [{"rule": "not_a_date", "column": "known_on", "rows": 1}]}
     assert not project.data.exists()
 
@@ -79,6 +79,7 @@ def test_refused_rows_are_listed_by_rule_and_shown_one_by_one(project: Scratch) 
     assert project.ask("quarantine", "list", "consumer")["quarantined"] == [
         {"fingerprint": fingerprint, "file": "outcomes_1.csv", "table": "outcomes", "rule": "not_a_date",
          "column": "known_on", "rows": 1}]
+    assert project.ask("ingest", "warnings", "consumer") == {"book": "consumer", "warnings": []}
     (row,) = project.ask("quarantine", "show", "consumer", fingerprint[:12])["rows"]
     assert row == {"row": 100, "rule": "not_a_date", "column": "known_on", "value": "2006-02-30",
                    "record": {"loan_id": "bad", "reported_date": "2006-02-30", "default_date": ""}}

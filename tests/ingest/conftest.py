@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from lender import as_csv
+from lender import as_csv, bad_share
 
 from tollgate.books import load_book
 from tollgate.config import Ingest, settings
@@ -31,7 +31,7 @@ def sba(home: object):
 @pytest.fixture
 def limits() -> Ingest:
     """No share of bad rows refuses a file."""
-    return Ingest(bad_share_max=1.0)
+    return bad_share(1.0)
 
 
 @pytest.fixture

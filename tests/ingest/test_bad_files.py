@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lender import as_csv
+from lender import as_csv, bad_share
 
 from tollgate import lake
 from tollgate.books import Book
@@ -48,7 +48,7 @@ def published(book: Book) -> list[dict]:
 def refused_whole(book: Book, name: str) -> str:
     """What is said of a file that is refused whole; checked to be one line without the person, and to cost nothing."""
     with pytest.raises(Refused) as caught:
-        ingest_file(book, name, Ingest(bad_share_max=1.0))
+        ingest_file(book, name, bad_share(1.0))
     said = str(caught.value)
     assert len(said.splitlines()) == 1
     everything = said + str(lake.read(lake.quarantine(book.name)).to_pylist())

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from lender import bad_share
 
 from tollgate import lake
 from tollgate.books import Book, load_book
@@ -118,7 +119,7 @@ def test_the_quarantine_keeps_the_row_as_it_came_without_personal_columns(sba: B
 
 def test_a_bad_share_at_the_limit_is_published_and_one_row_more_is_refused(sba: Book, loans: Loans,
                                                                            drop: Drop) -> None:
-    two_in_a_hundred = Ingest(bad_share_max=0.02)
+    two_in_a_hundred = bad_share(0.02)
     bad = {"State": "ZZ", "GrAppv": "?"}
     assert ingest_file(sba, drop(loans(bad, bad, good=98)), two_in_a_hundred)["published"] == 98
     name = drop(loans(bad, bad, bad, good=97, start=500), "applications_late.csv")
@@ -135,7 +136,7 @@ def test_a_refused_file_is_judged_again_when_it_is_brought_again(sba: Book, limi
                                                                  drop: Drop) -> None:
     name = drop(loans({"State": "ZZ"}, good=1))
     with pytest.raises(Refused):
-        ingest_file(sba, name, Ingest(bad_share_max=0.1))
+        ingest_file(sba, name, bad_share(0.1))
     assert ingest_file(sba, name, limits)["new"]
     assert [line[:2] for line in reasons(sba)] == [(1, "not_in_vocabulary")]
     assert lake.read(lake.received("sba"))["verdict"].to_pylist() == ["published"]
@@ -178,7 +179,7 @@ def test_the_order_of_columns_and_a_byte_order_mark_do_not_matter(sba: Book, lim
 
 
 def test_a_file_with_a_header_and_no_rows_is_taken_in(sba: Book, limits: Ingest, loans: Loans, drop: Drop) -> None:
-    answer = ingest_file(sba, drop((",".join(loans(good=1)[0]) + "\n").encode()), Ingest(bad_share_max=0.0))
+    answer = ingest_file(sba, drop((",".join(loans(good=1)[0]) + "\n").encode()), bad_share(0.0))
     assert (answer["received"], answer["partitions"], answer["new"]) == (0, [], True)
     assert new_files("sba") == []
 
@@ -245,7 +246,7 @@ def test_received_is_published_plus_quarantined_for_every_file(rows: list[dict[s
     name = drop(loans(*rows))
     before = lake.version(lake.applications(sba))
     try:
-        answer = ingest_file(sba, name, Ingest(bad_share_max=limit))
+        answer = ingest_file(sba, name, bad_share(limit))
     except Refused:
         assert lake.version(lake.applications(sba)) == before
         answer = lake.read(lake.received("sba"), filters=[("verdict", "=", "refused")]).to_pylist()[-1]

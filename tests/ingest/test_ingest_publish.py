@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lender import bad_share
 
 from tollgate import lake
 from tollgate.books import Book, load_book
@@ -174,7 +175,7 @@ def test_personal_data_is_nowhere_but_in_landing(sba: Book, limits: Ingest, loan
         text = lake.Store(settings().landing).read("sba/applications_2006-02.csv").decode()
         try:
             ingest_file(sba, drop(break_it(text.replace("\r\n", "\n")).encode(), f"applications_{name}.csv"),
-                        Ingest(bad_share_max=0.1))
+                        bad_share(0.1))
         except Exception as err:
             said.append(f"{err} {err.__cause__}")
     assert len(said) == 4
@@ -234,7 +235,7 @@ def test_a_refused_history_is_not_passed_over_in_silence(consumer: Book, limits:
     pq.write_table(rows.set_column(at, "credit_score", pa.array([9] * rows.num_rows)), source)
     for _ in range(2):
         with pytest.raises(Exception, match="below_minimum in credit_score"):
-            bring_history(consumer, date(2006, 3, 1), Ingest(bad_share_max=0.02))
+            bring_history(consumer, date(2006, 3, 1), bad_share(0.02))
 
 
 def test_a_history_before_the_book_begins_is_bad_input(consumer: Book, limits: Ingest) -> None:

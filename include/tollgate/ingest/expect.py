@@ -30,6 +30,7 @@ FENCE = 3                      # interquartile ranges: Tukey's "far out"
 UNIT = 10                      # a median this many times the old one is another unit
 LEVELS = 20                    # the most frequent values of a category; the others are one bin
 BURST = 20                     # fewer identical rows are no burst
+LOAN = "loan_id"               # differs in every row
 
 Level = Literal["refused", "warning"]
 
@@ -68,7 +69,7 @@ def findings(columns: Sequence[Column], now: Observation, before: Observation, n
         surprise = refusal or _surprise(column, now, before, params)
         if refusal or (surprise and (newest.rows < ROWS_MIN or _surprise(column, now, newest, params))):
             found += [surprise] if surprise else []
-    return [*found, *_identical([now.known, *(c.name for c in kept if not c.unique)], now, before, params)]
+    return [*found, *_identical([c.name for c in columns if not c.personal and c.name != LOAN], now, before, params)]
 
 
 def freshness(now: Observation, newest_month: str | None, params: Ingest) -> list[Finding]:
@@ -127,7 +128,7 @@ def _surprise(column: Column, now: Observation, before: Observation, params: Ing
 
 def _surprises(column: Column, rows: pa.ChunkedArray, past: pa.ChunkedArray, params: Ingest) -> Iterator[Finding]:
     present, was = rows.drop_null(), past.drop_null()
-    if column.unique or min(len(present), len(was)) < ROWS_MIN:
+    if column.name == LOAN or column.kind == "date" or min(len(present), len(was)) < ROWS_MIN:
         return
     yield from _constant(column, present, was)
     if column.kind in ("integer", "number", "money"):
@@ -136,8 +137,7 @@ def _surprises(column: Column, rows: pa.ChunkedArray, past: pa.ChunkedArray, par
         return  # names or numbers of things, no category
     elif column.kind == "text" and not column.isin:
         yield from _unseen(column, present, was, params)
-    if column.kind != "date":
-        yield from _distribution(column, rows, past, params)
+    yield from _distribution(column, rows, past, params)
 
 
 def _constant(column: Column, present: pa.ChunkedArray, was: pa.ChunkedArray) -> Iterator[Finding]:

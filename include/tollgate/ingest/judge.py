@@ -22,12 +22,15 @@ from tollgate.books import KEYS
 from tollgate.config import Ingest
 from tollgate.errors import Refused
 from tollgate.ingest.contract import check, row_contract
+from tollgate.ingest.expect import Finding
 from tollgate.ingest.files import BATCH_ROWS, Raw, Unfit, batches, table_of
 from tollgate.ingest.keys import duplicates, hashes, repeated
 from tollgate.ingest.manifest import MANIFEST, Manifest, read_manifest
+from tollgate.ingest.observe import Observation
 from tollgate.ingest.parse import REASONS, parse, reasons
 from tollgate.ingest.screen import suspects
 from tollgate.ingest.spool import Landed, opened
+from tollgate.ingest.surprise import observe, refusal, surprises
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
@@ -47,11 +50,13 @@ class Judgement:
     Attributes:
         received: how many rows it has.
         broken: ``REASONS`` of the rows that are not good, each by its place in the file; a malformed row has no column.
+        surprises: what the months before the file did not lead to expect; not asked when too many rows are bad.
         refused: why the file is refused whole all the same, or None.
     """
 
     received: int
     broken: pa.Table
+    surprises: list[Finding]
     refused: Refused | None
 
     @property
@@ -67,7 +72,7 @@ class Judgement:
 
 
 def judge(book: Book, file: Landed, params: Ingest, manifest: bytes | None = None) -> Judgement:
-    """Read a file to its end and hold it against the contract, and against its sender's manifest if there is one.
+    """Read a file to its end and hold it against the contract, its sender's manifest, and the months before it.
 
     Raises:
         Unfit: it is not what the manifest says, or it cannot be read, or its columns are not those of the contract.
@@ -83,7 +88,8 @@ def judge(book: Book, file: Landed, params: Ingest, manifest: bytes | None = Non
         rows, unread = parse(columns, raw.rows)
         return _Screened(raw, rows, placed(unread, raw.numbers), suspects(schema, rows), hashes(rows.select(key)))
 
-    received, broken, hashed, waiting = 0, [REASONS.empty_table()], [], _Waiting(schema)
+    now = observe(book, table)
+    received, broken, hashed, waiting = 0, [REASONS.empty_table()], [], _Waiting(schema, now)
     for batch in ahead(screened, batches(book, file)):
         received += batch.raw.received
         broken += [reasons(batch.raw.malformed, MALFORMED, None), batch.unread, *waiting.add(batch)]
@@ -93,7 +99,9 @@ def judge(book: Book, file: Landed, params: Ingest, manifest: bytes | None = Non
         said.check_rows(file.name, received)
     broken.append(_duplicates(book, file, repeated(hashed)))
     whole = pa.concat_tables(broken)
-    return Judgement(received, whole, _too_many(file.name, received, whole, params))
+    too_many = _too_many(file.name, received, whole, params)
+    found_out = [] if too_many else surprises(book, table, now, params)
+    return Judgement(received, whole, found_out, too_many or refusal(file.name, found_out, received))
 
 
 def judge_records(book: Book, table: str, records: pa.Table, landed: date) -> tuple[pa.Table, pa.Table]:
@@ -130,14 +138,19 @@ class _Screened:
 
 
 class _Waiting:
-    """Suspects of many batches, judged together: a call of Pandera costs as much as thousands of rows."""
+    """Suspects of many batches, judged together: a call of Pandera costs as much as thousands of rows.
 
-    def __init__(self, schema: DataFrameSchema) -> None:
-        self._schema = schema
+    ``good`` observes the rows that no suspicion falls on, and those of whom it turned out wrong.
+    """
+
+    def __init__(self, schema: DataFrameSchema, good: Observation) -> None:
+        self._schema, self._good = schema, good
         self._batches: list[tuple[pa.Table, np.ndarray, pa.Table]] = []
 
     def add(self, batch: _Screened) -> list[pa.Table]:
         """Let a batch's suspects wait; what is held against all that waited, once they fill a batch of their own."""
+        self._good.add(_without(batch.rows, np.union1d(
+            batch.suspects, np.flatnonzero(np.isin(batch.raw.numbers, batch.unread["row"])))))
         if len(batch.suspects):
             self._batches.append((batch.rows.take(batch.suspects), batch.raw.numbers[batch.suspects], batch.unread))
         return self.judged() if sum(rows.num_rows for rows, _, _ in self._batches) >= BATCH_ROWS else []
@@ -148,7 +161,15 @@ class _Waiting:
             return []
         rows, places, unread = zip(*self._batches, strict=True)
         self._batches = []
-        return [check(self._schema, pa.concat_tables(rows), np.concatenate(places), pa.concat_tables(unread))]
+        whole, at = pa.concat_tables(rows), np.concatenate(places)
+        broken = check(self._schema, whole, at, pa.concat_tables(unread))
+        bad = np.isin(at, [*broken["row"].to_pylist(), *(row for part in unread for row in part["row"].to_pylist())])
+        self._good.add(_without(whole, np.flatnonzero(bad)))
+        return [broken]
+
+
+def _without(rows: pa.Table, indices: np.ndarray) -> pa.Table:
+    return rows.take(np.setdiff1d(np.arange(rows.num_rows), indices)) if len(indices) else rows
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -202,21 +223,22 @@ class Check:
     received: int
     good: int
     reasons: list[dict[str, Any]]
+    warnings: list[str]
     refused: Refused | None
 
     def answer(self) -> dict[str, Any]:
-        """``{"book", "file", "table", "received", "good", "bad", "reasons", "verdict"}``."""
+        """``{"book", "file", "table", "received", "good", "bad", "reasons", "warnings", "verdict"}``."""
         return {"book": self.book, "file": self.file, "table": table_of(self.file), "received": self.received,
                 "good": self.good, "bad": self.received - self.good, "reasons": self.reasons,
+                "warnings": self.warnings,
                 "verdict": PUBLISHED if self.refused is None else REFUSED}
 
 
 def check_file(book: Book, path: Path, params: Ingest) -> Check:
     """Judge a file on this machine's disk, with the manifest beside it if there is one, touching nothing.
 
-    What the lake holds is not looked at: content that was published before is judged like any other. The reasons are
-    ``{"rule", "column", "rows"}``, the most frequent first; a file that cannot be judged row by row has one, of no
-    rows.
+    Content that was published before is judged like any other. The reasons are ``{"rule", "column", "rows"}``, the
+    most frequent first; a file that is refused whole has one of no rows. The warnings are sentences.
 
     Raises:
         BadInput: a name that says no table.
@@ -227,9 +249,12 @@ def check_file(book: Book, path: Path, params: Ingest) -> Check:
         with opened(path) as file:
             found = judge(book, file, params, beside.read_bytes() if beside.is_file() else None)
     except Unfit as err:
-        return Check(book.name, path.name, err.received, 0, [{"rule": err.rule, "column": err.column, "rows": 0}], err)
+        whole = {"rule": err.rule, "column": err.column, "rows": 0}
+        return Check(book.name, path.name, err.received, 0, [whole], [], err)
     tally = [{"rule": rule, "column": column, "rows": rows} for (rule, column), rows in _tally(found.broken)]
-    return Check(book.name, path.name, found.received, found.received - found.bad, tally, found.refused)
+    tally += [{"rule": f.check, "column": f.column, "rows": 0} for f in found.surprises if f.level == "refused"]
+    told = [finding.sentence for finding in found.surprises if finding.level == "warning"]
+    return Check(book.name, path.name, found.received, found.received - found.bad, tally, told, found.refused)
 
 
 def _tally(broken: pa.Table) -> list[tuple[tuple[str, str | None], int]]:

@@ -1,7 +1,7 @@
 """One file from landing into the lake: good rows published, bad rows quarantined, the file written down as received.
 
 The file is read twice: judged to its last byte first, so that a fault met late refuses it before anything was written;
-then taken, batch by batch. The three writes are made in that order, each atomic and each the same when made again.
+then taken, batch by batch. The writes are made in that order, each atomic and each the same when made again.
 Whoever is killed between them runs again and ends in the tables that an undisturbed run would have left: only the last
 write says that the file was taken in.
 """
@@ -9,6 +9,7 @@ write says that the file was taken in.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +20,20 @@ import pyarrow.compute
 from tollgate import lake
 from tollgate.config import Ingest, settings
 from tollgate.errors import BadInput, TollgateError
+from tollgate.ingest.expect import Finding
 from tollgate.ingest.files import Raw, Unfit, batches, table_of
 from tollgate.ingest.judge import PUBLISHED, REFUSED, Judgement, judge
 from tollgate.ingest.landing import is_complete
 from tollgate.ingest.manifest import MANIFEST
 from tollgate.ingest.parse import parse
 from tollgate.ingest.spool import Landed, spool
+from tollgate.ingest.warnings import note, noted
 
 if TYPE_CHECKING:
     from tollgate.books import Book
 
 pc: Any = pyarrow.compute
+log = logging.getLogger(__name__)
 VALUE_LENGTH = 200
 
 
@@ -63,11 +67,13 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
     file that was refused before is judged again.
 
     Returns ``{"book", "file", "table", "fingerprint", "received", "published", "quarantined", "partitions",
-    "version", "new"}``: row counts, the months of the published rows, and the Delta version of the table.
+    "version", "warnings", "new"}``: row counts, the months of the published rows, the Delta version of the table, and
+    a sentence for everything that was surprising by the months before.
 
     Raises:
-        Refused: the file as a whole does not fit the contract or its manifest, or its share of bad rows is above
-            ``params.bad_share_max``; its reasons are in the quarantine, and nothing was published.
+        Refused: the file as a whole does not fit the contract or its manifest, its share of bad rows is above
+            ``params.bad_share_max``, or no honest month explains it by those before; its reasons are in the quarantine,
+            and nothing was published.
         BadInput: no such file, or a name that says no table.
         PassingFault: landing or the lake did not answer.
     """
@@ -91,13 +97,19 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
         with lake.scratch() as disk:
             good, lines = _take(file, found, disk)
             if found.refused is not None:
-                whole = _line(file, 0, "bad_share", None, f"{found.bad} of {found.received}", "{}")
-                _record(file, [whole, *lines], found.received, published=0, months=[], verdict=REFUSED)
+                whole = [_line(file, 0, f.check, f.column, f"{f.value:.3g}", "{}") for f in found.surprises
+                         if f.level == "refused"]
+                whole = whole or [_line(file, 0, "bad_share", None, f"{found.bad} of {found.received}", "{}")]
+                _record(file, [*whole, *lines], found.received, found.surprises, published=0, months=[],
+                        verdict=REFUSED)
                 raise found.refused
             if good:
                 lake.upsert(file.lake_table(), good)
-            return _answer(_record(file, lines, found.received, published=found.received - found.bad,
-                                   months=list(good), verdict=PUBLISHED), book, new=True)
+            answer = _answer(_record(file, lines, found.received, found.surprises, months=list(good),
+                                     published=found.received - found.bad, verdict=PUBLISHED), book, new=True)
+        for sentence in answer["warnings"]:
+            log.warning("%s: %s", name, sentence)
+        return answer
 
 
 def _take(file: _File, found: Judgement, disk: lake.Scratch) -> tuple[lake.Pile, list[dict[str, Any]]]:
@@ -120,12 +132,13 @@ def _take(file: _File, found: Judgement, disk: lake.Scratch) -> tuple[lake.Pile,
     return good, lines
 
 
-def _record(file: _File, lines: list[dict[str, Any]], received: int, *, published: int, months: list[str],
-            verdict: str) -> dict[str, Any]:
-    """Write the quarantine, then the row that says that the file was taken in."""
+def _record(file: _File, lines: list[dict[str, Any]], received: int, found: list[Finding], *, published: int,
+            months: list[str], verdict: str) -> dict[str, Any]:
+    """Write the quarantine and what was surprising, then the row that says that the file was taken in."""
     quarantine, taken = lake.quarantine(file.book.name), lake.received(file.book.name)
     refused = pa.Table.from_pylist(lines, schema=quarantine.schema)
     lake.replace_partitions(quarantine, refused, [file.landed.fingerprint])
+    note(file.book.name, file.stamp(), found)
     row = {**file.stamp(), "received": received, "published": published, "quarantined": received - published,
            "partitions": months, "verdict": verdict}
     lake.replace_partitions(taken, pa.Table.from_pylist([row], schema=taken.schema), [file.landed.fingerprint])
@@ -135,7 +148,7 @@ def _record(file: _File, lines: list[dict[str, Any]], received: int, *, publishe
 def _refuse_whole(file: _File, err: TollgateError) -> None:
     """Write down a file that cannot be judged row by row, so that the landing trigger does not bring it again."""
     rule, column, received = (err.rule, err.column, err.received) if isinstance(err, Unfit) else ("file_name", None, 0)
-    _record(file, [_line(file, 0, rule, column, None, "{}")], received, published=0, months=[], verdict=REFUSED)
+    _record(file, [_line(file, 0, rule, column, None, "{}")], received, [], published=0, months=[], verdict=REFUSED)
 
 
 def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
@@ -168,4 +181,5 @@ def _answer(received: dict[str, Any], book: Book, *, new: bool) -> dict[str, Any
     return {"book": book.name, "file": received["file"], "table": received["table"],
             "fingerprint": received["fingerprint"], "received": received["received"],
             "published": received["published"], "quarantined": received["quarantined"],
-            "partitions": received["partitions"], "version": lake.version(target), "new": new}
+            "partitions": received["partitions"], "version": lake.version(target),
+            "warnings": [line["sentence"] for line in noted(book.name, received["fingerprint"])], "new": new}

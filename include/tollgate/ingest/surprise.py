@@ -9,7 +9,8 @@ import pyarrow.compute
 
 from tollgate import lake
 from tollgate.config import Ingest
-from tollgate.ingest.expect import Finding, findings, freshness
+from tollgate.ingest.expect import MONTHS_MIN, Finding, findings, freshness
+from tollgate.ingest.files import Unfit
 from tollgate.ingest.labels import defaulted, label_flip, label_rate
 from tollgate.ingest.observe import Observation
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from tollgate.books import Book
 
 pc: Any = pyarrow.compute
+ENOUGH = 250_000  # rows
+REMEDY = ("None of it is published. Ask the lender; if it is right all the same, raise the limit in params.yaml and "
+          "run `tollgate ingest file` again.")
 
 
 def observe(book: Book, table: str) -> Observation:
@@ -44,6 +48,15 @@ def surprises(book: Book, table: str, now: Observation, params: Ingest) -> list[
     return found
 
 
+def refusal(name: str, found: list[Finding], received: int) -> Unfit | None:
+    """Why a file is refused whole, or None."""
+    grave = [finding for finding in found if finding.level == "refused"]
+    if not grave:
+        return None
+    return Unfit(grave[0].check, f"{name} is refused whole: {'; '.join(finding.sentence for finding in grave)}",
+                 column=grave[0].column, value=f"{grave[0].value:.3g}", received=received, remedy=REMEDY)
+
+
 def _target(book: Book, table: str) -> lake.Table:
     return (lake.applications if table == "applications" else lake.outcomes)(book)
 
@@ -51,14 +64,19 @@ def _target(book: Book, table: str) -> lake.Table:
 def _earlier(target: lake.Table, held: list[str], now: Observation, months: int) -> tuple[Observation, Observation]:
     """The newest months of the lake before the file's own that it brings no row of, together; the last one alone.
 
+    Of a large book they are fewer: as many as hold ``ENOUGH`` rows, so that a file is not judged by reading far more.
+
     What the file itself publishes is therefore never its own history, also when it is judged again after a kill.
     """
     before, newest = Observation(target), Observation(target)
-    past = [month for month in held if month < now.first_month() and month not in now.months][-months:]
-    for batch in lake.batches(target, partitions=past, columns=before.schema.names):
-        before.add(batch)
-    for batch in lake.batches(target, partitions=past[-1:], columns=before.schema.names):
-        newest.add(batch)
+    past = [month for month in held if month < now.first_month() and month not in now.months][-months:][::-1]
+    for rows in lake.batches(target, partitions=past, columns=[target.partition, *before.schema.names]):
+        month = rows[target.partition][0].as_py()
+        if before.rows >= ENOUGH and len(before.months) >= MONTHS_MIN and month not in before.months:
+            break
+        before.add(rows)
+        if month == past[0]:
+            newest.add(rows)
     return before, newest
 
 

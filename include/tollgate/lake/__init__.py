@@ -18,6 +18,7 @@ from tollgate.lake.schemas import (
     Table,
     alerts,
     applications,
+    checks,
     drift,
     ledger,
     outcomes,
@@ -32,7 +33,7 @@ from tollgate.lake.store import Entry, Store
 
 __all__ = [
     "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "applications", "batches",
-    "change_partitions", "copy", "digest", "drift", "exists", "ledger", "outcomes", "partitions", "performance",
-    "quarantine", "read", "received", "replace_partitions", "requests", "scores", "scratch", "upsert", "verdicts",
-    "version",
+    "change_partitions", "checks", "copy", "digest", "drift", "exists", "ledger", "outcomes", "partitions",
+    "performance", "quarantine", "read", "received", "replace_partitions", "requests", "scores", "scratch",
+    "upsert", "verdicts", "version",
 ]

@@ -173,10 +173,10 @@ def batches(table: Table, *, columns: Sequence[str], partitions: Sequence[str] |
         return
     filters = [None] if partitions is None else [ds.field(table.partition) == value for value in partitions]
     with _faults_named(table):
-        rows = opened.to_pyarrow_dataset([(table.partition, "in", partitions)] if partitions else None,
-                                         filesystem=_local_files(table))
+        within = None if partitions is None else [(table.partition, "in", list(partitions))]
+        rows = opened.to_pyarrow_dataset(filesystem=_local_files(table), file_pruning_predicate=within)
         for keep in filters:
-            for batch in rows.to_batches(columns=list(columns), filter=keep):
+            for batch in rows.to_batches(columns=list(columns), filter=keep, batch_readahead=2, fragment_readahead=2):
                 if batch.num_rows:
                     yield _as(table, pa.Table.from_batches([batch]), columns)
 

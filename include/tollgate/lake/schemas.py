@@ -60,6 +60,14 @@ def received(book: str) -> Table:
     ]), "fingerprint", ("file",))
 
 
+def checks(book: str) -> Table:
+    """What was surprising in a received file, by the months before it: one line a check and column."""
+    return Table(book, "checks", pa.schema([
+        ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("check", TEXT), ("column", TEXT), ("value", NUMBER),
+        ("limit", NUMBER), ("level", TEXT), ("sentence", TEXT),
+    ]), "fingerprint", ("check", "column"))
+
+
 def scores(book: str) -> Table:
     """One row a loan, model role and scoring date."""
     return Table(book, "scores", pa.schema([
