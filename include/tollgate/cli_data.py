@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tollgate.answers import answer as _answer
-from tollgate.arguments import AsOf, BookName, MaybeBook, Month, known
+from tollgate.arguments import AsOf, BookName, By, MaybeBook, Month, known
 from tollgate.errors import BadInput
 
 app = typer.Typer()
@@ -141,3 +141,17 @@ def quarantine_show(context: typer.Context, book: BookName,
     from tollgate.ingest import quarantined_rows
 
     _answer(context, quarantined_rows(book, fingerprint))
+
+
+@quarantine_app.command("release")
+def quarantine_release(context: typer.Context, book: BookName,
+                       fingerprint: Annotated[str, typer.Argument(help="of the file, or the beginning of it")],
+                       by: By, why: Annotated[str, typer.Option("--why", help="the reason, for the ledger")]) -> None:
+    """Judge a published file's refused rows anew after a fix of the contract, and publish those that pass.
+
+    A row whose key the lake holds by now is not overwritten: it stays, as superseded. So do malformed rows.
+    """
+    from tollgate.books import load_book
+    from tollgate.ingest import release
+
+    _answer(context, release(load_book(book), fingerprint, by, why))

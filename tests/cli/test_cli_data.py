@@ -86,3 +86,22 @@ def test_refused_rows_are_listed_by_rule_and_shown_one_by_one(project: Scratch) 
     done = project.run("tollgate", "quarantine", "show", "consumer", "none")
     assert done.returncode == 2
     assert "No file in the quarantine has this fingerprint (got: none)" in done.stderr
+
+
+def test_a_release_is_signed_and_a_file_refused_whole_is_not_released(project: Scratch) -> None:
+    landing = project.data / "landing" / "consumer"
+    landing.mkdir(parents=True)
+    (landing / "outcomes_1.csv").write_text(OUTCOMES + "".join(f"L{i},2006-03-05,\n" for i in range(99)) + "x,?,\n")
+    (landing / "outcomes_2.csv").write_text(f"{OUTCOMES}L1,soon,\n")
+    fingerprint = project.ask("ingest", "file", "consumer", "outcomes_1.csv")["fingerprint"]
+    signed = ("--by", "Ann", "--why", "the lender said so")
+    answer = project.ask("quarantine", "release", "consumer", fingerprint[:12], *signed)
+    assert (answer["released"], answer["left"], answer["partitions"]) == (0, 1, ["2006-03"])
+    assert project.run("tollgate", "ingest", "file", "consumer", "outcomes_2.csv").returncode == 3
+    refused = next(line["fingerprint"] for line in project.ask("quarantine", "list", "consumer")["quarantined"]
+                   if line["file"] == "outcomes_2.csv")
+    done = project.run("tollgate", "quarantine", "release", "consumer", refused, *signed)
+    assert done.returncode == 2
+    assert "judge it anew: tollgate ingest file consumer outcomes_2.csv" in done.stderr
+    unsigned = project.run("tollgate", "quarantine", "release", "consumer", fingerprint)
+    assert unsigned.returncode == 2

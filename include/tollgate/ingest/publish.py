@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -165,15 +166,21 @@ def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
         value, record = None, "{}"
         if reason["column"] is not None:
             cells, record = records[reason["row"]]
-            values = [cells[source[name]] for name in reason["column"].split(", ")]
-            value = values[0] if len(values) == 1 else ", ".join(cell or "" for cell in values)
+            value = spelled_in(cells, reason["column"], source)
         lines.append(_line(file, reason["row"], reason["rule"], reason["column"], value, record))
     return lines
 
 
+def spelled_in(cells: Mapping[str, str | None], column: str, source: Mapping[str, str]) -> str | None:
+    """What the lender wrote under the column of a reason, or under each of several; ``source`` holds his names."""
+    values = [cells[source[name]] for name in column.split(", ")]
+    value = values[0] if len(values) == 1 else ", ".join(cell or "" for cell in values)
+    return None if value is None else value[:VALUE_LENGTH]
+
+
 def _line(file: _File, row: int, rule: str, column: str | None, value: str | None, record: str) -> dict[str, Any]:
     return {**file.stamp(), "landed": f"{file.landed.at:%Y-%m-%dT%H:%M:%SZ}", "row": row, "rule": rule,
-            "column": column, "value": None if value is None else value[:VALUE_LENGTH], "record": record}
+            "column": column, "value": value, "record": record}
 
 
 def _answer(received: dict[str, Any], book: Book, *, new: bool) -> dict[str, Any]:

@@ -37,12 +37,19 @@ def quarantined_rows(book: str, fingerprint: str) -> dict[str, Any]:
         BadInput: no file in the quarantine, or more than one, begins so.
     """
     table = lake.quarantine(book)
-    known = [name for name in lake.partitions(table) if name.startswith(fingerprint)]
-    if len(known) != 1:
-        cause = "More than one file begins so" if known else "No file in the quarantine has this fingerprint"
-        raise BadInput(cause, value=fingerprint, remedy=f"tollgate --json quarantine list {book} shows them whole.")
-    lines = lake.read(table, filters=[("fingerprint", "=", known[0])]).to_pylist()
+    whole = begins_with(table, fingerprint)
+    lines = lake.read(table, filters=[("fingerprint", "=", whole)]).to_pylist()
     rows = [{**{name: line[name] for name in ("row", "rule", "column", "value")}, "record": json.loads(line["record"])}
             for line in lines]
-    return {"book": book, "fingerprint": known[0], "file": lines[0]["file"], "landed": lines[0]["landed"],
+    return {"book": book, "fingerprint": whole, "file": lines[0]["file"], "landed": lines[0]["landed"],
             "rows": rows}
+
+
+def begins_with(table: lake.Table, fingerprint: str) -> str:
+    """The one whole fingerprint that begins so, of the files in ``quarantine`` or ``received``; else ``BadInput``."""
+    known = [name for name in lake.partitions(table) if name.startswith(fingerprint)]
+    if len(known) == 1:
+        return known[0]
+    where = "in the quarantine" if table.name == "quarantine" else "that was received"
+    raise BadInput("More than one file begins so" if known else f"No file {where} has this fingerprint",
+                   value=fingerprint, remedy=f"tollgate --json quarantine list {table.book} shows them whole.")
