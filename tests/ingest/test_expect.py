@@ -97,6 +97,14 @@ def test_ten_times_the_rows_refuse_and_five_times_do_not(months: Months) -> None
     assert [f for f in five if f.level == "refused"] == []
 
 
+def test_a_long_extract_of_a_growing_book_is_held_against_its_own_earlier_months() -> None:
+    before, grown = outcomes(20, 30, 40), outcomes(60, 120, 240, 480, first=4)
+    assert [f.level for f in findings(BOOK.outcomes, grown, before, outcomes(40, first=3), PARAMS)] == []
+    jumped = outcomes(60, 400, first=4)
+    (finding,) = findings(BOOK.outcomes, jumped, before, outcomes(40, first=3), PARAMS)
+    assert "2006-05 has 400 rows, 6.7 times the largest of the 4 months before (60;" in finding.sentence
+
+
 def test_a_burst_of_rows_that_differ_in_their_key_alone_is_told(months: Months) -> None:
     rows = months[-1]
     burst = rows.take([0] * 30).set_column(0, rows.schema.field("loan_id"), pa.array([f"B{i}" for i in range(30)]))
@@ -157,14 +165,12 @@ def outcomes(*counts: int, first: int = 1) -> Observation:
     (450, "2006-05 reports 450 defaults, 2.25 times the usual 200 (limit 2)"), (390, ""), (110, ""),
     (90, "90 defaults, 0.45 times the usual 200 (limit 0.5)"), (30, "")])
 def test_twice_or_half_the_usual_defaults_are_told(rows: int, says: str) -> None:
-    now, newest = outcomes(rows, first=5), outcomes(200, first=4)
-    told = list(label_rate(now, outcomes(190, 200, 210, 200), newest, PARAMS))
+    told = list(label_rate(outcomes(rows, first=5), outcomes(190, 200, 210, 200), PARAMS))
     assert [says in f.sentence for f in told] == ([True] if says else [])
 
 
 def test_a_rate_that_the_month_before_had_already_is_not_told_again() -> None:
-    now, newest = outcomes(450, first=5), outcomes(420, first=4)
-    assert list(label_rate(now, outcomes(190, 200, 210, 420), newest, PARAMS)) == []
+    assert list(label_rate(outcomes(450, first=5), outcomes(190, 200, 210, 420), PARAMS)) == []
 
 
 def test_a_value_whose_share_of_the_defaults_jumps_is_told_and_chance_is_not() -> None:

@@ -98,13 +98,23 @@ def improbable(k: int, n: int, past_k: int, past_n: int, tests: int = 1) -> bool
     return float(chdtrc(1, statistic)) < LUCK / tests
 
 
+def recent(now: Observation, before: Observation, month: str, params: Ingest) -> list[int]:
+    """Rows of the months that ``month`` of the file is held against, the newest last.
+
+    A long extract brings months of its own before it: a book that grew over years is not held against its beginning.
+    """
+    counts = {**before.months, **{own: rows for own, rows in now.months.items() if own >= now.first_month()}}
+    return [counts[other] for other in sorted(counts) if other < max(month, now.first_month())][-params.history_months:]
+
+
 def _row_counts(now: Observation, before: Observation, params: Ingest) -> Iterator[Finding]:
-    most, usual = max(before.months.values()), median(before.months.values())
     for month, rows in sorted(now.months.items()):
+        counts = recent(now, before, month, params)
+        most, usual = max(counts), median(counts)
         ratio = rows / most
         if ratio > params.rows_ratio_max and rows >= ROWS_MIN:
             yield Finding("row_count", None, ratio, params.rows_ratio_max, "refused",
-                          f"{month} has {rows:,} rows, {ratio:.1f} times the largest of the {len(before.months)} "
+                          f"{month} has {rows:,} rows, {ratio:.1f} times the largest of the {len(counts)} "
                           f"months before ({most:,}; limit {params.rows_ratio_max:g} times)")
         elif month >= now.first_month() and usual >= ROWS_MIN and rows < params.rows_ratio_min * usual:
             yield Finding("few_rows", None, rows / usual, params.rows_ratio_min, "warning",

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from tollgate.config import Ingest
-from tollgate.ingest.expect import MONTHS_MIN, ROWS_MIN, Finding, improbable
+from tollgate.ingest.expect import MONTHS_MIN, ROWS_MIN, Finding, improbable, recent
 from tollgate.ingest.observe import Observation
 
 pc: Any = pyarrow.compute
@@ -23,21 +23,22 @@ def defaulted(outcomes: Observation) -> pa.ChunkedArray:
     return rows["loan_id"].filter(rows[DEFAULT].is_valid())
 
 
-def label_rate(now: Observation, before: Observation, newest: Observation, params: Ingest) -> Iterator[Finding]:
-    """Months that report far more or far fewer defaults than the median of the months before, and than the newest."""
+def label_rate(now: Observation, before: Observation, params: Ingest) -> Iterator[Finding]:
+    """Months that report far more or far fewer defaults than the median of the months before, and than the last."""
     if len(before.months) < MONTHS_MIN:
         return
-    share, past, last = (1 - o.nulls[DEFAULT] / o.rows for o in (now, before, newest))
-    usual, latest = median(before.months.values()) * past, newest.rows * last
-    if min(usual, latest) < ROWS_MIN:
-        return
-    for month, rows in sorted(now.months.items()):
-        ratio, since = rows * share / usual, rows * share / latest
-        limit = params.label_ratio_max if ratio > 1 else 1 / params.label_ratio_max
+    share, past = (1 - o.nulls[DEFAULT] / o.rows for o in (now, before))
+    for month in sorted(month for month in now.months if month >= now.first_month()):
+        defaults, were = now.months[month] * share, recent(now, before, month, params)
+        usual, latest = median(were) * past, were[-1] * past
+        if min(usual, latest) < ROWS_MIN:
+            continue
+        ratio, since = defaults / usual, defaults / latest
         many, few = min(ratio, since) > params.label_ratio_max, max(ratio, since) < 1 / params.label_ratio_max
-        if month >= now.first_month() and (many or (few and ratio >= params.rows_ratio_min)):  # below: told as few rows
+        if many or (few and ratio >= params.rows_ratio_min):  # below: told as few rows
+            limit = params.label_ratio_max if many else 1 / params.label_ratio_max
             yield Finding("label_rate", DEFAULT, ratio, limit, "warning",
-                          f"{month} reports {rows * share:,.0f} defaults, {ratio:.2f} times the usual {usual:,.0f} "
+                          f"{month} reports {defaults:,.0f} defaults, {ratio:.2f} times the usual {usual:,.0f} "
                           f"(limit {limit:g}).")
 
 

@@ -42,7 +42,7 @@ def surprises(book: Book, table: str, now: Observation, params: Ingest) -> list[
     found = [*freshness(now, held[-1] if held else None, params),
              *findings(book.columns(table), now, before, newest, params)]
     if table == "outcomes" and before.rows:
-        found += label_rate(now, before, newest, params)
+        found += label_rate(now, before, params)
         flipped, usual = _categories(book, defaulted(now), defaulted(before))
         found += label_flip(flipped, usual, params)
     return found
