@@ -79,3 +79,10 @@ def test_every_verb_that_the_pages_name_exists() -> None:
             assert first in verbs, f"{page.name}: tollgate {first}"
             under = getattr(verbs[first], "commands", None)
             assert under is None or second in under, f"{page.name}: tollgate {first} {second}"
+
+
+def test_the_page_of_data_tests_has_every_limit_with_its_default() -> None:
+    page, shipped = (DOCS / "data-tests.md").read_text(encoding="utf-8"), read_params_file(PROJECT / "params.yaml")
+    stated = {name: float(value) for name, value in re.findall(r"\| `(\w+)` \| ([\d.]+)", page)}
+    assert stated == {name: value for name, value in shipped["ingest"].items()
+                      if name not in ("bad_share_max", "history_months")}
