@@ -133,7 +133,7 @@ def test_a_closed_vocabulary_and_few_rows_are_not_judged_by_luck(months: Months)
 
 
 def test_the_sample_is_the_same_for_every_size_of_batch(months: Months) -> None:
-    rows = pa.concat_tables([months[0]] * 200).combine_chunks()
+    rows = pa.concat_tables([months[0]] * 100).combine_chunks()
     assert rows.num_rows > 4 * SAMPLE
     whole, cut = seen(rows), seen(*(rows.slice(at, 7_001) for at in range(0, rows.num_rows, 7_001)))
     assert whole.sample() == cut.sample()

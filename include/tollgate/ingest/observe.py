@@ -12,7 +12,7 @@ import pyarrow.compute
 from tollgate import lake
 
 pc: Any = pyarrow.compute
-SAMPLE = 20_000
+SAMPLE = 10_000
 LATE = 0.05  # of a file's rows: the months of its oldest rows are not its own when no more than this lie in them
 
 

@@ -9,7 +9,7 @@ import pyarrow.compute
 
 from tollgate import lake
 from tollgate.config import Ingest
-from tollgate.ingest.expect import MONTHS_MIN, Finding, findings, freshness
+from tollgate.ingest.expect import MONTHS_MIN, ROWS_MIN, Finding, findings, freshness
 from tollgate.ingest.files import Unfit
 from tollgate.ingest.labels import defaulted, label_flip, label_rate
 from tollgate.ingest.observe import Observation
@@ -43,8 +43,10 @@ def surprises(book: Book, table: str, now: Observation, params: Ingest) -> list[
              *findings(book.columns(table), now, before, newest, params)]
     if table == "outcomes" and before.rows:
         found += label_rate(now, before, params)
-        flipped, usual = _categories(book, defaulted(now), defaulted(before))
-        found += label_flip(flipped, usual, params)
+        loans, past = defaulted(now), defaulted(before)
+        if min(len(loans), len(past)) >= ROWS_MIN:  # else nothing will be said, and the loans need not be looked up
+            flipped, usual = _categories(book, loans, past)
+            found += label_flip(flipped, usual, params)
     return found
 
 
