@@ -163,7 +163,7 @@ class _Waiting:
         self._batches = []
         whole, at = pa.concat_tables(rows), np.concatenate(places)
         broken = check(self._schema, whole, at, pa.concat_tables(unread))
-        bad = np.isin(at, [*broken["row"].to_pylist(), *(row for part in unread for row in part["row"].to_pylist())])
+        bad = np.isin(at, np.concatenate([broken["row"], *(part["row"] for part in unread)]))
         self._good.add(_without(whole, np.flatnonzero(bad)))
         return [broken]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.types as pt
 
 from tollgate import lake
 
@@ -39,17 +40,15 @@ class Observation:
         self._kept: list[pa.Table] = []
 
     def add(self, rows: pa.Table) -> None:
-        """Take the next batch in: good rows under the lake's names and types."""
+        """Take the next batch in: good rows under the lake's names and types, or as dictionaries of these."""
         if not rows.num_rows:
             return
-        days = rows[self.known]
-        months = pc.add(pc.multiply(pc.year(days), 100), pc.month(days))
-        for count in pc.value_counts(months).to_pylist():
-            self.months[f"{count['values'] // 100:04d}-{count['values'] % 100:02d}"] += count["counts"]
-        self.newest = max(filter(None, (self.newest, pc.max(days).as_py())))
-        self.nulls.update({name: rows[name].null_count for name in self.schema.names})
+        for day in pc.value_counts(rows[self.known].cast(pa.date32())).to_pylist():
+            self.months[f"{day['values']:%Y-%m}"] += day["counts"]
+            self.newest = max(self.newest or day["values"], day["values"])
+        self.nulls.update({name: _nulls(rows[name]) for name in self.schema.names})
         places = range(-self.rows % self.step, rows.num_rows, self.step)
-        self._kept.append(rows.select(self.schema.names).take(pa.array(places, pa.int64())))
+        self._kept.append(rows.select(self.schema.names).take(pa.array(places, pa.int64())).cast(self.schema))
         self.rows += rows.num_rows
         while sum(part.num_rows for part in self._kept) > 2 * SAMPLE:
             whole = self.sample()
@@ -59,8 +58,7 @@ class Observation:
     def sample(self) -> pa.Table:
         """Every ``step``-th row, in the order of their coming."""
         if len(self._kept) != 1:
-            parts = [self.schema.empty_table(), *(part.cast(self.schema) for part in self._kept)]
-            self._kept = [pa.concat_tables(parts).combine_chunks()]
+            self._kept = [pa.concat_tables([self.schema.empty_table(), *self._kept]).combine_chunks()]
         return self._kept[0]
 
     def first_month(self) -> str:
@@ -71,3 +69,9 @@ class Observation:
             if seen > LATE * self.rows:
                 break
         return month
+
+
+def _nulls(column: pa.ChunkedArray) -> int:
+    """How many cells are missing, also those that point at a missing entry of their dictionary."""
+    return sum(cells.dictionary_decode().null_count if pt.is_dictionary(cells.type) and cells.dictionary.null_count
+               else cells.null_count for cells in column.chunks)
