@@ -67,10 +67,11 @@ def eager(path: Path) -> int:
 def streaming(path: Path) -> int:
     """How many rows are bad, by ingest's judge."""
     from tollgate.books import load_book
-    from tollgate.config import Ingest
+    from tollgate.config import load_params
     from tollgate.ingest import check_file
 
-    found = check_file(load_book("consumer"), path, Ingest(bad_share_max=1.0))
+    limits = load_params(book="consumer").ingest.model_copy(update={"bad_share_max": 1.0})
+    found = check_file(load_book("consumer"), path, limits)
     return found.received - found.good
 
 

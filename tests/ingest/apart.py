@@ -11,8 +11,9 @@ from multiprocessing import get_context
 from types import FrameType
 from typing import Any
 
+from lender import bad_share
+
 from tollgate.books import load_book
-from tollgate.config import Ingest
 from tollgate.ingest import ingest_file
 
 PROCESSES = get_context("forkserver")
@@ -32,7 +33,7 @@ def take(where: Mapping[str, str], book: str, name: str, start: Any = None) -> N
     os.environ.update(where)
     if start is not None:
         start.wait()
-    ingest_file(load_book(book), name, Ingest(bad_share_max=1.0))
+    ingest_file(load_book(book), name, bad_share(1.0))
 
 
 def take_and_die(where: Mapping[str, str], book: str, name: str, at: int) -> None:

@@ -14,12 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lender import as_csv
+from lender import as_csv, bad_share
 from pandera.errors import SchemaErrors
 
 from tollgate import lake
 from tollgate.books import KNOWN, Book, Column, load_book
-from tollgate.config import Ingest, known_books
+from tollgate.config import known_books
 from tollgate.errors import Refused
 from tollgate.ingest import check_file, contract, files, ingest_file, quarantined_rows
 
@@ -100,7 +100,7 @@ def test_the_verdict_of_every_row_is_that_of_one_eager_pandera_pass(
     sink = io.BytesIO()
     pq.write_table(sent, sink)
     file = drop(sink.getvalue(), f"{table}.parquet", name, landed=datetime.combine(LANDED, datetime.min.time(), UTC))
-    answer = ingest_file(book, file, Ingest(bad_share_max=1.0))
+    answer = ingest_file(book, file, bad_share(1.0))
     found = quarantined_rows(name, answer["fingerprint"])
     assert {(line["row"], line["rule"], line["column"]) for line in found["rows"]} == expected
     assert found["landed"] == "2026-01-01T00:00:00Z"
@@ -138,8 +138,8 @@ def test_received_is_published_plus_quarantined_over_many_batches_in_any_format(
                             (as_parquet, "parquet", b"")][seed % 3]
     content, malformed = with_torn_lines(encode(rows), torn, draw) if torn else (encode(rows), 0)
     name = drop(content, f"applications_{seed}.{ending}")
-    checked = check_file(sba, home / "landing" / "sba" / name, Ingest(bad_share_max=1.0))
-    answer = ingest_file(sba, name, Ingest(bad_share_max=1.0))
+    checked = check_file(sba, home / "landing" / "sba" / name, bad_share(1.0))
+    answer = ingest_file(sba, name, bad_share(1.0))
     held = lake.read(lake.applications(sba))
     bad = set(lake.read(lake.quarantine("sba"))["row"].to_pylist())
     assert answer["received"] == checked.received == len(rows) + malformed
@@ -157,7 +157,7 @@ def test_a_fault_in_the_last_block_refuses_the_file_before_anything_is_written(
         sba: Book, tiny_batches: None, loans: Callable[..., list[Record]], drop: Drop) -> None:
     content = as_csv([*loans(good=60), *loans({"Bank": "CAF@"}, start=61)]).replace(b"@", b"\xe9")
     with pytest.raises(Refused, match="cannot be read"):
-        ingest_file(sba, drop(content), Ingest(bad_share_max=1.0))
+        ingest_file(sba, drop(content), bad_share(1.0))
     assert lake.version(lake.applications(sba)) == -1
     assert lake.read(lake.quarantine("sba"))["row"].to_pylist() == [0]
 
@@ -166,7 +166,7 @@ def test_a_row_from_the_future_is_told_by_when_its_file_landed(home: Path, drop:
     book = load_book("consumer")
     rows = b"loan_id,reported_date,default_date\nL1,2006-03-05,2006-03-05\nL2,2006-03-06,2006-03-06\n"
     landed = datetime(2006, 3, 5, 23, 59, tzinfo=UTC)
-    answer = ingest_file(book, drop(rows, "outcomes.csv", "consumer", landed=landed), Ingest(bad_share_max=1.0))
+    answer = ingest_file(book, drop(rows, "outcomes.csv", "consumer", landed=landed), bad_share(1.0))
     (line,) = quarantined_rows("consumer", answer["fingerprint"])["rows"]
     assert [line[name] for name in ("row", "rule", "column", "value")] == [
         2, "from_the_future", "known_on", "2006-03-06"]
@@ -175,7 +175,7 @@ def test_a_row_from_the_future_is_told_by_when_its_file_landed(home: Path, drop:
 def test_a_correction_in_the_same_file_is_no_duplicate(home: Path, drop: Drop) -> None:
     book = load_book("consumer")
     rows = b"loan_id,reported_date,default_date\nL1,2006-03-05,2006-02-01\nL1,2006-05-05,\nL1,2006-05-05,2006-02-01\n"
-    answer = ingest_file(book, drop(rows, "outcomes.csv", "consumer"), Ingest(bad_share_max=1.0))
+    answer = ingest_file(book, drop(rows, "outcomes.csv", "consumer"), bad_share(1.0))
     assert lake.read(lake.outcomes(book))["defaulted_on"].to_pylist() == [date(2006, 2, 1), None]
     (line,) = quarantined_rows("consumer", answer["fingerprint"])["rows"]
     assert (line["row"], line["rule"], line["column"], line["value"]) == (
