@@ -11,7 +11,7 @@ from tollgate.ingest.judge import check_file
 from tollgate.ingest.landing import land, new_files
 from tollgate.ingest.publish import ingest_file
 from tollgate.ingest.quarantine import quarantined, quarantined_rows
-from tollgate.ingest.release import release
+from tollgate.ingest.releases import release
 from tollgate.ingest.warnings import noted
 
 __all__ = ["bring_history", "check_file", "contract", "contract_rules", "contract_table", "ingest_file", "land",
