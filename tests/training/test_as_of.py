@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from lender import as_csv
+from lender import as_csv, bad_share
 from training.conftest import changed
 
 from tollgate import ingest, lake, stages
 from tollgate.books import Book, consumer
-from tollgate.config import Ingest, Params, settings
+from tollgate.config import Params, settings
 from tollgate.lake import Store
 
 FEBRUARY, APRIL = date(2007, 2, 1), date(2007, 4, 1)
@@ -44,7 +44,7 @@ def receive(book: Book) -> Callable[..., None]:
             pq.write_table(rows, sink)
         content = sink.getvalue().to_pybytes() if isinstance(rows, pa.Table) else as_csv(rows)
         Store(settings().landing).write(f"{book.name}/{name}", content)
-        ingest.ingest_file(book, name, Ingest(bad_share_max=0.02))
+        ingest.ingest_file(book, name, bad_share(0.02))
 
     return take
 
