@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from types import FrameType
 from typing import Any
 
-from lender import bad_share
+from tests.lender import bad_share
 
 from tollgate.books import load_book
 from tollgate.ingest import ingest_file
