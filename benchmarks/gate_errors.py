@@ -26,7 +26,7 @@ DIFFERENCES = (-0.02, -0.01, -0.005, 0.0, 0.005, 0.01, 0.02)
 SIZES = {"consumer": (500, 1_000, 2_000, 4_000, 12_000), "sba-like": (5_000, 10_000, 20_000, 41_000)}
 PARITY_SIZES = (1_500, 12_000)
 GAPS = (0.0, 0.05, 0.10, 0.15)
-HONEST_SIZES = {"consumer": (1_000, 12_000), "sba-like": (5_000, 41_000)}
+HONEST_SIZES = {"consumer": (1_500, 12_000), "sba-like": (5_000, 41_000)}
 HONEST = ("auc", "ks", "false_negatives", "calibration")
 
 
