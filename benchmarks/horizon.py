@@ -27,7 +27,7 @@ from tollgate.statistics import around, auc_interval, ks_draws
 
 BOOK = load_book("sba")
 AS_OFS = (date(2006, 1, 1), date(2007, 1, 1), date(2008, 1, 1), date(2009, 1, 1))
-HORIZONS, GAPS = (12, 18, 24, 36), (0, 1, 3, 6, 12)
+HORIZONS, GAPS = (12, 18, 24, 36), (0, 1, 3, 6)
 POINT = {"max_depth": 4, "learning_rate": 0.1, "min_child_weight": 30, "subsample": 0.9, "colsample_bytree": 0.8,
          "reg_lambda": 3}
 CONFIDENCE, DRAWS, SEED = 0.95, 200, 1
@@ -88,7 +88,7 @@ def main() -> None:
     print("\n" + HEAD.format("gap"))
     for gap in GAPS:
         for as_of in AS_OFS:
-            print(f"| {gap} months | {row(as_of, chosen.snapshot.horizon_months, gap)}", flush=True)
+            print(f"| {gap} month{'s' * (gap != 1)} | {row(as_of, chosen.snapshot.horizon_months, gap)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -35,4 +35,4 @@ def _values(column: pa.ChunkedArray) -> np.ndarray:
         return column.to_numpy(zero_copy_only=False)
     if pa.types.is_date(column.type):
         raise TypeError("a date is no feature: derive a number from it")
-    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # beyond 2^53 a whole number is rounded
