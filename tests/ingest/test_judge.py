@@ -162,6 +162,13 @@ def test_a_fault_in_the_last_block_refuses_the_file_before_anything_is_written(
     assert lake.read(lake.quarantine("sba"))["row"].to_pylist() == [0]
 
 
+def test_a_quote_left_open_refuses_the_file_and_is_named(sba: Book, tiny_batches: None, drop: Drop,
+                                                         loans: Callable[..., list[Record]]) -> None:
+    content = as_csv(loans(*[{"GrAppv": "60000", "SBA_Appv": "1000"}] * 60)).replace(b"FIFTH", b'"FIFTH', 1)
+    with pytest.raises(Refused, match="longer than 2,000 bytes, as when a quote is left open"):
+        ingest_file(sba, drop(content), bad_share(1.0))
+
+
 def test_a_row_from_the_future_is_told_by_when_its_file_landed(home: Path, drop: Drop) -> None:
     book = load_book("consumer")
     rows = b"loan_id,reported_date,default_date\nL1,2006-03-05,2006-03-05\nL2,2006-03-06,2006-03-06\n"

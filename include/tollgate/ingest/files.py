@@ -103,7 +103,10 @@ def batches(book: Book, file: Landed) -> Iterator[Raw]:
         read = _read_json_lines if name.removesuffix(".gz").endswith(".jsonl") else _read_csv
         yield from read(file, columns, key)
     except (Unreadable, pa.ArrowException, csv.Error, UnicodeDecodeError, OSError) as err:
-        raise Unfit("unreadable", f"{name} cannot be read: {str(err).splitlines()[0]}", value=f"{file.size} bytes",
+        said = str(err).splitlines()[0]
+        if "straddling object" in said:  # Arrow's words for a row that fills more than a block
+            said = f"a row of it is longer than {BLOCK_BYTES:,} bytes, as when a quote is left open"
+        raise Unfit("unreadable", f"{name} cannot be read: {said}", value=f"{file.size} bytes",
                     remedy="Ask the lender to send it again, whole and in UTF-8.") from err
 
 

@@ -118,11 +118,13 @@ def _take(file: _File, found: Judgement, disk: lake.Scratch) -> tuple[lake.Pile,
     target = file.lake_table()
     good, lines, kept = lake.Pile(disk, target.schema, target.partition), [], 0
     broken = found.broken.sort_by([(name, "ascending") for name in ("row", "column", "rule")])
+    bad_rows, places = found.bad_rows, broken["row"].to_numpy()
     for raw in batches(file.book, file.landed):
-        lines += _lines(file, raw, broken.filter(pa.array(np.isin(broken["row"], [*raw.numbers, *raw.malformed]))))
+        here = np.isin(places, np.concatenate([raw.numbers, raw.malformed]))
+        lines += _lines(file, raw, broken.filter(pa.array(here)))
         if found.refused is None:
             rows, _ = parse(file.book.columns(file.table), raw.rows)
-            rows = rows.filter(pa.array(~np.isin(raw.numbers, found.bad_rows)))
+            rows = rows.filter(pa.array(~np.isin(raw.numbers, bad_rows)))
             good.add(rows.append_column("month", pc.strftime(rows[target.known], format="%Y-%m"))
                      .select(target.schema.names).cast(target.schema))
             kept += rows.num_rows
