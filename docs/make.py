@@ -1,4 +1,4 @@
-"""Write the pages that are derived from the code: one a book, and the page of params.yaml.
+"""Write the pages that are derived from the code: one a book, the page of params.yaml, and the one of bad files.
 
 Usage: python docs/make.py FOLDER
 """
@@ -13,6 +13,9 @@ from typing import Any
 from tollgate.books import load_book
 from tollgate.books._page import render
 from tollgate.config import PROJECT, SECTIONS, Params, known_books, read_params_file
+
+sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
+from tests.ingest.bad_files import CASES, Case  # noqa: E402  (found by the line above)
 
 KEY_LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*)(?:#\s*(?P<comment>.*))?$")
 
@@ -75,10 +78,39 @@ def params_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def bad_files_page() -> str:
+    """The Markdown of docs/bad-files.md, from the cases that the tests bring."""
+    def said(case: Case) -> str:
+        reasons = [f"`{rule}`" + (f" in `{column}`" if column else "") + (f": `{value}`" if value else "")
+                   for row, rule, column, value in case.reasons if row]
+        return case.says or "; ".join(dict.fromkeys(reasons))
+
+    def row(*cells: str) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([
+        "# Bad files",
+        "",
+        "<!-- Rendered from tests/ingest/bad_files.py by `make docs`; the tests bring each of these files. -->",
+        "",
+        "What becomes of every bad file that was thought of. A file that is *refused whole* changes no published",
+        "table; its message is the last line of the command, and of the red square's log in Airflow. A *quarantined*",
+        "row keeps its place, rule, column, value and itself (`tollgate quarantine show BOOK FINGERPRINT`). Numbers",
+        "that vary are written N.",
+        "[Files](files.md) says what a good file looks like.",
+        "",
+        "| bad input | what is sent | what happens | message, or rule and value | why |",
+        "|---|---|---|---|---|",
+        *(row(case.item, case.sent, case.outcome, said(case), case.note) for case in CASES),
+        "",
+    ])
+
+
 def write(folder: Path) -> None:
     """Write every derived page under ``folder``."""
     (folder / "books").mkdir(parents=True, exist_ok=True)
     (folder / "params.md").write_text(params_page(), encoding="utf-8")
+    (folder / "bad-files.md").write_text(bad_files_page(), encoding="utf-8")
     for name in known_books():
         (folder / "books" / f"{name}.md").write_text(render(load_book(name)), encoding="utf-8")
 

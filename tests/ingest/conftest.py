@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from lender import as_csv, bad_share
+from lender import as_csv, bad_share, sba_loans
 
 from tollgate.books import load_book
 from tollgate.config import Ingest, settings
 from tollgate.lake import Store
-
-GOOD = {
-    "LoanNr_ChkDgt": "1000014003", "Name": "ABC HOBBYCRAFT", "City": "EVANSVILLE", "State": "IN", "Zip": "47711",
-    "Bank": "FIFTH THIRD BANK", "BankState": "OH", "NAICS": "451120", "ApprovalDate": "28-Feb-06", "Term": "84",
-    "NoEmp": "4", "NewExist": "2", "CreateJob": "0", "RetainedJob": "0", "FranchiseCode": "1", "UrbanRural": "0",
-    "RevLineCr": "N", "LowDoc": "Y", "GrAppv": "$60,000.00 ", "SBA_Appv": "$1,000.00 ",
-}
-BAD = {"GrAppv": "a lot"}
 
 
 @pytest.fixture
@@ -37,12 +29,7 @@ def limits() -> Ingest:
 @pytest.fixture
 def loans() -> Callable[..., list[dict[str, str]]]:
     """Good applications of February 2006, numbered; each argument is what is changed in one more row."""
-
-    def make(*changes: dict[str, str], good: int = 0, start: int = 1) -> list[dict[str, str]]:
-        rows: Iterable[dict[str, str]] = [*changes, *({} for _ in range(good))]
-        return [{**GOOD, "LoanNr_ChkDgt": f"{start + i:010d}", **row} for i, row in enumerate(rows)]
-
-    return make
+    return sba_loans
 
 
 @pytest.fixture

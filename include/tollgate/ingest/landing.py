@@ -82,6 +82,8 @@ def is_complete(name: str) -> bool:
 def new_files(book: str | None = None) -> list[dict[str, str]]:
     """``{"book", "name"}`` of every complete file in landing whose content was never received.
 
+    A file that somebody still has open for writing is not complete.
+
     A file is known by the SHA-256 of its content, so that a renamed copy is not new. A file that stands unchanged
     since the last look (same size, same time or ETag) is not read again: its fingerprint is kept in the store, as
     a cache that may be lost without harm.
@@ -93,8 +95,8 @@ def new_files(book: str | None = None) -> list[dict[str, str]]:
             continue
         fingerprints = _fingerprints(name, landed)
         seen = set(lake.partitions(lake.received(name)))
-        found += [{"book": name, "name": entry.path.removeprefix(f"{name}/")} for entry in landed
-                  if fingerprints[entry.path] not in seen]
+        found += [{"book": name, "name": path.removeprefix(f"{name}/")} for path, known in fingerprints.items()
+                  if known not in seen]
     return found
 
 
@@ -106,10 +108,11 @@ def _fingerprints(book: str, landed: list[Entry]) -> dict[str, str]:
     for entry in landed:
         stamp = f"{entry.size} {entry.stamp}"
         before = known.get(entry.path, {})
-        if before.get("stamp") != stamp:
+        if before.get("stamp") == stamp:
+            now[entry.path] = before
+        elif not landing.is_being_written(entry.path):
             with landing.open(entry.path) as content:
-                before = {"stamp": stamp, "fingerprint": fingerprint(content)}
-        now[entry.path] = before
+                now[entry.path] = {"stamp": stamp, "fingerprint": fingerprint(content)}
     if now != known:
         store.write_json(cache, now)
     return {path: entry["fingerprint"] for path, entry in now.items()}

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.types as pt
 
+from tollgate.ingest.cells import unwanted
 from tollgate.ingest.files import Unfit
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def reasons(rows: np.ndarray, rule: str, column: str | None) -> pa.Table:
 
 
 def _read_text(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:
-    return _as_text(column, cells), {}
+    text = _as_text(column, cells)
+    return text, unwanted(column, text)
 
 
 def _read_integer(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:

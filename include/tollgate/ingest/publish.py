@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.compute
 
 from tollgate import lake
+from tollgate.books import KEYS
 from tollgate.config import Ingest, settings
-from tollgate.errors import BadInput, TollgateError
+from tollgate.errors import BadInput, PassingFault, TollgateError
+from tollgate.ingest.cells import masked
 from tollgate.ingest.expect import Finding
 from tollgate.ingest.files import Raw, Unfit, batches, table_of
 from tollgate.ingest.judge import PUBLISHED, REFUSED, Judgement, judge
@@ -82,6 +84,8 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
         raise BadInput("That is not the name of a complete file in landing", value=name,
                        remedy=f"tollgate ingest list --book {book.name} shows the files that are.")
     landing, path = lake.Store(settings().landing), f"{book.name}/{name}"
+    if landing.is_being_written(path):
+        raise PassingFault("The file is still being written", value=name, remedy="Run it again once it is whole.")
     with spool(landing, path) as landed:
         file = _File(book, landed)
         for before in lake.read(lake.received(book.name),
@@ -157,9 +161,11 @@ def _refuse_whole(file: _File, err: TollgateError) -> None:
 def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
     """The quarantine's lines of a batch, one a broken rule; the record is the row as the lender spelled it."""
     source = {c.name: c.source for c in file.book.columns(file.table)}
+    keys = {source[name] for name in KEYS[file.table]}
     is_bad = np.isin(raw.numbers, broken["row"].to_numpy())
     bad = raw.rows.filter(pa.array(is_bad))
-    spelled = pa.table({name: bad[name].cast(pa.string()) for name in bad.column_names}).to_pylist()
+    spelled = pa.table({name: [masked(cell, key=name in keys) for cell in bad[name].cast(pa.string()).to_pylist()]
+                        for name in bad.column_names}).to_pylist()
     records = {place: (record, json.dumps(record, ensure_ascii=False))
                for place, record in zip(raw.numbers[is_bad].tolist(), spelled, strict=True)}
     lines = []

@@ -101,6 +101,15 @@ class Store:
                     for name, info in sorted(found.items())
                     if info["type"] == "file" and name != full]  # some servers keep a marker for an empty folder
 
+    def is_being_written(self, path: str) -> bool:
+        """Whether a process still has the file open for writing; an object store shows whole files alone.
+
+        The kernel tells by granting or denying a lease, on Linux and to the file's owner (``fcntl(2)``). Where it tells
+        nothing, the answer is no.
+        """
+        with self._at(path) as (fs, full):
+            return _is_local(fs) and _is_open_for_writing(Path(full))
+
     def delete(self, folder: str) -> None:
         """Remove a file or a folder with all in it; nothing happens when it is not there."""
         with self._at(folder) as (fs, full):
@@ -118,6 +127,24 @@ def _options(root: str) -> dict[str, Any]:
 
 def _is_local(fs: Any) -> bool:
     return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+
+
+def _is_open_for_writing(path: Path) -> bool:
+    import errno
+    import fcntl
+    import signal
+
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    with path.open("rb") as handle:
+        try:
+            # Whoever opens the file while the lease stands has us told by a signal: one that is ignored.
+            fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except OSError as err:
+            return err.errno == errno.EAGAIN
+    return False
 
 
 def _write_local(path: Path, content: bytes) -> None:
