@@ -23,10 +23,17 @@ with DAG("ingest_validate", schedule=[LANDING], catchup=False, max_active_runs=1
         task_id="list", command=["ingest", "list"], options={"book": "{{ params.book or '' }}"}, returns="files",
         doc_md="The complete files in landing that were not taken in yet, told apart by their fingerprints.")
 
-    TollgateOperator.partial(
+    taken = TollgateOperator.partial(
         task_id="file", command=["ingest", "file"], each=["book", "name"], outlets=[APPLICATIONS, OUTCOMES],
         partition="{% if answer.partitions %}{{ answer.book }}|{{ answer.partitions | last }}{% endif %}",
         map_index_template=forms.FILE_NAME,
         doc_md="One file: checked, published, its bad rows quarantined. Emits `applications` or `outcomes` with the "
                "newest month that it changed.",
     ).expand(item=files.output)
+
+    # A teardown runs also after a refused file, and does not hide that one was refused.
+    taken >> TollgateOperator(
+        task_id="audit", command=["ingest", "audit"], options={"book": "{{ params.book or '' }}"},
+        doc_md="`received = published + quarantined` for every file that was ever taken in, counted in the lake's own "
+               "tables. Red when it does not hold.",
+    ).as_teardown(on_failure_fail_dagrun=True)

@@ -99,6 +99,17 @@ def ingest_warnings(context: typer.Context, book: BookName) -> None:
     _answer(context, {"book": book, "warnings": noted(book)})
 
 
+@ingest_app.command("audit")
+def ingest_audit(context: typer.Context, book: MaybeBook = None) -> None:
+    """Hold the counts of every file against the lake's tables; exit 3 when received is not published + quarantined."""
+    from tollgate.books import load_book
+    from tollgate.config import known_books
+    from tollgate.ingest import audit
+
+    names = known_books() if book is None else [book]
+    _answer(context, {"books": [audit(load_book(name)) for name in names]})
+
+
 @contract_app.command("show")
 def contract_show(context: typer.Context, book: BookName) -> None:
     """What a book's two files must look like, column by column, and what holds between the columns."""

@@ -22,7 +22,8 @@ class TollgateOperator(BaseOperator):
         returns: the list in the answer to return, for a task to be mapped over it; the whole answer is then
             under the XCom key ``answer``.
         partition: the partition key of the asset event, templated with the ``answer``; no event where it renders
-            to nothing. With several outlets, the event goes to the one that is named like the answer's ``table``.
+            to nothing. The event carries it and every plain value of the answer as its ``extra``. With several outlets,
+            the event goes to the one that is named like the answer's ``table``.
 
     Raises:
         AirflowFailException: bad input or a refusal (exit codes 2 and 3), where a retry will not help.
@@ -74,4 +75,5 @@ class TollgateOperator(BaseOperator):
         for asset in self.outlets:
             event = context["outlet_events"][asset]
             event.add_partitions(partition)
-            event.extra = {key: value for key, value in answer.items() if isinstance(value, str | int | float)}
+            plain = {key: value for key, value in answer.items() if isinstance(value, str | int | float)}
+            event.extra = {**plain, "partition": partition}

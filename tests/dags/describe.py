@@ -17,7 +17,8 @@ def of_task(task: Any) -> dict[str, Any]:
     """One task, mapped or not."""
     return {"doc": task.doc_md, "downstream": sorted(task.downstream_task_ids), "mapped": task.is_mapped,
             "map_name": task.map_index_template if task.is_mapped else None, "retries": task.retries,
-            "outlets": sorted(asset.name for asset in task.outlets), "teardown": task.is_teardown}
+            "outlets": sorted(asset.name for asset in task.outlets), "teardown": task.is_teardown,
+            "fails_the_run": task.on_failure_fail_dagrun}
 
 
 def of_dag(dag: Any) -> dict[str, Any]:

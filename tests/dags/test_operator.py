@@ -59,5 +59,6 @@ def test_only_the_asset_that_changed_has_an_event_with_its_partition_and_counts(
     script = """echo '{"book": "sba", "table": "outcomes", "months": %s, "rows": 3}'"""
     settings: dict[str, Any] = {"command": ["ingest"], "partition": partition, "outlets": ["applications", "outcomes"]}
     changed = operate(script % '["2006-02", "2006-03"]', **settings)
-    assert changed["events"] == {"outcomes": [["sba|2006-03"], {"book": "sba", "table": "outcomes", "rows": 3}]}
+    assert changed["events"] == {"outcomes": [["sba|2006-03"], {"book": "sba", "table": "outcomes", "rows": 3,
+                                                                   "partition": "sba|2006-03"}]}
     assert operate(script % "[]", **settings)["events"] == {}

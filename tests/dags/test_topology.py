@@ -15,7 +15,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted((PROJECT / "dags").glob("*.py"))
 EDGES: dict[str, dict[str, list[str]]] = {
-    "ingest_validate": {"list": ["file"], "file": []},
+    "ingest_validate": {"list": ["file"], "file": ["audit"], "audit": []},
     "train_weekly": {
         "open": ["snapshot", "work"], "snapshot": ["features"], "features": ["split"], "split": ["work"],
         "work": ["sweep"], "sweep": ["train"], "train": ["evaluate"], "evaluate": ["gate"],
@@ -95,6 +95,12 @@ def test_scores_start_the_monitoring_of_their_partition(seen: dict[str, Any]) ->
     assert seen["dags"]["score_nightly"]["tasks"]["publish"]["outlets"] == ["scores"]
     assert seen["dags"]["monitor_drift"]["timetable"] == "PartitionedAssetTimetable"
     assert seen["dags"]["ingest_validate"]["tasks"]["file"]["outlets"] == ["applications", "outcomes"]
+
+
+def test_a_refused_file_and_counts_that_do_not_add_up_each_fail_the_run(seen: dict[str, Any]) -> None:
+    audit = seen["dags"]["ingest_validate"]["tasks"]["audit"]
+    assert audit["teardown"]
+    assert audit["fails_the_run"]
 
 
 def test_one_drift_is_one_retrain_and_its_request_is_closed_however_the_training_ends(seen: dict[str, Any]) -> None:

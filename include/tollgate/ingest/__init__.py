@@ -5,6 +5,7 @@ Nothing heavy is imported here: a trigger polls ``new_files``.
 
 from __future__ import annotations
 
+from tollgate.ingest.audit import audit
 from tollgate.ingest.contract import contract, contract_rules, contract_table
 from tollgate.ingest.history import bring_history
 from tollgate.ingest.judge import check_file
@@ -14,5 +15,5 @@ from tollgate.ingest.quarantine import quarantined, quarantined_rows
 from tollgate.ingest.releases import release
 from tollgate.ingest.warnings import noted
 
-__all__ = ["bring_history", "check_file", "contract", "contract_rules", "contract_table", "ingest_file", "land",
-           "new_files", "noted", "quarantined", "quarantined_rows", "release"]
+__all__ = ["audit", "bring_history", "check_file", "contract", "contract_rules", "contract_table", "ingest_file",
+           "land", "new_files", "noted", "quarantined", "quarantined_rows", "release"]

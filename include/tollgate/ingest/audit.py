@@ -1,0 +1,49 @@
+"""Holding the counts of everything that was taken in against what the lake shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tollgate import lake
+from tollgate.errors import Refused
+from tollgate.ingest.judge import PUBLISHED
+
+if TYPE_CHECKING:
+    from tollgate.books import Book
+
+REMEDY = "Nothing was mended: compare the tables `received` and `quarantine` with their earlier versions first."
+
+
+def audit(book: Book) -> dict[str, Any]:
+    """Check that ``received = published + quarantined`` for every file, by the lake's own tables.
+
+    As many rows as a file's line says lie in the quarantine; and a published table holds no more rows than its files
+    published, and some where they published any.
+
+    Returns ``{"book", "files", "received", "published", "quarantined"}``: sums over the published files.
+
+    Raises:
+        Refused: it does not hold; the file or table and its counts are named.
+        PassingFault: the lake did not answer.
+    """
+    lines = lake.read(lake.quarantine(book.name), columns=["fingerprint", "row"]).to_pylist()
+    kept = Counter(fingerprint for fingerprint, row in {(line["fingerprint"], line["row"]) for line in lines} if row)
+    files = lake.read(lake.received(book.name)).to_pylist()
+    taken = [file for file in files if file["verdict"] == PUBLISHED]
+    for file in files:
+        counts = file["received"], file["published"], file["quarantined"]
+        if counts[0] != counts[1] + counts[2]:
+            raise Refused(f"The counts of {file['file']} do not add up: received, published, quarantined",
+                          value=counts, remedy=REMEDY)
+        if file in taken and kept[file["fingerprint"]] != counts[2]:
+            raise Refused(f"The quarantine does not hold the rows that {file['file']} was refused",
+                          value=f"{kept[file['fingerprint']]} of {counts[2]}", remedy=REMEDY)
+    for table in (lake.applications(book), lake.outcomes(book)):
+        published = sum(file["published"] for file in taken if file["table"] == table.name)
+        held = lake.read(table, columns=["month"]).num_rows
+        if held > published or (published and not held):
+            raise Refused(f"The table {table.name} does not hold what its files published",
+                          value=f"{held:,} rows, {published:,} published", remedy=REMEDY)
+    return {"book": book.name, "files": len(files),
+            **{name: sum(file[name] for file in taken) for name in ("received", "published", "quarantined")}}

@@ -1,0 +1,59 @@
+"""The asset watcher on landing, run for real against a folder and against an S3 server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tollgate.config import PROJECT, settings
+from tollgate.lake import Store
+
+Hear = Callable[[], Any]
+
+
+@pytest.fixture
+def hear(anywhere: str, tmp_path: Path) -> Iterator[Hear]:
+    """What the trigger announces next; it is started when first asked."""
+    env = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+           "TOLLGATE_BIN": str(PROJECT / ".venv/bin/tollgate")}
+    with subprocess.Popen(
+            [str(PROJECT / ".venv-airflow/bin/python"), str(Path(__file__).with_name("watch.py"))],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, cwd=tmp_path, start_new_session=True) as child:
+        assert child.stdout is not None
+        yield lambda out=child.stdout: json.loads(out.readline())
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def begin_upload(anywhere: str, name: str) -> Callable[[], None]:
+    """Half of a file, as a sender brings it to a folder or to S3; what is handed back ends the upload."""
+    if anywhere == "local":
+        folder = Path(settings().landing) / "sba"
+        folder.mkdir(parents=True, exist_ok=True)
+        out = (folder / name).open("wb")
+        out.write(b"half")
+        out.flush()
+        return out.close
+    bucket, _, prefix = settings().landing.removeprefix("s3://").partition("/")
+    client, where = boto3.client("s3"), {"Bucket": bucket, "Key": f"{prefix}/sba/{name}"}
+    upload = client.create_multipart_upload(**where)["UploadId"]
+    part = client.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"half")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    return lambda: client.complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts) and None
+
+
+def test_a_file_is_announced_once_it_is_whole_and_not_before(anywhere: str, hear: Hear) -> None:
+    assert hear() <= 5, "seconds between two looks"
+    end = begin_upload(anywhere, "applications_half.csv")
+    Store(settings().landing).write("sba/applications_other.csv.part", b"half")
+    Store(settings().landing).write("sba/applications_whole.csv", b"whole")
+    assert hear() == {"files": 1}
+    end()
+    assert hear() == {"files": 2}
