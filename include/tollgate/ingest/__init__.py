@@ -5,8 +5,8 @@ Nothing heavy is imported here: a trigger polls ``new_files``.
 
 from __future__ import annotations
 
-from tollgate.ingest.audit import audit
 from tollgate.ingest.contract import contract, contract_rules, contract_table
+from tollgate.ingest.counts import audit
 from tollgate.ingest.history import bring_history
 from tollgate.ingest.judge import check_file
 from tollgate.ingest.landing import land, new_files

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
-from tollgate.errors import Refused
+from tollgate.errors import PassingFault, Refused
 from tollgate.ingest.judge import PUBLISHED
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ REMEDY = "Nothing was mended: compare the tables `received` and `quarantine` wit
 def audit(book: Book) -> dict[str, Any]:
     """Check that ``received = published + quarantined`` for every file, by the lake's own tables.
 
-    As many rows as a file's line says lie in the quarantine; and a published table holds no more rows than its files
-    published, and some where they published any.
+    As many rows as a file's line says lie in the quarantine, and a published table holds no more rows than its files
+    published.
 
     Returns ``{"book", "files", "received", "published", "quarantined"}``: sums over the published files.
 
     Raises:
-        Refused: it does not hold; the file or table and its counts are named.
-        PassingFault: the lake did not answer.
+        Refused: it does not hold; the file and its counts are named.
+        PassingFault: a table holds rows of a file that is not written down as received yet, or the lake did not answer.
     """
     lines = lake.read(lake.quarantine(book.name), columns=["fingerprint", "row"]).to_pylist()
     kept = Counter(fingerprint for fingerprint, row in {(line["fingerprint"], line["row"]) for line in lines} if row)
@@ -41,9 +41,9 @@ def audit(book: Book) -> dict[str, Any]:
                           value=f"{kept[file['fingerprint']]} of {counts[2]}", remedy=REMEDY)
     for table in (lake.applications(book), lake.outcomes(book)):
         published = sum(file["published"] for file in taken if file["table"] == table.name)
-        held = lake.read(table, columns=["month"]).num_rows
-        if held > published or (published and not held):
-            raise Refused(f"The table {table.name} does not hold what its files published",
-                          value=f"{held:,} rows, {published:,} published", remedy=REMEDY)
+        if (held := lake.read(table, columns=["month"]).num_rows) > published:
+            raise PassingFault(f"The table {table.name} holds more than its files published: a run is at work, or was "
+                               "killed at it", value=f"{held:,} rows, {published:,} published",
+                               remedy=f"Take in what `tollgate ingest list --book {book.name}` shows, then look again.")
     return {"book": book.name, "files": len(files),
             **{name: sum(file[name] for file in taken) for name in ("received", "published", "quarantined")}}
