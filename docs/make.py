@@ -83,7 +83,7 @@ def bad_files_page() -> str:
     def said(case: Case) -> str:
         reasons = [f"`{rule}`" + (f" in `{column}`" if column else "") + (f": `{value}`" if value else "")
                    for row, rule, column, value in case.reasons if row]
-        return case.says or "; ".join(dict.fromkeys(reasons))
+        return case.says or " ".join(case.warns) or "; ".join(dict.fromkeys(reasons))
 
     def row(*cells: str) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -57,6 +57,11 @@ def as_json_lines(rows: list[dict]) -> bytes:
 
 def as_parquet(rows: list[dict]) -> bytes:
     """The rows as a Parquet file, every column typed as its cells are."""
+    return written(pa.Table.from_pylist(rows))
+
+
+def written(rows: pa.Table) -> bytes:
+    """A table as a Parquet file."""
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
+    pq.write_table(rows, sink)
     return sink.getvalue()

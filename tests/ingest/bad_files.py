@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from lender import as_csv, as_json_lines, as_parquet, consumer_loans, sba_loans
+import pyarrow.compute
+from lender import as_csv, as_json_lines, as_parquet, consumer_loans, sba_loans, written
+
+from tollgate.books.consumer import APPLICATIONS, simulate
+
+pc: Any = pyarrow.compute
 
 PERSON = {"Name": "JANE Q PUBLIC", "City": "SPRINGFIELDTOWN", "Zip": "9998887776"}
 TWO = sba_loans(PERSON, {**PERSON, "NoEmp": "7"})
@@ -34,6 +38,7 @@ class Case:
         published: how many of its rows reach the lake; ``held``: how many the lake holds afterwards, if that is more.
         reasons: what stands in the quarantine of it; row 0 is the file as a whole.
         says: the message of a file that is refused whole, left alone or not waited for; numbers that vary are N.
+        warns: the sentences told of a file that is published all the same.
         taken: whether landing shows it as a new file. again: whether its content was published before.
         note: what a reader should know besides.
     """
@@ -51,6 +56,7 @@ class Case:
     held: int | None = None
     reasons: tuple[Reason, ...] = ()
     says: str = ""
+    warns: tuple[str, ...] = ()
     taken: bool = True
     again: bool = False
     note: str = ""
@@ -65,6 +71,8 @@ class Case:
             return "taken once"
         if self.says:
             return "refused whole"
+        if self.warns:
+            return "published with a warning"
         return f"{bad} of {bad + self.published} rows quarantined" if bad else "published"
 
 
@@ -88,9 +96,7 @@ def _bomb_of_one_row() -> bytes:
     few = pa.Table.from_pylist(TWO[:1])
     repeated = pa.table({name: pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int8()), 2**21),
                                                               few[name].combine_chunks()) for name in few.column_names})
-    sink = io.BytesIO()
-    pq.write_table(repeated, sink)
-    return sink.getvalue()
+    return written(repeated)
 
 
 def _without(column: str) -> list[dict[str, str]]:
@@ -317,4 +323,59 @@ CELLS = (
          "not_an_integer", "employees", "(masked: an e-mail address)"),
 )
 
-CASES = (*WHOLE_FILES, *ARRIVALS, *CELLS)
+# Five months of 200 loans each, and what the file of the sixth looks like when something went wrong with it.
+MONTHS = simulate(seed=1, rows_a_month=200, first_month="2006-08", last_month="2007-01").select(
+    [c.source for c in APPLICATIONS])
+BEFORE, SIXTH = MONTHS.slice(0, 1000), MONTHS.slice(1000)
+FIVE_BANKS = [loan for start, month in ((1, "Jan-06"), (201, "Feb-06"), (401, "Mar-06"), (601, "Apr-06"))
+              for loan in sba_loans(*({"Bank": f"BANK {i % 5}", "ApprovalDate": f"{i % 28 + 1}-{month}"}
+                                      for i in range(200)), start=start)]
+MANY_BANKS = sba_loans(*({"Bank": f"NEW BANK {i}", "ApprovalDate": "3-May-06"} for i in range(200)), start=801)
+
+
+def _sixth(item: str, sent: str, change: pa.Table, **becomes: Any) -> Case:
+    """A month that comes after five ordinary ones, held against them."""
+    return Case(item=item, sent=sent, content=written(change), name="applications_2007-01.parquet", book="consumer",
+                before=(("applications_2006.parquet", written(BEFORE)),), held=1000 + becomes.get("published", 0),
+                **becomes)
+
+
+def _with(column: str, cells: pa.Array) -> pa.Table:
+    return SIXTH.set_column(SIXTH.schema.get_field_index(column), column, cells)
+
+
+NAMED = "applications_2007-01.parquet is refused whole:"
+MAYBE = ("None of it is published. Ask the lender; if it is right all the same, raise the limit in params.yaml and run "
+         "`tollgate ingest file` again.")
+CENTS = pc.multiply(SIXTH["annual_income"], 100.0)
+TOO_HIGH = tuple((row, "above_maximum", "annual_income", f"{income:.0f}")
+                 for row, income in enumerate(CENTS.to_pylist(), start=1) if income > 5_000_000)
+
+SURPRISES = (
+    _sixth("ten times the rows", "2,000 loans after months of 200", pa.concat_tables([SIXTH] * 10).set_column(
+        0, "loan_id", pa.array([f"T{i}" for i in range(2000)])), reasons=((0, "row_count", None, "10"),),
+        says=f"{NAMED} 2007-01 has 2,000 rows, 10.0 times the largest of the 5 months before (200; limit 5 times) "
+             f"(got: 10). {MAYBE}"),
+    _sixth("all-null column", "no income in any row", _with("annual_income", pa.nulls(200, pa.float64())),
+           reasons=((0, "null_share", "annual_income", "1"),),
+           says=f"{NAMED} annual_income is empty in 100.0% of the rows, 0.0% in the months before (limit 50% more) "
+                f"(got: 1). {MAYBE}"),
+    _sixth("constant column", "every loan from the same state", _with("state", pa.repeat("CA", 200)), published=200,
+           warns=("state is CA in every one of 200 rows, in 12.8% of the months before.",)),
+    _sixth("cents for dollars", "incomes a hundred times as high, limit 2 %", _with("annual_income", CENTS), limit=0.02,
+           reasons=((0, "bad_share", None, f"{len(TOO_HIGH)} of 200"), *TOO_HIGH),
+           says=f"{NAMED} {len(TOO_HIGH)} of its 200 rows are bad, more than 2.0%: {len(TOO_HIGH)} above_maximum in "
+                f"annual_income (got: {len(TOO_HIGH) / 200:.1%}). None of it is published. Mend these rows and land "
+                "the file anew."),
+    _sixth("dollars for hundreds", "incomes a hundredth, which is within the bounds", _with(
+        "annual_income", pc.divide(SIXTH["annual_income"], 100.0)), published=200,
+        warns=("The median of annual_income is 525.5, 0.009915 times that of the months before (53,000): another unit?",
+               )),
+    Case(item="category explosion", sent="a bank of its own in every row, after months of five banks",
+         content=as_csv(MANY_BANKS), name="applications_2006-05.csv", published=200, held=1000,
+         before=(("applications_2006-01_2006-04.csv", as_csv(FIVE_BANKS)),),
+         warns=("100.0% of the rows carry one of 200 values of bank that the months before did not; 0.0% were to be "
+                "expected (limit 10% more).",)),
+)
+
+CASES = (*WHOLE_FILES, *ARRIVALS, *CELLS, *SURPRISES)

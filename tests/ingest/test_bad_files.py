@@ -43,7 +43,7 @@ def test_what_becomes_of_it_is_what_the_page_says(case: Case, home: Path, drop: 
     book, limits = load_book(case.book), bad_share(case.limit)
     for name, content in case.before:
         ingest_file(book, drop(content, name, case.book), limits)
-    published, said = 0, ""
+    published, said, warned = 0, "", ()
     with landed(case, home / "landing"):
         assert ({"book": case.book, "name": case.name} in new_files()) == (case.taken and not case.again)
         try:
@@ -53,9 +53,11 @@ def test_what_becomes_of_it_is_what_the_page_says(case: Case, home: Path, drop: 
         else:
             assert answer["new"] is not case.again
             published = answer["published"] if answer["new"] else 0
+            warned = tuple(answer["warnings"])
             assert answer["received"] == answer["published"] + answer["quarantined"]
     quarantined = lake.read(lake.quarantine(case.book)).to_pylist()
     assert normal(said) == case.says
+    assert warned == case.warns
     assert tuple((line["row"], line["rule"], line["column"], line["value"]) for line in quarantined) == case.reasons
     assert published == case.published
     assert lake.read(lake.applications(book)).num_rows == (case.published if case.held is None else case.held)
