@@ -279,7 +279,7 @@ CELLS = (
     _consumer("0", "an income of `0`", {"annual_income": "0"}, "below_minimum", "annual_income"),
     _sba("NaN", "`NaN` for an amount", {"GrAppv": "NaN"}, "required", "approved",
          note="NaN is a missing number; where one may be missing, it is published as missing."),
-    _sba("infinity", "`inf` for an amount", {"GrAppv": "inf"}, "not_a_number", "approved"),
+    _sba("infinity", "`inf` for an amount", {"GrAppv": "inf"}, "not_finite", "approved"),
     _sba("infinity", "`1e999` for an amount", {"GrAppv": "1e999"}, "not_finite", "approved"),
     _sba("1e308", "`1e308` for an amount", {"GrAppv": "1e308"}, "above_maximum", "approved"),
     _consumer("sentinel 365243", "`365243` years employed", {"employment_years": "365243"}, "above_maximum",

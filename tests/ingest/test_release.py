@@ -5,17 +5,21 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 
+import deltalake
 import pyarrow as pa
 import pytest
-from lender import as_csv, bad_share
+from lender import as_csv, as_parquet, bad_share
 
 from tollgate import lake, registry
 from tollgate.books import Book
 from tollgate.config import Ingest
 from tollgate.errors import BadInput, Refused
-from tollgate.ingest import ingest_file, quarantined_rows, release
+from tollgate.ingest import audit, ingest_file, quarantined_rows, release
 
 Drop = Callable[..., str]
 Loans = Callable[..., list[dict[str, str]]]
@@ -113,6 +117,77 @@ def test_a_loan_that_another_file_brought_meanwhile_is_not_overwritten(
     assert tables(mended) == before
 
 
+@pytest.mark.parametrize(("room", "name"), [(registry, "record"), (deltalake, "write_deltalake")],
+                         ids=["before the commit looks", "between the commit's look and its write"])
+def test_a_loan_that_another_file_brings_during_the_release_is_not_overwritten(
+        room: ModuleType, name: str, sba: Book, mended: Book, limits: Ingest, rows: list[dict[str, str]],
+        loans: Loans, drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    fingerprint = ingest_file(sba, drop(rows), limits)["fingerprint"]
+    drop(loans({"NoEmp": "9", "ApprovalDate": "1-Apr-06"}, start=2), "applications_new.csv")
+    real, cut_in = getattr(room, name), []
+
+    def late(to: object, *args: object, **named: object) -> object:
+        if not cut_in and (room is registry or "/applications" in to.table_uri):
+            cut_in.append(ingest_file)
+            ingest_file(sba, "applications_new.csv", limits)
+        return real(to, *args, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, name, late)
+        answer = release(mended, fingerprint, *SIGNED)
+    assert cut_in
+    assert (answer["released"], answer["left"], answer["partitions"]) == (1, 2, ["2006-02", "2006-03"])
+    held = {row["loan_id"]: row["employees"] for row in lake.read(lake.applications(mended)).to_pylist()}
+    assert held == {"0000000001": 4, "0000000002": 9, "0000000003": 4}
+    assert reasons(fingerprint) == [(2, "superseded", "loan_id", "0000000002"), (4, "not_a_number", "approved", "?")]
+    assert [(line["received"], line["published"], line["quarantined"]) for line in
+            lake.read(lake.received("sba"), filters=[("fingerprint", "=", fingerprint)]).to_pylist()] == [(4, 2, 2)]
+    assert audit(mended)["quarantined"] == 2
+    (_, intent), (_, committed) = decisions()
+    assert (intent["rows"], committed["rows"], committed["left"]) == ([2, 3], [3], 2)
+    before = tables(mended)
+    assert release(mended, fingerprint, *SIGNED)["released"] == 0
+    assert tables(mended) == before
+
+
+def test_racing_releases_of_one_file_publish_each_row_once(
+        sba: Book, mended: Book, limits: Ingest, rows: list[dict[str, str]], drop: Drop,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    fingerprint = ingest_file(sba, drop(rows), limits)["fingerprint"]
+    real, cut_in = registry.record, []
+
+    def late(*args: object, **named: object) -> object:
+        if not cut_in:
+            cut_in.append(release)
+            release(mended, fingerprint, *SIGNED)
+        return real(*args, **named)
+
+    monkeypatch.setattr(registry, "record", late)
+    assert release(mended, fingerprint, *SIGNED)["released"] == 2
+    assert lake.read(lake.applications(mended)).num_rows == 3
+    assert audit(mended)["quarantined"] == 1
+
+
+def test_a_row_with_a_masked_cell_is_never_released(sba: Book, mended: Book, limits: Ingest, loans: Loans,
+                                                    drop: Drop) -> None:
+    fingerprint = ingest_file(sba, drop(loans({"Bank": "ann@bank.example"}, {"State": "ZZ"})), limits)["fingerprint"]
+    assert release(mended, fingerprint, *SIGNED)["released"] == 1
+    assert lake.read(lake.applications(mended))["loan_id"].to_pylist() == ["0000000002"]
+    assert reasons(fingerprint) == [(1, "personal_data", "bank", "(masked: an e-mail address)")]
+
+
+def test_typed_rows_are_released_as_they_were(sba: Book, mended: Book, limits: Ingest, rows: list[dict[str, str]],
+                                              drop: Drop, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = [{**row, "ApprovalDate": datetime(2006, 3, day, 23, 59), "NoEmp": 4.0, "GrAppv": Decimal("60000.10")}
+             for day, row in enumerate(rows[:3], start=1)]
+    fingerprint = ingest_file(sba, drop(as_parquet(typed), "applications.parquet"), limits)["fingerprint"]
+    assert release(mended, fingerprint, *SIGNED)["released"] == 2
+    released = tables(mended)
+    monkeypatch.setenv("TOLLGATE_LAKE", str(home / "another-lake"))
+    ingest_file(mended, "applications.parquet", limits)
+    assert tables(mended) == released
+
+
 def test_a_file_refused_whole_is_judged_anew_and_not_released(sba: Book, mended: Book, limits: Ingest,
                                                               rows: list[dict[str, str]], drop: Drop) -> None:
     name = drop(rows)
@@ -161,7 +236,7 @@ def test_a_kill_around_any_write_is_mended_by_releasing_again(
         return call
 
     with monkeypatch.context() as patch:
-        for room, name in ((lake, "upsert"), (lake, "replace_partitions"), (registry, "record")):
+        for room, name in ((lake, "append_next"), (lake, "replace_partitions")):
             patch.setattr(room, name, killed(getattr(room, name)))
         with pytest.raises(KeyboardInterrupt):
             release(mended, fingerprint, *SIGNED)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute
 PERSONAL, FORMULA = "personal_data", "formula"
+MASKED = "(masked: "
 
 EMAIL = re.compile(r"[\w.%+-]+@[\w-]+\.\w")
 SOCIAL_SECURITY = re.compile(r"\b\d{3}-\d{2}-\d{4}\b")
@@ -71,7 +72,7 @@ def personal(cell: str, *, key: bool) -> str | None:
 def masked(cell: str | None, *, key: bool) -> str | None:
     """The cell as the quarantine may keep it: whole, or a word for the personal data that stands in it."""
     what = None if cell is None else personal(cell, key=key)
-    return cell if what is None else f"(masked: {what})"
+    return cell if what is None else f"{MASKED}{what})"
 
 
 def _adds_up(number: str) -> bool:

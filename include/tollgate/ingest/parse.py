@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 pc: Any = pyarrow.compute  # its functions are made at import, so that no type checker sees them
 
 INTEGER = r"^[+-]?\d{1,18}(\.0*)?$"
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
-MONEY = r"^[+-]?\$?[+-]?((\d{1,3}(,\d{3})+|\d+)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$|^-?inf$|^nan$"
+MONEY = r"^[+-]?\$?[+-]?((\d{1,3}(,\d{3})+|\d+)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$|^-?inf$|^nan$"
 
 Reader = Callable[["Column", pa.Array], tuple[pa.Array, dict[str, pa.Array]]]
 REASONS = pa.schema([("row", pa.int64()), ("rule", pa.string()), ("column", pa.string())])
@@ -69,6 +69,33 @@ def _read_each_once(column: Column, cells: pa.DictionaryArray) -> tuple[pa.Array
     return pa.DictionaryArray.from_arrays(merged.indices.take(cells.indices), merged.dictionary), masks
 
 
+def spell(columns: Sequence[Column], raw: pa.Table) -> pa.Table:
+    """The rows as text of which ``parse`` makes what it makes of the rows themselves.
+
+    A typed day is spelled in its column's format. Where that cannot tell it (two digits of a year before 1969), it is
+    spelled in full: rather not read than read as another day.
+
+    Args:
+        raw: rows that ``parse`` has read.
+    """
+    kinds = {column.source: column for column in columns}
+    return pa.table({name: _spell(kinds[name], raw[name].unify_dictionaries().combine_chunks())
+                     for name in raw.column_names})
+
+
+def _spell(column: Column, cells: pa.Array) -> pa.Array:
+    if pt.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if pt.is_temporal(cells.type):
+        days = _days(cells)
+        text = pc.strftime(days, format=column.format)
+        told, _ = _read_date(column, text)
+        return pc.if_else(pc.fill_null(pc.equal(told, days), False), text, days.cast(pa.string()))
+    if column.kind != "text" and not column.recode and not pt.is_integer(cells.type) and _is_number(cells.type):
+        cells = _numbers(cells)  # the shortest spelling of a float32 is not that of the float64 it is read as
+    return _plain(cells)
+
+
 def reasons(rows: np.ndarray, rule: str, column: str | None) -> pa.Table:
     """``REASONS`` that name one rule and column for many rows."""
     return pa.table([pa.array(rows, pa.int64()), pa.repeat(pa.scalar(rule), len(rows)),
@@ -82,12 +109,12 @@ def _read_text(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.
 
 def _read_integer(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:
     if _is_number(cells.type) and not column.recode:
-        # Beyond 2^53 a float names no single integer.
-        whole = _numbers(cells)
-        good = pc.and_(pc.equal(whole, pc.floor(whole)), pc.less_equal(pc.abs(whole), float(2**53)))
-        if pt.is_integer(cells.type):
-            return _only(cells, good).cast(pa.int64()), {"not_an_integer": _bad(cells, good)}
-        return _only(whole, good).cast(pa.int64()), {"not_an_integer": _bad(cells, good)}
+        floats = _numbers(cells)
+        good = _is_whole(floats)
+        if not pt.is_integer(cells.type):
+            return _only(floats, good).cast(pa.int64()), {"not_an_integer": _bad(cells, good)}
+        if pc.all(good).as_py():
+            return cells.cast(pa.int64()), {}
     text = _as_text(column, cells)
     good = pc.match_substring_regex(text, INTEGER)
     digits = pc.replace_substring_regex(_only(text, good), r"^\+|\.0*$", "")
@@ -108,17 +135,21 @@ def _read_number(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, p
 
 
 def _read_date(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:
-    if pt.is_timestamp(cells.type):
-        cells = pc.local_timestamp(cells) if cells.type.tz else cells
-        return pc.floor_temporal(cells, unit="day").cast(pa.date32()), {}
-    if pt.is_date(cells.type):
-        return cells.cast(pa.date32()), {}
+    if pt.is_timestamp(cells.type) or pt.is_date(cells.type):
+        return _days(cells), {}
     text = _as_text(column, cells)
     # Days repeat: each spelling is read once, by the one parser that knows that February has no 31st.
     spelled = text.dictionary_encode()
     days = pa.array([_day(value, column.format) for value in spelled.dictionary.to_pylist()], pa.date32())
     values = days.take(spelled.indices)
     return values, {"not_a_date": pc.and_(pc.is_valid(text), pc.is_null(values))}
+
+
+def _days(cells: pa.Array) -> pa.Array:
+    if pt.is_date(cells.type):
+        return cells.cast(pa.date32())
+    cells = pc.local_timestamp(cells) if cells.type.tz else cells
+    return pc.floor_temporal(cells, unit="day").cast(pa.date32())
 
 
 def _day(text: str, pattern: str) -> date | None:
@@ -134,16 +165,11 @@ _READERS: dict[str, Reader] = {"text": _read_text, "integer": _read_integer, "nu
 
 def _as_text(column: Column, cells: pa.Array) -> pa.Array:
     """Trimmed, recoded text; null where the cell is missing."""
-    if pt.is_floating(cells.type):
-        # A code column with gaps comes as 1.0 out of many a tool.
-        whole = pc.and_(pc.is_finite(cells), pc.equal(cells, pc.floor(cells)))
-        whole = pc.and_(whole, pc.less_equal(pc.abs(cells), float(2**53)))
-        cells = pc.if_else(whole, _only(cells, whole).cast(pa.int64()).cast(pa.string()), cells.cast(pa.string()))
-    elif not (pt.is_string(cells.type) or pt.is_large_string(cells.type) or pt.is_integer(cells.type)
-              or pt.is_null(cells.type) or pt.is_string_view(cells.type)):
+    if not (pt.is_string(cells.type) or pt.is_large_string(cells.type) or pt.is_integer(cells.type)
+            or pt.is_floating(cells.type) or pt.is_null(cells.type) or pt.is_string_view(cells.type)):
         raise Unfit("wrong_type", f"The column {column.source} has a type that is not read as {column.kind}",
                     column=column.name, value=cells.type)
-    text = cells.cast(pa.string())
+    text = _plain(cells)
     text = text if _has_no_blank(text) else pc.utf8_trim_whitespace(text)
     if column.recode:
         spellings = pa.array(list(column.recode), pa.string())
@@ -151,6 +177,15 @@ def _as_text(column: Column, cells: pa.Array) -> pa.Array:
         text = pc.coalesce(pa.array(list(column.recode.values()), pa.string()).take(at), text)
     missing = pa.array([""] if column.kind == "text" else ["", "NaN"])
     return _only(text, pc.invert(pc.is_in(text, value_set=missing)))
+
+
+def _plain(cells: pa.Array) -> pa.Array:
+    """Cells as text; a code column with gaps comes as 1.0 out of many a tool, and is spelled without the point."""
+    if not pt.is_floating(cells.type):
+        return cells.cast(pa.string())
+    cells = cells.cast(pa.float32()) if pt.is_float16(cells.type) else cells  # Arrow has no floor of a float16
+    whole = _is_whole(cells)
+    return pc.if_else(whole, _only(cells, whole).cast(pa.int64()).cast(pa.string()), cells.cast(pa.string()))
 
 
 def _has_no_blank(text: pa.StringArray) -> bool:
@@ -165,6 +200,11 @@ def _has_no_blank(text: pa.StringArray) -> bool:
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind))
+
+
+def _is_whole(floats: pa.Array) -> pa.Array:
+    """Whether each is an integer; beyond 2^53 a float names no single one."""
+    return pc.and_(pc.equal(floats, pc.floor(floats)), pc.less_equal(pc.abs(floats), float(2**53)))
 
 
 def _numbers(cells: pa.Array) -> pa.Array:

@@ -28,7 +28,7 @@ from tollgate.ingest.files import Raw, Unfit, batches, table_of
 from tollgate.ingest.judge import PUBLISHED, REFUSED, Judgement, judge
 from tollgate.ingest.landing import is_complete
 from tollgate.ingest.manifest import MANIFEST
-from tollgate.ingest.parse import parse
+from tollgate.ingest.parse import parse, spell
 from tollgate.ingest.spool import Landed, spool
 from tollgate.ingest.warnings import note, noted
 
@@ -105,8 +105,8 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
                 whole = [_line(file, 0, f.check, f.column, f"{f.value:.3g}", "{}") for f in found.surprises
                          if f.level == "refused"]
                 whole = whole or [_line(file, 0, "bad_share", None, f"{found.bad} of {found.received}", "{}")]
-                _record(file, [*whole, *lines], found.received, found.surprises, published=0, months=[],
-                        verdict=REFUSED)
+                _record(file, pa.concat_tables([_quarantined(file, whole), lines]), found.received, found.surprises,
+                        published=0, months=[], verdict=REFUSED)
                 raise found.refused
             if good:
                 lake.upsert(file.lake_table(), good)
@@ -117,34 +117,35 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
         return answer
 
 
-def _take(file: _File, found: Judgement, disk: lake.Scratch) -> tuple[lake.Pile, list[dict[str, Any]]]:
+def _take(file: _File, found: Judgement, disk: lake.Scratch) -> tuple[lake.Pile, pa.Table]:
     """Read the file again: its good rows by month, none when it is refused, and the quarantine's lines of the bad."""
     target = file.lake_table()
-    good, lines, kept = lake.Pile(disk, target.schema, target.partition), [], 0
+    good, kept = lake.Pile(disk, target.schema, target.partition), 0
+    parts = [_quarantined(file, [])]
     broken = found.broken.sort_by([(name, "ascending") for name in ("row", "column", "rule")])
     bad_rows, places = found.bad_rows, broken["row"].to_numpy()
     for raw in batches(file.book, file.landed):
         here = np.isin(places, np.concatenate([raw.numbers, raw.malformed]))
-        lines += _lines(file, raw, broken.filter(pa.array(here)))
+        parts.append(_quarantined(file, _lines(file, raw, broken.filter(pa.array(here)))))
         if found.refused is None:
             rows, _ = parse(file.book.columns(file.table), raw.rows)
             rows = rows.filter(pa.array(~np.isin(raw.numbers, bad_rows)))
             good.add(rows.append_column("month", pc.strftime(rows[target.known], format="%Y-%m"))
                      .select(target.schema.names).cast(target.schema))
             kept += rows.num_rows
-    quarantined = len({line["row"] for line in lines})
+    lines = pa.concat_tables(parts)
+    quarantined = pc.count_distinct(lines["row"]).as_py()
     if quarantined != found.bad or (found.refused is None and kept + quarantined != found.received):
         raise RuntimeError(f"{file.landed.name}: {found.received} rows received, {kept} good, "
                            f"{quarantined} quarantined")
     return good, lines
 
 
-def _record(file: _File, lines: list[dict[str, Any]], received: int, found: list[Finding], *, published: int,
+def _record(file: _File, lines: pa.Table, received: int, found: list[Finding], *, published: int,
             months: list[str], verdict: str) -> dict[str, Any]:
     """Write the quarantine and what was surprising, then the row that says that the file was taken in."""
     quarantine, taken = lake.quarantine(file.book.name), lake.received(file.book.name)
-    refused = pa.Table.from_pylist(lines, schema=quarantine.schema)
-    lake.replace_partitions(quarantine, refused, [file.landed.fingerprint])
+    lake.replace_partitions(quarantine, lines, [file.landed.fingerprint])
     note(file.book.name, file.stamp(), found)
     row = {**file.stamp(), "received": received, "published": published, "quarantined": received - published,
            "partitions": months, "verdict": verdict}
@@ -155,16 +156,18 @@ def _record(file: _File, lines: list[dict[str, Any]], received: int, found: list
 def _refuse_whole(file: _File, err: TollgateError) -> None:
     """Write down a file that cannot be judged row by row, so that the landing trigger does not bring it again."""
     rule, column, received = (err.rule, err.column, err.received) if isinstance(err, Unfit) else ("file_name", None, 0)
-    _record(file, [_line(file, 0, rule, column, None, "{}")], received, [], published=0, months=[], verdict=REFUSED)
+    line = _quarantined(file, [_line(file, 0, rule, column, None, "{}")])
+    _record(file, line, received, [], published=0, months=[], verdict=REFUSED)
 
 
 def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
-    """The quarantine's lines of a batch, one a broken rule; the record is the row as the lender spelled it."""
-    source = {c.name: c.source for c in file.book.columns(file.table)}
+    """The quarantine's lines of a batch, one a broken rule; the record is the row as it came, typed cells as text."""
+    columns = file.book.columns(file.table)
+    source = {c.name: c.source for c in columns}
     keys = {source[name] for name in KEYS[file.table]}
     is_bad = np.isin(raw.numbers, broken["row"].to_numpy())
-    bad = raw.rows.filter(pa.array(is_bad))
-    spelled = pa.table({name: [masked(cell, key=name in keys) for cell in bad[name].cast(pa.string()).to_pylist()]
+    bad = spell(columns, raw.rows.filter(pa.array(is_bad)))
+    spelled = pa.table({name: [masked(cell, key=name in keys) for cell in bad[name].to_pylist()]
                         for name in bad.column_names}).to_pylist()
     records = {place: (record, json.dumps(record, ensure_ascii=False))
                for place, record in zip(raw.numbers[is_bad].tolist(), spelled, strict=True)}
@@ -177,6 +180,10 @@ def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
             value = spelled_in(cells, reason["column"], source)
         lines.append(_line(file, reason["row"], reason["rule"], reason["column"], value, record))
     return lines
+
+
+def _quarantined(file: _File, lines: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(lines, schema=lake.quarantine(file.book.name).schema)
 
 
 def spelled_in(cells: Mapping[str, str | None], column: str, source: Mapping[str, str]) -> str | None:

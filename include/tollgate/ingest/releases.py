@@ -2,21 +2,22 @@
 
 The intent goes into the ledger, then the rows into the lake, then the file's ``received`` line and its quarantine are
 written, then the commit goes into the ledger. Whoever is killed between them runs it again: the intent names the rows,
-so that one which lies in the lake already is known to have been put there by the release.
+so that one which lies in the lake already is known to have been put there by the release. The commit that publishes
+the rows asks itself which keys another file has brought by then.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute
 
 from tollgate import lake
-from tollgate.books import KEYS
 from tollgate.errors import BadInput
+from tollgate.ingest.cells import MASKED
 from tollgate.ingest.contract import DUPLICATE
 from tollgate.ingest.judge import PUBLISHED, judge_records
 from tollgate.ingest.publish import spelled_in
@@ -25,7 +26,6 @@ from tollgate.ingest.quarantine import begins_with
 if TYPE_CHECKING:
     from tollgate.books import Book
 
-pc: Any = pyarrow.compute
 INTENT, COMMITTED = "release-intent", "release-committed"
 SUPERSEDED = "superseded"
 Lines = list[dict[str, Any]]
@@ -38,8 +38,9 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
         fingerprint: of the file, or the beginning of it.
         by, why: stand in the ledger, when anything changes.
 
-    The others stay, with the reasons of today: malformed rows, of which no record is kept, and as ``superseded`` those
-    whose key the lake holds from another row by now, which is never overwritten. Doing it again changes nothing.
+    The others stay, with the reasons of today: rows of which no whole record is kept (malformed, or personal data was
+    masked in them), and as ``superseded`` those whose key the lake holds from another row, which is never overwritten.
+    Doing it again changes nothing.
 
     Returns ``{"book", "file", "table", "fingerprint", "released", "left", "partitions", "version"}``: rows, the months
     of the file's published rows, and the Delta version of its table.
@@ -66,25 +67,71 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
     registry.verify(book.name)
     open_intent = _open_intent(registry.entries(book.name), whole)
     promised = set(open_intent or ())
-    passed, left = _judged(book, target, lines, promised)
+    judged = _judged(book, target, lines)
+    loans = pa.array([row["loan_id"] for row in judged.passed.values()], pa.string())
+    same_loans = [("loan_id", "in", loans)]
+    judged = judged.beside(lake.read(target, filters=same_loans), promised)
     answer = {"book": book.name, "file": received["file"], "table": received["table"], "fingerprint": whole}
-    released = sorted((promised | set(passed)) - {line["row"] for line in left})
-    if left != lines or open_intent is not None:
-        signed = {"fingerprint": whole, "file": received["file"], "by": by, "why": why, "rows": released}
+    released = judged.released(promised)
+    if judged.left != lines or open_intent is not None:
+        signed = {"fingerprint": whole, "file": received["file"], "by": by, "why": why}
         if open_intent is None or not set(released) <= promised:
-            registry.record(book.name, INTENT, signed)
-        rows = pa.Table.from_pylist([*passed.values()], schema=target.schema)
-        months = {month: rows.filter(pc.equal(rows["month"], month)) for month in rows["month"].unique().to_pylist()}
-        if months:
-            lake.upsert(target, months)
-        quarantined = len({line["row"] for line in left})
-        received = {**received, "published": received["received"] - quarantined, "quarantined": quarantined,
+            registry.record(book.name, INTENT, {**signed, "rows": released})
+        promised |= set(released)
+        seen = judged
+
+        def absent(held: pa.Table) -> pa.Table:
+            nonlocal judged
+            judged = seen.beside(held, promised)  # another file may have brought a key since it was looked at
+            there = {judged.key_of(row) for row in held.to_pylist()}
+            return pa.Table.from_pylist([row for row in judged.passed.values() if judged.key_of(row) not in there],
+                                        schema=target.schema)
+
+        if seen.passed:
+            lake.append_next(target, absent, same_loans)
+        released, left = judged.released(promised), len({line["row"] for line in judged.left})
+        months = {row["month"] for row in judged.passed.values()}
+        received = {**received, "published": received["received"] - left, "quarantined": left,
                     "partitions": sorted({*received["partitions"], *months})}
         lake.replace_partitions(taken, pa.Table.from_pylist([received], schema=taken.schema), [whole])
-        lake.replace_partitions(quarantine, pa.Table.from_pylist(left, schema=quarantine.schema), [whole])
-        registry.record(book.name, COMMITTED, {**signed, "left": quarantined})
+        lake.replace_partitions(quarantine, pa.Table.from_pylist(judged.left, schema=quarantine.schema), [whole])
+        registry.record(book.name, COMMITTED, {**signed, "rows": released, "left": left})
     return {**answer, "released": len(released), "left": received["quarantined"],
             "partitions": received["partitions"], "version": lake.version(target)}
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The quarantined rows of a file by the contract of today.
+
+    Attributes:
+        key: names of the columns that no two rows of the lake's table share.
+        passed: rows that may be published, in the lake's columns, by place.
+        left: the quarantine's lines of the others.
+        outrun: the line that each passed row leaves where the lake holds its key from another row.
+    """
+
+    key: tuple[str, ...]
+    passed: dict[int, dict[str, Any]]
+    left: Lines
+    outrun: dict[int, dict[str, Any]]
+
+    def key_of(self, row: dict[str, Any]) -> tuple[Any, ...]:
+        """The row's values of the key."""
+        return tuple(row[name] for name in self.key)
+
+    def released(self, promised: set[int]) -> list[int]:
+        """Places of the rows that are in the lake by this release; those of an open intent may be there already."""
+        return sorted((promised | set(self.passed)) - {line["row"] for line in self.left})
+
+    def beside(self, held: pa.Table, promised: set[int]) -> _Judged:
+        """The same beside rows of the lake, which keep their keys; a promised row that lies there as it is, is ours."""
+        there = {self.key_of(row): row for row in held.to_pylist()}
+        late = {place for place, row in self.passed.items() if self.key_of(row) in there
+                and not (there[self.key_of(row)] == row and place in promised)}
+        left = [*self.left, *(self.outrun[place] for place in late)]
+        return replace(self, passed={place: row for place, row in self.passed.items() if place not in late},
+                       left=sorted(left, key=lambda line: (line["row"], line["rule"], line["column"] or "")))
 
 
 def _open_intent(ledger: Lines, fingerprint: str) -> list[int] | None:
@@ -94,42 +141,28 @@ def _open_intent(ledger: Lines, fingerprint: str) -> list[int] | None:
     return own[-1]["payload"]["rows"] if own and own[-1]["kind"] == INTENT else None
 
 
-def _judged(book: Book, target: lake.Table, lines: Lines,
-            promised: set[int]) -> tuple[dict[int, dict[str, Any]], Lines]:
-    """The rows that may be published now, in the lake's columns, by place; the quarantine's lines of the others."""
+def _judged(book: Book, target: lake.Table, lines: Lines) -> _Judged:
     first = {line["row"]: line for line in reversed(lines)}
-    places = sorted(place for place, line in first.items() if line["record"] != "{}")
+    places = sorted(place for place, line in first.items() if line["record"] != "{}" and MASKED not in line["record"])
     kept = [line for line in lines if line["row"] not in places]
     twice = {line["row"] for line in lines if line["rule"] == DUPLICATE}
     if not places:
-        return {}, kept
-    columns, key = book.columns(target.name), list(KEYS[target.name])
-    source = {c.name: c.source for c in columns if not c.personal}
-    spelled = pa.Table.from_pylist([json.loads(first[place]["record"]) for place in places],
-                                   schema=pa.schema([(name, pa.string()) for name in source.values()]))
+        return _Judged(target.order, {}, kept, {})
+    source = {c.name: c.source for c in book.columns(target.name) if not c.personal}
+    records = [json.loads(first[place]["record"]) for place in places]
+    spelled = pa.Table.from_pylist(records, schema=pa.schema([(name, pa.string()) for name in source.values()]))
     rows, broken = judge_records(book, target.name, spelled, date.fromisoformat(first[places[0]]["landed"][:10]))
-    reasons = [(reason["row"], reason["rule"], reason["column"]) for reason in broken.to_pylist()]
-    bad = {index for index, _, _ in reasons}
-    passed: dict[int, dict[str, Any]] = {}
-    held = _held(target, rows, key)
-    for index, row in enumerate(rows.to_pylist()):
-        if index in bad:
-            continue
-        row["month"] = f"{row[str(target.known)]:%Y-%m}"
-        there = held.get(tuple(row[name] for name in key))
-        if there is None or (there == row and places[index] in promised):
-            passed[places[index]] = row
-        else:
-            reasons.append((index, DUPLICATE if places[index] in twice else SUPERSEDED, ", ".join(key)))
-    records = spelled.to_pylist()
-    for index, rule, column in reasons:
-        line = first[places[index]]
-        kept.append({**line, "rule": rule, "column": column, "value": spelled_in(records[index], column, source)})
-    return passed, sorted(kept, key=lambda line: (line["row"], line["rule"], line["column"] or ""))
 
+    def line(index: int, rule: str, column: str) -> dict[str, Any]:
+        return {**first[places[index]], "rule": rule, "column": column,
+                "value": spelled_in(records[index], column, source)}
 
-def _held(target: lake.Table, rows: pa.Table, key: list[str]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """What the lake holds under the loan numbers of ``rows``, by key."""
-    loans = rows["loan_id"].drop_null().unique().to_pylist()
-    found = lake.read(target, filters=[("loan_id", "in", loans)]).to_pylist() if loans else []
-    return {tuple(row[name] for name in key): row for row in found}
+    reasons = broken.to_pylist()
+    bad = {reason["row"] for reason in reasons}
+    good = [(index, row) for index, row in enumerate(rows.to_pylist()) if index not in bad]
+    return _Judged(
+        target.order,
+        {places[index]: {**row, "month": f"{row[str(target.known)]:%Y-%m}"} for index, row in good},
+        [*kept, *(line(reason["row"], reason["rule"], reason["column"]) for reason in reasons)],
+        {places[index]: line(index, DUPLICATE if places[index] in twice else SUPERSEDED, ", ".join(target.order))
+         for index, _ in good})

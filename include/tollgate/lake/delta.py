@@ -342,11 +342,12 @@ def _moved(opened: DeltaTable, table: Table, rows: Mapping[str, pa.Table]) -> di
         pa.schema([table.schema.field(column) for column in table.order])) for name in names}
 
 
-def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None]) -> pa.Table | None:
-    """Append ``make(all rows so far)`` so that no other append can slip in between.
+def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None],
+                filters: Sequence[tuple[str, str, Any]] = ()) -> pa.Table | None:
+    """Append ``make(all rows so far)`` so that no other append and no upsert can slip in between.
 
-    ``make`` sees every row in order of ``table.order`` and returns the rows to add, or None to add nothing; it is
-    called again after a lost race. Returns what was appended.
+    ``make`` sees every row, or those that ``filters`` (as of ``read``) let through, in order of ``table.order``, and
+    returns the rows to add, or None to add nothing; it is called again after a lost race. Returns what was appended.
 
     Raises:
         PassingFault: the lake did not answer, or too many races were lost.
@@ -355,7 +356,7 @@ def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None]) -> pa
 
     def attempt() -> pa.Table | None:
         opened = _open_or_create(table)
-        rows = make(_rows(opened, table, [], table.schema.names))
+        rows = make(_rows(opened, table, [*filters], table.schema.names))
         if rows is None or rows.num_rows == 0:
             return None
         rows = _as(table, rows, table.schema.names)
