@@ -166,7 +166,7 @@ def test_a_loan_is_traced_to_its_model_data_parameters_and_approver(loop: Loop) 
     origin = traced["models"][scored["model_version"]]
     assert origin["snapshot"] == scored["snapshot_version"]
     assert origin["lake"]["as_of"] == "2007-01-01"
-    assert origin["params"]["sweep.trials"] == "2"
+    assert origin["params"]["sweep"]["trials"] == 2
     assert len(origin["lock"]) == 64
     assert origin["decisions"][0]["by"]
     assert "demo" in origin["decisions"][0]["comment"]

@@ -110,7 +110,8 @@ def ratio(name: str, over: str, under: str, *, monotone: Literal[-1, 0, 1] = 0) 
     """``over / under``; missing where ``under`` is zero or either is missing."""
 
     def make(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.divide(a, b, out=np.full(len(a), np.nan), where=np.isfinite(b) & (b != 0))
+        with np.errstate(over="ignore"):  # beyond a float's reach it is infinite, which encoding takes for missing
+            return np.divide(a, b, out=np.full(len(a), np.nan), where=np.isfinite(b) & (b != 0))
 
     return Feature(name, "number", (over, under), make, monotone, f"{over} / {under}")
 
