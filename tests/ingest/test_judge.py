@@ -21,7 +21,7 @@ from tollgate import lake
 from tollgate.books import KNOWN, Book, Column, load_book
 from tollgate.config import known_books
 from tollgate.errors import Refused
-from tollgate.ingest import check_file, contract, files, ingest_file, quarantined_rows
+from tollgate.ingest import check_file, contract, files, ingest_file, publish, quarantined_rows
 
 Drop = Callable[..., str]
 Record = dict[str, Any]
@@ -31,7 +31,8 @@ LANDED = date(2026, 1, 1)
 
 @pytest.fixture
 def tiny_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few rows a batch, in every format."""
+    """A few rows a batch, in every format, and fewer of the quarantine's lines."""
+    monkeypatch.setattr(publish, "LINES_AT_ONCE", 3)
     monkeypatch.setattr(files, "BATCH_ROWS", 7)
     monkeypatch.setattr(files, "BLOCK_BYTES", 2_000)
 

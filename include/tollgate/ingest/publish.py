@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 pc: Any = pyarrow.compute
 log = logging.getLogger(__name__)
 VALUE_LENGTH = 200
+LINES_AT_ONCE = 2**13  # of the quarantine, as Python objects
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
                 whole = [_line(file, 0, f.check, f.column, f"{f.value:.3g}", "{}") for f in found.surprises
                          if f.level == "refused"]
                 whole = whole or [_line(file, 0, "bad_share", None, f"{found.bad} of {found.received}", "{}")]
-                _record(file, pa.concat_tables([_quarantined(file, whole), lines]), found.received, found.surprises,
-                        published=0, months=[], verdict=REFUSED)
+                lines.add(_table_of_lines(file, whole))
+                _record(file, lines, found.received, found.surprises, published=0, months=[], verdict=REFUSED)
                 raise found.refused
             if good:
                 lake.upsert(file.lake_table(), good)
@@ -117,35 +118,41 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
         return answer
 
 
-def _take(file: _File, found: Judgement, disk: lake.Scratch) -> tuple[lake.Pile, pa.Table]:
+def _take(file: _File, found: Judgement, disk: lake.Scratch) -> tuple[lake.Pile, lake.Pile]:
     """Read the file again: its good rows by month, none when it is refused, and the quarantine's lines of the bad."""
     target = file.lake_table()
-    good, kept = lake.Pile(disk, target.schema, target.partition), 0
-    parts = [_quarantined(file, [])]
+    good, lines, kept = lake.Pile(disk, target.schema, target.partition), _pile_of_lines(file, disk), 0
+    told = [np.empty(0, np.int64)]
     broken = found.broken.sort_by([(name, "ascending") for name in ("row", "column", "rule")])
     bad_rows, places = found.bad_rows, broken["row"].to_numpy()
     for raw in batches(file.book, file.landed):
         here = np.isin(places, np.concatenate([raw.numbers, raw.malformed]))
-        parts.append(_quarantined(file, _lines(file, raw, broken.filter(pa.array(here)))))
+        mine = broken.filter(pa.array(here))
+        for at in range(0, mine.num_rows, LINES_AT_ONCE):
+            part = _table_of_lines(file, _lines(file, raw, mine.slice(at, LINES_AT_ONCE)))
+            lines.add(part)
+            told.append(part["row"].to_numpy())
         if found.refused is None:
             rows, _ = parse(file.book.columns(file.table), raw.rows)
             rows = rows.filter(pa.array(~np.isin(raw.numbers, bad_rows)))
             good.add(rows.append_column("month", pc.strftime(rows[target.known], format="%Y-%m"))
                      .select(target.schema.names).cast(target.schema))
             kept += rows.num_rows
-    lines = pa.concat_tables(parts)
-    quarantined = pc.count_distinct(lines["row"]).as_py()
+    quarantined = len(np.unique(np.concatenate(told)))
     if quarantined != found.bad or (found.refused is None and kept + quarantined != found.received):
         raise RuntimeError(f"{file.landed.name}: {found.received} rows received, {kept} good, "
                            f"{quarantined} quarantined")
     return good, lines
 
 
-def _record(file: _File, lines: pa.Table, received: int, found: list[Finding], *, published: int,
+def _record(file: _File, lines: lake.Pile, received: int, found: list[Finding], *, published: int,
             months: list[str], verdict: str) -> dict[str, Any]:
     """Write the quarantine and what was surprising, then the row that says that the file was taken in."""
     quarantine, taken = lake.quarantine(file.book.name), lake.received(file.book.name)
-    lake.replace_partitions(quarantine, lines, [file.landed.fingerprint])
+    if lines:
+        lake.replace_partition(quarantine, file.landed.fingerprint, lines)
+    else:  # those of an earlier judgement go
+        lake.replace_partitions(quarantine, quarantine.schema.empty_table(), [file.landed.fingerprint])
     note(file.book.name, file.stamp(), found)
     row = {**file.stamp(), "received": received, "published": published, "quarantined": received - published,
            "partitions": months, "verdict": verdict}
@@ -156,8 +163,10 @@ def _record(file: _File, lines: pa.Table, received: int, found: list[Finding], *
 def _refuse_whole(file: _File, err: TollgateError) -> None:
     """Write down a file that cannot be judged row by row, so that the landing trigger does not bring it again."""
     rule, column, received = (err.rule, err.column, err.received) if isinstance(err, Unfit) else ("file_name", None, 0)
-    line = _quarantined(file, [_line(file, 0, rule, column, None, "{}")])
-    _record(file, line, received, [], published=0, months=[], verdict=REFUSED)
+    with lake.scratch() as disk:
+        lines = _pile_of_lines(file, disk)
+        lines.add(_table_of_lines(file, [_line(file, 0, rule, column, None, "{}")]))
+        _record(file, lines, received, [], published=0, months=[], verdict=REFUSED)
 
 
 def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
@@ -182,7 +191,12 @@ def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
     return lines
 
 
-def _quarantined(file: _File, lines: list[dict[str, Any]]) -> pa.Table:
+def _pile_of_lines(file: _File, disk: lake.Scratch) -> lake.Pile:
+    quarantine = lake.quarantine(file.book.name)
+    return lake.Pile(disk, quarantine.schema, quarantine.partition)
+
+
+def _table_of_lines(file: _File, lines: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(lines, schema=lake.quarantine(file.book.name).schema)
 
 

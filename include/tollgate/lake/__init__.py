@@ -9,6 +9,7 @@ from tollgate.lake.delta import (
     exists,
     partitions,
     read,
+    replace_partition,
     replace_partitions,
     upsert,
     version,
@@ -34,6 +35,6 @@ from tollgate.lake.store import Entry, Store
 __all__ = [
     "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "applications", "batches",
     "change_partitions", "checks", "copy", "digest", "drift", "exists", "ledger", "outcomes", "partitions",
-    "performance", "quarantine", "read", "received", "replace_partitions", "requests", "scores", "scratch",
-    "upsert", "verdicts", "version",
+    "performance", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests", "scores",
+    "scratch", "upsert", "verdicts", "version",
 ]

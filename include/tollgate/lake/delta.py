@@ -269,6 +269,22 @@ def replace_partitions(table: Table, rows: pa.Table, partitions: Sequence[str]) 
     return change_partitions(table, partitions, lambda _: rows)
 
 
+def replace_partition(table: Table, name: str, rows: Pile) -> int:
+    """Replace one partition by that of ``rows``, in one atomic commit, a batch in memory at a time; see ``upsert``."""
+    from deltalake import write_deltalake
+
+    def attempt() -> int:
+        import pyarrow as pa
+
+        opened = _open_or_create(table)
+        stream = pa.RecordBatchReader.from_batches(table.schema, rows.batches(name))
+        with _faults_named(table):
+            write_deltalake(opened, stream, mode="overwrite", predicate=_within(table, [name]))
+        return opened.version()
+
+    return _racing(table, "write", attempt)
+
+
 def upsert(table: Table, rows: Mapping[str, pa.Table]) -> int:
     """Put rows into the table by key (``table.order``), in one atomic commit.
 
