@@ -59,6 +59,17 @@ def test_replacing_a_partition_leaves_the_others_alone(anywhere: str) -> None:
     assert lake.partitions(table) == ["2007-02-01"]
 
 
+def test_a_partition_replaced_by_a_pile_leaves_the_others_alone(anywhere: str) -> None:
+    table = lake.drift("sba")
+    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1), ("2007-02-01", "a", 3)), ["2007-01-01", "2007-02-01"])
+    with lake.scratch() as disk:
+        pile = lake.Pile(disk, table.schema, "day")
+        pile.add(drifts(("2007-01-01", "c", 4)))
+        pile.add(drifts(("2007-01-01", "b", 5)))
+        lake.replace_partition(table, "2007-01-01", pile)
+    assert lake.read(table)["psi"].to_pylist() == [3, 5, 4]
+
+
 def test_rows_come_back_in_the_tables_order_whatever_order_they_were_given_in(anywhere: str) -> None:
     table = lake.drift("sba")
     lake.replace_partitions(table, drifts(("2007-01-01", "b", 2), ("2007-01-01", "a", 1)), ["2007-01-01"])
