@@ -100,8 +100,8 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
         except (Unfit, BadInput) as err:
             _refuse_whole(file, err)
             raise
-        with lake.scratch() as disk:
-            good, lines = _take(file, found, disk)
+        with lake.scratch() as disk, lake.scratch() as other:
+            good, lines = _take(file, found, disk, other)
             if found.refused is not None:
                 whole = [_line(file, 0, f.check, f.column, f"{f.value:.3g}", "{}") for f in found.surprises
                          if f.level == "refused"]
@@ -118,10 +118,10 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
         return answer
 
 
-def _take(file: _File, found: Judgement, disk: lake.Scratch) -> tuple[lake.Pile, lake.Pile]:
+def _take(file: _File, found: Judgement, disk: lake.Scratch, other: lake.Scratch) -> tuple[lake.Pile, lake.Pile]:
     """Read the file again: its good rows by month, none when it is refused, and the quarantine's lines of the bad."""
     target = file.lake_table()
-    good, lines, kept = lake.Pile(disk, target.schema, target.partition), _pile_of_lines(file, disk), 0
+    good, lines, kept = lake.Pile(disk, target.schema, target.partition), _pile_of_lines(file, other), 0
     told = [np.empty(0, np.int64)]
     broken = found.broken.sort_by([(name, "ascending") for name in ("row", "column", "rule")])
     bad_rows, places = found.bad_rows, broken["row"].to_numpy()
