@@ -16,11 +16,14 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 ROUNDS = 3
 BROKEN_EVERY = 1_000
 MONTHS = 84  # of the simulated book
+LIBRARIES = ("deltalake", "duckdb", "pandera.pandas", "pyarrow.parquet", "pydantic", "yaml", "tollgate.ingest.judge",
+             "tollgate.ingest.spool")
 
 
 def make(path: Path, rows: int) -> None:
@@ -77,8 +80,8 @@ def streaming(path: Path) -> int:
 
 def measure(side: str, path: Path) -> None:
     """Time one side in this process; the answer goes to standard output."""
-    import duckdb  # noqa: F401
-    import pandera.pandas  # noqa: F401
+    for library in LIBRARIES:
+        import_module(library)
 
     begin = time.perf_counter()
     bad = {"eager": eager, "streaming": streaming}[side](path)

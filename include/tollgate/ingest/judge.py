@@ -86,7 +86,13 @@ def judge(book: Book, file: Landed, params: Ingest, manifest: bytes | None = Non
 
     def screened(raw: Raw) -> _Screened:
         rows, unread = parse(columns, raw.rows)
-        return _Screened(raw, rows, placed(unread, raw.numbers), suspects(schema, rows), hashes(rows.select(key)))
+        unread, asked = placed(unread, raw.numbers), suspects(schema, rows)
+        clear = np.ones(rows.num_rows, bool)
+        clear[asked] = False
+        if unread.num_rows:
+            clear &= ~np.isin(raw.numbers, unread["row"])
+        return _Screened(raw, unread, _only(rows, clear), rows.take(asked), raw.numbers[asked],
+                         hashes(rows.select(key)))
 
     now = observe(book, table)
     received, broken, hashed, waiting = 0, [REASONS.empty_table()], [], _Waiting(schema, now)
@@ -124,16 +130,18 @@ class _Screened:
     """A batch that Arrow has looked at.
 
     Attributes:
-        raw: as it was read. rows: as they were parsed.
+        raw: as it was read.
         unread: ``REASONS`` of the cells that could not be parsed, by place in the file.
-        suspects: indices of the rows that may break a rule; all others are good, unless their key came before.
-        hashes: of the rows' keys.
+        clear: the parsed rows that break no rule, unless their key came before.
+        suspects: those that may break one, which stand at ``places`` in the file.
+        hashes: of the keys of all rows.
     """
 
     raw: Raw
-    rows: pa.Table
     unread: pa.Table
-    suspects: np.ndarray
+    clear: pa.Table
+    suspects: pa.Table
+    places: np.ndarray
     hashes: np.ndarray
 
 
@@ -149,10 +157,9 @@ class _Waiting:
 
     def add(self, batch: _Screened) -> list[pa.Table]:
         """Let a batch's suspects wait; what is held against all that waited, once they fill a batch of their own."""
-        self._good.add(_without(batch.rows, np.union1d(
-            batch.suspects, np.flatnonzero(np.isin(batch.raw.numbers, batch.unread["row"])))))
-        if len(batch.suspects):
-            self._batches.append((batch.rows.take(batch.suspects), batch.raw.numbers[batch.suspects], batch.unread))
+        self._good.add(batch.clear)
+        if batch.suspects.num_rows:
+            self._batches.append((batch.suspects, batch.places, batch.unread))
         return self.judged() if sum(rows.num_rows for rows, _, _ in self._batches) >= BATCH_ROWS else []
 
     def judged(self) -> list[pa.Table]:
@@ -164,12 +171,12 @@ class _Waiting:
         whole, at = pa.concat_tables(rows), np.concatenate(places)
         broken = check(self._schema, whole, at, pa.concat_tables(unread))
         bad = np.isin(at, np.concatenate([broken["row"], *(part["row"] for part in unread)]))
-        self._good.add(_without(whole, np.flatnonzero(bad)))
+        self._good.add(_only(whole, ~bad))
         return [broken]
 
 
-def _without(rows: pa.Table, indices: np.ndarray) -> pa.Table:
-    return rows.take(np.setdiff1d(np.arange(rows.num_rows), indices)) if len(indices) else rows
+def _only(rows: pa.Table, good: np.ndarray) -> pa.Table:
+    return rows if good.all() else rows.filter(pa.array(good))
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.types as pt
@@ -47,13 +48,13 @@ class Observation:
             self.months[f"{day['values']:%Y-%m}"] += day["counts"]
             self.newest = max(self.newest or day["values"], day["values"])
         self.nulls.update({name: _nulls(rows[name]) for name in self.schema.names})
-        places = range(-self.rows % self.step, rows.num_rows, self.step)
-        self._kept.append(rows.select(self.schema.names).take(pa.array(places, pa.int64())).cast(self.schema))
-        self.rows += rows.num_rows
-        while sum(part.num_rows for part in self._kept) > 2 * SAMPLE:
+        while self.rows + rows.num_rows > 2 * SAMPLE * self.step:
             whole = self.sample()
-            self._kept = [whole.take(pa.array(range(0, whole.num_rows, 2), pa.int64()))]
+            self._kept = [whole.take(pa.array(np.arange(0, whole.num_rows, 2)))]
             self.step *= 2
+        places = np.arange(-self.rows % self.step, rows.num_rows, self.step)
+        self._kept.append(rows.select(self.schema.names).take(pa.array(places)).cast(self.schema))
+        self.rows += rows.num_rows
 
     def sample(self) -> pa.Table:
         """Every ``step``-th row, in the order of their coming."""
