@@ -63,6 +63,8 @@ def broken_rows(book: Book, table: str) -> list[tuple[str, Record]]:
             found.append(("above_maximum", {column.name: column.le + step}))
         if column.isin:
             found.append(("not_in_vocabulary", {column.name: "no such"}))
+        elif column.kind == "text":
+            found += [("personal_data", {column.name: "jane@example.com"}), ("formula", {column.name: "=1+1"})]
     found.append(("from_the_future", {KNOWN[table]: date(2030, 1, 1)}))
     for rule in book.rules(table):
         first, second = (next(c for c in book.columns(table) if c.name == name) for name in rule.uses)

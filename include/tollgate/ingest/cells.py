@@ -6,17 +6,15 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute
-
-from tollgate.books import KEYS
 
 if TYPE_CHECKING:
     from tollgate.books import Column
 
 pc: Any = pyarrow.compute
 PERSONAL, FORMULA = "personal_data", "formula"
+HARMLESS = "harmless"  # the name of both checks, which are cleared by one look
 MASKED = "(masked: "
 
 EMAIL = re.compile(r"[\w.%+-]+@[\w-]+\.\w")
@@ -28,27 +26,23 @@ SUSPECT = r"@|^[=+-]|\d([ ().-]*\d){8}"
 PLAIN = re.compile(r"-+|[+-]?[\d.,]+")  # a dash for "none", or a number
 
 
-def unwanted(column: Column, text: pa.Array) -> dict[str, pa.Array]:
-    """Where a text column holds what must not be published, by rule; a closed vocabulary needs no such look.
+def is_free(column: Column) -> bool:
+    """Whether anything may stand in the column's cells: a closed vocabulary needs no look at them."""
+    return column.kind == "text" and not column.isin and not column.personal
 
-    A formula is quarantined, not neutralised by a quote before it (CWE-1236): the published value is the lender's or
-    none at all, and nobody names a bank ``=HYPERLINK(...)`` by accident.
-    """
-    if column.isin:
-        return {}
+
+def harmless(text: pa.Array, *, key: bool) -> pa.Array:
+    """Where a cell is surely neither a formula nor holds personal data; null where the cell is missing."""
     # Most keys are letters and digits alone, which is told ten times faster.
-    key = column.name in KEYS["applications"]
-    suspects = pc.invert(pc.ascii_is_alnum(text)) if key else pc.match_substring_regex(text, SUSPECT)
-    found = {rule: np.zeros(len(text), dtype=bool) for rule in (PERSONAL, FORMULA)}
-    for row in np.flatnonzero(pc.fill_null(suspects, False).to_numpy(zero_copy_only=False)):
-        cell = text[row].as_py()
-        found[PERSONAL][row] = personal(cell, key=key) is not None
-        found[FORMULA][row] = is_formula(cell)
-    return {rule: pa.array(mask) for rule, mask in found.items() if mask.any()}
+    return pc.ascii_is_alnum(text) if key else pc.invert(pc.match_substring_regex(text, SUSPECT))
 
 
 def is_formula(cell: str) -> bool:
-    """Whether a spreadsheet would run the cell when the table is opened in it."""
+    """Whether a spreadsheet would run the cell when the table is opened in it.
+
+    Such a cell is quarantined, not neutralised by a quote before it (CWE-1236): the published value is the lender's or
+    none at all, and nobody names a bank ``=HYPERLINK(...)`` by accident.
+    """
     return cell[:1] in ("=", "+", "-", "@") and not PLAIN.fullmatch(cell)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollgate.books import KEYS, KNOWN
 from tollgate.books.base import ARROW, DUPLICATE, FUTURE
+from tollgate.ingest.cells import FORMULA, HARMLESS, PERSONAL, is_formula, is_free, personal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,6 +66,13 @@ def _checks(column: Column, landed: date | None) -> list[pandera.Check]:
         checks.append(Check.isin(list(column.isin), error="not_in_vocabulary"))
     if landed is not None:
         checks.append(Check.le(landed, error=FUTURE))
+    if is_free(column):
+        key = {"key": column.name in KEYS["applications"]}
+        checks += [
+            Check(lambda cells: cells.map(lambda cell: personal(cell, **key) is None, na_action="ignore").astype(bool),
+                  name=HARMLESS, error=PERSONAL, statistics=key),
+            Check(lambda cells: ~cells.map(is_formula, na_action="ignore").astype(bool),
+                  name=HARMLESS, error=FORMULA, statistics=key)]
     return checks
 
 
@@ -137,6 +145,7 @@ def _rules(column: Column) -> list[str]:
     rules += [f">= {column.ge}"] if column.ge is not None else []
     rules += [f"<= {column.le}"] if column.le is not None else []
     rules += [f"one of {', '.join(column.isin)}"] if column.isin else []
+    rules += ["no personal data, no formula"] if is_free(column) else []
     rules += ["read as: " + ", ".join(f"{old} as {new or 'missing'}" for old, new in column.recode.items())
               ] if column.recode else []
     return rules

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.types as pt
 
-from tollgate.ingest.cells import unwanted
 from tollgate.ingest.files import Unfit
 
 if TYPE_CHECKING:
@@ -103,8 +102,7 @@ def reasons(rows: np.ndarray, rule: str, column: str | None) -> pa.Table:
 
 
 def _read_text(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:
-    text = _as_text(column, cells)
-    return text, unwanted(column, text)
+    return _as_text(column, cells), {}
 
 
 def _read_integer(column: Column, cells: pa.Array) -> tuple[pa.Array, dict[str, pa.Array]]:

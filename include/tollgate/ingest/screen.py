@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.types as pt
 
+from tollgate.ingest.cells import HARMLESS, harmless
+
 if TYPE_CHECKING:
     import pandera.pandas as pandera
 
@@ -21,6 +23,7 @@ pc: Any = pyarrow.compute
 KEPT: dict[str, Callable[[pa.Array, dict[str, Any]], pa.Array]] = {
     "greater_than_or_equal_to": lambda cells, at: pc.greater_equal(cells, pa.scalar(at["min_value"]).cast(cells.type)),
     "less_than_or_equal_to": lambda cells, at: pc.less_equal(cells, pa.scalar(at["max_value"]).cast(cells.type)),
+    HARMLESS: lambda cells, at: harmless(cells, key=at["key"]),
     "isin": lambda cells, at: pc.is_in(cells, value_set=pa.array(at["allowed_values"], cells.type)),
 }
 
@@ -43,7 +46,9 @@ def _cleared(column: pandera.Column, cells: pa.Array) -> np.ndarray | None:
     if any(check.name not in KEPT for check in column.checks):
         return np.zeros(len(cells), bool)
     values = cells.dictionary if pt.is_dictionary(cells.type) else cells
-    kept = [KEPT[check.name](values, check.statistics) for check in column.checks]
+    # Two checks of one name and statistics are cleared by one look.
+    asked = {(check.name, repr(check.statistics)): check for check in column.checks}
+    kept = [KEPT[check.name](values, check.statistics) for check in asked.values()]
     whole = cells.null_count == 0 and values.null_count == 0
     if (column.nullable or whole) and all(pc.all(mask).as_py() for mask in kept):
         return None
