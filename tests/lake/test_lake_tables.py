@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -180,7 +181,16 @@ def test_equal_rows_have_one_digest_however_they_are_chunked(anywhere: str) -> N
     assert lake.digest(drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 3))) != lake.digest(rows)
 
 
-def test_an_s3_server_that_is_away_is_a_passing_fault(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own_connections() -> Iterator[None]:
+    """None from other tests and none for them: s3fs keeps connections whatever the environment says by then."""
+    S3FileSystem.clear_instance_cache()
+    yield
+    S3FileSystem.clear_instance_cache()
+
+
+def test_an_s3_server_that_is_away_is_a_passing_fault(home: object, own_connections: None,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a",
                         "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1",
                         "TOLLGATE_LAKE": "s3://tollgate/lake"}.items():
@@ -189,16 +199,15 @@ def test_an_s3_server_that_is_away_is_a_passing_fault(home: object, monkeypatch:
         lake.read(lake.drift("sba"))
     with pytest.raises(PassingFault, match="Connection refused"):
         lake.replace_partitions(lake.drift("sba"), drifts(), ["2007-01-01"])
-    S3FileSystem.clear_instance_cache()
     with pytest.raises(PassingFault, match="Could not connect"):
         lake.Store("s3://tollgate/landing").list("sba")
 
 
 @pytest.mark.parametrize("anywhere", ["s3"], indirect=True)
-def test_wrong_credentials_are_bad_input_that_says_so(anywhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_credentials_are_bad_input_that_says_so(anywhere: str, own_connections: None,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
     with pytest.raises(BadInput, match=r"refused access to sba/drift.*credentials"):
         lake.read(lake.drift("sba"))
-    S3FileSystem.clear_instance_cache()
     with pytest.raises(BadInput, match=r"refused access.*credentials"):
         lake.Store("s3://tollgate/wrong").write("x", b"y")

@@ -8,11 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from tollgate import lake
 from tollgate.books import load_book
@@ -97,13 +97,14 @@ def checkout(origin: Origin, folder: Path) -> tuple[Path, list[str]]:
     if code_digest(PROJECT) == origin["code"]:
         return PROJECT, []
     try:
-        packed = subprocess.run(["git", "-C", str(PROJECT), "archive", commit.removesuffix("-modified"), "--",
-                                 "include", "dvc.yaml"], capture_output=True, check=True).stdout
+        packed = subprocess.run(["git", "-C", str(PROJECT), "archive", "--format=zip",
+                                 commit.removesuffix("-modified"), "--", "include", "dvc.yaml"],
+                                capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return PROJECT, [f"the code was another, and its commit {commit} is not in this repository: the code of now "
                          "was run"]
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
+    with ZipFile(io.BytesIO(packed)) as archive:
+        archive.extractall(folder)
     if code_digest(folder) == origin["code"]:
         return folder, []
     return folder, [f"the code was changed and not committed when the model was made: the commit {commit} as it stands "
