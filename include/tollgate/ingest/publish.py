@@ -59,7 +59,7 @@ class _File:
         return {"fingerprint": self.landed.fingerprint, "file": self.landed.name, "table": table}
 
     def lake_table(self) -> lake.Table:
-        return (lake.applications if self.table == "applications" else lake.outcomes)(self.book)
+        return lake.published(self.book, self.table)
 
 
 def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def _line(file: _File, row: int, rule: str, column: str | None, value: str | Non
 
 
 def _answer(received: dict[str, Any], book: Book, *, new: bool) -> dict[str, Any]:
-    target = (lake.applications if received["table"] == "applications" else lake.outcomes)(book)
+    target = lake.published(book, received["table"])
     return {"book": book.name, "file": received["file"], "table": received["table"],
             "fingerprint": received["fingerprint"], "received": received["received"],
             "published": received["published"], "quarantined": received["quarantined"],

@@ -62,7 +62,7 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
         raise BadInput(f"{received['file']} was refused whole, and is not released row by row", value=whole[:12],
                        remedy=f"Mend the contract, then judge it anew: tollgate ingest file {book.name} "
                               f"{received['file']}.")
-    target = (lake.applications if received["table"] == "applications" else lake.outcomes)(book)
+    target = lake.published(book, received["table"])
     lines = lake.read(quarantine, filters=[("fingerprint", "=", whole)]).to_pylist()
     registry.verify(book.name)
     open_intent = _open_intent(registry.entries(book.name), whole)

@@ -25,7 +25,7 @@ REMEDY = ("None of it is published. Ask the lender; if it is right all the same,
 
 def observe(book: Book, table: str) -> Observation:
     """Nothing yet: to be told of a file's good rows, batch by batch."""
-    return Observation(_target(book, table))
+    return Observation(lake.published(book, table))
 
 
 def surprises(book: Book, table: str, now: Observation, params: Ingest) -> list[Finding]:
@@ -36,7 +36,7 @@ def surprises(book: Book, table: str, now: Observation, params: Ingest) -> list[
     """
     if not now.rows:
         return []
-    target = _target(book, table)
+    target = lake.published(book, table)
     held = lake.partitions(target)
     before, newest = _earlier(target, held, now, params.history_months)
     found = [*freshness(now, held[-1] if held else None, params),
@@ -57,10 +57,6 @@ def refusal(name: str, found: list[Finding], received: int) -> Unfit | None:
         return None
     return Unfit(grave[0].check, f"{name} is refused whole: {'; '.join(finding.sentence for finding in grave)}",
                  column=grave[0].column, value=f"{grave[0].value:.3g}", received=received, remedy=REMEDY)
-
-
-def _target(book: Book, table: str) -> lake.Table:
-    return (lake.applications if table == "applications" else lake.outcomes)(book)
 
 
 def _earlier(target: lake.Table, held: list[str], now: Observation, months: int) -> tuple[Observation, Observation]:

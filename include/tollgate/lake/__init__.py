@@ -24,6 +24,7 @@ from tollgate.lake.schemas import (
     ledger,
     outcomes,
     performance,
+    published,
     quarantine,
     received,
     requests,
@@ -35,6 +36,6 @@ from tollgate.lake.store import Entry, Store
 __all__ = [
     "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "applications", "batches",
     "change_partitions", "checks", "copy", "digest", "drift", "exists", "ledger", "outcomes", "partitions",
-    "performance", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests", "scores",
-    "scratch", "upsert", "verdicts", "version",
+    "performance", "published", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests",
+    "scores", "scratch", "upsert", "verdicts", "version",
 ]

@@ -29,16 +29,20 @@ class Table:
     known: str | None = None
 
 
+def published(book: Book, name: str) -> Table:
+    """``applications`` or ``outcomes``, by its name."""
+    schema = pa.schema([pa.field("month", pa.string(), nullable=False), *book.schema(name)])
+    return Table(book.name, name, schema, "month", KEYS[name], KNOWN[name])
+
+
 def applications(book: Book) -> Table:
     """What was known when each loan was asked for, by month of application."""
-    schema = pa.schema([pa.field("month", pa.string(), nullable=False), *book.schema("applications")])
-    return Table(book.name, "applications", schema, "month", KEYS["applications"], KNOWN["applications"])
+    return published(book, "applications")
 
 
 def outcomes(book: Book) -> Table:
     """What became of each loan, by the month in which it became known; a correction is a later row."""
-    schema = pa.schema([pa.field("month", pa.string(), nullable=False), *book.schema("outcomes")])
-    return Table(book.name, "outcomes", schema, "month", KEYS["outcomes"], KNOWN["outcomes"])
+    return published(book, "outcomes")
 
 
 TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
