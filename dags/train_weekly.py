@@ -47,7 +47,7 @@ with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4,
     approve = ModelApproval(
         task_id="approve", book=forms.BOOK, gate="gate", register="register", approve="promote", reject="reject",
         params={"comment": forms.comment()}, doc_md="A person approves or rejects, under *Required Actions*.")
-    said = {"by": DECISION % "by", "comment": DECISION % "comment"}
+    said = {"by": DECISION % "by", "comment": DECISION % "comment", "answered-at": DECISION % "answered_at"}
     promote = Tollgate(
         task_id="promote", command=["promote", forms.BOOK, DECISION % "version"],
         options={"digest": DECISION % "digest", **said},

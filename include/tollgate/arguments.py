@@ -20,4 +20,7 @@ MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", 
 Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
 AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
+AnsweredAt = Annotated[datetime | None, typer.Option(
+    "--answered-at", formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"], metavar="INSTANT",
+    help="when the person answered, such as 2026-03-02T09:30:00+01:00; default: now")]
 By = Annotated[str, typer.Option("--by", help="who decides")]

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tollgate.answers import answer as _answer
-from tollgate.arguments import AsOf, BookName, By, MaybeBook, RunId
+from tollgate.arguments import AnsweredAt, AsOf, BookName, By, MaybeBook, RunId
 from tollgate.cli_data import app as data_app
 from tollgate.errors import TollgateError
 
@@ -123,20 +123,20 @@ def run_gate(context: typer.Context, run: RunId, gate: str) -> None:
 @app.command()
 def promote(context: typer.Context, book: BookName, version: str, by: By,
             digest: Annotated[str, typer.Option(help="digest of the artefact that was approved")],
-            comment: Annotated[str, typer.Option(help="why")] = "") -> None:
+            comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
     """Make the challenger the champion."""
     from tollgate import registry
 
-    _answer(context, registry.promote(book, version, digest, by, comment))
+    _answer(context, registry.promote(book, version, digest, by, comment, answered_at=answered_at))
 
 
 @app.command()
 def reject(context: typer.Context, book: BookName, version: str, by: By,
-           comment: Annotated[str, typer.Option(help="why")] = "") -> None:
+           comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
     """Record that a person said no to the challenger."""
     from tollgate import registry
 
-    _answer(context, registry.reject(book, version, by, comment))
+    _answer(context, registry.reject(book, version, by, comment, answered_at))
 
 
 @app.command()

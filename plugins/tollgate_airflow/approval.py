@@ -26,9 +26,9 @@ REGISTERED = "{{ ti.xcom_pull('%s')['%s'] }}"
 class ModelApproval(HITLBranchOperator):
     """Ask for Approve or Reject, go on to one of two tasks, and keep who said so, why, and about which artefact.
 
-    The decision is under the XCom key ``decision``: ``by``, ``comment``, ``version`` and ``digest``. Version and digest
-    are those of the moment of asking: if the model is registered anew while the question stands, the answer
-    still names the artefact that the approver saw.
+    The decision is under the XCom key ``decision``: ``by``, ``comment``, ``answered_at``, ``version`` and ``digest``.
+    Version and digest are those of the moment of asking: if the model is registered anew while the question stands,
+    the answer still names the artefact that the approver saw.
 
     Args:
         book: whose champion is asked about.
@@ -63,5 +63,6 @@ class ModelApproval(HITLBranchOperator):
             asked = ti.xcom_pull(task_ids=self.task_id, key="asked")
             user = event["responded_by_user"] or {}
             ti.xcom_push(key="decision", value={**asked, "by": user.get("name") or "unknown",
-                                                "comment": (event["params_input"] or {}).get("comment") or ""})
+                                                "comment": (event["params_input"] or {}).get("comment") or "",
+                                                "answered_at": event["responded_at"].isoformat()})
         return super().execute_complete(context, event)

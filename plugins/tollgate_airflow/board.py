@@ -84,7 +84,7 @@ def page(book: str, known: list[str]) -> str:
         section("Models", ["models", book], "models", _model),
         section("Verdicts of monitoring", ["monitor", "list", book], "verdicts", _verdict),
         section("Open requests to retrain", ["requests", "list", f"--book={book}"], "requests", dict),
-        section("Decisions", ["decisions", book], "decisions", _decision),
+        section("Decisions (times are UTC)", ["decisions", book], "decisions", _decision),
         section("Ledger", ["ledger", "verify", book], None, dict),
     ]
     return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Model Board: {escape(book)}</title>"
@@ -120,9 +120,13 @@ def _verdict(record: Row) -> Row:
 
 def _decision(record: Row) -> Row:
     payload = record["payload"]
-    return {"line": record["seq"], "at": record["at"][:19].replace("T", " "), "what": record["kind"],
+    return {"line": record["seq"], "recorded": _second(record["at"]), "what": record["kind"],
             "version": payload.get("model", {}).get("version"), "by": payload.get("by"),
-            "why": payload.get("comment")}
+            "answered": _second(payload.get("answered_at", "")), "why": payload.get("comment")}
+
+
+def _second(instant: str) -> str:
+    return instant[:19].replace("T", " ")
 
 
 def asked(command: list[str]) -> dict[str, Any]:

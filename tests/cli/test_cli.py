@@ -124,7 +124,8 @@ def test_an_mlflow_that_is_away_is_a_passing_fault(project: Scratch) -> None:
 
 @pytest.mark.parametrize("arguments", [("land", "consumer"), ("history", "consumer", "--as-of", "2007-02-30"),
                                        ("lend", "consumer"), ("land", "consumer", "--mouth", "2006-01"),
-                                       ("demo", "run", "--months", "0")])
+                                       ("demo", "run", "--months", "0"),
+                                       ("reject", "consumer", "1", "--by=me", "--answered-at=2026-03-02T09:30:00")])
 def test_a_wrong_call_is_a_usage_error(project: Scratch, arguments: tuple[str, ...]) -> None:
     done = project.run("tollgate", *arguments)
     assert done.returncode == 2

@@ -11,6 +11,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import json, sys
+from datetime import datetime
 sys.path.insert(0, sys.argv[1])
 from airflow.sdk.exceptions import AirflowFailException
 from tollgate_airflow.approval import ModelApproval
@@ -24,7 +25,10 @@ approval = ModelApproval(task_id="approve", book="sba", gate="gate", register="r
                          reject="reject")
 approval.version, ended = "3", {}
 try:
-    approval.execute_complete({"ti": Instance()}, json.loads(sys.argv[2]))
+    event = json.loads(sys.argv[2])
+    if "responded_at" in event:  # Airflow hands it over as the datetime that its server wrote down
+        event["responded_at"] = datetime.fromisoformat(event["responded_at"])
+    approval.execute_complete({"ti": Instance()}, event)
 except AirflowFailException as error:
     ended["failed"] = str(error)
 except Exception as error:  # Airflow's own part needs a running scheduler
@@ -50,7 +54,9 @@ def test_without_an_answer_in_time_the_task_fails_for_good_and_nothing_is_decide
     assert "decision" not in found["kept"]
 
 
-def test_an_answer_is_kept_with_its_author_its_comment_and_the_artefact_that_was_shown(tmp_path: Path) -> None:
+def test_an_answer_is_kept_with_its_author_its_time_its_comment_and_the_artefact_that_was_shown(tmp_path: Path) -> None:
     found = answered(tmp_path, {"chosen_options": ["Approve"], "params_input": {"comment": "good"},
-                                "responded_by_user": {"id": "7", "name": "ann"}, "timedout": False})
-    assert found["kept"]["decision"] == {"version": "3", "digest": "abc", "by": "ann", "comment": "good"}
+                                "responded_by_user": {"id": "7", "name": "ann"}, "timedout": False,
+                                "responded_at": "2026-03-02T08:30:00.250000+00:00"})
+    assert found["kept"]["decision"] == {"version": "3", "digest": "abc", "by": "ann", "comment": "good",
+                                         "answered_at": "2026-03-02T08:30:00.250000+00:00"}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,35 @@ def test_a_rejected_challenger_leaves_the_champion(world: World) -> None:
     with pytest.raises(Refused, match="not the challenger"):
         registry.promote(BOOK, "2", version.digest, by="ann")
     assert [m["state"] for m in registry.models(BOOK)] == ["rejected", "champion"]
+
+
+def test_a_decision_tells_when_the_person_answered_beside_when_it_was_recorded(world: World) -> None:
+    first, vienna = world.registered("a"), timezone(timedelta(hours=1))
+    registry.promote(BOOK, "1", first.digest, by="ann", answered_at=datetime(2026, 3, 2, 9, 30, tzinfo=vienna))
+    world.registered("b")
+    registry.reject(BOOK, "2", by="bob")
+    intent, commit, _, rejected = registry.entries(BOOK)[1:]
+    assert intent["payload"]["answered_at"] == commit["payload"]["answered_at"] == "2026-03-02T08:30:00.000+00:00"
+    assert commit["at"] > "2026-03-02T08:31"
+    assert rejected["payload"]["answered_at"] <= rejected["at"]  # from a terminal, one follows the other at once
+    assert [d["answered_at"] for d in registry.card(BOOK, "1")["decisions"]] == ["2026-03-02T08:30:00.000+00:00"]
+    assert "<td>2026-03-02 08:30:00</td><td>promoted</td><td>ann</td>" in registry.card(BOOK, "1")["html"]
+
+
+def test_an_answer_that_is_still_to_come_is_not_recorded(world: World) -> None:
+    version, tomorrow = world.registered("a"), datetime.now(UTC) + timedelta(days=1)
+    with pytest.raises(BadInput, match="before it is given"):
+        registry.promote(BOOK, "1", version.digest, by="ann", answered_at=tomorrow)
+    with pytest.raises(BadInput, match="before it is given"):
+        registry.reject(BOOK, "1", by="ann", answered_at=tomorrow)
+    assert kinds() == ["registered"] and registry.challenger(BOOK) == version
+
+
+def test_a_decision_of_before_its_time_was_kept_still_counts_and_shows_the_time_of_its_record(world: World) -> None:
+    version = world.registered("a")
+    old = registry.record(BOOK, "rejected", {"model": version.to_json(), "by": "ann", "comment": "no"})
+    assert old is not None and registry.verify(BOOK)["intact"]
+    assert [d["answered_at"] for d in registry.card(BOOK, "1")["decisions"]] == [old.at]
 
 
 def test_a_decision_needs_a_name(world: World) -> None:

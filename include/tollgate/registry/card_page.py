@@ -75,9 +75,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _decisions(card: dict[str, Any]) -> str:
     if not card["decisions"]:
         return "<p>Nobody has decided about it yet.</p>"
-    return _table(("at", "what", "by", "comment", "ledger"), (
-        (d["at"][:19].replace("T", " "), DECIDED[d["kind"]], d["by"], d["comment"] or "", f"line {d['line']}")
-        for d in card["decisions"]))
+    return _table(("answered", "what", "by", "comment", "recorded"), (
+        (_second(d["answered_at"]), DECIDED[d["kind"]], d["by"], d["comment"] or "",
+         f"{_second(d['at'])}, line {d['line']}") for d in card["decisions"])) + '<p class="note">Times are UTC.</p>'
 
 
 def _data(facts: dict[str, Any]) -> str:
@@ -127,6 +127,10 @@ def _lineage(card: dict[str, Any]) -> str:
         ("libraries", ", ".join(f"{name} {version}" for name, version in origin["libraries"].items())),
         ("parameters", json.dumps(origin["params"], sort_keys=True)), ("MLflow run", card["run_id"]),
         ("make it again", f"tollgate reproduce {card['book']} {card['version']}")))
+
+
+def _second(instant: str) -> str:
+    return instant[:19].replace("T", " ")
 
 
 def _number(value: float | None) -> str:

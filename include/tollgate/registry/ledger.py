@@ -68,6 +68,20 @@ def head(chain: Sequence[Entry]) -> str:
     return chain[-1].digest if chain else START
 
 
+def moment(told: datetime | None = None) -> str:
+    """``told``, or this moment when None, as the ledger writes time: ISO 8601, UTC, to the millisecond.
+
+    Raises:
+        BadInput: ``told`` is still to come.
+    """
+    now = datetime.now(UTC)
+    if told is not None and told > now:
+        raise BadInput("An answer cannot be recorded before it is given", value=told.isoformat(),
+                       remedy=f"It is {now.isoformat(timespec='seconds')} here: give the time of the answer, or set "
+                              "the clocks alike if another machine told it.")
+    return (told or now).astimezone(UTC).isoformat(timespec="milliseconds")
+
+
 def record(book: str, kind: str, payload: dict[str, Any], *,
            given: Callable[[list[Entry]], bool] | None = None) -> Entry | None:
     """Append one line; None when ``given`` (asked of all lines so far, atomically) does not hold.
@@ -78,7 +92,7 @@ def record(book: str, kind: str, payload: dict[str, Any], *,
     import pyarrow as pa
 
     table = lake.ledger(book)
-    text, at = _canonical(payload), datetime.now(UTC).isoformat(timespec="milliseconds")
+    text, at = _canonical(payload), moment()
 
     def line(rows: pa.Table) -> pa.Table | None:
         so_far = _entries(rows)

@@ -7,7 +7,7 @@ from typing import Any
 from tollgate import lake
 from tollgate.errors import BadInput
 from tollgate.registry import ledger
-from tollgate.registry.standing import COMMITS, REGISTERED, version_in
+from tollgate.registry.standing import COMMITS, REGISTERED, answered_at, version_in
 
 
 def trace(book: str, loan_id: str) -> dict[str, Any]:
@@ -15,8 +15,8 @@ def trace(book: str, loan_id: str) -> dict[str, Any]:
 
     Returns:
         ``{"book", "loan_id", "scores": [row of the lake, newest night first], "models": {version: {"digest", "as_of",
-        "mlflow_run", what ``origin_of`` recorded, "decisions": [{"at", "kind", "by", "comment", "effective_on",
-        "ledger"}]}}}``.
+        "mlflow_run", what ``origin_of`` recorded, "decisions": [{"at", "answered_at", "kind", "by", "comment",
+        "effective_on", "ledger"}]}}}``.
 
     Raises:
         BadInput: the loan was never scored.
@@ -41,7 +41,7 @@ def _made_of(version: str, chain: list[ledger.Entry]) -> dict[str, Any]:
     return {
         "digest": model.digest, "as_of": model.as_of.isoformat(), "mlflow_run": model.run_id,
         **entry.payload["origin"],
-        "decisions": [{"at": e.at, "kind": e.kind, "by": e.payload["by"], "comment": e.payload["comment"],
-                       "effective_on": e.payload["effective_on"], "ledger": e.digest}
+        "decisions": [{"at": e.at, "answered_at": answered_at(e), "kind": e.kind, "by": e.payload["by"],
+                       "comment": e.payload["comment"], "effective_on": e.payload["effective_on"], "ledger": e.digest}
                       for e in chain if e.kind in COMMITS and version_in(e).version == version],
     }

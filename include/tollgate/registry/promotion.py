@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from tollgate.errors import BadInput, PassingFault, Refused
@@ -16,21 +16,23 @@ from tollgate.registry.versions import Version
 
 @faults_named()
 def promote(book: str, version: str, digest: str, by: str, comment: str = "",
-            effective_on: date | None = None) -> dict[str, Any]:
+            effective_on: date | None = None, answered_at: datetime | None = None) -> dict[str, Any]:
     """Make the challenger champion. Doing it again for the champion answers the same and adds nothing.
 
     Args:
         digest: of the artefact that the approver saw.
         effective_on: scoring dates from this one on use it; the model's own as-of when None.
+        answered_at: when the person answered, with its zone; now when None.
 
     Returns ``{"champion", "previous", "digest", "effective_on"}``.
 
     Raises:
+        BadInput: nobody is named, or the answer is still to come.
         Refused: the version is not the challenger, the digest is not its digest, its artefact changed, or the
             champion is no longer the one that its gates compared with.
         PassingFault: MLflow or the lake did not answer, or another decision came first.
     """
-    _signed(by)
+    signed = _signed(by, comment, answered_at)
     now = mend(book)
     if now.champion is not None and now.commit is not None and now.champion.version == version:
         _bound(now.champion, digest)
@@ -44,24 +46,29 @@ def promote(book: str, version: str, digest: str, by: str, comment: str = "",
                       remedy="Run the gates again, against the present champion.")
     unchanged(model)
     return _changed(_made(model, change(now, PROMOTION, model, {
-        "by": by, "comment": comment, "effective_on": (effective_on or model.as_of).isoformat()})))
+        **signed, "effective_on": (effective_on or model.as_of).isoformat()})))
 
 
 @faults_named()
-def reject(book: str, version: str, by: str, comment: str = "") -> dict[str, Any]:
+def reject(book: str, version: str, by: str, comment: str = "",
+           answered_at: datetime | None = None) -> dict[str, Any]:
     """Turn the challenger down; the champion stays. Returns ``{"rejected", "champion"}``.
 
+    Args:
+        answered_at: when the person answered, with its zone; now when None.
+
     Raises:
+        BadInput: nobody is named, or the answer is still to come.
         Refused: the version is not the challenger.
         PassingFault: MLflow or the lake did not answer, or another decision came first.
     """
-    _signed(by)
+    signed = _signed(by, comment, answered_at)
     now = mend(book)
     answer = {"rejected": version, "champion": now.champion.version if now.champion else None}
     if any(e.kind == REJECTED and version_in(e).version == version for e in ledger.trusted(book)):
         return answer
     model = _challenger(now, book, version)
-    line = ledger.record(book, REJECTED, {"model": model.to_json(), "by": by, "comment": comment},
+    line = ledger.record(book, REJECTED, {"model": model.to_json(), **signed},
                          given=lambda chain: ledger.head(chain) == now.head)
     if line is None:
         raise lost(model)
@@ -84,7 +91,7 @@ def rollback(book: str, version: str, by: str, reason: str, effective_on: date |
         Refused: its artefact changed, or it does not reproduce its own scores bit for bit.
         PassingFault: MLflow or the lake did not answer, or another decision came first.
     """
-    _signed(by)
+    signed = _signed(by, reason)
     now = mend(book)
     if now.champion is None or now.commit is None:
         raise BadInput(f"{book} has no champion to roll back from", value=version, remedy="Promote a model first.")
@@ -103,12 +110,14 @@ def rollback(book: str, version: str, by: str, reason: str, effective_on: date |
     since = date.fromisoformat(now.commit.payload["effective_on"])
     day = effective_on or max(filter(None, (since, last_scored(book))))
     return _changed(_made(model, change(now, ROLLBACK, model, {
-        "by": by, "comment": reason, "effective_on": day.isoformat(), "proof": proof})))
+        **signed, "effective_on": day.isoformat(), "proof": proof})))
 
 
-def _signed(by: str) -> None:
+def _signed(by: str, comment: str, answered_at: datetime | None = None) -> dict[str, str]:
+    """Who decided, why and when, as every decision records it."""
     if not by.strip():
         raise BadInput("A decision needs the name of who made it", value=by, remedy="Pass --by.")
+    return {"by": by, "comment": comment, "answered_at": ledger.moment(answered_at)}
 
 
 def _challenger(now: Standing, book: str, version: str) -> Version:

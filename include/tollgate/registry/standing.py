@@ -35,6 +35,11 @@ class Standing:
     head: str
 
 
+def answered_at(entry: Entry) -> str:
+    """When the person who decided answered; lines of before that was kept tell only when it was recorded."""
+    return str(entry.payload.get("answered_at", entry.at))
+
+
 def version_in(entry: Entry) -> Version:
     """The version that a line is about."""
     return Version.from_json(entry.payload["model"])
