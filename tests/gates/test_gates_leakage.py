@@ -95,8 +95,11 @@ def test_an_input_that_the_book_does_not_describe_is_refused(good: Run, monkeypa
     assert "the model takes credit_score, which is no feature of the book" in good.verdict("leakage").sentence
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_split_without_validation_rows_cannot_clear_a_feature_of_leaking(run: Run) -> None:
     rows = run.rows("split")
     run.write("split", pa.table({"loan_id": rows["loan_id"], "split": [
         "train" if part == "validation" else part for part in rows["split"].to_pylist()]}))
-    assert run.verdict("leakage").verdict == "refuse"
+    found = run.verdict("leakage")
+    assert found.verdict == "refuse"
+    assert "split.parquet names no loan of features.parquet for validation" in found.sentence

@@ -56,12 +56,11 @@ def behaviour(case: Case) -> Verdict:
 
 def _applications(case: Case, rows: pa.Table) -> pa.Table:
     """The lake's rows of the sampled test loans, in their order."""
-    whole = case.table("snapshot.parquet", ("loan_id",))
-    where = pc.index_in(rows["loan_id"], value_set=whole["loan_id"])
+    where = pc.index_in(rows["loan_id"], value_set=case.loans["loan_id"])
     if where.null_count:
         raise Refused(f"snapshot.parquet lacks {where.null_count:,} of the sampled test loans",
                       remedy="Run the features stage again.")
-    return whole.take(where)
+    return case.loans.take(where)
 
 
 def _protected(case: Case, model: Model) -> Iterator[str]:

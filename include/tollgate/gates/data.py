@@ -7,11 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate import lake
+from tollgate.books import Feature
 from tollgate.distribution import frozen, psi, psi_null, shares
 from tollgate.gates.base import Verdict, judged, listed, percent
 from tollgate.gates.evidence import Case
 from tollgate.training import months_before
 
+BOTH = ("train", "test")
 STABLE = 0.10           # below it a PSI is no change (Siddiqi, "Credit Risk Scorecards", 2006)
 SHOWN = 8
 
@@ -22,21 +24,24 @@ def data(case: Case) -> Verdict:
     Measured is the smaller number of defaults of the two parts, against ``snapshot.min_defaults``.
     """
     limits = case.params.snapshot
-    sizes = {part: _size(case.features_of(part)) for part in ("train", "test")}
+    sizes = {part: _size(case.features_of(part)) for part in BOTH}
     findings = [f"{part} has {rows:,} loans, fewer than {limits.min_rows:,}"
                 for part, (rows, _) in sizes.items() if rows < limits.min_rows]
     findings += [f"{part} has {defaults:,} defaults, fewer than {limits.min_defaults:,}"
                  for part, (_, defaults) in sizes.items() if defaults < limits.min_defaults]
-    findings += _provenance(case) + _same_loans(case) + _order_of_time(case) + _stale(case) + _empty(case)
-    told = ", ".join(f"{part} has {rows:,} loans with {defaults:,} defaults ({percent(defaults / max(rows, 1))})"
+    findings += _provenance(case) + _same_loans(case) + _order_of_time(case) + _stale(case) + _missing(case)
+    told = ", ".join(f"{part} has {rows:,} loans with {defaults:,} defaults ({percent(defaults / rows)})"
                      for part, (rows, defaults) in sizes.items())
-    drifted = _drift(case)
+    drifted, constant = _drift(case), _constant(case)
+    warnings = [f"from train to test, {listed([row['feature'] for row in drifted])} drifted"] if drifted else []
+    if constant:
+        warnings.append(f"{listed(constant)}, which tells no loan from another; look whether a feed broke")
     return judged("data", not findings, measured=float(min(defaults for _, defaults in sizes.values())),
                   limit=float(limits.min_defaults), table=tuple(drifted[:SHOWN]), sentence=(
-        f"Refused: {'; '.join(findings)}." if findings else
-        f"{told.capitalize()}. Snapshot, features, split and evidence are about the same loans."
-        + (f" A warning, not a refusal, for the gates judged on these very loans: from train to test, "
-           f"{listed([row['feature'] for row in drifted])} drifted." if drifted else "")))
+        (f"Refused: {'; '.join(findings)}." if findings else
+         f"{told.capitalize()}. Snapshot, features, split and evidence are about the same loans.")
+        + (f" A warning, not a refusal, for the gates judged on these very loans: {'; '.join(warnings)}."
+           if warnings else "")))
 
 
 def _size(rows: pa.Table) -> tuple[int, int]:
@@ -56,7 +61,7 @@ def _provenance(case: Case) -> list[str]:
 
 def _same_loans(case: Case) -> list[str]:
     """Whether the files of the run name the same loans with the same labels."""
-    whole, features, findings = case.table("snapshot.parquet", ("loan_id", "label")), case.features, []
+    whole, features, findings = case.loans, case.features, []
     if lake.digest(whole) != case.snapshot.get("digest"):
         findings.append("snapshot.parquet is not what snapshot.json describes")
     snapshot = whole.select(["loan_id", "label"]).sort_by("loan_id")
@@ -73,11 +78,11 @@ def _same_loans(case: Case) -> list[str]:
 
 def _order_of_time(case: Case) -> list[str]:
     """Whether every training loan was asked for before every test loan."""
-    if not case.book.dated or "applied_on" not in case.features.column_names:
+    if not case.book.dated:
         return []
     newest = pc.max(case.features_of("train")["applied_on"]).as_py()
     oldest = pc.min(case.features_of("test")["applied_on"]).as_py()
-    if newest is None or oldest is None or newest < oldest:
+    if newest < oldest:
         return []
     return [f"the training loans reach to {newest}, past the first test loan of {oldest}"]
 
@@ -86,7 +91,7 @@ def _stale(case: Case) -> list[str]:
     """Whether the newest test loan is about as new as a loan that had matured by the as-of can be."""
     if not case.book.dated:
         return []
-    newest = pc.max(case.table("snapshot.parquet", ("applied_on",))["applied_on"]).as_py()
+    newest = pc.max(case.loans["applied_on"]).as_py()
     until = months_before(case.params.as_of, case.params.snapshot.horizon_months)
     months = case.params.gates.stale_months_max
     if newest is not None and newest >= months_before(until, months):
@@ -95,20 +100,41 @@ def _stale(case: Case) -> list[str]:
             "ingest what is missing"]
 
 
-def _empty(case: Case) -> list[str]:
+def _missing(case: Case) -> list[str]:
     """The features that are missing for every loan of train or of test: a feed that broke."""
-    return [f"{feature.name} is missing for every loan in {part}" for part in ("train", "test")
-            for feature in case.book.features if feature.name in case.features.column_names
-            and case.features_of(part)[feature.name].null_count == case.features_of(part).num_rows]
+    found: dict[str, list[str]] = {}
+    for feature in _features(case):
+        for part in BOTH:
+            rows = case.features_of(part)
+            if rows[feature.name].null_count == rows.num_rows:
+                found.setdefault(feature.name, []).append(part)
+    return [f"{name} is missing for every loan in {' and '.join(parts)}: have its feed mended, or take it out of the "
+            "book's features" for name, parts in found.items()]
+
+
+def _constant(case: Case) -> list[str]:
+    """The features that have one and the same value for every loan of train or of test."""
+    found: dict[str, list[str]] = {}
+    for feature in _features(case):
+        for part in BOTH:
+            values = case.features_of(part)[feature.name]
+            least, most = pc.min_max(values).as_py().values()
+            if least == most and not values.null_count:
+                value = most if feature.kind == "category" else f"{most:,.6g}"
+                found.setdefault(f"{feature.name} is {value}", []).append(part)
+    return [f"{told} for every loan in {' and '.join(parts)}" for told, parts in found.items()]
+
+
+def _features(case: Case) -> list[Feature]:
+    """The book's features that the run holds; where it lacks one, the leakage gate refuses."""
+    return [feature for feature in case.book.features if feature.name in case.features.column_names]
 
 
 def _drift(case: Case) -> list[dict[str, str]]:
     """The features whose PSI from train to test is past the limit of a stable one and past luck, the worst first."""
     train, test = case.features_of("train"), case.features_of("test")
     found = []
-    for feature in case.book.features:
-        if feature.name not in train.column_names or not train.num_rows or not test.num_rows:
-            continue
+    for feature in _features(case):
         entry = frozen(feature.kind, train[feature.name])
         expected, actual = shares(entry, train[feature.name]), shares(entry, test[feature.name])
         value, bins = psi(expected, actual, train.num_rows, test.num_rows), int(np.sum((expected > 0) | (actual > 0)))

@@ -18,6 +18,7 @@ from tollgate.errors import Refused
 from tollgate.scoring import digest_of
 
 AGAIN = "Run the stage that writes it again."
+PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,26 @@ class Case:
     @cached_property
     def features(self) -> pa.Table:
         """Raw features with the ``split`` of each row, in the order of the features file."""
-        rows = self.table("features.parquet", ("loan_id", "label"))
+        rows = self.table("features.parquet", ("loan_id", "applied_on", "label"))
         where = pc.index_in(rows["loan_id"], value_set=self.split["loan_id"])
         return rows.append_column("split", self.split["split"].take(where))
 
+    @cached_property
+    def _parts(self) -> dict[str, pa.Table]:
+        return {part: self.features.filter(pc.equal(self.features["split"], part)) for part in PARTS}
+
     def features_of(self, part: str) -> pa.Table:
-        """Raw features of one part of the split."""
-        return self.features.filter(pc.equal(self.features["split"], part))
+        """Raw features of one part of the split, at least one row."""
+        rows = self._parts[part]
+        if not rows.num_rows:
+            raise Refused(f"split.parquet names no loan of features.parquet for {part}",
+                          remedy="Run the split stage again, on a larger window if need be.")
+        return rows
+
+    @cached_property
+    def loans(self) -> pa.Table:
+        """The snapshot's rows, as the lake had them, with their ``label``."""
+        return self.table("snapshot.parquet", ("loan_id", "applied_on", "label"))
 
 
 def check_columns(name: str, rows: pa.Table, columns: tuple[str, ...]) -> None:

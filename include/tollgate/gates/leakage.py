@@ -80,7 +80,7 @@ def unlike(case: Case) -> list[str]:
     """
     test = case.features_of("test")
     drawn = case.rng("leakage").permutation(test.num_rows)[:SAMPLE]
-    saved, snapshot = test.take(drawn), case.table("snapshot.parquet", ("loan_id",))
+    saved, snapshot = test.take(drawn), case.loans
     asked = snapshot.take(pc.index_in(saved["loan_id"], value_set=snapshot["loan_id"]))
     able = [feature for feature in case.book.features if set(feature.uses) <= set(snapshot.column_names)]
     made = make_features(replace(case.book, features=tuple(able)), asked)

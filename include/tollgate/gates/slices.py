@@ -37,11 +37,14 @@ def slices(case: Case) -> Verdict:
     told = (f"{worst.name} ranks worst: AUC {worst.area:.4f} on {worst.rows:,} loans with {worst.defaults:,} defaults, "
             f"{worst.behind:.4f} behind the whole and, over all {len(found)} slices looked at, with "
             f"{100 * limits.confidence:g} % confidence at least {low:.4f}; ")
-    told += f"that must be at most {limits.slice_gap_max:g}." if passed else (
-        f"that is past {limits.slice_gap_max:g}. Look at the labels and the data of this slice.")
+    told += f"that must be at most {limits.slice_gap_max:g}." if passed else f"that is past {limits.slice_gap_max:g}."
+    if not passed:
+        told += (" Below 0.5 it ranks backwards: look whether the labels of this slice are turned round."
+                 if worst.area < 0.5 else " Look at the labels and the data of this slice.")
+    if small:
+        also += f" {small} {'slice is' if small == 1 else 'slices are'} too small to judge."
     return judged("slices", passed, measured=worst.behind, interval=(low, high), limit=limits.slice_gap_max,
-                  sentence=told + also + (f" {small} slices are too small to judge." if small else ""),
-                  table=tuple(_row(s, sure) for s in found[:SHOWN]))
+                  sentence=told + also, table=tuple(_row(s, sure) for s in found[:SHOWN]))
 
 
 def _row(s: Slice, sure: float) -> dict[str, str]:
