@@ -4,6 +4,7 @@ from airflow.sdk import DAG
 
 from tollgate_airflow import forms
 from tollgate_airflow.approval import ModelApproval
+from tollgate_airflow.operator import GateOperator
 from tollgate_airflow.operator import TollgateOperator as Tollgate
 
 ABOUT = """
@@ -17,15 +18,14 @@ The answer is bound to the digest it saw; without one in 7 days the run fails an
 DECISION = "{{ ti.xcom_pull('approve', key='decision')['%s'] }}"
 
 
-def stage(name: str, doc: str, returns: str | None = None) -> Tollgate:
+def stage(name: str, doc: str, returns: str | None = None, kind: type[Tollgate] = Tollgate) -> Tollgate:
     """One stage of `dvc.yaml`, in the run's own workspace."""
-    return Tollgate(task_id=name, command=["run", "stage", forms.RUN, name], returns=returns, doc_md=doc)
+    return kind(task_id=name, command=["run", "stage", forms.RUN, name], returns=returns, doc_md=doc)
 
 
 with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4, default_args=forms.RETRIES,
-         tags=["tollgate", "model"], doc_md=ABOUT,
-         params={"book": forms.book(), "as_of": forms.as_of(), "trials": forms.trials(),
-                 "reason": forms.reason("weekly training")}) as dag:
+         tags=["tollgate", "model"], doc_md=ABOUT, params={"book": forms.book(), "as_of": forms.as_of(),
+         "trials": forms.trials(), "reason": forms.reason("weekly training")}) as dag:
     opened = Tollgate(
         task_id="open", command=["run", "open", forms.RUN], returns="workers",
         options={"book": forms.BOOK, "as-of": forms.AS_OF, "trials": "{{ params.trials or '' }}"},
@@ -39,11 +39,11 @@ with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4,
     sweep = stage("sweep", "The best trial of the study.")
     train = stage("train", "The model of the best trial, its operating threshold and its profile.")
     evaluate = stage("evaluate", "The saved predictions that every gate recomputes from.")
-    gate = stage("gate", "All gates, the report and the table for the approver.", returns="gates")
-    gates = Tollgate.partial(
+    gate = stage("gate", "All gates, the report and the table for the approver.", returns="gates", kind=GateOperator)
+    gates = GateOperator.partial(
         task_id="gates", command=["run", "gate", forms.RUN], each=["gate"], map_index_template=forms.GATE_NAME,
         doc_md="One gate's verdict: the measured value, its interval, the limit.").expand(item=gate.output)
-    register = stage("register", "The run in MLflow; the challenger, if every gate passed.")
+    register = stage("register", "The run in MLflow; the challenger, if every gate passed.", kind=GateOperator)
     approve = ModelApproval(
         task_id="approve", book=forms.BOOK, gate="gate", register="register", approve="promote", reject="reject",
         params={"comment": forms.comment()}, doc_md="A person approves or rejects, under *Required Actions*.")

@@ -118,6 +118,15 @@ def run_gate(context: typer.Context, run: RunId, gate: str) -> None:
     _answer(context, verdict(restore(run, ("run/gates.json",)) / "run", gate))
 
 
+@run_app.command("report")
+def run_report(context: typer.Context, run: RunId) -> None:
+    """The gate report of a run as HTML, also of a model that was refused."""
+    from tollgate.versioning import restore
+
+    page = restore(run, ("run/gates.html",)) / "run" / "gates.html"
+    _answer(context, {"run": run, "html": page.read_text(encoding="utf-8")})
+
+
 # The registry -------------------------------------------------------------------------------------------------
 
 @app.command()

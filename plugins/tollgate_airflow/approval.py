@@ -9,16 +9,17 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from tollgate_airflow.links import GateReport, ModelCard
+
 PATIENCE = timedelta(days=7)
-SUBJECT = "Promote %s version {{ task.version }}?"
+SUBJECT = "Promote {{ task.book }} version {{ task.version }}?"
 BODY = """{%% set run = ti.xcom_pull('%s') %%}
 {{ ti.xcom_pull('%s', key='answer')['table'] }}
 
-Reason: {{ params.reason }}.
-Digest of the artefact: `{{ task.digest }}`.
-Model card: the version's link on the Model Board.
-[The whole gate report](/tollgate/{{ run.name }}/gates/{{ run.mlflow_run }}); MLflow keeps it as `gates.html` of the run
-`{{ run.mlflow_run }}`.
+- [The whole gate report](/tollgate/{{ run.name }}/gates/{{ run.mlflow_run }}), with what stands behind each sentence
+- [The model card](/tollgate/{{ run.name }}/card/{{ run.version }}): intended use, limits, data, fairness by group
+- Why it was trained: {{ params.reason }}
+- Your answer holds for this artefact and no other: `{{ task.digest }}`
 """
 REGISTERED = "{{ ti.xcom_pull('%s')['%s'] }}"
 
@@ -36,11 +37,13 @@ class ModelApproval(HITLBranchOperator):
         approve, reject: the tasks to go on to.
     """
 
-    template_fields: Sequence[str] = ("version", "digest", "subject", "body")  # the last two show the first two
+    template_fields: Sequence[str] = ("book", "version", "digest", "subject", "body")  # the last two show the others
+    operator_extra_links = (GateReport(), ModelCard())
 
     def __init__(self, *, book: str, gate: str, register: str, approve: str, reject: str, **kwargs: Any) -> None:
-        super().__init__(subject=SUBJECT % book, body=BODY % (register, gate), options=["Approve", "Reject"],
+        super().__init__(subject=SUBJECT, body=BODY % (register, gate), options=["Approve", "Reject"],
                          options_mapping={"Approve": approve, "Reject": reject}, response_timeout=PATIENCE, **kwargs)
+        self.book = book
         self.version = REGISTERED % (register, "version")
         self.digest = REGISTERED % (register, "digest")
 

@@ -34,6 +34,17 @@ class Link(NamedTuple):
     to: str
 
 
+def known_book(book: str, known: Annotated[list[str], Depends(forms.books)]) -> str:
+    """The book of the address, if there is one of that name."""
+    if book not in known:
+        raise HTTPException(404, f"There is no book of this name. Use one of: {', '.join(known)}.")
+    return book
+
+
+Book = Annotated[str, Depends(known_book)]
+MlflowRun = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+AirflowRun = Annotated[str, Path(pattern=r"^\w[\w.-]*$")]  # as the tasks spell it: a plain folder name
+
 app = FastAPI(title="Tollgate Model Board", docs_url=None, redoc_url=None, openapi_url=None,
               dependencies=[Depends(get_user)])  # a plugin's app is open to the world unless it asks for a login
 _lock = threading.Lock()
@@ -47,34 +58,36 @@ def first() -> RedirectResponse:
 
 
 @app.get("/{book}", response_class=HTMLResponse)
-def board(book: str, known: Annotated[list[str], Depends(forms.books)]) -> HTMLResponse:
+def board(book: Book) -> HTMLResponse:
     """One book's page."""
-    if book not in known:
-        raise HTTPException(404, f"There is no book of this name. Use one of: {', '.join(known)}.")
-    return HTMLResponse(page(book, known), headers=HEADERS)
+    return HTMLResponse(page(book, forms.books()), headers=HEADERS)
 
 
 @app.get("/{book}/card/{version}", response_class=HTMLResponse)
-def card(book: str, version: int, known: Annotated[list[str], Depends(forms.books)]) -> HTMLResponse:
+def card(book: Book, version: int) -> HTMLResponse:
     """The model card of one version."""
-    if book not in known:
-        raise HTTPException(404, f"There is no book of this name. Use one of: {', '.join(known)}.")
-    try:
-        return HTMLResponse(asked(["card", book, str(version)])["html"], headers=HEADERS)
-    except (CommandFailed, OSError) as failure:
-        raise HTTPException(404, str(failure)) from failure
+    return made_by(["card", book, str(version)])
 
 
 @app.get("/{book}/gates/{run}", response_class=HTMLResponse)
-def gates(book: str, run: Annotated[str, Path(pattern="^[0-9a-f]{32}$")],
-          known: Annotated[list[str], Depends(forms.books)]) -> HTMLResponse:
-    """The gate report of one MLflow run, for whom the approval's link brings here."""
-    if book not in known:
-        raise HTTPException(404, f"There is no book of this name. Use one of: {', '.join(known)}.")
+def gates(book: Book, run: MlflowRun) -> HTMLResponse:
+    """The gate report that MLflow keeps, for whom the approval or the Board brings here."""
+    return made_by(["report", book, run])
+
+
+@app.get("/runs/{run}/gates", response_class=HTMLResponse)
+def gates_of_run(run: AirflowRun) -> HTMLResponse:
+    """The gate report of one run of train_weekly, for whom the button of a task brings here."""
+    return made_by(["run", "report", run])
+
+
+def made_by(command: list[str]) -> HTMLResponse:
+    """The page that a command answers, or its own words when it failed."""
     try:
-        return HTMLResponse(asked(["report", book, run])["html"], headers=HEADERS)
-    except CommandFailed as failure:
-        raise HTTPException(404, str(failure)) from None
+        return HTMLResponse(asked(command)["html"], headers=HEADERS)
+    except (CommandFailed, OSError) as failure:
+        return HTMLResponse(f"<!doctype html><html lang=en><meta charset=utf-8><title>Tollgate</title>"
+                            f"<style>{STYLE}</style><p class=fault>{escape(str(failure))}</p></html>", 404, HEADERS)
 
 
 def page(book: str, known: list[str]) -> str:
@@ -106,8 +119,10 @@ def section(title: str, command: list[str], key: str | None, row: Callable[[Row]
 
 def _model(record: Row) -> Row:
     metrics = record["metrics"]
-    card = Link(record["version"], f"{record['book']}/card/{record['version']}")
-    return {"version": card, "state": record["state"], "as of": record["as_of"],
+    book, version = record["book"], record["version"]
+    return {"version": version, "card": Link("model card", f"{book}/card/{version}"),
+            "gates": Link("gate report", f"{book}/gates/{record['run_id']}"),
+            "state": record["state"], "as of": record["as_of"],
             **{name: f"{metrics[key]:.3f}" for name, key in (
                 ("AUC", "auc"), ("KS", "ks"), ("missed defaults", "false_negative_rate"),
                 ("approval rate", "approval_rate"))},

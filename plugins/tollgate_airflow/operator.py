@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from tollgate_airflow.links import GateReport
 from tollgate_airflow.process import Child, CommandFailed
 
 
@@ -77,3 +78,9 @@ class TollgateOperator(BaseOperator):
             event.add_partitions(partition)
             plain = {key: value for key, value in answer.items() if isinstance(value, str | int | float)}
             event.extra = {**plain, "partition": partition}
+
+
+class GateOperator(TollgateOperator):
+    """A task that acts on the gates of its run; its page has a button to their report."""
+
+    operator_extra_links = (GateReport(),)

@@ -41,25 +41,53 @@ def board_without_login() -> int:
     return max(client.get(path).status_code for path in ("/sba", f"/sba/gates/{'0' * 32}"))
 
 
-def approval(body: str) -> dict[str, str]:
-    """What the approver is shown for a made-up run, and what the link in it leads to."""
+def visitor() -> Any:
+    """A logged-in visitor of the Model Board, whose pages say which command would make them."""
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi.testclient import TestClient
-    from jinja2 import Template
 
     from tollgate_airflow import board
 
+    def asked(command: list[str]) -> dict[str, str]:
+        if "nosuch" in command:
+            raise board.CommandFailed("error: no <such> run", 2)
+        return {"html": f"the answer of {' '.join(command)}"}
+
+    board.asked = asked
+    board.app.dependency_overrides[get_user] = lambda: None
+    return TestClient(board.app)
+
+
+def approval(body: str) -> dict[str, Any]:
+    """What the approver is shown for a made-up run, and what the links in it lead to."""
+    from jinja2 import Template
+
     run = "0123456789abcdef" * 2
-    answers = {"register": {"name": "sba", "mlflow_run": run}, "gate": {"table": "| gate |"}}
+    answers = {"register": {"name": "sba", "mlflow_run": run, "version": "3"}, "gate": {"table": "| gate |"}}
     shown = Template(body).render(ti=SimpleNamespace(xcom_pull=lambda task, key="": answers[task]),
                                   task=SimpleNamespace(digest="d" * 64), params={"reason": "drift"})
-    link = re.search(r"\]\((/tollgate(/[^)]*))\)", shown)
-    board.asked = lambda command: {"html": f"the answer of {' '.join(command)}"}
-    board.app.dependency_overrides[get_user] = lambda: None
-    client = TestClient(board.app)
-    return {"shown": shown, "page": client.get(link[2]).text if link else "",
-            "of_no_book": str(client.get(f"/none/gates/{run}").status_code),
-            "of_no_run": str(client.get("/sba/gates/--help").status_code)}
+    client = visitor()
+    strays = {path: client.get(path) for path in (f"/none/gates/{run}", "/sba/gates/--help", "/runs/nosuch/gates",
+                                                  "/runs/--help/gates")}
+    return {"shown": shown, "strays": {path: [told.status_code, told.text] for path, told in strays.items()},
+            "links": {text: client.get(path).text
+                      for text, path in re.findall(r"\[([^]]*)\]\(/tollgate(/[^)]*)\)", shown)}}
+
+
+def buttons(training: Any) -> dict[str, dict[str, str]]:
+    """The buttons of each task as the API server knows them, and the page that each leads to for a made-up run."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    client, key = visitor(), SimpleNamespace(run_id="scheduled__2007-01-01T03:00:00+00:00")
+    found: dict[str, dict[str, str]] = {}
+    for served in DagSerialization.from_dict(DagSerialization.to_dict(training)).tasks:
+        task = training.get_task(served.task_id)
+        worked = task.unmap({"item": None}) if task.is_mapped else task  # what a worker asks for the links
+        worked.book, worked.version = "sba", "3"  # the approval's, rendered
+        links = {link.name: link.get_link(worked, ti_key=key) for link in task.operator_extra_links}
+        for name in served.extra_links:
+            found.setdefault(task.task_id, {})[name] = client.get(links[name].removeprefix("/tollgate")).text
+    return found
 
 
 def words() -> dict[str, str]:
@@ -84,7 +112,8 @@ def main() -> None:
                       "plugins": [plugin.name for plugin in plugins_manager._get_plugins()[0]],
                       "dags": {name: of_dag(dag) for name, dag in bag.dags.items()},
                       "board_without_login": board_without_login(), "words": words(),
-                      "approval": approval(bag.dags["train_weekly"].get_task("approve").body)}))
+                      "approval": approval(bag.dags["train_weekly"].get_task("approve").body),
+                      "buttons": buttons(bag.dags["train_weekly"])}))
 
 
 if __name__ == "__main__":

@@ -138,10 +138,20 @@ def _imported(node: ast.AST) -> list[str]:
     return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
 
 
-def test_the_approval_links_to_the_gate_report_and_the_board_serves_it(seen: dict[str, Any]) -> None:
-    run = "0123456789abcdef" * 2
-    assert "| gate |" in seen["approval"]["shown"]
-    assert f"[The whole gate report](/tollgate/sba/gates/{run})" in seen["approval"]["shown"]
-    assert seen["approval"]["page"] == f"the answer of report sba {run}"
-    assert seen["approval"]["of_no_book"] == "404"
-    assert seen["approval"]["of_no_run"] == "422"
+def test_the_approval_links_to_the_gate_report_and_the_card_and_the_board_serves_them(seen: dict[str, Any]) -> None:
+    run, approval = "0123456789abcdef" * 2, seen["approval"]
+    assert "| gate |" in approval["shown"]
+    assert approval["links"] == {"The whole gate report": f"the answer of report sba {run}",
+                                 "The model card": "the answer of card sba 3"}
+
+
+def test_a_page_that_cannot_be_made_says_why(seen: dict[str, Any]) -> None:
+    strays = seen["approval"]["strays"]
+    assert [status for status, _ in strays.values()] == [404, 422, 404, 422]
+    assert "error: no &lt;such&gt; run" in strays["/runs/nosuch/gates"][1]
+
+
+def test_the_tasks_around_the_gates_have_buttons_to_the_report_of_their_own_run(seen: dict[str, Any]) -> None:
+    report = {"Gate report": "the answer of run report scheduled__2007-01-01T03-00-00-00-00"}
+    assert seen["buttons"] == {"gate": report, "gates": report, "register": report,
+                               "approve": {**report, "Model card": "the answer of card sba 3"}}

@@ -93,6 +93,18 @@ def test_bad_input_keeps_its_exit_code_through_dvc(moved: tuple[Scratch, dict[st
     assert "As of 2004-01-01 the lake holds 0 matured rows of consumer" in early.stderr.splitlines()[-1]
 
 
+def test_the_gate_report_of_a_refused_run_is_read_anywhere_and_one_that_was_not_made_yet_is_named(
+        moved: tuple[Scratch, dict[str, Answer]]) -> None:
+    project, _ = moved
+    another_machine(project)
+    assert "<h1>Refused</h1>" in project.ask("run", "report", RUN)["html"]
+    project.ask("run", "open", "young", *AS_OF)
+    young = project.run("tollgate", "run", "report", "young")
+    assert young.returncode == 2
+    assert young.stderr.splitlines()[-1].startswith(
+        "error: No stage of the run has made this yet (got: run/gates.html).")
+
+
 def test_a_remote_that_is_away_is_a_passing_fault(moved: tuple[Scratch, dict[str, Answer]]) -> None:
     project, _ = moved
     another_machine(project)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from tollgate.gates.base import Verdict, listed, percent
 
-DASH = "-"
+DASH, NO_BREAK = "-", "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class Report:
         for v in self.verdicts:
             sentence = v.sentence.replace("|", "\\|")
             verdict = f"**{v.verdict}**" if v.verdict == "refuse" else v.verdict
-            lines.append(f"| {v.gate} | {shown(v, v.measured)} | {interval(v)} | {limit(v)} | {verdict} | {sentence} |")
+            numbers = " | ".join(cell.replace(" ", NO_BREAK) for cell in (shown(v, v.measured), interval(v), limit(v)))
+            lines.append(f"| {MEANINGS[v.gate].title} | {numbers} | {verdict} | {sentence} |")
         return "\n".join(lines) + "\n"
 
 

@@ -79,6 +79,10 @@ def restore(run: str, needs: Sequence[str]) -> Path:
 
     Args:
         needs: outputs of earlier stages, such as ``run/gates.json``.
+
+    Raises:
+        BadInput: there is no such run, or no stage of it has made that yet.
+        PassingFault: the DVC remote did not answer.
     """
     record, folder = _record(run), folder_of(run)
     if not record.exists(PARAMS):
@@ -89,6 +93,9 @@ def restore(run: str, needs: Sequence[str]) -> Path:
     missing = [name for name in needs if not (folder / name).exists()]
     if missing:
         _bring(record, folder, LOCK)
+        if unmade := sorted(set(missing) - _made(folder)):
+            raise BadInput("No stage of the run has made this yet", value=", ".join(unmade),
+                           remedy=f"See in Airflow how far {run} has come; a stage that failed says why in its log.")
         with _dvc(folder) as repo, _remote_faults("fetch", missing):
             repo.pull(targets=missing)
     return folder
@@ -109,6 +116,14 @@ def run_stage(run: str, stage: str) -> Path:
             repo.push(targets=[stage])
     _record(run).write(LOCK, (folder / LOCK).read_bytes())
     return folder
+
+
+def _made(folder: Path) -> set[str]:
+    """The outputs of the stages that have run, by the lock."""
+    import yaml
+
+    lock = yaml.safe_load((folder / LOCK).read_text(encoding="utf-8")) if (folder / LOCK).exists() else {}
+    return {out["path"] for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])}
 
 
 def _reads(stage: str) -> list[str]:
