@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,29 +45,57 @@ def parameters(as_of: date, horizon: int, gap: int) -> Params:
         "split": params.split.model_copy(update={"gap_months": gap})})
 
 
-def row(as_of: date, horizon: int, gap: int) -> str:
-    """One run as a row of a table, without its first cell."""
-    params = parameters(as_of, horizon, gap)
+@dataclass(frozen=True)
+class Judged:
+    """One run, and what its model gives the loans of its two judges: label (bool) and score, each of shape (loans,).
+
+    Attributes:
+        record: ``snapshot.json``. test: the matured months of the run's own test. after: the year after the as-of.
+    """
+
+    record: dict[str, Any]
+    test: tuple[np.ndarray, np.ndarray]
+    after: tuple[np.ndarray, np.ndarray]
+
+
+def bring_history() -> None:
+    """Have every month of the book in the lake."""
+    params = load_params(settings().project / "params.yaml", book=BOOK.name)
+    BOOK.fetch(settings().data / "sources" / BOOK.name, lambda done, total: None, params.seed, "stationary")
+    ingest.bring_history(BOOK, date(2015, 1, 1), params.ingest)
+    pa.set_cpu_count(2)
+
+
+def judge(params: Params) -> Judged:
+    """Run the stages from the snapshot to the model, at the fixed point."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
         stages.pin(run, params)
         (run / "sweep.json").write_text(json.dumps({"best": {"params": POINT}}))
         for stage in ("snapshot", "features", "split", "train"):
             stages.STAGES[stage](run, params)
-        model, known = Model.load(run / "model"), json.loads((run / "snapshot.json").read_text())
+        model, record = Model.load(run / "model"), json.loads((run / "snapshot.json").read_text())
         test = pq.read_table(run / "features.parquet").filter(
             pc.equal(pq.read_table(run / "split.parquet")["split"], "test"))
-    after = lake.read(lake.applications(BOOK), filters=[("applied_on", ">=", as_of),
-                                                        ("applied_on", "<", training.months_before(as_of, -12))])
-    late = training.labels(after, lake.read(lake.outcomes(BOOK)), horizon)
-    return (f"{as_of:%Y-%m} | {known['rows']:,} | {known['defaults']:,} | {known['label_rate']:.4f} | "
-            f"{power(test['label'].to_numpy(), model.predict_features(test))} | {late.mean():.4f} | "
-            f"{power(late, model.predict(after))} |")
+    after, label = approved(params.as_of, training.months_before(params.as_of, -12), params.snapshot.horizon_months)
+    return Judged(record, (test["label"].to_numpy() == 1, model.predict_features(test)), (label, model.predict(after)))
 
 
-def power(label: np.ndarray, score: np.ndarray) -> str:
+def approved(since: date, until: date, horizon: int) -> tuple[pa.Table, np.ndarray]:
+    """The applications from one day up to another, and whether each defaulted within the horizon, as is known now."""
+    rows = lake.read(lake.applications(BOOK), filters=[("applied_on", ">=", since), ("applied_on", "<", until)])
+    return rows, training.labels(rows, lake.read(lake.outcomes(BOOK)), horizon) == 1
+
+
+def row(as_of: date, horizon: int, gap: int) -> str:
+    """One run as a row of a table, without its first cell."""
+    run = judge(parameters(as_of, horizon, gap))
+    return (f"{as_of:%Y-%m} | {run.record['rows']:,} | {run.record['defaults']:,} | {run.record['label_rate']:.4f} | "
+            f"{power(*run.test)} | {run.after[0].mean():.4f} | {power(*run.after)} |")
+
+
+def power(bad: np.ndarray, score: np.ndarray) -> str:
     """AUC and KS, each with its interval."""
-    bad = label == 1
     auc, (low, high) = auc_interval(bad, score, CONFIDENCE)
     levels, place = np.unique(score, return_inverse=True)
     share = [np.bincount(place[of], minlength=len(levels)).cumsum() / of.sum() for of in (bad, ~bad)]
@@ -76,10 +106,7 @@ def power(label: np.ndarray, score: np.ndarray) -> str:
 
 def main() -> None:
     """Bring the history, then print both tables."""
-    params = parameters(AS_OFS[-1], HORIZONS[-1], 0)
-    BOOK.fetch(settings().data / "sources" / BOOK.name, lambda done, total: None, params.seed, "stationary")
-    ingest.bring_history(BOOK, date(2015, 1, 1), params.ingest)
-    pa.set_cpu_count(2)
+    bring_history()
     chosen = load_params(settings().project / "params.yaml", book=BOOK.name)
     print(HEAD.format("horizon"))
     for horizon in HORIZONS:

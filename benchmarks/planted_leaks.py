@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -136,13 +137,13 @@ LEAKS = {
 
 @contextmanager
 def described(book: Book) -> Iterator[None]:
-    """The consumer book as ``book`` for a while."""
-    before = consumer.BOOK
-    consumer.BOOK = book
+    """Another description of a book for a while, under its name."""
+    module = import_module(f"tollgate.books.{book.name}")
+    before, module.BOOK = module.BOOK, book
     try:
         yield
     finally:
-        consumer.BOOK = before
+        module.BOOK = before
 
 
 def snapshot(run: Path, leak: Leak, seed: int, rows_a_month: int) -> Params:

