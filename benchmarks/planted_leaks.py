@@ -33,6 +33,7 @@ from tollgate.gates import run_gates
 TRIALS = 10
 CHOICE = {"max_depth": 3, "learning_rate": 0.2, "min_child_weight": 20, "subsample": 0.9}
 AREAS = (0.99, 0.95, 0.90, 0.87, 0.85, 0.83, 0.80, 0.70)    # what a noisy copy of the label reaches alone
+SHARES = (0.5, 0.1, 0.02, 0.01)                             # of the defaults that a sparse leak tells
 LOANS_A_LEVEL = (1, 2, 3, 5, 10, 50)                        # of a category that is encoded by its default rate
 Plant = Callable[[pa.Table, np.random.Generator], pa.Table]  # the snapshot's rows in, the same with the leak out
 
@@ -94,6 +95,11 @@ def encoded(loans: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarra
     return values
 
 
+def collections_code(share: float) -> Callable[[np.ndarray, np.random.Generator], pa.Array]:
+    """A text that so many of the defaults have; missing for the others and for every loan that was paid."""
+    return lambda label, rng: pa.array(np.full(len(label), "C7"), mask=(label == 0) | (rng.random(len(label)) >= share))
+
+
 def renumbered(label: np.ndarray, rng: np.random.Generator) -> pa.Array:
     """Loan numbers that were given after the outcome: a default's last digit is 0 or 1."""
     digit = np.where(label == 1, rng.integers(0, 2, len(label)), rng.integers(2, 10, len(label)))
@@ -124,6 +130,8 @@ LEAKS = {
     "a branch that only defaults are booked to": Leak(
         added("branch", lambda label, rng: np.where(label == 1, "collections", "high street")),
         known("branch", "text"), category("branch")),
+    **{f"a collections code that {share:.0%} of the defaults carry, and nobody else": Leak(
+        added("code", collections_code(share)), known("code", "text"), category("code")) for share in SHARES},
     **{f"a noisy copy of the label, AUC {area:g} alone": Leak(
         added("copy", noisy_copy(area)), known("copy"), number("copy")) for area in AREAS},
     **{f"a category of {loans} loans a level, encoded over all rows": Leak(

@@ -84,6 +84,7 @@ class Gates(_Section):
     calibration_gap_max: OpenShare
     stale_months_max: PositiveInt
     feature_auc_max: OpenShare
+    level_rate_max: OpenShare
     score_auc_max: OpenShare
     confidence: OpenShare
     bootstrap_draws: PositiveInt

@@ -48,6 +48,19 @@ def test_a_category_that_leaks_is_found_too(run: Run) -> None:
     assert "state alone reaches AUC" in run.verdict("leakage").sentence
 
 
+@pytest.mark.parametrize(("loans", "refused"), [(60, True), (20, False)])
+def test_a_value_that_only_defaults_have_is_found_from_few_loans(run: Run, loans: int, refused: bool) -> None:
+    rows = run.rows("features")
+    judged = np.isin(run.rows("split")["split"].to_numpy(), ("validation", "test"))
+    some = np.flatnonzero((rows["label"].to_numpy() == 1) & judged)[:loans]
+    state = rows["state"].to_numpy(zero_copy_only=False).copy()
+    state[some] = "in collection"
+    run.write("features", rows.set_column(rows.column_names.index("state"), "state", pa.array(state)))
+    said = run.verdict("leakage").sentence
+    assert ("of 60 loans that share a value of state, 60 defaulted" in said) == refused
+    assert "state alone reaches" not in said
+
+
 def test_a_column_known_only_later_is_refused_with_the_books_reason(good: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     term = next(column for column in sba.BOOK.applications if column.name == "term")
     replaced(monkeypatch, applications=(*consumer.BOOK.applications, term),

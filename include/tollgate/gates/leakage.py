@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from tollgate.books import KEYS, Book, Feature
 from tollgate.features import make_features
-from tollgate.gates.base import Verdict, judged
+from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import area_under, quantile_bins
+from tollgate.statistics import area_under, quantile_bins, wilson
 
 LEVELS_MAX = 1_000      # a number of no more distinct values is also read as categories
 SAMPLE = 2_000          # test rows whose features are made again
@@ -33,6 +33,8 @@ def leakage(case: Case) -> Verdict:
     alone = {feature.name: auc_alone(feature, validation, test) for feature in made}
     findings += [f"{name} alone reaches AUC {area:.4f}, and above {limits.feature_auc_max:g} a feature is a leak "
                  "until proved otherwise" for name, area in alone.items() if not area <= limits.feature_auc_max]
+    findings += [told for feature in made
+                 if (told := sure(feature, validation, test, limits.level_rate_max, limits.confidence))]
     area = area_under(case.label, case.score)
     if not area <= limits.score_auc_max:
         findings.append(f"the whole model reaches AUC {area:.4f}, and above {limits.score_auc_max:g} a model is a "
@@ -108,17 +110,36 @@ def auc_alone(feature: Feature, validation: pa.Table, test: pa.Table) -> float:
     return max(areas[0], *(max(area, 1 - area) for area in areas[1:]), 0.5)
 
 
+def sure(feature: Feature, validation: pa.Table, test: pa.Table, rate_max: float, confidence: float) -> str | None:
+    """A finding where nearly all loans of one level default, as those with a collections code do, however few.
+
+    A default is a chance event: no value of an honest feature makes it certain. The lower end of Wilson's interval
+    decides. What such a value tells of only some defaults may leave the feature's AUC far below its limit (Kaufman,
+    Rosset, Perlich and Stitelman, "Leakage in data mining", ACM TKDD 6(4), 2012, ask for a look at just this).
+    """
+    level = _levels(feature, validation, test)
+    rows = np.bincount(level)
+    defaults = np.bincount(level, np.concatenate([part["label"].to_numpy() for part in (validation, test)]))
+    for n, bad in zip(rows, defaults, strict=True):
+        if bad > rate_max * n and wilson(int(bad), int(n), confidence)[0] > rate_max:
+            return (f"of {n:,} loans that share a value of {feature.name}, {int(bad):,} defaulted, and above "
+                    f"{percent(rate_max)} a value is a leak until proved otherwise")
+    return None
+
+
 def _by_level(feature: Feature, validation: pa.Table, test: pa.Table) -> np.ndarray:
     """The default rate that validation showed for each test row's level, float64."""
-    both = pa.chunked_array([*validation[feature.name].chunks, *test[feature.name].chunks])
-    if feature.kind == "number" and pc.count_distinct(both).as_py() > LEVELS_MAX:
-        numbers = both.to_numpy()
-        level = np.where(np.isfinite(numbers), quantile_bins(np.nan_to_num(numbers), 50), -1) + 1
-    else:
-        codes = both.combine_chunks().dictionary_encode(null_encoding="encode")
-        level = codes.indices.to_numpy()
-    label = validation["label"].to_numpy()
+    level, label = _levels(feature, validation, test), validation["label"].to_numpy()
     learned, asked = level[:len(label)], level[len(label):]
     rows = np.bincount(learned, minlength=int(level.max()) + 1)
     defaults = np.bincount(learned, label, minlength=len(rows))
     return ((defaults + PRIOR_ROWS * label.mean()) / (rows + PRIOR_ROWS))[asked]
+
+
+def _levels(feature: Feature, validation: pa.Table, test: pa.Table) -> np.ndarray:
+    """The level of each validation row and then of each test row: a value, or its quantile bin where many are told."""
+    both = pa.chunked_array([*validation[feature.name].chunks, *test[feature.name].chunks])
+    if feature.kind == "number" and pc.count_distinct(both).as_py() > LEVELS_MAX:
+        numbers = both.to_numpy()
+        return np.where(np.isfinite(numbers), quantile_bins(np.nan_to_num(numbers), 50), -1) + 1
+    return both.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
