@@ -24,6 +24,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import optuna  # noqa: F401  (loaded before any clock starts, as scikit-learn is)
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq

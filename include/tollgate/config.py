@@ -224,7 +224,7 @@ class Settings:
     dvc_remote: str     # DVC's content-addressed remote
     mlflow: str         # tracking and registry
     mlflow_artifacts: str
-    optuna: str         # sweep study storage
+    optuna: str         # folder or database of the sweeps' studies
 
 
 def settings() -> Settings:
@@ -241,5 +241,5 @@ def settings() -> Settings:
         dvc_remote=env("TOLLGATE_DVC_REMOTE") or str(data / "dvc-remote"),
         mlflow=env("TOLLGATE_MLFLOW") or f"sqlite:///{data / 'mlflow.db'}",
         mlflow_artifacts=env("TOLLGATE_MLFLOW_ARTIFACTS") or str(data / "mlflow-artifacts"),
-        optuna=env("TOLLGATE_OPTUNA") or f"sqlite:///{data / 'optuna.db'}",
+        optuna=env("TOLLGATE_OPTUNA") or str(data / "sweeps"),
     )

@@ -57,15 +57,17 @@ def test_of_equal_points_the_earlier_goes_on() -> None:
     assert best_third({4: 0.7, 2: 0.7, 9: 0.7}) == [2]
 
 
-@pytest.mark.parametrize(("first", "most", "rungs"), [
-    (30, 400, [30, 90, 400]), (1, 27, [1, 3, 9, 27]), (30, 30, [30]), (30, 89, [89]), (400, 5, [5])])
-def test_a_rung_is_three_times_the_one_before_and_the_last_is_the_maximum(params: Params, first: int, most: int,
-                                                                         rungs: list[int]) -> None:
-    assert budgets(changed(params, sweep={"rounds_first": first, "rounds_max": most}).sweep) == rungs
+@pytest.mark.parametrize(("trials", "first", "most", "rungs"), [
+    (12, 10, 400, [10, 30, 90]), (27, 1, 400, [1, 3, 9]), (28, 1, 400, [1, 3, 9, 27]), (28, 30, 100, [30, 90, 100]),
+    (3, 10, 400, [10]), (1, 10, 400, [10]), (12, 400, 5, [5])])
+def test_a_rung_is_three_times_the_one_before_until_one_point_is_left(
+        params: Params, trials: int, first: int, most: int, rungs: list[int]) -> None:
+    asked = changed(params, sweep={"trials": trials, "rounds_first": first, "rounds_max": most})
+    assert budgets(asked.sweep) == rungs
 
 
 def test_a_climb_with_pauses_is_a_climb_in_one_go(folds: tuple[Parts, ...], params: Params) -> None:
-    params = changed(params, sweep={"rounds_first": 4, "rounds_max": 36})
+    params = changed(params, sweep={"trials": 12, "rounds_first": 4, "rounds_max": 36})
     paused, whole = Climb(folds, params, CHOICE), Climb(folds, params, CHOICE)
     for budget in budgets(params.sweep):
         paused.to(budget)

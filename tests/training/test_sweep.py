@@ -16,7 +16,7 @@ import pytest
 from training.conftest import changed
 
 from tollgate.books import Book, consumer
-from tollgate.config import Params
+from tollgate.config import Params, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.features import make_features
 from tollgate.training import Parts, draw, finish, open_study, prepare, prepare_folds, sweep, work
@@ -69,7 +69,7 @@ import signal, sys
 from tollgate.config import Params
 from tollgate.training import open_study, rungs, work
 
-def stand(climb, budget):
+def stand(climb, *_):
     print("climbing", flush=True)
     signal.pause()
 
@@ -103,6 +103,27 @@ def test_a_point_that_a_dead_worker_left_running_is_tried_again(parts: Folds, sm
     assert len(study.get_trials(states=[optuna.trial.TrialState.RUNNING])) == 1
     assert finish(open_study(small, "d"), parts, small) == whole
     assert study.get_trials(states=[optuna.trial.TrialState.RUNNING]) == []
+
+
+@pytest.mark.parametrize("torn", [b'{"op_code":4,"worker_id":"dead","study', b'{"op_code":4}'])
+def test_a_line_that_a_dead_worker_left_half_written_is_cut_off(parts: Folds, small: Params, elsewhere: Elsewhere,
+                                                                torn: bytes) -> None:
+    elsewhere("whole")
+    whole = finish(open_study(small, "d"), parts, small)
+    elsewhere("torn")
+    open_study(small, "d")
+    journal, = (settings().data / "sweeps").glob("*.log")
+    with journal.open("ab") as file:
+        file.write(torn)
+    assert finish(open_study(small, "d"), parts, small) == whole
+    assert torn not in journal.read_bytes()
+
+
+def test_a_database_finds_the_same_as_a_journal(parts: Folds, small: Params, tmp_path: Path,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = finish(open_study(small, "d"), parts, small)
+    monkeypatch.setenv("TOLLGATE_OPTUNA", f"sqlite:///{tmp_path / 'optuna.db'}")
+    assert finish(open_study(small, "d"), parts, small) == journal
 
 
 def test_finishing_twice_tries_nothing_again(parts: Folds, small: Params) -> None:
@@ -193,7 +214,8 @@ def test_rows_of_validation_do_not_teach_the_encoder(book: Book, parts: Folds) -
     assert prepare(few, rows, part).encoder.inputs[0].vocabulary == ("car",)
 
 
-def test_a_storage_that_is_away_is_a_passing_fault(small: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOLLGATE_OPTUNA", "sqlite:////proc/no/such/folder/optuna.db")
+@pytest.mark.parametrize("where", ["sqlite:////proc/no/such/folder/optuna.db", "/proc/no/such/folder"])
+def test_a_storage_that_is_away_is_a_passing_fault(small: Params, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    monkeypatch.setenv("TOLLGATE_OPTUNA", where)
     with pytest.raises(PassingFault, match="The sweep's storage did not answer.*Check TOLLGATE_OPTUNA"):
         open_study(small, "d")

@@ -1,5 +1,7 @@
 """Pruning by successive halving: every point climbs a little, the best third of them climb three times as far.
 
+The last rung is the one that leaves a single point.
+
 A rung is a number of boosting rounds, and who goes on from it a function of what all points scored on it, so that
 neither the order nor the number of workers decides anything. After Jamieson and Talwalkar, "Non-stochastic best arm
 identification and hyperparameter optimization", 2016, with boosting rounds as the budget.
@@ -8,24 +10,28 @@ identification and hyperparameter optimization", 2016, with boosting rounds as t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from tollgate.config import Params, Sweep
 from tollgate.training.fit import Parts, booster_settings
 
+if TYPE_CHECKING:
+    import xgboost
+
+Each = Callable[..., Iterable[float]]
 FACTOR = 3
 STEP = 10  # rounds between two looks at the folds
 
 
 def budgets(sweep: Sweep) -> list[int]:
-    """Boosting rounds of each rung, the last of them ``rounds_max``."""
-    found = []
-    rounds = sweep.rounds_first
-    while rounds * FACTOR <= sweep.rounds_max:
-        found.append(rounds)
-        rounds *= FACTOR
-    return [*found, sweep.rounds_max]
+    """Boosting rounds of each rung, until one point is left to go on; at the most ``rounds_max``."""
+    found, standing = [min(sweep.rounds_first, sweep.rounds_max)], sweep.trials
+    while standing > FACTOR and found[-1] < sweep.rounds_max:
+        found.append(min(found[-1] * FACTOR, sweep.rounds_max))
+        standing = -(-standing // FACTOR)
+    return found
 
 
 def best_third(scores: Mapping[int, float]) -> list[int]:
@@ -55,24 +61,25 @@ class Climb:
         self._boosters = [xgboost.Booster(booster_settings(parts, params, choice), [parts.train, parts.validation])
                           for parts in folds]
 
-    def to(self, budget: int) -> None:
-        """Boost up to the rung of ``budget`` rounds, or until ``early_stopping`` rounds have brought nothing better."""
+    def to(self, budget: int, each: Each = map) -> None:
+        """Boost up to the rung of ``budget`` rounds, or until ``early_stopping`` rounds have brought nothing better.
+
+        Args:
+            each: ``map``, or another that does the folds side by side.
+        """
         for upto in (look for look in self._looks if self._done < look <= budget):
             if self._done - self.rounds >= self._patience or math.isnan(self.auc):
                 return
-            for parts, booster in zip(self._folds, self._boosters, strict=True):
-                for k in range(self._done, upto):
-                    booster.update(parts.train, k)
+            auc = sum(each(partial(_boost, self._done, upto), self._folds, self._boosters)) / len(self._folds)
             self._done = upto
-            auc = sum(self._validated()) / len(self._folds)
             if auc > self.auc or math.isnan(auc):
                 self.auc, self.rounds = auc, upto
 
-    def _validated(self) -> list[float]:
-        """The area under the validation ROC curve, a fold each; not a number where a row's score is none."""
-        found = []
-        for parts, booster in zip(self._folds, self._boosters, strict=True):
-            log_loss, auc = (float(word.rpartition(":")[2])
-                             for word in booster.eval_set([(parts.validation, "fold")], self._done).split()[1:])
-            found.append(auc if math.isfinite(log_loss) else math.nan)
-        return found
+
+def _boost(done: int, upto: int, parts: Parts, booster: xgboost.Booster) -> float:
+    """Boost one fold; the area under its validation ROC curve, not a number where a row's score is none."""
+    for k in range(done, upto):
+        booster.update(parts.train, k)
+    log_loss, auc = (float(word.rpartition(":")[2])
+                     for word in booster.eval_set([(parts.validation, "fold")], upto).split()[1:])
+    return auc if math.isfinite(log_loss) else math.nan

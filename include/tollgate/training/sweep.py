@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.training.fit import Parts
-from tollgate.training.rungs import Climb, best_third, budgets
+from tollgate.training.rungs import Climb, Each, best_third, budgets
 
 if TYPE_CHECKING:
     import optuna
-    from filelock import FileLock
     from optuna.trial import FrozenTrial
 
 POINT, BUDGET, ROUNDS, UNSCORED = "point", "budget", "rounds", "unscored"
@@ -55,29 +54,23 @@ def open_study(params: Params, data_digest: str) -> optuna.Study:
         PassingFault: the study's storage cannot be reached.
     """
     import optuna
-    from sqlalchemy.exc import SQLAlchemyError
+    from filelock import FileLock
+
+    from tollgate.training.studies import storage
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    where, name = settings().optuna, study_name(params, data_digest)
+    name = study_name(params, data_digest)
     settings().data.mkdir(parents=True, exist_ok=True)
     try:
-        with _turn():
-            storage = optuna.storages.RDBStorage(where, engine_kwargs={"connect_args": {"timeout": 60}}
-                                                 if where.startswith("sqlite") else None)
-            study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+        with FileLock(settings().data / "sweep.lock"):
+            study = optuna.create_study(storage=storage(name), study_name=name, direction="maximize",
+                                        load_if_exists=True)
             if not study.get_trials(deepcopy=False):
                 _enqueue(study, dict(enumerate(_points(params))), budgets(params.sweep)[0])
-    except SQLAlchemyError as err:
+    except (OSError, optuna.exceptions.StorageInternalError) as err:
         raise PassingFault(f"The sweep's storage did not answer: {str(err).splitlines()[0]}", value=name,
                            remedy="Check TOLLGATE_OPTUNA and the server behind it.") from err
     return study
-
-
-def _turn() -> FileLock:
-    """One at a time on this machine: SQLite cannot lock a row, so that two workers could take the same point."""
-    from filelock import FileLock
-
-    return FileLock(settings().data / "optuna.lock")
 
 
 def _points(params: Params) -> list[dict[str, Any]]:
@@ -104,7 +97,7 @@ def _enqueue(study: optuna.Study, points: dict[int, dict[str, Any]], budget: int
 
 
 def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
-         paused: dict[int, Climb] | None = None) -> list[dict[str, Any]]:
+         paused: dict[int, Climb] | None = None, each: Each = map) -> list[dict[str, Any]]:
     """Try enqueued points until none is left; returns the records of those that this worker scored.
 
     A trial that climbed to the last rung is COMPLETE, one that stopped at an earlier rung PRUNED, and one whose score
@@ -113,6 +106,7 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
     Args:
         paused: climbs by their points, to go on with and to add to. A point without one starts from the ground and
             scores the same.
+        each: ``map``, or another that does the folds side by side.
     """
     import optuna
 
@@ -120,22 +114,21 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
     paused = {} if paused is None else paused
     mine: list[dict[str, Any]] = []
     while True:
-        with _turn():
-            trial = study.ask()
+        trial = study.ask()
         if POINT not in trial.user_attrs:
             # The queue ran dry between two workers: this trial was not enqueued and is none of ours.
             study.tell(trial, state=state.FAIL)
             return mine
         point, budget, choice = trial.user_attrs[POINT], trial.user_attrs[BUDGET], _suggest(trial)
         climb = paused[point] = paused.get(point) or Climb(folds, params, choice)
-        climb.to(budget)
+        climb.to(budget, each)
         if math.isnan(climb.auc):
             trial.set_user_attr(UNSCORED, True)
             study.tell(trial, state=state.FAIL)
             continue
         trial.set_user_attr(ROUNDS, climb.rounds)
         trial.report(climb.auc, budget)
-        if budget < params.sweep.rounds_max:
+        if budget < budgets(params.sweep)[-1]:
             study.tell(trial, state=state.PRUNED)
         else:
             study.tell(trial, climb.auc)
@@ -155,12 +148,12 @@ def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dic
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     points, paused = dict(enumerate(_points(params))), dict[int, Climb]()
     climbed: dict[int, list[FrozenTrial]] = {k: [] for k in points}
-    standing = list(points)
+    standing, workers = list(points), params.sweep.workers
     for budget in budgets(params.sweep):
         known = trials_on(study, budget)
         _enqueue(study, {k: points[k] for k in standing if k not in known}, budget)
-        with ThreadPoolExecutor(params.sweep.workers) as pool:
-            for worker in [pool.submit(work, study, folds, params, paused) for _ in range(params.sweep.workers)]:
+        with ThreadPoolExecutor(workers) as fitting, ThreadPoolExecutor(workers) as pool:
+            for worker in [pool.submit(work, study, folds, params, paused, fitting.map) for _ in range(workers)]:
                 worker.result()
         told = trials_on(study, budget)
         for k in standing:
