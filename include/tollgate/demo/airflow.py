@@ -14,7 +14,7 @@ from tollgate.errors import PassingFault
 
 DAGS = ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift", "retrain_on_drift", "rollback_model")
 OVER = ("success", "failed")
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1
 RUN_SECONDS_AT_MOST = 1_800
 PATIENCE_SECONDS = 60
 

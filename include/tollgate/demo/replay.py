@@ -115,7 +115,7 @@ class _Replay:
             if k + 1 < self.plan.months:
                 self._land(k + 1)
             self._until(lambda: self._verdict(as_of) is not None, f"the verdict as of {as_of}",
-                        problem=lambda: self._failed_run("monitor_drift"))
+                        problem=lambda: _failed(self.airflow.runs("monitor_drift")))
             verdict = self._verdict(as_of) or {}
             alerts = lake.read(lake.alerts(self.book.name), filters=[("day", "=", str(as_of))])
             row.update(scored=verdict["rows"], level=verdict["level"], alerts=alerts.num_rows,
@@ -127,16 +127,16 @@ class _Replay:
 
     def _ingested(self) -> None:
         self._until(lambda: self._idle("ingest_validate") and not ingest.new_files(self.book.name),
-                    "ingest_validate to take in the landed files",
-                    problem=lambda: self._failed_run("ingest_validate"))
+                    "ingest_validate to take in the landed files")
 
     def _land(self, k: int) -> None:
         self.landed = sum(ingest.land(self.book, _month(self.begin, k))["rows"].values())
 
     def _idle(self, dag: str) -> bool:
-        if failed := self._failed_run(dag):
-            raise PassingFault(f"In the replay {failed}", value=self.airflow.url, remedy="Read its log there.")
-        return all(run["state"] in OVER for run in self.airflow.runs(dag))
+        runs = self.airflow.runs(dag)
+        if found := _failed(runs):
+            raise PassingFault(f"In the replay of {dag} {found}", value=self.airflow.url, remedy="Read its log there.")
+        return all(run["state"] in OVER for run in runs)
 
     def _verdict(self, as_of: date) -> Answer | None:
         found = lake.read(lake.verdicts(self.book.name), filters=[("day", "=", str(as_of))]).to_pylist()
@@ -205,12 +205,13 @@ class _Replay:
     def _import_error(self) -> str | None:
         return next(iter(self.airflow.import_errors()), None)
 
-    def _failed_run(self, dag: str) -> str | None:
-        failed = [run["dag_run_id"] for run in self.airflow.runs(dag)[:1] if run["state"] == "failed"]
-        return f"the run {failed[0]} of {dag} failed" if failed else None
-
     def _page(self, dag: str, run_id: str) -> str:
         return f"{self.airflow.url}/dags/{dag}/runs/{run_id}"
+
+
+def _failed(runs: list[Answer]) -> str | None:
+    """What to say when the newest of a DAG's runs failed."""
+    return f"the run {runs[0]['dag_run_id']} failed" if runs and runs[0]["state"] == "failed" else None
 
 
 def _models(book: str) -> list[Answer]:
