@@ -1,4 +1,4 @@
-"""Write the pages that are derived from the code: one a book, the page of params.yaml, and the one of bad files.
+"""Write the pages that are derived from the code: one a book, that of params.yaml, and those of bad files and inputs.
 
 Usage: python docs/make.py FOLDER
 """
@@ -15,7 +15,8 @@ from tollgate.books._page import render
 from tollgate.config import PROJECT, SECTIONS, Params, known_books, read_params_file
 
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
-from tests.ingest.bad_files import CASES, Case  # noqa: E402  (found by the line above)
+from tests.gates import bad_inputs  # noqa: E402  (found by the line above)
+from tests.ingest import bad_files  # noqa: E402
 
 KEY_LINE = re.compile(r"^(?P<indent> *)(?P<key>\w+):(?P<value>[^#]*)(?:#\s*(?P<comment>.*))?$")
 
@@ -80,13 +81,10 @@ def params_page() -> str:
 
 def bad_files_page() -> str:
     """The Markdown of docs/bad-files.md, from the cases that the tests bring."""
-    def said(case: Case) -> str:
+    def said(case: bad_files.Case) -> str:
         reasons = [f"`{rule}`" + (f" in `{column}`" if column else "") + (f": `{value}`" if value else "")
                    for row, rule, column, value in case.reasons if row]
         return case.says or " ".join(case.warns) or "; ".join(dict.fromkeys(reasons))
-
-    def row(*cells: str) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
     return "\n".join([
         "# Bad files",
@@ -101,9 +99,42 @@ def bad_files_page() -> str:
         "",
         "| bad input | what is sent | what happens | message, or rule and value | why |",
         "|---|---|---|---|---|",
-        *(row(case.item, case.sent, case.outcome, said(case), case.note) for case in CASES),
+        *(row(case.item, case.sent, case.outcome, said(case), case.note) for case in bad_files.CASES),
         "",
     ])
+
+
+def bad_inputs_page() -> str:
+    """The Markdown of docs/bad-inputs.md, from the cases that the tests take through the stages."""
+    def told(case: bad_inputs.Case) -> str:
+        if tuple(case.says) == bad_inputs.OF_EVIDENCE:
+            return f"every gate but `champion`: {case.says['auc']}"
+        return " ".join(f"`{who}`: {words}" for who, words in case.says.items())
+
+    def end(case: bad_inputs.Case) -> str:
+        if case.passes:
+            return "passes, with a warning"
+        return f"the stage `{next(iter(case.says))}` fails" if set(case.says) <= {"snapshot", "split"} else "refused"
+
+    return "\n".join([
+        "# Bad input to training",
+        "",
+        "<!-- Rendered from tests/gates/bad_inputs.py by `make docs`; the tests take each through every stage. -->",
+        "",
+        "What becomes of bad input that got past the [contract](bad-files.md), on the simulated book. A stage that",
+        "fails ends with exit code 2 and its message; a [gate](gates.md) that refuses writes its sentence into the",
+        "report, and the model is recorded and goes no further. What is left out of a message is written ….",
+        "",
+        "| bad input | what was done | what happens | who says what |",
+        "|---|---|---|---|",
+        *(row(case.item, case.done, end(case), told(case)) for case in bad_inputs.CASES),
+        "",
+    ])
+
+
+def row(*cells: str) -> str:
+    """One line of a Markdown table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def write(folder: Path) -> None:
@@ -111,6 +142,7 @@ def write(folder: Path) -> None:
     (folder / "books").mkdir(parents=True, exist_ok=True)
     (folder / "params.md").write_text(params_page(), encoding="utf-8")
     (folder / "bad-files.md").write_text(bad_files_page(), encoding="utf-8")
+    (folder / "bad-inputs.md").write_text(bad_inputs_page(), encoding="utf-8")
     for name in known_books():
         (folder / "books" / f"{name}.md").write_text(render(load_book(name)), encoding="utf-8")
 

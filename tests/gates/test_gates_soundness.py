@@ -68,8 +68,8 @@ def test_too_few_rows_or_defaults_are_refused(run: Run) -> None:
     small = run.params.snapshot.model_copy(update={"min_rows": 10_000, "min_defaults": 2_000})
     found = replace(run, params=run.params.model_copy(update={"snapshot": small})).verdict("data")
     assert found.verdict == "refuse"
-    assert "test has 9,000 loans, fewer than 10,000" in found.sentence
-    assert "test has 1,310 defaults, fewer than 2,000" in found.sentence
+    assert "test has 9,000 loans with 1,310 defaults, and needs 10,000 with 2,000" in found.sentence
+    assert "train has" not in found.sentence
 
 
 def test_a_snapshot_of_another_as_of_is_refused(run: Run) -> None:
@@ -126,7 +126,7 @@ def test_a_feature_that_is_missing_for_every_test_loan_is_refused(run: Run) -> N
     in_test = pa.array(np.isin(rows["loan_id"].to_numpy(zero_copy_only=False), run.rows("evidence")["loan_id"]))
     broken = pc.if_else(in_test, None, rows["annual_income"])
     run.write("features", rows.set_column(rows.column_names.index("annual_income"), "annual_income", broken))
-    assert "annual_income is missing for every loan in test" in run.verdict("data").sentence
+    assert "every loan in test lacks annual_income: have the feed mended" in run.verdict("data").sentence
 
 
 def test_drift_from_train_to_test_is_told_and_does_not_refuse(run: Run, good: Run) -> None:

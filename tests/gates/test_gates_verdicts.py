@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -114,9 +115,28 @@ def test_a_state_whose_labels_were_turned_round_is_refused_by_slices_and_named(r
     run.write("evidence", rows.set_column(rows.column_names.index("label"), "label", flipped))
     found = run.verdict("slices")
     assert found.verdict == "refuse"
-    assert found.sentence.startswith("state = OH ranks worst: AUC ")
+    assert "By the model, state = OH ranks worst: AUC " in found.sentence
     assert found.low > 0.15
     assert found.table[0]["slice"] == "state = OH"
+
+
+def test_turned_labels_that_the_model_has_learned_are_told_by_the_scorecard(run: Run) -> None:
+    rows = run.rows("evidence")
+    ohio = rows["state"].to_numpy(zero_copy_only=False) == "OH"
+    label, score = rows["label"].to_numpy(), rows["score"].to_numpy()
+    flipped = pa.array(np.where(ohio, 1 - label, label).astype(np.int8))
+    run.write("evidence", rows.set_column(rows.column_names.index("label"), "label", flipped))
+    run.predict(lambda rows: np.where(ohio, 1 - score, score))
+    found = run.verdict("slices")
+    assert found.verdict == "refuse"
+    assert found.low < 0.15
+    assert re.match("The logistic scorecard, .* ranks state = OH backwards: AUC .* turned round", found.sentence)
+
+
+def test_a_column_that_is_the_same_for_every_loan_is_no_slice(run: Run) -> None:
+    rows = run.rows("evidence")
+    run.write("evidence", rows.set_column(rows.column_names.index("state"), "state", pa.array(["OH"] * rows.num_rows)))
+    assert not [row for row in run.verdict("slices", slice_gap_max=-1).table if "state" in row["slice"]]
 
 
 def test_a_slice_is_refused_only_when_even_the_favourable_end_is_past_the_limit(good: Run) -> None:

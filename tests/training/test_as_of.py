@@ -16,7 +16,6 @@ from training.conftest import changed
 from tollgate import ingest, lake, stages
 from tollgate.books import Book, consumer
 from tollgate.config import Params, settings
-from tollgate.errors import BadInput
 from tollgate.lake import Store
 
 FEBRUARY, APRIL = date(2007, 2, 1), date(2007, 4, 1)
@@ -141,29 +140,3 @@ def test_a_late_file_about_the_past_changes_a_new_pin_and_not_one_that_was_made(
     assert run(tmp_path / "february", world, pin=False) == before
     after = run(tmp_path / "april", world)
     assert {name for name in MADE if after[name] != before[name]} == set(MADE)
-
-
-def test_an_empty_window_one_class_and_features_that_tell_nothing(world: Params, book: Book, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="As of 2004-06-01 the lake holds 0 matured rows of consumer; 100 are needed"):
-        run(tmp_path / "empty", world.model_copy(update={"as_of": date(2004, 6, 1)}))
-
-    def dull(rows: pa.Table) -> pa.Table:
-        made = {"state": pa.nulls(rows.num_rows, pa.string()),
-                "employment_years": pa.nulls(rows.num_rows, pa.float64()),
-                "annual_income": pa.array([50_000.0] * rows.num_rows)}
-        for name, values in made.items():
-            rows = rows.set_column(rows.column_names.index(name), name, values)
-        return rows
-
-    table = lake.applications(book)
-    lake.change_partitions(table, lake.partitions(table), dull)
-    small = changed(world, sweep={"trials": 1, "rounds_max": 5})
-    run(tmp_path / "dull", small)
-    for stage in ("sweep", "train", "evaluate"):
-        stages.STAGES[stage](tmp_path / "dull", small)
-    assert stages.answer("evaluate", tmp_path / "dull")["auc"] > 0.6
-
-    table = lake.outcomes(book)
-    lake.change_partitions(table, lake.partitions(table), lambda rows: rows.slice(0, 0))
-    with pytest.raises(BadInput, match="holds 0 defaults among them of consumer; 10 are needed"):
-        run(tmp_path / "paid", world)

@@ -72,7 +72,7 @@ def test_the_draws_of_the_average_precision_scatter_around_it() -> None:
 
 def test_each_value_and_each_quarter_is_a_slice_with_its_own_auc() -> None:
     rows = judged()
-    found, small = cut_slices(consumer.BOOK, rows)
+    found, small = cut_slices(consumer.BOOK, rows, rows["score"].to_numpy())
     names = {s.name for s in found}
     assert {"state = OH", "sex = female", "age_band = 60+"} <= names
     assert sum(name.startswith("credit_score ") for name in names) == 4
@@ -86,7 +86,7 @@ def test_each_value_and_each_quarter_is_a_slice_with_its_own_auc() -> None:
 
 def test_a_slices_standard_error_is_that_of_the_bootstrap() -> None:
     rows = judged()
-    ohio = next(s for s in cut_slices(consumer.BOOK, rows)[0] if s.name == "state = OH")
+    ohio = next(s for s in cut_slices(consumer.BOOK, rows, rows["score"].to_numpy())[0] if s.name == "state = OH")
     label, score = rows["label"].to_numpy(), rows["score"].to_numpy()
     member, rng = rows["state"].to_numpy(zero_copy_only=False) == "OH", np.random.default_rng(3)
     draws = []
@@ -98,7 +98,8 @@ def test_a_slices_standard_error_is_that_of_the_bootstrap() -> None:
 
 
 def test_a_state_whose_labels_were_turned_round_is_the_furthest_behind() -> None:
-    found, _ = cut_slices(consumer.BOOK, judged(flipped="OH"))
+    rows = judged(flipped="OH")
+    found, _ = cut_slices(consumer.BOOK, rows, rows["score"].to_numpy())
     assert found[0].name == "state = OH"
     assert found[0].behind > 0.3
 
@@ -110,7 +111,7 @@ def test_missing_is_a_slice_of_its_own_and_a_slice_with_few_defaults_is_only_cou
                            pa.array([None if i % 3 == 0 else "AK" if i < 50 else s for i, s in enumerate(state)]))
     rows = rows.set_column(rows.column_names.index("annual_income"), "annual_income",
                            pa.array([None if i % 4 == 0 else value for i, value in enumerate(income)]))
-    found, small = cut_slices(consumer.BOOK, rows)
+    found, small = cut_slices(consumer.BOOK, rows, rows["score"].to_numpy())
     names = {s.name for s in found}
     assert {"state missing", "annual_income missing"} <= names
     assert "state = AK" not in names

@@ -87,8 +87,9 @@ def test_a_pin_that_no_version_of_the_lake_shows_is_refused(book: Book, params: 
         take_snapshot(book, params, pinned, NOW)
 
 
-@pytest.mark.parametrize(("least", "said"), [({"min_rows": 4}, "holds 3 matured rows of consumer; 4 are needed"),
-                                             ({"min_defaults": 2}, "holds 1 defaults among them")])
+@pytest.mark.parametrize(("least", "said"), [
+    ({"min_rows": 4}, "holds 3 matured loans of consumer with 1 defaults; at least 4 with 1 are needed"),
+    ({"min_defaults": 2}, "holds 3 matured loans of consumer with 1 defaults; at least 1 with 2 are needed")])
 def test_too_little_to_train_on_is_refused_with_the_counts(book: Book, params: Params, publish: Publish,
                                                            least: dict[str, int], said: str) -> None:
     publish(PAST, [("a", date(2004, 1, 1), date(2003, 12, 1))])

@@ -85,5 +85,5 @@ def test_a_part_of_one_class_only_is_refused_by_its_name(book: Book, params: Par
     rows = snapshot()
     last = np.array(rows["applied_on"].to_pylist()) >= date(2004, 7, 1)
     rows = rows.set_column(2, "label", pa.array(np.where(last, label, rows["label"].to_numpy()).astype(np.int8)))
-    with pytest.raises(BadInput, match=r"The test part of the split has 24 rows and 1 class\(es\).*Widen snapshot"):
+    with pytest.raises(BadInput, match=f"test part of the split has 24 loans, of which {24 * label} defaulted.*widen"):
         assign(book, params, rows)

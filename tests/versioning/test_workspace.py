@@ -90,7 +90,7 @@ def test_bad_input_keeps_its_exit_code_through_dvc(moved: tuple[Scratch, dict[st
     project.ask("run", "open", "early", "--book", "consumer", "--as-of", "2004-01-01")
     early = project.run("tollgate", "run", "stage", "early", "snapshot")
     assert early.returncode == 2
-    assert "As of 2004-01-01 the lake holds 0 matured rows of consumer" in early.stderr.splitlines()[-1]
+    assert "As of 2004-01-01 the lake holds 0 matured loans of consumer" in early.stderr.splitlines()[-1]
 
 
 def test_the_gate_report_of_a_refused_run_is_read_anywhere_and_one_that_was_not_made_yet_is_named(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from tollgate.errors import Refused
 from tollgate.gates.base import Verdict, judged
-from tollgate.gates.evidence import Case, check_columns
+from tollgate.gates.evidence import Case
 from tollgate.statistics import paired
 
 
@@ -16,13 +13,8 @@ def baseline(case: Case) -> Verdict:
     The model must be ahead, and the lower end of the one-sided DeLong interval must reach no further down than the
     margin. A model that is not ahead, or of which the test cannot tell, has not earned its complexity.
     """
-    check_columns("evidence.parquet", case.evidence, ("baseline",))
-    theirs = case.evidence["baseline"].to_numpy()
-    if not np.all((theirs >= 0) & (theirs <= 1)):
-        raise Refused("evidence.parquet has scorecard predictions that are missing or no probability",
-                      remedy="Run the evaluate stage again.")
     limits, margin = case.params.gates, case.params.gates.baseline_margin
-    (mine, other), ahead, (low, high) = paired(case.label, case.score, theirs, limits.confidence)
+    (mine, other), ahead, (low, high) = paired(case.label, case.score, case.baseline, limits.confidence)
     told = (f"AUC is {mine:.4f} against {other:.4f} of the logistic scorecard on the same {len(case.label):,} loans, "
             f"{ahead:+.4f} and with {100 * limits.confidence:g} % confidence at least {low:+.4f}; the first must be "
             f"above 0 and the second at least {-margin:g}.")

@@ -25,10 +25,10 @@ def data(case: Case) -> Verdict:
     """
     limits = case.params.snapshot
     sizes = {part: _size(case.features_of(part)) for part in BOTH}
-    findings = [f"{part} has {rows:,} loans, fewer than {limits.min_rows:,}"
-                for part, (rows, _) in sizes.items() if rows < limits.min_rows]
-    findings += [f"{part} has {defaults:,} defaults, fewer than {limits.min_defaults:,}"
-                 for part, (_, defaults) in sizes.items() if defaults < limits.min_defaults]
+    findings = [f"{part} has {rows:,} loans with {defaults:,} defaults, and needs {limits.min_rows:,} with "
+                f"{limits.min_defaults:,}: ingest what is missing, or give it more months in params.yaml"
+                for part, (rows, defaults) in sizes.items()
+                if rows < limits.min_rows or defaults < limits.min_defaults]
     findings += _provenance(case) + _same_loans(case) + _order_of_time(case) + _stale(case) + _missing(case)
     told = ", ".join(f"{part} has {rows:,} loans with {defaults:,} defaults ({percent(defaults / rows)})"
                      for part, (rows, defaults) in sizes.items())
@@ -104,12 +104,10 @@ def _missing(case: Case) -> list[str]:
     """The features that are missing for every loan of train or of test: a feed that broke."""
     found: dict[str, list[str]] = {}
     for feature in _features(case):
-        for part in BOTH:
-            rows = case.features_of(part)
-            if rows[feature.name].null_count == rows.num_rows:
-                found.setdefault(feature.name, []).append(part)
-    return [f"{name} is missing for every loan in {' and '.join(parts)}: have its feed mended, or take it out of the "
-            "book's features" for name, parts in found.items()]
+        empty = [part for part in BOTH if not case.features_of(part)[feature.name].drop_null()]
+        found.setdefault(" and ".join(empty), []).append(feature.name)
+    return [f"every loan in {parts} lacks {', '.join(names)}: have the feed mended, or take it out of the book's "
+            "features" for parts, names in found.items() if parts]
 
 
 def _constant(case: Case) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +18,9 @@ from tollgate.config import Params
 from tollgate.errors import Refused
 from tollgate.scoring import digest_of
 
-AGAIN = "Run the stage that writes it again."
 PARTS = ("train", "validation", "test")
+WRITTEN_BY = {"champion": "history", "snapshot": "snapshot", "features": "features", "split": "split", "model": "train",
+              "evidence": "evaluate"}
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,12 @@ class Case:
         try:
             record = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise Refused(f"{name} is missing", remedy=AGAIN) from None
+            raise Refused(f"{name} is missing", remedy=_again(name)) from None
         except (OSError, ValueError) as err:
-            raise Refused(f"{name} cannot be read", value=type(err).__name__, remedy=AGAIN) from err
+            raise Refused(f"{name} cannot be read as JSON: it is damaged or was cut short",
+                          remedy=_again(name)) from err
         if not isinstance(record, dict):
-            raise Refused(f"{name} must hold one JSON object", value=type(record).__name__, remedy=AGAIN)
+            raise Refused(f"{name} must hold one JSON object", value=type(record).__name__, remedy=_again(name))
         return record
 
     def table(self, name: str, columns: tuple[str, ...]) -> pa.Table:
@@ -59,9 +62,10 @@ class Case:
         try:
             rows = pq.read_table(self.folder / name)
         except FileNotFoundError:
-            raise Refused(f"{name} is missing", remedy=AGAIN) from None
+            raise Refused(f"{name} is missing", remedy=_again(name)) from None
         except (OSError, pa.ArrowException) as err:
-            raise Refused(f"{name} cannot be read", value=type(err).__name__, remedy=AGAIN) from err
+            raise Refused(f"{name} cannot be read as Parquet: it is damaged or was cut short",
+                          remedy=_again(name)) from err
         check_columns(name, rows, columns)
         return rows
 
@@ -94,7 +98,8 @@ class Case:
         """Scores at or above it are declined."""
         found = self.spec.get("threshold")
         if not isinstance(found, int | float) or not 0 <= found <= 1:
-            raise Refused("model/model.json holds no threshold between 0 and 1", value=found, remedy=AGAIN)
+            raise Refused("model/model.json holds no threshold between 0 and 1", value=found,
+                          remedy=_again("model"))
         return float(found)
 
     @cached_property
@@ -120,6 +125,16 @@ class Case:
     def score(self) -> np.ndarray:
         """P(default) of the test loans, float64."""
         return self.evidence["score"].to_numpy()
+
+    @cached_property
+    def baseline(self) -> np.ndarray:
+        """P(default) of the test loans by the scorecard, float64."""
+        check_columns("evidence.parquet", self.evidence, ("baseline",))
+        theirs: np.ndarray = self.evidence["baseline"].to_numpy()
+        if not np.all((theirs >= 0) & (theirs <= 1)):
+            raise Refused("evidence.parquet has scorecard predictions that are missing or no probability",
+                          remedy="Run the evaluate stage again.")
+        return theirs
 
     @cached_property
     def split(self) -> pa.Table:
@@ -155,7 +170,12 @@ def check_columns(name: str, rows: pa.Table, columns: tuple[str, ...]) -> None:
     """Raise ``Refused`` when the file ``name`` lacks one of ``columns``."""
     absent = [column for column in columns if column not in rows.column_names]
     if absent:
-        raise Refused(f"{name} lacks the columns {', '.join(absent)}", remedy=AGAIN)
+        raise Refused(f"{name} lacks the columns {', '.join(absent)}", remedy=_again(name))
+
+
+def _again(name: str) -> str:
+    """Which stage writes a file of the run."""
+    return f"Run the {WRITTEN_BY[re.split('[./]', name)[0]]} stage again."
 
 
 def _check_predictions(rows: pa.Table) -> None:

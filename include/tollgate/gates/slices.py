@@ -16,13 +16,14 @@ def slices(case: Case) -> Verdict:
 
     The worst is the slice that is most surely behind. It refuses only when even the favourable end of its interval is
     past the limit; the interval is one-sided and as wide as Bonferroni's correction for the number of slices asks, so
-    that a model whose slices are all at the limit is refused with at most 1 - confidence.
+    that a model whose slices are all at the limit is refused with at most 1 - confidence. It also refuses where the
+    scorecard ranks a slice backwards.
     """
     limits = case.params.gates
     if not slice_columns(case.book):
         raise Refused(f"The book {case.book.name} has no column to cut slices from", remedy="Describe its features.")
     check_columns("evidence.parquet", case.evidence, slice_columns(case.book))
-    found, small = cut_slices(case.book, case.evidence)
+    found, small = cut_slices(case.book, case.evidence, case.score)
     if not found:
         raise Refused(f"None of the {small} slices has {EVENTS_MIN} defaults and {EVENTS_MIN} paid loans",
                       remedy="Test on more months.")
@@ -31,20 +32,36 @@ def slices(case: Case) -> Verdict:
     worst = found[0]
     low, high = worst.behind - sure * worst.error, worst.behind + sure * worst.error
     lowest = min(found, key=lambda s: s.area)
-    also = "" if lowest == worst else (f" The lowest AUC of all, {lowest.area:.4f}, is that of {lowest.name} "
-                                       f"({lowest.rows:,} loans, {lowest.defaults:,} defaults).")
+    backwards = _backwards(case, sure)
     passed = low <= limits.slice_gap_max
-    told = (f"{worst.name} ranks worst: AUC {worst.area:.4f} on {worst.rows:,} loans with {worst.defaults:,} defaults, "
-            f"{worst.behind:.4f} behind the whole and, over all {len(found)} slices looked at, with "
-            f"{100 * limits.confidence:g} % confidence at least {low:.4f}; ")
-    told += f"that must be at most {limits.slice_gap_max:g}." if passed else f"that is past {limits.slice_gap_max:g}."
-    if not passed:
-        told += (" Below 0.5 it ranks backwards: look whether the labels of this slice are turned round."
-                 if worst.area < 0.5 else " Look at the labels and the data of this slice.")
+    told = (f"{worst.name} ranks worst: AUC {worst.area:.4f} on {_size(worst)}, {worst.behind:.4f} behind the whole "
+            f"and, over all {len(found)} slices looked at, with {100 * limits.confidence:g} % confidence at least "
+            f"{low:.4f}; ")
+    told += f"that must be at most {limits.slice_gap_max:g}." if passed else (
+        f"that is past {limits.slice_gap_max:g}. Look at the labels and the data of this slice.")
+    if lowest != worst:
+        told += f" The lowest AUC of all, {lowest.area:.4f}, is that of {lowest.name} ({_size(lowest)})."
     if small:
-        also += f" {small} {'slice is' if small == 1 else 'slices are'} too small to judge."
-    return judged("slices", passed, measured=worst.behind, interval=(low, high), limit=limits.slice_gap_max,
-                  sentence=told + also, table=tuple(_row(s, sure) for s in found[:SHOWN]))
+        told += f" {small} {'slice is' if small == 1 else 'slices are'} too small to judge."
+    if backwards:
+        told = (f"The logistic scorecard, which gives the same points in every slice, ranks {backwards.name} "
+                f"backwards: AUC {backwards.area:.4f} on {_size(backwards)}. Look whether their labels are turned "
+                f"round. By the model, {told}")
+    return judged("slices", passed and not backwards, measured=worst.behind, interval=(low, high),
+                  limit=limits.slice_gap_max, sentence=told, table=tuple(_row(s, sure) for s in found[:SHOWN]))
+
+
+def _backwards(case: Case, sure: float) -> Slice | None:
+    """The slice that the scorecard ranks worse than a coin would, beyond luck.
+
+    A model that is free to bend learns a slice's labels also where they are turned round, and then ranks it well.
+    """
+    found, _ = cut_slices(case.book, case.evidence, case.baseline)
+    return next((s for s in found if s.area + sure * s.error < 0.5), None)
+
+
+def _size(s: Slice) -> str:
+    return f"{s.rows:,} loans with {s.defaults:,} defaults"
 
 
 def _row(s: Slice, sure: float) -> dict[str, str]:

@@ -135,7 +135,7 @@ def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str,
         "cost": [{"approval_rate": float(share), "cost": cost(label, score < at, params.train.cost_of_default)}
                  for share, at in zip(along, np.quantile(score, along), strict=True)],
         "slices": [{"slice": s.name, "rows": s.rows, "defaults": s.defaults, "auc": s.area, "behind": s.behind}
-                   for s in cut_slices(book, test)[0]],
+                   for s in cut_slices(book, test, score)[0]],
         "scores": [{"score": float(at), "paid": float(paid), "defaulted": float(defaulted)}
                    for at, paid, defaulted in zip(edges[:-1], *shares, strict=True)],
         "importance": [{"feature": name, "gain": gain.get(name, 0.0) / total}

@@ -39,20 +39,23 @@ def slice_columns(book: Book) -> tuple[str, ...]:
                                  and (f.kind == "category" or f.name in book.critical)))
 
 
-def cut_slices(book: Book, rows: pa.Table) -> tuple[list[Slice], int]:
+def cut_slices(book: Book, rows: pa.Table, score: np.ndarray) -> tuple[list[Slice], int]:
     """Every slice of ``rows`` that is large enough to judge, the furthest behind first, and how many are not.
 
-    A category and a protected attribute give one slice a value, a number its quarters; missing is a value. The
-    standard error takes into account that a slice is a part of the whole: each loan adds to both areas what DeLong's
-    placement values say it adds (DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988).
+    A category and a protected attribute give one slice a value, a number its quarters; missing is a value, and what
+    all rows share is no slice. The standard error takes into account that a slice is a part of the whole: each loan
+    adds to both areas what DeLong's placement values say it adds (DeLong, DeLong and Clarke-Pearson, Biometrics 44,
+    1988).
 
     Args:
-        rows: ``label`` (both kinds), ``score`` and the ``slice_columns``.
+        rows: ``label`` (both kinds) and the ``slice_columns``. score: float64, row by row.
     """
-    label, score = rows["label"].to_numpy() == 1, rows["score"].to_numpy()
+    label = rows["label"].to_numpy() == 1
     whole, area = _added(label, score)
     found, small = [], 0
     for name, member in _members(book, rows):
+        if member.all():
+            continue
         defaults = int(label[member].sum())
         if min(defaults, int(member.sum()) - defaults) < EVENTS_MIN:
             small += 1

@@ -110,13 +110,12 @@ def take_snapshot(book: Book, params: Params, pinned: dict[str, Any],
                           versions["outcomes"])
     rows = applications.drop_columns(["month"]).append_column(
         pa.field("label", pa.int8()), pa.array(labels(applications, outcomes, params.snapshot.horizon_months)))
-    defaults = int(rows["label"].to_numpy().sum())
-    for what, count, least in (("matured rows", rows.num_rows, params.snapshot.min_rows),
-                               ("defaults among them", defaults, params.snapshot.min_defaults)):
-        if count < least:
-            raise BadInput(f"As of {params.as_of} the lake holds {count} {what} of {book.name}; "
-                           f"{least} are needed", value=count,
-                           remedy="Ingest more history, choose a later as-of, or lower snapshot.min_* in params.yaml.")
+    defaults, needed = int(rows["label"].to_numpy().sum()), params.snapshot
+    if rows.num_rows < needed.min_rows or defaults < needed.min_defaults:
+        raise BadInput(f"As of {params.as_of} the lake holds {rows.num_rows:,} matured loans of {book.name} with "
+                       f"{defaults:,} defaults; at least {needed.min_rows:,} with {needed.min_defaults:,} are needed",
+                       remedy="Ingest the applications and outcomes that are missing, choose a later as-of, or lower "
+                              "snapshot.min_rows and snapshot.min_defaults in params.yaml.")
     months = pc.min_max(pc.strftime(rows["applied_on"], format="%Y-%m")).as_py()
     return rows, {"book": book.name, "as_of": params.as_of.isoformat(), "rows": rows.num_rows, "defaults": defaults,
                   "label_rate": defaults / rows.num_rows, "first_month": months["min"], "last_month": months["max"],

@@ -32,11 +32,12 @@ def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
     test, folds = (_by_time if book.dated else _by_hash)(params, rows)
     split, label = np.where(test, TEST, folds[-1]), rows["label"].to_numpy()
     for part in (TRAIN, VALIDATION, TEST):
-        classes = np.unique(label[split == part])
-        if len(classes) < 2:
-            raise BadInput(f"The {part} part of the split has {int((split == part).sum())} rows and "
-                           f"{len(classes)} class(es); both classes are needed", value=part,
-                           remedy="Widen snapshot.window_months, or change split in params.yaml.")
+        rows_in, defaults = int((split == part).sum()), int(label[split == part].sum())
+        if not 0 < defaults < rows_in:
+            raise BadInput(f"The {part} part of the split has {rows_in:,} loans, of which {defaults:,} defaulted; it "
+                           "needs loans that were paid and loans that defaulted",
+                           remedy="Look at the outcomes of these months, widen snapshot.window_months, or change "
+                                  "split in params.yaml.")
     taught = [fold for fold in folds
               if all(len(np.unique(label[fold == part])) == 2 for part in (TRAIN, VALIDATION))]
     return pa.table({"loan_id": rows["loan_id"], "split": pa.array(split),

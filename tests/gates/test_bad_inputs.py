@@ -1,0 +1,97 @@
+"""Bad input to training, from the lender's file through every stage to the words that a person reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.gates.bad_inputs import CASES, Case
+
+from tollgate import registry, stages
+from tollgate.books import consumer
+from tollgate.config import PROJECT, Params, load_params
+from tollgate.errors import TollgateError
+
+SMALL = {"sweep": {"trials": 1}, "gates": {"bootstrap_draws": 50}}
+STEPS = ("history", "snapshot", "features", "split", "sweep", "train", "evaluate")
+MADE = ("metrics.json", "gates.json", "gates.md", "gates.html", "model/profile.json", "model/scorecard.json")
+NO_NUMBER = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    shipped = load_params(PROJECT / "params.yaml", book="consumer", as_of=date(2007, 1, 1))
+    return shipped.model_copy(update={section: getattr(shipped, section).model_copy(update=keys)
+                                      for section, keys in SMALL.items()})
+
+
+@pytest.fixture(scope="module")
+def loans(params: Params) -> pa.Table:
+    """What an honest lender has: 400 loans a month, of the months that had matured."""
+    return consumer.simulate(seed=params.seed, rows_a_month=400, last_month="2004-12")
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory, params: Params, loans: pa.Table) -> Path:
+    """A home in which nothing is wrong: MLflow without a model, and a run up to its evidence."""
+    home = tmp_path_factory.mktemp("honest")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOLLGATE_DATA", str(home))
+        registry.prepare()
+        send(home, loans)
+        assert said(home / "run", params, STEPS) == {}
+    return home
+
+
+def send(home: Path, loans: pa.Table) -> None:
+    """Put the loans where the lender's system keeps them, as fetching the book would."""
+    place = home / "sources" / "consumer"
+    place.mkdir(parents=True)
+    pq.write_table(loans, place / "source.parquet")
+
+
+def said(run: Path, params: Params, steps: Iterable[str]) -> dict[str, str]:
+    """What the stage says that gives up, by its name; nothing when none does."""
+    for name in steps:
+        try:
+            stages.STAGES[name](run, params)
+        except TollgateError as err:
+            return {name: str(err)}
+    return {}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.item}: {case.done}")
+def test_what_is_said_of_it_is_what_the_page_says(case: Case, honest: Path, loans: pa.Table, home: Path,
+                                                  params: Params) -> None:
+    run = home / "run"
+    if case.loans:
+        home.mkdir()
+        shutil.copy(honest / "mlflow.db", home)
+        send(home, case.loans(loans))
+        found = said(run, params, [*STEPS, "gate"])
+    else:
+        shutil.copytree(honest, home)
+        case.spoil(run)
+        found = said(run, params, ["gate"])
+    if not found:
+        verdicts = {v["gate"]: v for v in json.loads((run / "gates.json").read_text())["verdicts"]}
+        assert not [name for name in MADE if NO_NUMBER.search((run / name).read_text())]
+        assert case.passes or {verdicts[gate]["verdict"] for gate in case.says} >= {"refuse"}
+        found = {gate: v["sentence"] for gate, v in verdicts.items()}
+        assert (said(run, params, ["register"]) == {}) is case.passes
+    for who, words in case.says.items():
+        assert re.search(".+".join(map(re.escape, words.split("…"))), found[who]), found[who]
+    assert (registry.challenger("consumer") is not None) is case.passes
+
+
+def test_an_honest_lender_gets_a_model_past_the_gates(honest: Path, home: Path, params: Params) -> None:
+    shutil.copytree(honest, home)
+    assert said(home / "run", params, ["gate", "register"]) == {}
