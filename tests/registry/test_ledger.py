@@ -102,10 +102,41 @@ def test_a_torn_last_line_is_named_and_stops_every_decision(five: Path, pattern:
         registry.verify(BOOK)
 
 
-def test_a_torn_copy_of_the_last_digest_is_named(five: Path) -> None:
-    (five / "store" / "ledger" / f"{BOOK}.json").write_text('{"seq": 5, "dig')
+@pytest.mark.parametrize("pattern", ["_delta_log/*3.json", "_delta_log/*0.json", "kind=note/*.parquet"],
+                         ids=["a commit", "the first commit", "a line's file"])
+def test_a_file_that_was_removed_is_named_and_stops_every_decision(five: Path, pattern: str) -> None:
+    next((five / "lake" / BOOK / "ledger").glob(pattern)).unlink()
+    for touch in (lambda: registry.verify(BOOK), lambda: registry.reject(BOOK, "1", by="ann")):
+        with pytest.raises(Refused, match=r"cannot be read .its last line was number 5.*is missing.*from a backup"):
+            touch()
+
+
+@pytest.mark.parametrize("content", ['{"seq": 5, "dig', "[]", "{}", '{"seq": "5", "digest": 5}'])
+def test_a_torn_copy_of_the_last_digest_is_named(five: Path, content: str) -> None:
+    (five / "store" / "ledger" / f"{BOOK}.json").write_text(content)
     with pytest.raises(Refused, match="last digest of the ledger of consumer.*cannot be read"):
         registry.verify(BOOK)
+
+
+def test_a_copy_of_the_last_digest_that_was_removed_is_missed(five: Path) -> None:
+    (five / "store" / "ledger" / f"{BOOK}.json").unlink()
+    _tamper(lambda lines: lines[:-1])
+    with pytest.raises(Refused, match=r"the digest of its last line, kept in .*consumer.json, is missing"):
+        registry.verify(BOOK)
+
+
+def test_lines_of_another_ledger_are_named(five: Path) -> None:
+    registry.record("sba", "rejected", {"model": {"book": "sba"}})
+    foreign = lake.read(lake.ledger("sba")).to_pylist()[0]
+    _tamper(lambda lines: [*lines[:2], {**foreign, "seq": 3}, *lines[3:]])
+    with pytest.raises(Refused, match="line 3 does not follow .*line 3 is of the book sba"):
+        registry.verify(BOOK)
+
+
+def test_a_name_that_is_no_text_is_bad_input(home: Path) -> None:
+    with pytest.raises(BadInput, match=r"keeps text alone .got: .*udcff.*UTF-8"):
+        registry.record(BOOK, "note", {"by": "ann\udcff"})
+    assert registry.entries(BOOK) == []
 
 
 def test_no_decision_rests_on_a_broken_ledger(five: Path) -> None:
@@ -114,7 +145,7 @@ def test_no_decision_rests_on_a_broken_ledger(five: Path) -> None:
         registry.champion_on(BOOK, date(2007, 1, 1))
 
 
-def test_writers_at_once_make_one_chain(home: Path) -> None:
+def test_writers_at_once_make_one_chain(anywhere: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda k: registry.record(BOOK, "note", {"k": k}), range(8)))
     assert registry.verify(BOOK)["entries"] == 8

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 RACES_LOST_AT_MOST = 50
 SEQUENCE = "tollgate.sequence"
+INCOMPLETE = ("Expected contiguous commit files", "No table metadata or protocol found")  # deltalake of a Delta log
+LONGEST = 300  # characters of what deltalake says that are shown
 T = TypeVar("T")
 
 
@@ -52,7 +54,8 @@ def _options() -> dict[str, str]:
 def _faults_named(table: Table, at: int | None = None) -> Iterator[None]:
     """Turn the storage layer's errors into ours: a lake that does not answer is a passing fault.
 
-    Where one Delta version is asked for by number, a file that is not there is no passing fault: it was vacuumed.
+    A file that is not there is no passing fault: it was removed, or vacuumed where one Delta version is asked for by
+    number.
     """
     from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -67,6 +70,9 @@ def _faults_named(table: Table, at: int | None = None) -> Iterator[None]:
             raise BadInput(f"Version {at} of the table {table.book}/{table.name} is no longer in the lake: "
                            f"{_first_line(err)}", value=_location(table),
                            remedy="Restore its files; Delta's vacuum removes those of older versions.") from err
+        if isinstance(err, FileNotFoundError) or any(said in str(err) for said in INCOMPLETE):
+            raise BadInput(f"A file of the table {table.book}/{table.name} is missing: {_first_line(err)[:LONGEST]}",
+                           value=_location(table), remedy="Restore that file from a backup.") from err
         raise PassingFault(f"The table {table.book}/{table.name} could not be read or written: {_first_line(err)}",
                            value=_location(table), remedy="Check that the folder is a Delta table.") from err
     except OSError as err:

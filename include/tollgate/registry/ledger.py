@@ -87,12 +87,18 @@ def record(book: str, kind: str, payload: dict[str, Any], *,
     """Append one line; None when ``given`` (asked of all lines so far, atomically) does not hold.
 
     Raises:
+        BadInput: a name or a comment in it is no text.
         PassingFault: the lake did not answer.
     """
     import pyarrow as pa
 
     table = lake.ledger(book)
     text, at = _canonical(payload), moment()
+    try:
+        text.encode()
+    except UnicodeEncodeError as err:
+        raise BadInput("The ledger keeps text alone", value=ascii(text[err.start:err.end]),
+                       remedy="Write names and comments in UTF-8.") from err
 
     def line(rows: pa.Table) -> pa.Table | None:
         so_far = _entries(rows)
@@ -122,11 +128,16 @@ def _keep(book: str, last: Entry) -> None:
 
 def _kept(book: str) -> dict[str, Any] | None:
     store = lake.Store(settings().store)
+    if not store.exists(_anchor(book)):
+        return None
     try:
-        return dict(store.read_json(_anchor(book))) if store.exists(_anchor(book)) else None
+        match store.read_json(_anchor(book)):
+            case {"seq": int(seq), "digest": str(digest)}:
+                return {"seq": seq, "digest": digest}
     except ValueError:
-        raise Refused(f"The last digest of the ledger of {book}, kept outside its table, cannot be read",
-                      value=f"{settings().store}/{_anchor(book)}", remedy="Restore the file from a backup.") from None
+        pass
+    raise Refused(f"The last digest of the ledger of {book}, kept outside its table, cannot be read",
+                  value=f"{settings().store}/{_anchor(book)}", remedy="Restore the file from a backup.")
 
 
 def _anchor(book: str) -> str:
@@ -146,24 +157,32 @@ def trusted(book: str) -> list[Entry]:
     """Every decision of a book. Raises ``Refused`` when the chain is broken: no decision may rest on it."""
     # The anchor is read first: lines written in between are then beyond it, never missing.
     anchor = _kept(book)
+    rows = _read(book, anchor)
+    if anchor is None and rows.num_rows > 1:
+        # Whoever wrote the first line may have been about to keep its digest.
+        anchor = _kept(book)
+        rows = _read(book, anchor)
+    faults = _faults(book, rows.to_pylist(), anchor)
+    if faults:
+        raise Refused(f"The ledger of {book} was tampered with: {'; '.join(faults)}", value=f"{len(faults)} fault(s)",
+                      remedy="Restore its last good Delta version, and the digest kept outside, from a backup.")
+    return _entries(rows)
+
+
+def _read(book: str, anchor: dict[str, Any] | None) -> pa.Table:
     try:
-        rows = lake.read(lake.ledger(book))
+        return lake.read(lake.ledger(book))
     except BadInput as torn:
         last = f"its last line was number {anchor['seq']}" if anchor else "nothing was kept of its last line"
         raise Refused(f"The ledger of {book} cannot be read ({last}): {torn.cause}", value=torn.value,
                       remedy="Restore that file from a backup; until then no decision is taken.") from torn
-    faults = _faults(rows.to_pylist(), anchor)
-    if faults:
-        raise Refused(f"The ledger of {book} was tampered with: {'; '.join(faults)}", value=f"{len(faults)} fault(s)",
-                      remedy="Restore the last good Delta version of the table.")
-    return _entries(rows)
 
 
-def _faults(lines: list[dict[str, Any]], anchor: dict[str, Any] | None) -> list[str]:
+def _faults(book: str, lines: list[dict[str, Any]], anchor: dict[str, Any] | None) -> list[str]:
     faults: list[str] = []
     expected, previous = 1, START
     for line in lines:
-        seq = line["seq"]
+        seq = line["seq"] or 0
         if seq > expected:
             missing = f"line {expected} is" if seq == expected + 1 else f"lines {expected} to {seq - 1} are"
             faults.append(f"{missing} missing")
@@ -174,9 +193,14 @@ def _faults(lines: list[dict[str, Any]], anchor: dict[str, Any] | None) -> list[
         whole = digest_of_entry(seq, line["at"], line["kind"], line["payload"], line["previous"])
         if whole != line["digest"]:
             faults.append(f"line {seq} ({line['kind']}) was edited: its digest does not match")
+        of = _payload(line["payload"]).get("model", {}).get("book", book)
+        if of != book:
+            faults.append(f"line {seq} is of the book {of}")
         expected, previous = seq + 1, line["digest"]
     if anchor is not None and anchor["seq"] >= expected:
         faults.append(f"line {anchor['seq']} was written and is missing at the end")
     elif anchor is not None and anchor["digest"] not in {line["digest"] for line in lines}:
         faults.append(f"line {anchor['seq']} is not the one that was written")
+    elif anchor is None and len(lines) > 1:
+        faults.append(f"the digest of its last line, kept in {settings().store}/{_anchor(book)}, is missing")
     return faults
