@@ -31,18 +31,19 @@ def _show_to_person(answer: Answer) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
     for key, value in answer.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             table = Table(*[str(name) for name in value[0]], title=key, title_justify="left")
             for row in value:
-                table.add_row(*[_short(cell) for cell in row.values()])
+                table.add_row(*[Text(_short(cell)) for cell in row.values()])
             console.print(table)
         elif key == "table":
             console.print(Markdown(value))
         else:
-            console.print(f"[bold]{key}[/bold]: {_short(value)}", highlight=False)
+            console.print(Text.assemble((key, "bold"), ": ", _short(value)))
 
 
 def _short(value: Any) -> str:
@@ -56,4 +57,4 @@ def _short(value: Any) -> str:
         case str() if DIGEST.fullmatch(value):
             return value[:12]
         case _:
-            return str(value)
+            return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(value))

@@ -16,7 +16,7 @@ import typer
 from tollgate.answers import answer as _answer
 from tollgate.arguments import AnsweredAt, AsOf, BookName, By, MaybeBook, RunId
 from tollgate.cli_data import app as data_app
-from tollgate.errors import TollgateError
+from tollgate.errors import BadInput, TollgateError
 
 app = typer.Typer(name="tollgate", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="The whole life of a loan-default model: ingest, train, gate, promote, score, watch, retrain.",
@@ -185,7 +185,7 @@ def decisions(context: typer.Context, book: BookName) -> None:
 
 @ledger_app.command("verify")
 def ledger_verify(context: typer.Context, book: BookName) -> None:
-    """Check the hash chain; exit 3 naming the first line that was edited, dropped or moved."""
+    """Check the hash chain; exit 3 names every line that was edited, dropped, doubled or moved."""
     from tollgate import registry
 
     _answer(context, registry.verify(book))
@@ -215,7 +215,11 @@ def card(context: typer.Context, book: BookName, version: str,
 
     told = registry.card(book, version)
     if out is not None:
-        out.write_text(told.pop("html"), encoding="utf-8")
+        try:
+            out.write_text(told.pop("html"), encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as err:
+            raise BadInput(f"The page cannot be written: {err.strerror}", value=out,
+                           remedy="Name a file in a folder that is there and yours.") from err
     _answer(context, told if out is None else {"book": book, "version": version, "page": str(out)})
 
 

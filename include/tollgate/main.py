@@ -7,8 +7,10 @@ import os
 import sys
 import traceback
 
+from typer.exceptions import TyperException
+
 from tollgate.cli import app
-from tollgate.errors import PassingFault, TollgateError
+from tollgate.errors import BadInput, PassingFault, TollgateError
 
 
 def main() -> None:
@@ -22,9 +24,14 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        app()
+        code = app(standalone_mode=False)  # Typer's own box around a wrong call ends in a line that says nothing
+        return code if isinstance(code, int) else 0
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 0 if done.code is None else 1
+    except TyperException as wrong:
+        verb = getattr(wrong, "ctx", None)
+        return _failed(BadInput(wrong.format_message().rstrip(".?") or "Nothing was asked for",
+                                remedy=f"See `{verb.command_path if verb else 'tollgate'} --help`."))
     except TollgateError as err:
         return _failed(err)
     except OSError as err:
