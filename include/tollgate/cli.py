@@ -136,7 +136,7 @@ def promote(context: typer.Context, book: BookName, version: str, by: By,
     """Make the challenger the champion."""
     from tollgate import registry
 
-    _answer(context, registry.promote(book, version, digest, by, comment, answered_at=answered_at))
+    _answer(context, registry.promote(book, version, digest, by, comment, answered_at))
 
 
 @app.command()

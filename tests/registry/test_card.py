@@ -10,6 +10,7 @@ from registry.world import BOOK, World, client, params_of
 
 from tollgate import registry
 from tollgate.books import load_book
+from tollgate.cli import app
 from tollgate.errors import BadInput, Refused
 
 
@@ -54,6 +55,17 @@ def test_a_card_is_never_out_of_date_and_cannot_be_made_to_say_anything_else(wor
     kept.write_text(kept.read_text().replace("may only lower", "may only raise"))
     with pytest.raises(Refused, match="facts of tollgate-consumer version 1 changed after registration"):
         registry.card(BOOK, "1")
+    kept.unlink()
+    with pytest.raises(Refused, match=r"card.json is no longer kept"):
+        registry.card(BOOK, "1")
+
+
+def test_a_card_that_cannot_be_written_is_bad_input(world: World, tmp_path: Path) -> None:
+    world.registered("a")
+    for out in (tmp_path, tmp_path / "nowhere" / "card.html"):
+        with pytest.raises(BadInput, match="page cannot be written") as fault:
+            app(["card", BOOK, "1", f"--out={out}"], standalone_mode=False)
+        assert fault.value.value == out
 
 
 def test_a_version_that_never_was_has_no_card(world: World) -> None:

@@ -82,9 +82,12 @@ def test_a_tag_and_artefact_changed_together_are_refused(world: World) -> None:
 
 def test_only_the_challenger_can_be_promoted(world: World) -> None:
     first, second = world.registered("a"), world.registered("b")
-    with pytest.raises(Refused, match="not the challenger") as refusal:
+    with pytest.raises(Refused, match="Version 1 of consumer is not the challenger; its state is: replaced .got: 1.*"
+                                      "The challenger is version 2"):
         registry.promote(BOOK, "1", first.digest, by="ann")
-    assert refusal.value.value == "2"
+    for decide in (registry.reject, lambda *args, by: registry.promote(*args, first.digest, by=by)):
+        with pytest.raises(BadInput, match=r"no registered version of this number .got: 3"):
+            decide(BOOK, "3", by="ann")
     assert registry.promote(BOOK, "2", second.digest, by="ann")["champion"] == "2"
     assert [(m["version"], m["state"]) for m in registry.models(BOOK)] == [("2", "champion"), ("1", "replaced")]
 
@@ -104,8 +107,10 @@ def test_a_rejected_challenger_leaves_the_champion(world: World) -> None:
     assert registry.reject(BOOK, "2", by="ann", comment="no") == {"rejected": "2", "champion": "1"}
     assert registry.reject(BOOK, "2", by="ann") == {"rejected": "2", "champion": "1"}
     assert aliases() == {"champion": "1"} and kinds().count("rejected") == 1
-    with pytest.raises(Refused, match="not the challenger"):
+    with pytest.raises(Refused, match="its state is: rejected .got: 2.*Train one; there is none"):
         registry.promote(BOOK, "2", version.digest, by="ann")
+    with pytest.raises(Refused, match="its state is: champion"):
+        registry.reject(BOOK, "1", by="ann")
     assert [m["state"] for m in registry.models(BOOK)] == ["rejected", "champion"]
 
 
@@ -191,6 +196,15 @@ def test_only_a_former_champion_can_be_rolled_back_to(world: World) -> None:
         registry.rollback(BOOK, "2", by="eve", reason="x")
     with pytest.raises(BadInput, match="champion already"):
         registry.rollback(BOOK, "1", by="eve", reason="x")
+    with pytest.raises(BadInput, match="needs a reason"):
+        registry.rollback(BOOK, "1", by="eve", reason=" ")
+
+
+def test_no_rollback_lets_a_model_score_what_came_before_it(world: World) -> None:
+    world.promoted("a")
+    world.promoted("b")
+    with pytest.raises(BadInput, match="trained as of 2006-07-01 .*got: 2006-06-30"):
+        registry.rollback(BOOK, "1", by="eve", reason="worse", effective_on=date(2006, 6, 30))
 
 
 @pytest.mark.parametrize("move", [
@@ -211,6 +225,48 @@ def test_an_alias_moved_by_hand_is_put_back(world: World, caplog: pytest.LogCapt
     assert kinds().count("mended") == 1
 
 
+def test_an_alias_that_a_decision_moved_meanwhile_is_not_put_back(world: World,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    world.promoted("a")
+    version = world.registered("b")
+    from tollgate.registry import aliases as room
+
+    whole = room._aliases
+
+    def overtaken(book: str) -> dict[str, str]:
+        monkeypatch.setattr(room, "_aliases", whole)
+        registry.promote(BOOK, "2", version.digest, by="ann")
+        return whole(book)
+
+    monkeypatch.setattr(room, "_aliases", overtaken)
+    assert registry.champion(BOOK) == version
+    assert aliases() == {"champion": "2"} and "mended" not in kinds()
+
+
+def test_a_version_deleted_from_mlflow_stops_only_its_own_promotion(world: World) -> None:
+    first, second = world.promoted("a"), world.promoted("b")
+    third = world.registered("c")
+    for gone in (second, third):
+        client().delete_model_version(NAME, gone.version)
+    before = kinds()
+    assert registry.champion(BOOK) == second and kinds() == before
+    with pytest.raises(Refused, match="version 3 was changed or deleted .*got: no such version"):
+        registry.promote(BOOK, "3", third.digest, by="ann")
+    assert registry.reject(BOOK, "3", by="ann")["champion"] == "2"
+    assert registry.rollback(BOOK, "1", by="eve", reason="deleted")["champion"] == "1"
+    assert (registry.champion(BOOK), aliases()) == (first, {"champion": "1"})
+
+
+def test_an_artefact_that_is_gone_is_refused(world: World) -> None:
+    import shutil
+
+    version = world.registered("a")
+    shutil.rmtree(_artefact("1"))
+    with pytest.raises(Refused, match="model is no longer kept with the MLflow run .*got: " + version.run_id):
+        registry.promote(BOOK, "1", version.digest, by="ann")
+    assert kinds() == ["registered"]
+
+
 def test_a_champion_made_by_hand_is_none(world: World) -> None:
     world.registered("a")
     client().set_registered_model_alias(NAME, "champion", "1")
@@ -218,7 +274,10 @@ def test_a_champion_made_by_hand_is_none(world: World) -> None:
     assert aliases() == {"challenger": "1"}
 
 
-def test_an_intent_whose_artefact_changed_is_abandoned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("spoil", [lambda: _tamper("2"), lambda: client().delete_model_version(NAME, "2")],
+                         ids=["artefact changed", "version deleted"])
+def test_an_intent_whose_model_was_spoilt_is_abandoned(world: World, monkeypatch: pytest.MonkeyPatch,
+                                                       spoil: Callable[[], None]) -> None:
     world.promoted("a")
     second = world.registered("b")
     whole = client().set_registered_model_alias
@@ -232,7 +291,7 @@ def test_an_intent_whose_artefact_changed_is_abandoned(world: World, monkeypatch
         with pytest.raises(PassingFault):
             registry.promote(BOOK, "2", second.digest, by="ann")
     assert aliases()["champion"] == "2"
-    _tamper("2")
+    spoil()
     assert registry.champion(BOOK).version == "1"
     assert aliases()["champion"] == "1"
     assert "abandoned" in kinds()

@@ -173,6 +173,24 @@ def test_a_dead_mlflow_is_a_passing_fault(world: World, monkeypatch: pytest.Monk
     assert not (run / "registered.json").exists()
 
 
+def test_an_artefact_store_that_is_away_is_a_passing_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = world.run("a")
+    for name, value in {"TOLLGATE_MLFLOW_ARTIFACTS": "s3://tollgate/mlflow", "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+                        "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PassingFault, match="artefact store did not answer.*TOLLGATE_MLFLOW_ARTIFACTS"):
+        registry.register(run, params_of("a"))
+    assert kinds() == []
+
+
+def test_an_mlflow_that_is_another_than_the_ledgers_is_refused(world: World) -> None:
+    world.registered("a")
+    client().delete_registered_model(f"tollgate-{BOOK}")
+    with pytest.raises(Refused, match="number that the ledger knows already .got: 1"):
+        registry.register(world.run("b"), params_of("b"))
+    assert kinds() == ["registered"]
+
+
 def test_a_database_that_cannot_be_made_is_a_passing_fault(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOLLGATE_MLFLOW", "sqlite:////proc/none/mlflow.db")
     with pytest.raises(PassingFault):
@@ -186,5 +204,6 @@ def test_the_gate_report_of_a_recorded_run_can_be_read_again(world: World) -> No
     assert registry.gate_report(BOOK, recorded) == "<p>Passed</p>"
     with pytest.raises(BadInput, match="another book than card"):
         registry.gate_report("card", recorded)
-    with pytest.raises(BadInput):
-        registry.gate_report(BOOK, "0" * 32)
+    for name in ("0" * 32, "../x"):
+        with pytest.raises(BadInput, match="no run of this name"):
+            registry.gate_report(BOOK, name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tollgate.errors import PassingFault, Refused
@@ -21,8 +23,10 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 def mend(book: str) -> Standing:
     """Finish a decision that was cut in half, put back aliases that were moved by hand, and say how things stand.
 
+    A version that was deleted from MLflow has no alias to put back: the ledger alone says what it is.
+
     Raises:
-        Refused: the ledger is broken, or the champion's version was deleted from MLflow.
+        Refused: the ledger is broken.
         PassingFault: MLflow or the lake did not answer.
     """
     chain = ledger.trusted(book)
@@ -33,13 +37,20 @@ def mend(book: str) -> Standing:
         now = finish(book, now.open)
     found = _aliases(book)
     for role, wanted in ((CHAMPION, now.champion), (CHALLENGER, now.challenger)):
-        if found.get(role) != (wanted and wanted.version):
-            log.warning("%s: the alias %s stood on %s and is put back on %s", book, role, found.get(role) or "nothing",
-                        wanted.version if wanted else "nothing")
-            point(book, role, wanted)
-            ledger.record(book, MENDED, {"alias": role, "found": found.get(role),
-                                         "restored": wanted.version if wanted else None})
-            now = standing(ledger.trusted(book))
+        if found.get(role) == (wanted and wanted.version):
+            continue
+        if wanted is not None and find(book, wanted.version) is None:
+            log.warning("%s: version %s, the %s, or its tags were deleted from MLflow", book, wanted.version, role)
+            continue
+        # The line comes first: an alias that a decision moved since the ledger was read is none that was moved by hand.
+        line = ledger.record(book, MENDED, {"alias": role, "found": found.get(role),
+                                            "restored": wanted.version if wanted else None}, given=unmoved(now))
+        if line is None:
+            return mend(book)
+        log.warning("%s: the alias %s stood on %s and is put back on %s", book, role, found.get(role) or "nothing",
+                    wanted.version if wanted else "nothing")
+        point(book, role, wanted)
+        now = replace(now, head=line.digest)
     return now
 
 
@@ -55,17 +66,30 @@ def change(now: Standing, kind: str, model: Version, details: dict[str, Any]) ->
         PassingFault: another decision was recorded since ``now``.
     """
     payload = {"model": model.to_json(), "previous": now.champion.version if now.champion else None, **details}
-    intent = ledger.record(model.book, f"{kind}-intent", payload, given=lambda chain: ledger.head(chain) == now.head)
+    intent = ledger.record(model.book, f"{kind}-intent", payload, given=unmoved(now))
     if intent is None:
         raise lost(model)
     finish(model.book, intent)
     return mend(model.book)
 
 
+def unmoved(now: Standing) -> Callable[[list[Entry]], bool]:
+    """Asked of the ledger at the moment of writing: whether its last line still is the one that was decided on."""
+    return lambda chain: ledger.head(chain) == now.head
+
+
 def lost(version: Version) -> PassingFault:
     """The fault of whoever decided on a ledger that another decision has since extended."""
     return PassingFault(f"Another decision on {version.book} was recorded at the same moment", value=version.version,
                         remedy="Run it again; it will see that decision.")
+
+
+def check_compared(now: Standing, compared: str | None) -> None:
+    """Raise ``Refused`` unless the champion still is the version that the challenger's gates compared it with."""
+    holder = now.champion.version if now.champion else None
+    if compared != holder:
+        raise Refused("The champion changed since the gates compared with it", value=f"{compared} then, {holder} now",
+                      remedy="Run the gates again, against the present champion.")
 
 
 def finish(book: str, intent: Entry) -> Standing:
@@ -93,25 +117,18 @@ def unchanged(model: Version) -> None:
     """Raise ``Refused`` unless MLflow's record and artefact are still those that the ledger names."""
     found = find(model.book, model.version)
     if found != model:
-        raise Refused(f"MLflow's record of {name_of(model.book)} version {model.version} changed after registration",
-                      value=found.digest, remedy="Restore its tags, or train and approve another model.")
+        raise Refused(f"MLflow's record of {name_of(model.book)} version {model.version} was changed or deleted after "
+                      "registration", value=found.digest if found else "no such version",
+                      remedy="Restore it, or train and approve another model.")
     rehash(model)
 
 
 def point(book: str, role: str, model: Version | None) -> None:
     """Set or remove one alias. The only place that touches MLflow's aliases."""
-    from mlflow.exceptions import MlflowException
-
     if model is None:
         client().delete_registered_model_alias(name_of(book), role)
-        return
-    try:
+    else:
         client().set_registered_model_alias(name_of(book), role, model.version)
-    except MlflowException as err:
-        if err.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        raise Refused(f"Version {model.version} of {name_of(book)}, the {role}, was deleted from MLflow",
-                      value=model.digest, remedy="Restore it, or roll back to another version.") from None
 
 
 def _aliases(book: str) -> dict[str, str]:

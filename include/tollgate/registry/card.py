@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from tollgate.errors import Refused
@@ -18,7 +17,7 @@ from tollgate.registry.card_page import page
 from tollgate.registry.facts import CARD
 from tollgate.registry.models import models, registration
 from tollgate.registry.standing import answered_at, version_in
-from tollgate.registry.tracking import client, faults_named, name_of
+from tollgate.registry.tracking import bring, faults_named, name_of
 
 DECISIONS = ("promotion-committed", "rollback-committed", "rejected")
 
@@ -37,7 +36,7 @@ def card(book: str, version: str) -> dict[str, Any]:
     entry = registration(book, version)
     model = version_in(entry)
     with tempfile.TemporaryDirectory() as folder:
-        content = Path(client().download_artifacts(model.run_id, CARD, folder)).read_bytes()
+        content = bring(model.run_id, CARD, folder).read_bytes()
     if hashlib.sha256(content).hexdigest() != entry.payload["card"]:
         raise Refused(f"The facts of {name_of(book)} version {version} changed after registration", value=CARD,
                       remedy="Restore the file in the artefacts of its MLflow run.")

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from tollgate.registry.origin import MODIFIED
+
 STYLE = """
 :root { color-scheme: light dark; --ink: light-dark(#1c2530, #e8ecf1); --soft: light-dark(#5d6977, #9aa7b5);
   --line: light-dark(#e3e7ec, #2e3742); --paper: light-dark(#fff, #1a212a); --ground: light-dark(#f4f6f8, #11161c); }
@@ -122,7 +124,7 @@ def _lineage(card: dict[str, Any]) -> str:
     versions = ", ".join(f"{table} at Delta version {at}" for table, at in origin["lake_versions"].items())
     return _table(("what", "which"), (
         ("data", f"{versions}; snapshot {origin['snapshot']}"),
-        ("code", f"commit {origin['commit']}; modules {origin['code']}"),
+        ("code", f"commit {_commit(origin['commit'])}; modules {origin['code']}"),
         ("lock", origin["lock"]), ("run", f"Python {origin['python']} on {origin['platform']}"),
         ("libraries", ", ".join(f"{name} {version}" for name, version in origin["libraries"].items())),
         ("parameters", json.dumps(origin["params"], sort_keys=True)), ("MLflow run", card["run_id"]),
@@ -131,6 +133,10 @@ def _lineage(card: dict[str, Any]) -> str:
 
 def _second(instant: str) -> str:
     return instant[:19].replace("T", " ")
+
+
+def _commit(name: str) -> str:
+    return f"{name.removesuffix(MODIFIED)}, with changes that were not committed" if name.endswith(MODIFIED) else name
 
 
 def _number(value: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
 from tollgate.features import digest_of
 from tollgate.registry import ledger
-from tollgate.registry.aliases import CHALLENGER, lost, mend, point
+from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
 from tollgate.registry.facts import keep_facts
-from tollgate.registry.origin import origin_of
+from tollgate.registry.origin import MODIFIED, origin_of
 from tollgate.registry.runs import check_no_pickle, read_json, record_run
 from tollgate.registry.standing import COMMITS, REGISTERED, REJECTED, champion_at, standing, version_in
 from tollgate.registry.tracking import client, faults_named, name_of
 from tollgate.registry.versions import ARTEFACT, Version, kept, rehash
+
+log = logging.getLogger(__name__)
 
 
 @faults_named()
@@ -43,6 +46,9 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
     _check(run_folder, params, snapshot)
     now = mend(params.book)
     origin = origin_of(run_folder, params)
+    if origin["commit"].endswith(MODIFIED):
+        log.warning("%s: this model is made by code that no commit holds (%s); it can be made again only until that "
+                    "code changes", params.book, origin["commit"])
     run_id = record_run(run_folder, params, digest, origin)
     passed = gates.get("passed") is True
     answer = {"version": None, "digest": digest, "passed": passed, "mlflow_run": run_id, "name": params.book}
@@ -52,8 +58,8 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         (run_folder / "registered.json").write_text(json.dumps(answer, sort_keys=True, indent=2) + "\n", "utf-8")
         return answer
 
+    answered(None)
     if not passed:
-        answered(None)
         refused = [g for g in gates.get("verdicts", []) if g.get("verdict") not in ("pass", "n/a")]
         raise Refused("The gates refused this model: " + " ".join(str(g.get("sentence", g)) for g in refused),
                       value=", ".join(str(g.get("gate")) for g in refused) or "no verdict",
@@ -64,20 +70,19 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
     for version in earlier:
         if version.run_id == run_id:
             return answered(version.version)
-    standing_champion = now.champion.version if now.champion else None
-    if compared.get("version") != standing_champion:
-        answered(None)
-        raise Refused("The champion changed since the gates compared with it",
-                      value=f"{compared.get('version')} then, {standing_champion} now",
-                      remedy="Run the gates again, against the present champion.")
+    check_compared(now, compared.get("version"))
     card = keep_facts(run_folder, params, run_id)
     version = _create_version(params, digest, str(snapshot["digest"]), run_id)
+    if version.version in {known.version for known in earlier}:
+        raise Refused(f"MLflow gave a new version of {name_of(params.book)} a number that the ledger knows already",
+                      value=version.version,
+                      remedy="Restore MLflow's database: it is not the one that the ledger was written beside.")
     line = ledger.record(
         params.book, REGISTERED,
         {"model": version.to_json(), "compared_with": compared.get("version"),
          "metrics": read_json(run_folder / "metrics.json"), "origin": origin,
          "card": card},
-        given=lambda chain: ledger.head(chain) == now.head)
+        given=unmoved(now))
     if line is None:
         raise lost(version)
     point(params.book, CHALLENGER, version)

@@ -14,6 +14,7 @@ from tollgate.registry.runs import read_json
 
 LIBRARIES = ("deltalake", "mlflow", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy", "xgboost-cpu")
 DECIDES = ("include", "requirements", "dvc.yaml")  # params.yaml is recorded by its content
+MODIFIED = "-modified"  # ends a commit whose code was changed after it
 
 Origin = dict[str, Any]
 
@@ -57,6 +58,6 @@ def _commit() -> str:
         return done.stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("-modified" if git("status", "--porcelain", "--", *DECIDES) else "")
+        return git("rev-parse", "HEAD") + (MODIFIED if git("status", "--porcelain", "--", *DECIDES) else "")
     except (OSError, subprocess.CalledProcessError):
         return "none"

@@ -7,7 +7,8 @@ from typing import Any
 
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry import ledger
-from tollgate.registry.aliases import CHALLENGER, change, lost, mend, point, unchanged
+from tollgate.registry.aliases import CHALLENGER, change, check_compared, lost, mend, point, unchanged, unmoved
+from tollgate.registry.models import models, registration
 from tollgate.registry.proof import last_scored, prove
 from tollgate.registry.standing import COMMITS, PROMOTION, REJECTED, ROLLBACK, Standing, version_in
 from tollgate.registry.tracking import faults_named
@@ -16,18 +17,17 @@ from tollgate.registry.versions import Version
 
 @faults_named()
 def promote(book: str, version: str, digest: str, by: str, comment: str = "",
-            effective_on: date | None = None, answered_at: datetime | None = None) -> dict[str, Any]:
+            answered_at: datetime | None = None) -> dict[str, Any]:
     """Make the challenger champion. Doing it again for the champion answers the same and adds nothing.
 
     Args:
         digest: of the artefact that the approver saw.
-        effective_on: scoring dates from this one on use it; the model's own as-of when None.
         answered_at: when the person answered, with its zone; now when None.
 
-    Returns ``{"champion", "previous", "digest", "effective_on"}``.
+    Returns ``{"champion", "previous", "digest", "effective_on"}``; scoring dates from the model's own as-of on use it.
 
     Raises:
-        BadInput: nobody is named, or the answer is still to come.
+        BadInput: there is no such version, nobody is named, or the answer is still to come.
         Refused: the version is not the challenger, the digest is not its digest, its artefact changed, or the
             champion is no longer the one that its gates compared with.
         PassingFault: MLflow or the lake did not answer, or another decision came first.
@@ -39,14 +39,10 @@ def promote(book: str, version: str, digest: str, by: str, comment: str = "",
         return _changed(now)
     model = _challenger(now, book, version)
     _bound(model, digest)
-    compared = now.registration.payload["compared_with"] if now.registration else None
-    if compared != (now.champion.version if now.champion else None):
-        raise Refused("The champion changed since the gates compared with it",
-                      value=f"{compared} then, {now.champion.version if now.champion else None} now",
-                      remedy="Run the gates again, against the present champion.")
+    check_compared(now, now.registration.payload["compared_with"] if now.registration else None)
     unchanged(model)
     return _changed(_made(model, change(now, PROMOTION, model, {
-        **signed, "effective_on": (effective_on or model.as_of).isoformat()})))
+        **signed, "effective_on": model.as_of.isoformat()})))
 
 
 @faults_named()
@@ -58,7 +54,7 @@ def reject(book: str, version: str, by: str, comment: str = "",
         answered_at: when the person answered, with its zone; now when None.
 
     Raises:
-        BadInput: nobody is named, or the answer is still to come.
+        BadInput: there is no such version, nobody is named, or the answer is still to come.
         Refused: the version is not the challenger.
         PassingFault: MLflow or the lake did not answer, or another decision came first.
     """
@@ -68,8 +64,7 @@ def reject(book: str, version: str, by: str, comment: str = "",
     if any(e.kind == REJECTED and version_in(e).version == version for e in ledger.trusted(book)):
         return answer
     model = _challenger(now, book, version)
-    line = ledger.record(book, REJECTED, {"model": model.to_json(), **signed},
-                         given=lambda chain: ledger.head(chain) == now.head)
+    line = ledger.record(book, REJECTED, {"model": model.to_json(), **signed}, given=unmoved(now))
     if line is None:
         raise lost(model)
     point(book, CHALLENGER, None)
@@ -87,11 +82,14 @@ def rollback(book: str, version: str, by: str, reason: str, effective_on: date |
     Returns ``{"champion", "previous", "digest", "effective_on", "proof": {"source", "rows", "max_difference"}}``.
 
     Raises:
-        BadInput: the version never was champion, or it is the champion already.
+        BadInput: the version never was champion or is the champion already, it is of a later as-of than
+            ``effective_on``, or name or reason are missing.
         Refused: its artefact changed, or it does not reproduce its own scores bit for bit.
         PassingFault: MLflow or the lake did not answer, or another decision came first.
     """
     signed = _signed(by, reason)
+    if not reason.strip():
+        raise BadInput("A rollback needs a reason", value=repr(reason), remedy="Pass --reason.")
     now = mend(book)
     if now.champion is None or now.commit is None:
         raise BadInput(f"{book} has no champion to roll back from", value=version, remedy="Promote a model first.")
@@ -105,6 +103,9 @@ def rollback(book: str, version: str, by: str, reason: str, effective_on: date |
     if model is None:
         raise BadInput(f"Version {version} of {book} never was champion", value=version,
                        remedy="Roll back to one of " + (", ".join(sorted({v.version for v in earlier})) + "."))
+    if effective_on is not None and effective_on < model.as_of:
+        raise BadInput(f"Version {version} of {book} was trained as of {model.as_of} and knows what came before",
+                       value=effective_on, remedy="Name a date from then on.")
     unchanged(model)
     proof = prove(model)
     since = date.fromisoformat(now.commit.payload["effective_on"])
@@ -116,16 +117,18 @@ def rollback(book: str, version: str, by: str, reason: str, effective_on: date |
 def _signed(by: str, comment: str, answered_at: datetime | None = None) -> dict[str, str]:
     """Who decided, why and when, as every decision records it."""
     if not by.strip():
-        raise BadInput("A decision needs the name of who made it", value=by, remedy="Pass --by.")
+        raise BadInput("A decision needs the name of who made it", value=repr(by), remedy="Pass --by.")
     return {"by": by, "comment": comment, "answered_at": ledger.moment(answered_at)}
 
 
 def _challenger(now: Standing, book: str, version: str) -> Version:
-    if now.challenger is None or now.challenger.version != version:
-        raise Refused(f"Version {version} is not the challenger of {book}",
-                      value=now.challenger.version if now.challenger else "no challenger",
-                      remedy=f"See tollgate models {book}; train a new challenger if there is none.")
-    return now.challenger
+    model = version_in(registration(book, version))
+    if now.challenger != model:
+        state = next(m["state"] for m in models(book) if m["version"] == version)
+        there = f"The challenger is version {now.challenger.version}" if now.challenger else "Train one; there is none"
+        raise Refused(f"Version {version} of {book} is not the challenger; its state is: {state}", value=version,
+                      remedy=f"{there}; see tollgate models {book}.")
+    return model
 
 
 def _bound(model: Version, digest: str) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
 from tollgate.books import load_book
 from tollgate.errors import Refused
 from tollgate.features import Model
-from tollgate.registry.tracking import client, name_of
+from tollgate.registry.tracking import bring, name_of
 from tollgate.registry.versions import Version, kept, rehash
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def _evidence(model: Version) -> tuple[str, pa.Table]:
     import pyarrow.parquet as pq
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(client().download_artifacts(model.run_id, "evidence.parquet", folder))
+        path = bring(model.run_id, "evidence.parquet", folder)
         rows = pq.read_table(path, columns=["loan_id", "applied_on", "split", "score"])
     return "test evidence", rows.filter(pc.equal(rows["split"], "test"))
 

@@ -20,10 +20,10 @@ from tollgate.config import PROJECT, settings
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry.differences import of_models, of_predictions
 from tollgate.registry.models import fetch_model, registration
-from tollgate.registry.origin import Origin, code_digest, environment
+from tollgate.registry.origin import MODIFIED, Origin, code_digest, environment
 from tollgate.registry.runs import flat
 from tollgate.registry.standing import version_in
-from tollgate.registry.tracking import client, faults_named, name_of
+from tollgate.registry.tracking import bring, client, faults_named, name_of
 from tollgate.registry.versions import Version
 
 NOT_OURS = ("fetch", "history")  # they bring data; here it is what the lake held then
@@ -47,18 +47,17 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
     """
     entry = registration(book, version)
     model, origin = version_in(entry), entry.payload["origin"]
-    besides, tampered = surroundings(origin), _tampered(model, origin)
     home = settings().data / "reproduced"
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home) as scratch:
         folder = Path(scratch)
-        code, told = checkout(origin, folder / "code")
-        besides += told
+        made, evidence = fetch_model(book, version), bring(model.run_id, "evidence.parquet", folder)
+        code, besides = checkout(origin, folder / "code")
+        besides, tampered = [*surroundings(origin), *besides], _tampered(model, origin)
         if failures := _rebuild(code, origin, folder):
             raise _refused(model, [*failures, *tampered, *besides])
-        different = of_models(fetch_model(book, version), folder / "run" / "model")
-        then = Path(client().download_artifacts(model.run_id, "evidence.parquet", scratch))
-        rows, gap, told = of_predictions(then, folder / "run" / "evidence.parquet")
+        different = of_models(made, folder / "run" / "model")
+        rows, gap, told = of_predictions(evidence, folder / "run" / "evidence.parquet")
     if different or told or tampered:
         raise _refused(model, [*besides, *tampered, *different, *told])
     return {"book": book, "version": version, "digest": model.digest, "rows": rows, "max_difference": gap,
@@ -98,7 +97,7 @@ def checkout(origin: Origin, folder: Path) -> tuple[Path, list[str]]:
         return PROJECT, []
     try:
         packed = subprocess.run(["git", "-C", str(PROJECT), "archive", "--format=zip",
-                                 commit.removesuffix("-modified"), "--", "include", "dvc.yaml"],
+                                 commit.removesuffix(MODIFIED), "--", "include", "dvc.yaml"],
                                 capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return PROJECT, [f"the code was another, and its commit {commit} is not in this repository: the code of now "

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 
 from tollgate.errors import BadInput
-from tollgate.registry.tracking import client, faults_named
+from tollgate.registry.tracking import bring, client, faults_named
 
 REPORT = "gates.html"
 
@@ -17,11 +16,20 @@ def gate_report(book: str, mlflow_run: str) -> str:
 
     Raises:
         BadInput: MLflow has no such run of this book.
+        Refused: the run's report is gone.
         PassingFault: MLflow or its artefact store did not answer.
     """
-    found = client().get_run(mlflow_run)
-    if found.data.tags.get("tollgate.book") != book:
-        raise BadInput(f"The MLflow run is of another book than {book}", value=found.data.tags.get("tollgate.book"),
+    from mlflow.exceptions import MlflowException
+
+    try:
+        of = client().get_run(mlflow_run).data.tags.get("tollgate.book")
+    except MlflowException as err:
+        if err.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise BadInput("MLflow holds no run of this name", value=mlflow_run,
+                       remedy=f"See run_id in tollgate models {book}, or the answer of the register stage.") from None
+    if of != book:
+        raise BadInput(f"The MLflow run is of another book than {book}", value=of,
                        remedy="Take the run's name from the answer of its register stage.")
     with tempfile.TemporaryDirectory() as folder:
-        return Path(client().download_artifacts(mlflow_run, REPORT, folder)).read_text(encoding="utf-8")
+        return bring(mlflow_run, REPORT, folder).read_text(encoding="utf-8")

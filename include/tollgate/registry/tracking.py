@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollgate.config import settings
-from tollgate.errors import BadInput, PassingFault
+from tollgate.errors import BadInput, PassingFault, Refused
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,20 +37,24 @@ def faults_named() -> Iterator[None]:
 
     Raises:
         PassingFault: the server, its database or the artefact store did not answer.
-        BadInput: MLflow refused the call itself.
+        BadInput: MLflow or the artefact store refused the call itself, or does not hold what was asked for.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    from botocore.exceptions import BotoCoreError, ClientError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except MlflowException as err:
-        kind = PassingFault if err.error_code in PASSING else BadInput
-        raise kind(f"MLflow refused or did not answer: {_first_line(err)}", value=_shown(settings().mlflow),
+        kind, said = (PassingFault, "did not answer") if err.error_code in PASSING else (BadInput, "refused")
+        raise kind(f"MLflow {said}: {_first_line(err)}", value=_shown(settings().mlflow),
                    remedy="Check TOLLGATE_MLFLOW and the server or database behind it.") from err
-    except (SQLAlchemyError, OSError) as err:
+    except ClientError as err:
+        raise BadInput(f"The artefact store refused: {_first_line(err)}", value=settings().mlflow_artifacts,
+                       remedy="Check the credentials and the bucket of TOLLGATE_MLFLOW_ARTIFACTS.") from err
+    except (SQLAlchemyError, OSError, BotoCoreError) as err:
         raise PassingFault(f"MLflow's database or artefact store did not answer: {_first_line(err)}",
                            value=_shown(settings().mlflow),
                            remedy="Check TOLLGATE_MLFLOW, TOLLGATE_MLFLOW_ARTIFACTS and the disk.") from err
@@ -69,6 +73,26 @@ def _shown(text: str) -> str:
 def prepare() -> None:
     """Make the embedded database if there is none yet; safe for several processes at once."""
     _open(settings().mlflow)
+
+
+def bring(run_id: str, name: str, folder: str | Path) -> Path:
+    """Download a file or folder that was kept with an MLflow run. Use it under ``faults_named``.
+
+    Raises:
+        Refused: it is no longer there.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        kept = {entry.path for entry in client().list_artifacts(run_id)}
+    except MlflowException as err:
+        if err.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        kept = set()
+    if name not in kept:
+        raise Refused(f"{name} is no longer kept with the MLflow run that made the model", value=run_id,
+                      remedy="Restore the run and its artefacts from a backup.")
+    return Path(client().download_artifacts(run_id, name, str(folder)))
 
 
 def client() -> MlflowClient:

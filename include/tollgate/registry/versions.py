@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tollgate.config import settings
-from tollgate.errors import BadInput, Refused
+from tollgate.errors import Refused
 from tollgate.features import digest_of
-from tollgate.registry.tracking import client, faults_named, name_of
+from tollgate.registry.tracking import bring, client, faults_named, name_of
 
 ARTEFACT = "model"
 
@@ -47,21 +47,19 @@ class Version:
 
 
 @faults_named()
-def find(book: str, version: str) -> Version:
-    """The version as MLflow records it. Raises ``BadInput`` when there is none of that number."""
+def find(book: str, version: str) -> Version | None:
+    """The version as MLflow records it; None when it has none of that number, or one that Tollgate did not make."""
     from mlflow.exceptions import MlflowException
 
     try:
         found = client().get_model_version(name_of(book), version)
     except MlflowException as err:
-        if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise BadInput(f"There is no version of {name_of(book)} with this number", value=version,
-                           remedy=f"See tollgate models {book}.") from None
+        if err.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
         raise
     tags = found.tags
     if not {"digest", "snapshot", "as_of"} <= set(tags):
-        raise Refused(f"Version {version} of {name_of(book)} was not registered by Tollgate", value=sorted(tags),
-                      remedy="Train and register it through the gates.")
+        return None
     return Version(book, str(found.version), tags["digest"], tags["snapshot"], date.fromisoformat(tags["as_of"]),
                    str(found.run_id))
 
@@ -77,16 +75,18 @@ def rehash(version: Version) -> Path:
     """Download the artefact again and compare its digest, whatever is here already.
 
     Raises:
-        Refused: it is not the artefact that was registered.
+        Refused: it is gone, or it is not the artefact that was registered.
         PassingFault: MLflow or its artefact store did not answer.
     """
     home = _kept(version.digest)
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetching-") as draft:
-        folder = Path(client().download_artifacts(version.run_id, ARTEFACT, draft))
+        folder = bring(version.run_id, ARTEFACT, draft)
         found = digest_of(folder)
         if found != version.digest:
-            raise _changed(version, f"it hashes to {found}")
+            raise Refused(f"The artefact of {name_of(version.book)} version {version.version} changed after "
+                          f"registration: it hashes to {found}, not to {version.digest}", value=version.digest,
+                          remedy="Restore the artefact, or train and approve another model.")
         if home.is_dir() and kept(version.digest) is None:
             shutil.rmtree(home)
         try:
@@ -100,9 +100,3 @@ def rehash(version: Version) -> Path:
 
 def _kept(digest: str) -> Path:
     return settings().data / "models" / digest
-
-
-def _changed(version: Version, how: str) -> Refused:
-    return Refused(f"The artefact of {name_of(version.book)} version {version.version} changed after registration: "
-                   f"{how}, not to {version.digest}", value=version.digest,
-                   remedy="Restore the artefact, or train and approve another model.")
