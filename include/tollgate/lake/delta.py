@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 RACES_LOST_AT_MOST = 50
 SEQUENCE = "tollgate.sequence"
 INCOMPLETE = ("Expected contiguous commit files", "No table metadata or protocol found")  # deltalake of a Delta log
-LONGEST = 300  # characters of what deltalake says that are shown
 T = TypeVar("T")
 
 
@@ -54,8 +53,7 @@ def _options() -> dict[str, str]:
 def _faults_named(table: Table, at: int | None = None) -> Iterator[None]:
     """Turn the storage layer's errors into ours: a lake that does not answer is a passing fault.
 
-    A file that is not there is no passing fault: it was removed, or vacuumed where one Delta version is asked for by
-    number.
+    A file that is not there is no passing fault: it was removed, or vacuumed where a version is asked for by number.
     """
     from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -71,8 +69,7 @@ def _faults_named(table: Table, at: int | None = None) -> Iterator[None]:
                            f"{_first_line(err)}", value=_location(table),
                            remedy="Restore its files; Delta's vacuum removes those of older versions.") from err
         if isinstance(err, FileNotFoundError) or any(said in str(err) for said in INCOMPLETE):
-            raise BadInput(f"A file of the table {table.book}/{table.name} is missing: {_first_line(err)[:LONGEST]}",
-                           value=_location(table), remedy="Restore that file from a backup.") from err
+            raise _torn(table, err, "missing") from err
         raise PassingFault(f"The table {table.book}/{table.name} could not be read or written: {_first_line(err)}",
                            value=_location(table), remedy="Check that the folder is a Delta table.") from err
     except OSError as err:
@@ -83,8 +80,8 @@ def _faults_named(table: Table, at: int | None = None) -> Iterator[None]:
                            value=_location(table), remedy="Check TOLLGATE_LAKE, the disk and the network.") from err
 
 
-def _torn(table: Table, err: Exception) -> BadInput:
-    return BadInput(f"A file of the table {table.book}/{table.name} is torn: {_first_line(err)}",
+def _torn(table: Table, err: Exception, how: str = "torn") -> BadInput:
+    return BadInput(f"A file of the table {table.book}/{table.name} is {how}: {_first_line(err)[:300]}",
                     value=_location(table), remedy="Restore that file from a backup.")
 
 
@@ -198,8 +195,7 @@ def _rows(opened: DeltaTable, table: Table, keep: list[tuple[str, str, Any]], wa
                                            filesystem=_local_files(table))
         except pa.ArrowInvalid as err:
             raise _torn(table, err) from err
-    rows = rows.sort_by([(name, "ascending") for name in order])
-    return _as(table, rows.select(wanted), wanted)
+    return _as(table, rows.sort_by([(name, "ascending") for name in order]), wanted)
 
 
 def _local_files(table: Table) -> SubTreeFileSystem | None:
