@@ -41,6 +41,17 @@ def test_a_leak_that_is_not_monotone_is_found_too(run: Run) -> None:
     assert "employment_years alone reaches AUC" in run.verdict("leakage").sentence
 
 
+def test_a_feature_past_the_limit_by_luck_is_no_leak(good: Run) -> None:
+    found = good.verdict("leakage")
+    assert found.low is not None and found.measured is not None and found.low < found.measured
+    near = good.verdict("leakage", feature_auc_max=found.measured - 0.001)
+    assert near.verdict == "pass"
+    assert "that it is may be luck" in near.sentence
+    far = good.verdict("leakage", feature_auc_max=found.low - 0.001)
+    assert far.verdict == "refuse"
+    assert f"with 95% confidence at least {found.low:.4f}" in far.sentence
+
+
 def test_a_category_that_leaks_is_found_too(run: Run) -> None:
     rows = run.rows("features")
     paid = np.where(rows["label"].to_numpy() == 1, "NY", "CA")

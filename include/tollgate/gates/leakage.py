@@ -12,7 +12,7 @@ from tollgate.books import KEYS, Book, Feature
 from tollgate.features import make_features
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import area_under, quantile_bins, wilson
+from tollgate.statistics import Interval, area_under, auc_interval, quantile_bins, wilson
 
 LEVELS_MAX = 1_000      # a number of no more distinct values is also read as categories
 SAMPLE = 2_000          # test rows whose features are made again
@@ -22,7 +22,7 @@ PRIOR_ROWS = 20         # a level's default rate is drawn towards the book's as 
 def leakage(case: Case) -> Verdict:
     """No forbidden column, no single feature and no whole model that is too good to be true.
 
-    Measured is the best AUC of any one feature alone, against ``feature_auc_max``.
+    Measured is the best AUC of any one feature alone; its interval's lower end must be at most ``feature_auc_max``.
     """
     limits = case.params.gates
     findings = forbidden(case.book) + strangers(case) + unlike(case)
@@ -30,9 +30,10 @@ def leakage(case: Case) -> Verdict:
     truth = test["label"].to_numpy() == 1
     made = [feature for feature in case.book.features if feature.name in test.column_names]
     findings += [f"features.parquet lacks {f.name}" for f in case.book.features if f not in made]
-    alone = {feature.name: auc_alone(feature, validation, test) for feature in made}
-    findings += [f"{name} alone reaches AUC {area:.4f}, and above {limits.feature_auc_max:g} a feature is a leak "
-                 "until proved otherwise" for name, area in alone.items() if not area <= limits.feature_auc_max]
+    alone = {feature.name: auc_alone(feature, validation, test, limits.confidence) for feature in made}
+    findings += [f"{name} alone reaches AUC {area:.4f}, with {limits.confidence:.0%} confidence at least {low:.4f}, "
+                 f"and above {limits.feature_auc_max:g} a feature is a leak until proved otherwise"
+                 for name, (area, (low, _)) in alone.items() if not low <= limits.feature_auc_max]
     findings += [told for feature in made
                  if (told := sure(feature, validation, test, limits.level_rate_max, limits.confidence))]
     area = area_under(case.label, case.score)
@@ -40,9 +41,11 @@ def leakage(case: Case) -> Verdict:
         findings.append(f"the whole model reaches AUC {area:.4f}, and above {limits.score_auc_max:g} a model is a "
                         "leak until proved otherwise")
     best = max(alone, key=alone.__getitem__)
-    told = (f"Every feature is known at the application. The best one alone, {best}, reaches AUC {alone[best]:.4f} on "
-            f"{len(truth):,} test loans; it must not be above {limits.feature_auc_max:g}.")
-    return judged("leakage", not findings, measured=alone[best], limit=limits.feature_auc_max,
+    measured, interval = alone[best]
+    told = (f"Every feature is known at the application. The best one alone, {best}, reaches AUC {measured:.4f} on "
+            f"{len(truth):,} test loans; it must not be above {limits.feature_auc_max:g}"
+            + (", and that it is may be luck." if measured > limits.feature_auc_max else "."))
+    return judged("leakage", not findings, measured=measured, limit=limits.feature_auc_max, interval=interval,
                   sentence=f"Refused: {'; '.join(findings)}." if findings else told)
 
 
@@ -92,8 +95,8 @@ def unlike(case: Case) -> list[str]:
                if name in saved.column_names and not saved[name].cast(made[name].type).equals(made[name])])
 
 
-def auc_alone(feature: Feature, validation: pa.Table, test: pa.Table) -> float:
-    """The best test AUC that one feature reaches by itself.
+def auc_alone(feature: Feature, validation: pa.Table, test: pa.Table, confidence: float) -> tuple[float, Interval]:
+    """The best test AUC that one feature reaches by itself, and its interval.
 
     A number is taken as a score, upwards and downwards, missing at either end. A category, and a number of few
     values or its quantile bins, is scored by the default rate of its level among the validation rows, which also
@@ -105,9 +108,8 @@ def auc_alone(feature: Feature, validation: pa.Table, test: pa.Table) -> float:
         values = test[feature.name].to_numpy()
         finite = values[np.isfinite(values)]
         ends = (finite.min() - 1, finite.max() + 1) if len(finite) else (0.0, 0.0)
-        scores += [np.where(np.isfinite(values), values, end) for end in ends]
-    areas = [area_under(truth, score) for score in scores]
-    return max(areas[0], *(max(area, 1 - area) for area in areas[1:]), 0.5)
+        scores += [way * np.where(np.isfinite(values), values, end) for end in ends for way in (1, -1)]
+    return auc_interval(truth, max(scores, key=lambda score: area_under(truth, score)), confidence)
 
 
 def sure(feature: Feature, validation: pa.Table, test: pa.Table, rate_max: float, confidence: float) -> str | None:
