@@ -150,3 +150,18 @@ def test_a_model_that_is_damaged_or_not_whole_is_refused(folder: Path, tmp_path:
     (copy / broken).unlink()
     with pytest.raises(BadInput, match="cannot be read"):
         Model.load(copy)
+
+
+def test_a_model_in_service_scores_on_after_its_book_retired_a_feature(book: Book, rows: pa.Table,
+                                                                              model: Model) -> None:
+    gone, *kept = book.features
+    after = replace(book, features=tuple(kept), retired=(gone,))
+    features = make_features(after, rows)
+    assert np.array_equal(model.predict_features(features), model.predict(rows))
+    assert gone.name not in Encoder.learn(after, features).names
+
+
+def test_a_model_says_which_feature_its_book_no_longer_makes(book: Book, rows: pa.Table, model: Model) -> None:
+    gone, *kept = book.features
+    with pytest.raises(BadInput, match=f"no longer makes.*{gone.name}.*Keep them among the book's `retired` features"):
+        model.predict_features(make_features(replace(book, features=tuple(kept)), rows))

@@ -59,6 +59,15 @@ def test_a_category_that_leaks_is_found_too(run: Run) -> None:
     assert "state alone reaches AUC" in run.verdict("leakage").sentence
 
 
+def test_a_retired_feature_is_made_and_no_input_and_troubles_no_gate(
+        fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    *kept, gone = consumer.BOOK.features
+    replaced(monkeypatch, features=tuple(kept), retired=(gone,))
+    made = fresh()
+    assert gone.name in made.rows("features").column_names
+    assert made.report().refusals == []
+
+
 @pytest.mark.parametrize(("loans", "refused"), [(60, True), (20, False)])
 def test_a_value_that_only_defaults_have_is_found_from_few_loans(run: Run, loans: int, refused: bool) -> None:
     rows = run.rows("features")

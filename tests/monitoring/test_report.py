@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tollgate.books import ratio
 from tollgate.config import settings
 from tollgate.errors import BadInput
 from tollgate.lake import Store
@@ -38,6 +40,17 @@ def test_the_report_is_two_pages_made_without_the_network_and_the_same_again(
     assert store.read("reports/consumer/2007-02-01/index.html") == index
     assert store.read("reports/consumer/2007-02-01/drift.html") == beside
     assert reached == []
+
+
+def test_a_model_is_monitored_on_after_its_book_retired_one_feature_and_gained_another(night: Night) -> None:
+    night.run("covariate_shift", FEB)
+    gone, *kept = night.book.features
+    gained = ratio("income_per_dollar", "annual_income", "loan_amount")
+    after = replace(night, book=replace(night.book, features=(*kept, gained), retired=(gone,)))
+    assert gone.name in [row["feature"] for row in after.drift(FEB)["features"]]
+    write_report(after.book, FEB, night.params, load_window(after.book, FEB), night.model)
+    beside = Store(settings().store).read("reports/consumer/2007-02-01/drift.html")
+    assert gone.name.encode() in beside and gained.name.encode() not in beside
 
 
 def test_a_report_before_the_verdict_says_what_to_run(night: Night) -> None:

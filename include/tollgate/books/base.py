@@ -127,6 +127,7 @@ class Book:
         applications, outcomes: the columns of the two tables.
         application_rules, outcome_rules: what must hold between them.
         features: the model's inputs.
+        retired: former inputs, which no new model takes: still made for a model in service that does.
         critical: names of features whose PSI alone may request a retrain.
         first_month, last_month: ``YYYY-MM``, the months that the source covers.
         file_format: what the lender's core system sends.
@@ -148,6 +149,7 @@ class Book:
     application_rules: tuple[Rule, ...] = ()
     outcome_rules: tuple[Rule, ...] = (KNOWN_AFTER_DEFAULT,)
     features: tuple[Feature, ...]
+    retired: tuple[Feature, ...] = ()
     critical: tuple[str, ...]
     first_month: str
     last_month: str
@@ -156,6 +158,11 @@ class Book:
     scenarios: tuple[str, ...] = ()
     fetch: Callable[[Path, Progress, int, str], None]
     extract: Callable[[Path, str, str, str], pa.Table]
+
+    @property
+    def made(self) -> tuple[Feature, ...]:
+        """All that is made of an application: the features of new models, then the retired ones."""
+        return self.features + self.retired
 
     def columns(self, table: str) -> tuple[Column, ...]:
         """The columns of ``applications`` or ``outcomes``."""

@@ -4,7 +4,7 @@ Training, batch scoring and a single row all go through it.
 """
 
 from tollgate.features.encode import Encoder
-from tollgate.features.make import make_features
+from tollgate.features.make import check_made, make_features
 from tollgate.features.model import Model, digest_of, matrix
 
-__all__ = ["Encoder", "Model", "digest_of", "make_features", "matrix"]
+__all__ = ["Encoder", "Model", "check_made", "digest_of", "make_features", "matrix"]

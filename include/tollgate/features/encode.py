@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import Book
+from tollgate.features.make import check_made
 
 LEVEL_ROWS_MIN = 50
 
@@ -65,7 +66,8 @@ class Encoder:
         return ["c" if i.kind == "category" else "q" for i in self.inputs]
 
     def encode(self, features: pa.Table) -> np.ndarray:
-        """A float32 matrix of shape (rows, inputs)."""
+        """A float32 matrix of shape (rows, inputs). Raises ``BadInput`` where an input is not among ``features``."""
+        check_made(features, self.names)
         matrix = np.empty((features.num_rows, len(self.inputs)), dtype=np.float32)
         for k, known in enumerate(self.inputs):
             column = features[known.name]

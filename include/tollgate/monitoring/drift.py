@@ -11,6 +11,7 @@ import pyarrow as pa
 from tollgate.books import Book
 from tollgate.config import Monitoring
 from tollgate.distribution import psi, psi_null, shares
+from tollgate.features import check_made
 
 LEVELS = ("stable", "minor", "moderate", "major")
 UNKNOWN = "unknown"
@@ -48,7 +49,11 @@ def measure(profile: dict[str, Any], reference: pa.Table, features: pa.Table, sc
     Number features get the two-sample KS distance ``ks`` and its p-value, categories the p-value of a chi-square
     test; ``js`` is the Jensen-Shannon distance (base 2, 0 to 1) between the shares. ``level`` is unknown below
     ``params.min_sample`` rows, and every statistic is None without rows.
+
+    Raises:
+        BadInput: the book no longer makes a feature of the profile.
     """
+    check_made(features, profile["features"])
     entries = {**profile["features"], SCORE: profile["score"]}
     values = {name: features[name] for name in profile["features"]} | {SCORE: pa.chunked_array([pa.array(scores)])}
     return [_measured(name, entries[name], profile["rows"], reference[name], values[name], params)

@@ -108,14 +108,15 @@ def index_page(book: Book, verdict: dict[str, Any], drift: Iterable[dict[str, An
 def evidently_page(book: Book, reference: pa.Table, current: pa.Table, as_of: date, seed: int) -> str:
     """Evidently's drift report by PSI, as one self-contained page; the same input gives the same bytes.
 
-    Columns that are wholly missing on either side are left out: Evidently cannot draw them.
+    Columns that are on one side alone, or wholly missing on either, are left out: Evidently cannot draw them.
     """
     os.environ["DO_NOT_TRACK"] = "1"  # before the import, which reads it
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    names = [n for n in current.column_names if len(current[n].drop_null()) and len(reference[n].drop_null())]
-    categories = {f.name for f in book.features if f.kind == "category"}
+    names = [n for n in reference.column_names if n in current.column_names
+             and len(current[n].drop_null()) and len(reference[n].drop_null())]
+    categories = {f.name for f in book.made if f.kind == "category"}
     definition = DataDefinition(numerical_columns=[n for n in names if n not in categories],
                                 categorical_columns=[n for n in names if n in categories])
     now, before = (Dataset.from_pandas(_sample(rows.select(names), seed), definition)
