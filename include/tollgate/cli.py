@@ -38,11 +38,21 @@ ledger_app = _group("ledger", "The record of every decision.")
 demo_app = _group("demo", "The whole loop on this machine: Airflow, MLflow and a replay.")
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"tollgate {version('tollgate')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     context: typer.Context,
     json_answer: Annotated[bool, typer.Option("--json", help="answer in JSON even at a terminal")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show tracebacks and the log of every part")] = False,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version,
+                                          help="print the version and end")] = False,
 ) -> None:
     context.obj = {"json": json_answer}
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, stream=sys.stderr,

@@ -9,6 +9,7 @@ import re
 import resource
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,8 @@ def test_what_people_wrote_is_shown_as_they_wrote_it_and_commands_no_terminal(
     assert "\x1b[2J" not in shown and "\u202e" not in shown
 
 
+def test_the_version_is_that_of_the_package(project: Scratch) -> None:
+    assert project.run("tollgate", "--version").stdout == f"tollgate {metadata.version('tollgate')}\n"
 
 
 def test_help_lists_the_exit_codes_and_every_group(project: Scratch) -> None:
