@@ -16,6 +16,7 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.monitoring.drift import LEVELS, SCORE, UNKNOWN, watched
 from tollgate.monitoring.performance import auc_error
+from tollgate.statistics import normal_quantile
 
 Row = dict[str, Any]
 
@@ -117,7 +118,8 @@ def _auc(params: Params, cohorts: list[Row], baselines: dict[str, Baseline]) -> 
     row = max(measured, key=lambda r: r["scored_as_of"])
     promised = baselines[row["model_version"]].auc
     limit = promised * (1 - params.monitoring.auc_drop)
-    luck = _z(params) * auc_error(row["auc"], row["defaults"], row["rows"] - row["defaults"])
+    error = auc_error(row["auc"], row["defaults"], row["rows"] - row["defaults"])
+    luck = normal_quantile(params.monitoring.confidence) * error
     low = row["auc"] < limit and row["auc"] < promised - luck
     return [Signal("auc", int(low), "warning", row["auc"], limit,
                    f"AUC {row['auc']:.3f} on the loans scored as of {row['scored_as_of']} by v{row['model_version']}, "
@@ -130,7 +132,7 @@ def _decline_rate(params: Params, cohorts: list[Row], baselines: dict[str, Basel
         return []
     promised = baselines[row["model_version"]].decline_rate
     limit = promised * params.monitoring.decline_rate_shift
-    luck = _z(params) * float(np.sqrt(promised * (1 - promised) / row["rows"]))
+    luck = normal_quantile(params.monitoring.confidence) * float(np.sqrt(promised * (1 - promised) / row["rows"]))
     moved = abs(row["decline_rate"] - promised)
     return [Signal("decline_rate", int(moved > limit and moved > luck), "warning", row["decline_rate"], promised,
                    f"{row['decline_rate']:.1%} of the applications are declined where v{row['model_version']} was "
@@ -152,9 +154,3 @@ def _tonight(params: Params, cohorts: list[Row]) -> Row | None:
     """The row of the window's own scores, if they are enough to judge."""
     return next((row for row in cohorts if row["scored_as_of"] == row["as_of"]
                  and row["rows"] >= params.monitoring.min_sample), None)
-
-
-def _z(params: Params) -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf(params.monitoring.confidence))

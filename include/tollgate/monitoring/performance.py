@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tollgate.statistics import normal_quantile
+
 Row = dict[str, Any]
 
 
@@ -60,8 +62,6 @@ def parity_gap(rates: list[Row], group_min: int, confidence: float) -> tuple[flo
     Groups of fewer than ``group_min`` rows are left out; without two groups to compare both are None. The null is the
     normal quantile at ``confidence``, Bonferroni over every pair compared, times the gap's pooled standard error.
     """
-    from scipy.stats import norm
-
     large = [rate for rate in rates if rate["rows"] >= group_min]
     pairs = [(a, b) for a, b in combinations(large, 2) if a["attribute"] == b["attribute"]]
     if not pairs:
@@ -69,5 +69,5 @@ def parity_gap(rates: list[Row], group_min: int, confidence: float) -> tuple[flo
     a, b = max(pairs, key=lambda pair: abs(pair[0]["decline_rate"] - pair[1]["decline_rate"]))
     pooled = (a["rows"] * a["decline_rate"] + b["rows"] * b["decline_rate"]) / (a["rows"] + b["rows"])
     error = np.sqrt(pooled * (1 - pooled) * (1 / a["rows"] + 1 / b["rows"]))
-    z = norm.ppf(1 - (1 - confidence) / (2 * len(pairs)))
+    z = normal_quantile(1 - (1 - confidence) / (2 * len(pairs)))
     return abs(a["decline_rate"] - b["decline_rate"]), float(z * error)
