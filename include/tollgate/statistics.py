@@ -9,49 +9,51 @@ Interval = tuple[float, float]
 CUTS = 2_000
 
 
-def placements(label: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many loans of the other kind each loan is ranked rightly against, as a share; ties count half.
+def places(score: np.ndarray) -> np.ndarray:
+    """The place of each score among the distinct ones, the lowest 0; int64 of the scores' shape (rows,)."""
+    return np.unique(score, return_inverse=True)[1]
 
-    Taken from midranks as in Sun and Xu, "Fast implementation of DeLong's algorithm", IEEE Signal Processing Letters 21
-    (2014).
+
+def placements(label: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many loans of the other kind each loan is ranked rightly against, as a share; ties count half.
 
     Args:
         label: bool of shape (rows,), True where the loan defaulted.
-        scores: float64 of shape (models, rows), larger where a default is likelier.
+        place: whole numbers of shape (rows,) from 0 up, larger where a default is likelier, such as ``places``.
 
-    Returns those of the defaults, of shape (models, defaults), and of the paid loans, of shape (models, paid), each in
-    the order of the rows. The mean of either, along the rows, is the AUC.
+    Returns those of the defaults, of shape (defaults,), and of the paid loans, of shape (paid,), each in the order of
+    the rows. The mean of either is the AUC.
     """
-    from scipy.stats import rankdata
+    bad, good = place[label], place[~label]
 
-    bad, good = scores[:, label], scores[:, ~label]
-    m, n = bad.shape[1], good.shape[1]
-    among_all = rankdata(np.concatenate([bad, good], axis=1), axis=1)
-    goods_below = (among_all[:, :m] - rankdata(bad, axis=1)) / n
-    bads_above = 1 - (among_all[:, m:] - rankdata(good, axis=1)) / m
-    return goods_below, bads_above
+    def below(others: np.ndarray) -> np.ndarray:
+        """The share of ``others`` below each place, with half of those at it."""
+        at = np.bincount(others, minlength=int(place.max()) + 1)
+        return (at.cumsum() - at / 2) / len(others)
+
+    return below(good)[bad], 1 - below(bad)[good]
 
 
 def delong(label: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """AUC of each row of ``scores`` against one ``label``, and their covariance.
 
     DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating
-    characteristic curves", Biometrics 44 (1988). The arguments are those of ``placements``, with at least two loans of
-    each kind.
+    characteristic curves", Biometrics 44 (1988).
+
+    Args:
+        label: bool of shape (rows,), at least two loans of each kind.
+        scores: float64 of shape (models, rows), larger where a default is likelier.
 
     Returns the areas, of shape (models,), and their covariance matrix, of shape (models, models).
     """
-    bad, good = placements(label, scores)
+    bad, good = map(np.stack, zip(*(placements(label, places(score)) for score in scores), strict=True))
     covariance = np.cov(bad) / bad.shape[1] + np.cov(good) / good.shape[1]
     return bad.mean(axis=1), np.atleast_2d(covariance)
 
 
 def area_under(label: np.ndarray, score: np.ndarray) -> float:
     """AUC alone: the Mann-Whitney statistic as a share, ties counted half (Hanley and McNeil, Radiology 143, 1982)."""
-    from scipy.stats import rankdata
-
-    m, n = int(label.sum()), int((~label).sum())
-    return float((rankdata(score)[label].sum() - m * (m + 1) / 2) / (m * n))
+    return float(placements(label, places(score))[0].mean())
 
 
 def auc_interval(label: np.ndarray, score: np.ndarray, confidence: float) -> tuple[float, Interval]:

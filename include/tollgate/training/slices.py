@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tollgate.books import Book
-from tollgate.statistics import placements, quantile_bins
+from tollgate.statistics import placements, places, quantile_bins
 
 EVENTS_MIN = 30     # of defaults and of paid loans alike: with fewer the normal interval is none
 BANDS = 4
@@ -51,7 +51,8 @@ def cut_slices(book: Book, rows: pa.Table, score: np.ndarray) -> tuple[list[Slic
         rows: ``label`` (both kinds) and the ``slice_columns``. score: float64, row by row.
     """
     label = rows["label"].to_numpy() == 1
-    whole, area = _added(label, score)
+    place = places(score)
+    whole, area = _added(label, place)
     found, small = [], 0
     for name, member in _members(book, rows):
         if member.all():
@@ -60,7 +61,7 @@ def cut_slices(book: Book, rows: pa.Table, score: np.ndarray) -> tuple[list[Slic
         if min(defaults, int(member.sum()) - defaults) < EVENTS_MIN:
             small += 1
             continue
-        own, mine = _added(label[member], score[member])
+        own, mine = _added(label[member], place[member])
         difference = whole.copy()
         difference[member] -= own
         found.append(Slice(name, int(member.sum()), defaults, mine, area - mine,
@@ -68,9 +69,9 @@ def cut_slices(book: Book, rows: pa.Table, score: np.ndarray) -> tuple[list[Slic
     return sorted(found, key=lambda s: s.behind, reverse=True), small
 
 
-def _added(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, float]:
+def _added(label: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, float]:
     """What each loan adds to the AUC's deviation from its truth, and the AUC."""
-    (bad,), (good,) = placements(label, score[None, :])
+    bad, good = placements(label, place)
     area = float(bad.mean())
     added = np.empty(len(label))
     added[label], added[~label] = (bad - area) / len(bad), (good - area) / len(good)
