@@ -55,7 +55,7 @@ def test_an_honest_model_passes_every_gate_in_order(report: Report) -> None:
 
 def test_every_interval_holds_its_measured_value(report: Report) -> None:
     found = {v.gate: v for v in report.verdicts if v.low is not None}
-    assert set(found) == {"auc", "ks", "false_negatives", "calibration", "slices", "baseline", "fairness"}
+    assert set(found) == {"auc", "ks", "false_negatives", "calibration", "slices", "baseline", "fairness", "leakage"}
     assert all(v.low <= v.measured <= v.high for v in found.values())
 
 
