@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 DIGEST = re.compile(r"[0-9a-f]{32,}")
+MOST = 6  # entries of a record that a cell shows
 
 
 def answer(context: typer.Context, content: Answer) -> None:
@@ -38,12 +39,18 @@ def _show_to_person(answer: Answer) -> None:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             table = Table(*[str(name) for name in value[0]], title=key, title_justify="left")
             for row in value:
-                table.add_row(*[Text(_short(cell)) for cell in row.values()])
+                table.add_row(*[Text(_cell(value), overflow="fold") for value in row.values()])
             console.print(table)
         elif key == "table":
             console.print(Markdown(value))
         else:
             console.print(Text.assemble((key, "bold"), ": ", _short(value)))
+
+
+def _cell(value: Any) -> str:
+    """What a table shows: of a record within which others lie, only how many."""
+    deep = isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values())
+    return f"{len(value)}: --json" if deep else _short(value)
 
 
 def _short(value: Any) -> str:
@@ -53,7 +60,8 @@ def _short(value: Any) -> str:
         case float():
             return f"{value:.4g}"
         case dict():
-            return ", ".join(f"{key} {_short(inner)}" for key, inner in value.items())
+            shown = [f"{key} {_short(inner)}" for key, inner in list(value.items())[:MOST]]
+            return ", ".join(shown) + (f" and {len(value) - MOST} more: --json" if len(value) > MOST else "")
         case str() if DIGEST.fullmatch(value):
             return value[:12]
         case _:

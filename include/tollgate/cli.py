@@ -190,7 +190,7 @@ def decisions(context: typer.Context, book: BookName) -> None:
     """The ledger, newest first."""
     from tollgate import registry
 
-    _answer(context, {"book": book, "decisions": registry.entries(book)[::-1]})
+    _answer(context, {"book": book, "decisions": registry.decisions(book)})
 
 
 @ledger_app.command("verify")

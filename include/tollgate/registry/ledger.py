@@ -50,6 +50,13 @@ def entries(book: str) -> list[dict[str, Any]]:
     return [asdict(entry) for entry in _entries(lake.read(lake.ledger(book)))]
 
 
+def decisions(book: str) -> list[dict[str, Any]]:
+    """Every decision, newest first: its line, with who decided on which version, and why, before the rest."""
+    return [{"seq": line["seq"], "at": line["at"], "kind": line["kind"],
+             "version": line["payload"].get("model", {}).get("version"), "by": line["payload"].get("by"),
+             "comment": line["payload"].get("comment"), **line} for line in entries(book)[::-1]]
+
+
 def _entries(rows: pa.Table) -> list[Entry]:
     return [Entry(r["seq"], r["at"], r["kind"], _payload(r["payload"]), r["previous"], r["digest"])
             for r in rows.to_pylist()]
