@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from registry.world import BOOK, World
+from registry.world import BOOK, World, client
 
 from tollgate import lake, registry
 from tollgate.books import load_book
@@ -98,7 +98,8 @@ def test_a_model_that_comes_out_another_is_told_tree_prediction_parameter_and_co
     assert re.search(r"tree \d+ of \d+ is the first of \d+ that differ", said)
     assert re.search(r"predictions differ, by up to 0\.", said)
     assert "the parameter seed is 7 in MLflow, and was 97 when the model was registered" in said
-    assert f"its commit {commit} is not in this repository: the code of now was run" in said
+    assert f"its commit {commit} is not in this repository, to which git fetch --unshallow may bring it: " \
+           "the code of now was run" in said
 
 
 def test_code_that_was_never_committed_is_told(checkout: Path, tmp_path: Path) -> None:
@@ -109,6 +110,24 @@ def test_code_that_was_never_committed_is_told(checkout: Path, tmp_path: Path) -
     folder, told = room.checkout(recorded, tmp_path / "then")
     assert folder == tmp_path / "then" and "max_bin" not in (folder / FIT).read_text()
     assert len(told) == 1 and "changed and not committed" in told[0]
+
+
+def test_code_that_was_never_committed_is_told_at_registration_and_on_the_card(
+        world: World, checkout: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world.registered("a")
+    assert "made by code that no commit holds" not in caplog.text
+    coarser(checkout)
+    world.registered("b")
+    assert "made by code that no commit holds" in caplog.text
+    assert [", with changes that were not committed" in registry.card(BOOK, version)["html"]
+            for version in ("1", "2")] == [False, True]
+
+
+def test_what_it_would_be_compared_with_is_missed_before_anything_is_run(world: World) -> None:
+    version = world.registered("a")
+    (Path(client().get_run(version.run_id).info.artifact_uri) / "evidence.parquet").unlink()
+    with pytest.raises(Refused, match="evidence.parquet is no longer kept"):
+        registry.reproduce(BOOK, "1")
 
 
 def test_data_that_changed_and_whose_old_version_is_gone_is_told(world: World) -> None:

@@ -100,8 +100,8 @@ def checkout(origin: Origin, folder: Path) -> tuple[Path, list[str]]:
                                  commit.removesuffix(MODIFIED), "--", "include", "dvc.yaml"],
                                 capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        return PROJECT, [f"the code was another, and its commit {commit} is not in this repository: the code of now "
-                         "was run"]
+        return PROJECT, [f"the code was another, and its commit {commit} is not in this repository, to which git fetch "
+                         "--unshallow may bring it: the code of now was run"]
     with ZipFile(io.BytesIO(packed)) as archive:
         archive.extractall(folder)
     if code_digest(folder) == origin["code"]:
