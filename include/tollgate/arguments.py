@@ -19,6 +19,7 @@ BookName = Annotated[str, typer.Argument(metavar="BOOK", help="sba, consumer or 
 MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", callback=known)]
 Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
 AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
+MaybeAsOf = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
 AnsweredAt = Annotated[datetime | None, typer.Option(
     "--answered-at", formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"], metavar="INSTANT",

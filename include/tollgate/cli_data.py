@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tollgate.answers import answer as _answer
-from tollgate.arguments import AsOf, BookName, By, MaybeBook, Month, known
+from tollgate.arguments import BookName, By, MaybeAsOf, MaybeBook, Month, known
 from tollgate.errors import BadInput
 
 app = typer.Typer()
@@ -63,12 +63,15 @@ def land(context: typer.Context, book: BookName, month: Month,
 
 
 @app.command()
-def history(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+def history(context: typer.Context, book: BookName, as_of: MaybeAsOf = None) -> None:
     """Land and ingest everything before the as-of that is not in the lake yet. Of models: see `tollgate decisions`."""
     from tollgate.books import load_book
     from tollgate.config import load_params
     from tollgate.ingest import bring_history
 
+    if as_of is None:
+        raise BadInput("A book's past ends at a date, and none was given", value=book,
+                       remedy=f"Pass --as-of. What was decided about its models: tollgate decisions {book}.")
     _answer(context, bring_history(load_book(book), as_of.date(), load_params(book=book).ingest))
 
 

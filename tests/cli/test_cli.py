@@ -149,6 +149,11 @@ def test_a_program_gets_one_json_line(simulated: Scratch) -> None:
     assert answer["rows"]["applications"] == 20
 
 
+def test_whoever_asks_for_the_history_of_models_is_led_to_their_decisions(project: Scratch) -> None:
+    said = refused(project, "history", "consumer", code=2)
+    assert "Pass --as-of. What was decided about its models: tollgate decisions consumer." in said
+
+
 def at_a_terminal(project: Scratch, *arguments: str) -> str:
     """What a person sees."""
     ours, theirs = pty.openpty()

@@ -2,7 +2,7 @@
 
 from tollgate.registry.aliases import champion
 from tollgate.registry.card import card
-from tollgate.registry.ledger import Entry, decisions, entries, record, verify
+from tollgate.registry.ledger import decisions, entries, record, verify
 from tollgate.registry.lineage import trace
 from tollgate.registry.models import challenger, champion_on, fetch_model, models, register
 from tollgate.registry.promotion import promote, reject, rollback
@@ -12,7 +12,7 @@ from tollgate.registry.tracking import prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
-    "Entry", "Version", "card", "challenger", "champion", "champion_on", "decisions", "entries", "fetch_model",
+    "Version", "card", "challenger", "champion", "champion_on", "decisions", "entries", "fetch_model",
     "gate_report", "models", "prepare", "promote", "record", "register", "reject", "reproduce", "rollback", "trace",
     "verify",
 ]

@@ -16,10 +16,8 @@ from tollgate.registry import ledger
 from tollgate.registry.card_page import page
 from tollgate.registry.facts import CARD
 from tollgate.registry.models import models, registration
-from tollgate.registry.standing import answered_at, version_in
+from tollgate.registry.standing import COMMITS, REJECTED, answered_at, version_in
 from tollgate.registry.tracking import bring, faults_named, name_of
-
-DECISIONS = ("promotion-committed", "rollback-committed", "rejected")
 
 
 @faults_named()
@@ -43,7 +41,7 @@ def card(book: str, version: str) -> dict[str, Any]:
     state = next(m["state"] for m in models(book) if m["version"] == version)
     decided = [{"line": e.seq, "at": e.at, "answered_at": answered_at(e), "kind": e.kind, "by": e.payload["by"],
                 "comment": e.payload["comment"]}
-               for e in ledger.trusted(book) if e.kind in DECISIONS and version_in(e) == model]
+               for e in ledger.trusted(book) if e.kind in (*COMMITS, REJECTED) and version_in(e) == model]
     told = {**model.to_json(), "state": state, "facts": json.loads(content), "origin": entry.payload["origin"],
             "registered": {"line": entry.seq, "at": entry.at}, "decisions": decided}
     return {**told, "html": page(told)}

@@ -24,7 +24,7 @@ p { margin: 0 0 6px; } ul { margin: 0; padding-left: 18px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } tr:last-child td { border-bottom: 0; }
-td:first-child { white-space: nowrap; }
+td { max-width: 30em; overflow-wrap: break-word; white-space: pre-line; } td:first-child { white-space: nowrap; }
 code { font-size: 12.5px; overflow-wrap: anywhere; }
 @media print { body { background: none; } main { padding: 0; } }
 """
