@@ -48,9 +48,33 @@ class ModelApproval(HITLBranchOperator):
         self.digest = REGISTERED % (register, "digest")
 
     def execute(self, context: Any) -> None:
-        """Ask, and note what was shown."""
+        """Ask, and note what was shown.
+
+        Raises:
+            AirflowFailException: the page shows an earlier question, about another artefact or other gates.
+        """
+        if self._shown(context["ti"].id) != (self.subject, self.body):
+            raise AirflowFailException(
+                "Airflow still shows the question that this run asked first, and an answer to it would not be about "
+                f"{self.digest} as its gates now stand. Start another run, or read the gate report and decide from a "
+                f"terminal: tollgate promote {self.book} {self.version} --digest {self.digest} --by NAME, or "
+                "tollgate reject.")
         context["ti"].xcom_push(key="asked", value={"version": self.version, "digest": self.digest})
         super().execute(context)
+
+    def _shown(self, ti_id: Any) -> tuple[str, str | None]:
+        """Subject and body of the page, which is made now if there is none yet.
+
+        A cleared task keeps the page that it made first (apache/airflow#73235). Airflow tells what stands there, but
+        the function that ``HITLOperator`` asks with throws that answer away.
+        """
+        from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        page = SUPERVISOR_COMMS.send(CreateHITLDetailPayload(
+            ti_id=ti_id, options=self.options, subject=self.subject, body=self.body, params=self.serialized_params,
+            assigned_users=[]))
+        return page.subject, page.body
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Note the answer and branch.

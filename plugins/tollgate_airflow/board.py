@@ -22,7 +22,11 @@ HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inl
 STYLE = """body{font:14px system-ui,sans-serif;margin:2rem;color:#1d2b26;background:#fff}nav a{margin-right:1rem}
 h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}table{border-collapse:collapse}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid #dde5e0;vertical-align:top}
-th{font-weight:600}td:first-child{white-space:nowrap}code{font-size:.9em}.fault{color:#9c2b1b}"""
+th{font-weight:600}td:first-child{white-space:nowrap}code{font-size:.9em}.fault{color:#9c2b1b}
+@media(max-width:720px){body{margin:1rem}table{display:block;overflow-x:auto}}"""
+HEAD = ("<!doctype html><html lang=en><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width, initial-scale=1'>"
+        f"<style>{STYLE}</style>")
 
 Row = dict[str, Any]
 
@@ -86,8 +90,8 @@ def made_by(command: list[str]) -> HTMLResponse:
     try:
         return HTMLResponse(asked(command)["html"], headers=HEADERS)
     except (CommandFailed, OSError) as failure:
-        return HTMLResponse(f"<!doctype html><html lang=en><meta charset=utf-8><title>Tollgate</title>"
-                            f"<style>{STYLE}</style><p class=fault>{escape(str(failure))}</p></html>", 404, HEADERS)
+        return HTMLResponse(f"{HEAD}<title>Tollgate</title><p class=fault>{escape(str(failure))}</p></html>", 404,
+                            HEADERS)
 
 
 def page(book: str, known: list[str]) -> str:
@@ -100,8 +104,8 @@ def page(book: str, known: list[str]) -> str:
         section("Decisions (times are UTC)", ["decisions", book], "decisions", _decision),
         section("Ledger", ["ledger", "verify", book], None, dict),
     ]
-    return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Model Board: {escape(book)}</title>"
-            f"<style>{STYLE}</style><nav>{links}</nav><h1>Model Board: {escape(book)}</h1>{''.join(sections)}</html>")
+    return (f"{HEAD}<title>Model Board: {escape(book)}</title><nav>{links}</nav>"
+            f"<h1>Model Board: {escape(book)}</h1>{''.join(sections)}</html>")
 
 
 def section(title: str, command: list[str], key: str | None, row: Callable[[Row], Row]) -> str:
@@ -123,9 +127,8 @@ def _model(record: Row) -> Row:
     return {"version": version, "card": Link("model card", f"{book}/card/{version}"),
             "gates": Link("gate report", f"{book}/gates/{record['run_id']}"),
             "state": record["state"], "as of": record["as_of"],
-            **{name: f"{metrics[key]:.3f}" for name, key in (
-                ("AUC", "auc"), ("KS", "ks"), ("missed defaults", "false_negative_rate"),
-                ("approval rate", "approval_rate"))},
+            "AUC": f"{metrics['auc']:.4f}", "KS": f"{metrics['ks']:.4f}",
+            "missed defaults": f"{metrics['false_negative_rate']:.1%}", "approved": f"{metrics['approval_rate']:.1%}",
             "digest": record["digest"][:12], "snapshot": record["snapshot"][:12]}
 
 

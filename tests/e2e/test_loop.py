@@ -13,7 +13,9 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pytest
+import requests
 import scratch
+import tenacity
 from scratch import Scratch
 
 from tollgate import lake
@@ -26,6 +28,7 @@ ROWS_A_MONTH = 600
 SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50}}
 NIGHTS = ("2007-02-01", "2007-03-01", "2007-04-01")  # the drift rule wants two windows; the third has the new champion
 FIRST = f"demo__{BOOK}__2007-01-01"
+TASKS = f"/dags/train_weekly/dagRuns/{FIRST}/taskInstances"
 # What a stage of train_weekly writes; registered.json names the MLflow run, which is another every time.
 COMPARED = ("lake.json", "champion.json", "snapshot.parquet", "snapshot.json", "features.parquet", "split.parquet",
             "sweep.json", "model", "evidence.parquet", "metrics.json", "plots", "gates.json", "gates.md", "gates.html")
@@ -168,8 +171,17 @@ def test_a_loan_is_traced_to_its_model_data_parameters_and_approver(loop: Loop) 
     assert origin["lake"]["as_of"] == "2007-01-01"
     assert origin["params"]["sweep"]["trials"] == 2
     assert len(origin["lock"]) == 64
-    assert origin["decisions"][0]["by"]
-    assert "demo" in origin["decisions"][0]["comment"]
+    decision = origin["decisions"][0]
+    assert decision["by"]
+    assert "demo" in decision["comment"]
+    assert decision["answered_at"] < decision["at"]
+
+
+def test_the_button_of_the_gate_task_leads_to_the_report_of_its_run(loop: Loop) -> None:
+    button = loop.airflow.call("GET", f"{TASKS}/gate/links")["extra_links"]["Gate report"]
+    page = requests.get(loop.airflow.url + button, timeout=60)
+    assert page.status_code == 200
+    assert "Tollgate gate report" in page.text and "<h1>Passed</h1>" in page.text
 
 
 def test_every_night_has_a_report_a_person_can_open(loop: Loop) -> None:
@@ -192,6 +204,38 @@ def test_dvc_repro_makes_byte_for_byte_what_train_weekly_made(loop: Loop, tmp_pa
         assert files == ([path.relative_to(airflow) for path in sorted((airflow / name).rglob("*"))] or [Path(name)])
         for file in files:
             assert (alone / file).read_bytes() == (airflow / file).read_bytes(), f"{file} differs"
+
+
+@tenacity.retry(retry=tenacity.retry_if_not_result(bool), wait=tenacity.wait_fixed(0.5),
+                stop=tenacity.stop_after_delay(120))
+def came_to(loop: Loop, task: str, *states: str) -> str | None:
+    """The one of these states that a task of the first training comes to."""
+    state = loop.airflow.call("GET", f"{TASKS}/{task}")["state"]
+    return state if state in states else None
+
+
+def ask_again(loop: Loop) -> str | None:
+    """Clear the approval of the first training; where that leads."""
+    loop.airflow.pause("train_weekly", False)
+    loop.airflow.call("POST", "/dags/train_weekly/clearTaskInstances", body={
+        "dag_run_id": FIRST, "task_ids": ["approve"], "include_downstream": True, "only_failed": False,
+        "reset_dag_runs": True, "dry_run": False})
+    return came_to(loop, "approve", "awaiting_input", "failed")
+
+
+def test_an_approval_that_is_given_again_changes_nothing(loop: Loop) -> None:
+    before = oldest_first(loop)
+    assert ask_again(loop) == "awaiting_input"
+    loop.airflow.respond(loop.airflow.questions()[0], "Approve", "once more")
+    assert came_to(loop, "promote", "failed", "success") == "failed"  # version 2 has become champion since
+    assert oldest_first(loop) == before
+
+
+def test_nobody_is_asked_about_an_artefact_on_a_page_that_shows_another(loop: Loop) -> None:
+    loop.airflow.call("PATCH", f"{TASKS}/register/xcomEntries/return_value", body={
+        "value": {"name": BOOK, "version": "1", "digest": "f" * 64, "mlflow_run": "0" * 32}})
+    assert ask_again(loop) == "failed"
+    assert loop.airflow.questions() == []
 
 
 def test_stop_leaves_no_process_behind(loop: Loop) -> None:

@@ -2,7 +2,7 @@
 
 from tollgate.gates.base import Verdict
 from tollgate.gates.page import write_report
-from tollgate.gates.report import Report
+from tollgate.gates.report import Report, cells
 from tollgate.gates.run import GATES, run_gates
 
-__all__ = ["GATES", "Report", "Verdict", "run_gates", "write_report"]
+__all__ = ["GATES", "Report", "Verdict", "cells", "run_gates", "write_report"]

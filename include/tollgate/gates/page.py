@@ -60,7 +60,7 @@ table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabula
 th, td { padding: 3px 16px 3px 0; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 500; } tr:last-child td { border-bottom: 0; }
 nav { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 16px; }
-footer { margin-top: 16px; color: var(--soft); font-size: 13px; }
+footer { margin-top: 16px; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
 @media (max-width: 720px) { li { grid-template-columns: 1fr; } }
 @media print { body { background: none; font-size: 12px; } main { padding: 0; max-width: none; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } li { padding: 10px 14px; } }

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from tollgate.gates.base import Verdict, listed, percent
 
+DECIMALS = 6  # of the JSON's numbers, which is more than any of them is worth
 DASH, NO_BREAK = "-", "\N{NO-BREAK SPACE}"
 
 
@@ -84,7 +85,7 @@ class Report:
         return f"The model passed {asked - silent} of {asked} gates{besides}. It may go to approval."
 
     def to_json(self) -> str:
-        """One JSON object; numbers to six decimals, which is more than any of them is worth."""
+        """One JSON object."""
         record = asdict(self) | {"passed": self.passed, "summary": self.summary,
                                  "verdicts": [{k: _rounded(v) for k, v in asdict(verdict).items()}
                                               for verdict in self.verdicts]}
@@ -97,14 +98,21 @@ class Report:
         for v in self.verdicts:
             sentence = v.sentence.replace("|", "\\|")
             verdict = f"**{v.verdict}**" if v.verdict == "refuse" else v.verdict
-            numbers = " | ".join(cell.replace(" ", NO_BREAK) for cell in (shown(v, v.measured), interval(v), limit(v)))
-            lines.append(f"| {MEANINGS[v.gate].title} | {numbers} | {verdict} | {sentence} |")
+            lines.append(f"| {' | '.join(cells(v))} | {verdict} | {sentence} |")
         return "\n".join(lines) + "\n"
+
+
+def cells(verdict: Verdict) -> tuple[str, str, str, str]:
+    """Title, measured value, interval and limit for a line of a table; a narrow column tears none of the numbers."""
+    numbers = (shown(verdict, verdict.measured), interval(verdict), limit(verdict))
+    measured, reach, allowed = (number.replace(" ", NO_BREAK) for number in numbers)
+    return MEANINGS[verdict.gate].title, measured, reach, allowed
 
 
 def shown(verdict: Verdict, value: float | None) -> str:
     """One of the verdict's numbers in the gate's unit, or a dash."""
-    return DASH if value is None or not math.isfinite(value) else MEANINGS[verdict.gate].shown(value)
+    # Rounded as in the JSON, so that a page made from it later tells the same last digit.
+    return DASH if value is None or not math.isfinite(value) else MEANINGS[verdict.gate].shown(round(value, DECIMALS))
 
 
 def interval(verdict: Verdict) -> str:
@@ -125,5 +133,5 @@ def limit(verdict: Verdict) -> str:
 
 def _rounded(value: object) -> object:
     if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
+        return round(value, DECIMALS) if math.isfinite(value) else None
     return value

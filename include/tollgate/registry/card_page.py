@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from tollgate.gates import Verdict, cells
 from tollgate.registry.origin import MODIFIED
 
 STYLE = """
@@ -26,6 +27,8 @@ th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid var
 th { color: var(--soft); font-weight: 600; } tr:last-child td { border-bottom: 0; }
 td { max-width: 30em; overflow-wrap: break-word; white-space: pre-line; } td:first-child { white-space: nowrap; }
 code { font-size: 12.5px; overflow-wrap: anywhere; }
+@media (max-width: 720px) { section { padding: 14px 16px; } table { display: block; overflow-x: auto; }
+  td:last-child { min-width: 240px; } }
 @media print { body { background: none; } main { padding: 0; } }
 """
 STATES = {"champion": "It is the champion: its scores count.", "challenger": "It waits for a person's decision.",
@@ -77,9 +80,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _decisions(card: dict[str, Any]) -> str:
     if not card["decisions"]:
         return "<p>Nobody has decided about it yet.</p>"
-    return _table(("answered", "what", "by", "comment", "recorded"), (
-        (_second(d["answered_at"]), DECIDED[d["kind"]], d["by"], d["comment"] or "",
-         f"{_second(d['at'])}, line {d['line']}") for d in card["decisions"])) + '<p class="note">Times are UTC.</p>'
+    return _table(("answered", "what", "by", "comment", "recorded", "ledger"), (
+        (_second(d["answered_at"]), DECIDED[d["kind"]], d["by"], d["comment"] or "", _second(d["at"]),
+         f"line {d['line']}") for d in card["decisions"])) + '<p class="note">Times are UTC.</p>'
 
 
 def _data(facts: dict[str, Any]) -> str:
@@ -102,10 +105,7 @@ def _features(facts: dict[str, Any]) -> str:
 
 
 def _gate(verdict: dict[str, Any]) -> tuple[str, ...]:
-    low, high = verdict["low"], verdict["high"]
-    return (verdict["gate"].replace("_", " "), _number(verdict["measured"]),
-            "-" if low is None or high is None else f"{_number(low)} to {_number(high)}", _number(verdict["limit"]),
-            verdict["verdict"], verdict["sentence"])
+    return (*cells(Verdict(**verdict)), verdict["verdict"], verdict["sentence"])
 
 
 def _fairness(facts: dict[str, Any]) -> str:
@@ -137,7 +137,3 @@ def _second(instant: str) -> str:
 
 def _commit(name: str) -> str:
     return f"{name.removesuffix(MODIFIED)}, with changes that were not committed" if name.endswith(MODIFIED) else name
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
