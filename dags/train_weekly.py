@@ -11,8 +11,8 @@ ABOUT = """
 # Train weekly
 Every Monday at 03:00 UTC, by hand with the form, or by `retrain_on_drift` with the reason of a request.
 `snapshot` to `gate` are the stages of `dvc.yaml`, run in this run's own workspace: `dvc repro` does the very same.
-**A red square in `gates`** is a refusal, not a crash: its log says what was measured and what is allowed. A model that
-was refused goes no further; one that passed becomes the challenger and waits at `approve`, under *Required Actions*.
+**A red square in `gates`** is a refusal, not a crash: *Gate report*, under its *Details*, shows what was measured. A
+refused model goes no further; one that passed becomes the challenger and waits at `approve`, under *Required Actions*.
 The answer is bound to the digest it saw; without one in 7 days the run fails and nothing changes.
 """
 DECISION = "{{ ti.xcom_pull('approve', key='decision')['%s'] }}"
