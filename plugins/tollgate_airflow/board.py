@@ -137,10 +137,9 @@ def _verdict(record: Row) -> Row:
 
 
 def _decision(record: Row) -> Row:
-    payload = record["payload"]
     return {"line": record["seq"], "recorded": _second(record["at"]), "what": record["kind"],
-            "version": payload.get("model", {}).get("version"), "by": payload.get("by"),
-            "answered": _second(payload.get("answered_at", "")), "why": payload.get("comment")}
+            "version": record["version"], "by": record["by"], "answered": _second(record["answered_at"] or ""),
+            "why": record["comment"]}
 
 
 def _second(instant: str) -> str:

@@ -51,11 +51,12 @@ def entries(book: str) -> list[dict[str, Any]]:
 
 
 def decisions(book: str) -> list[dict[str, Any]]:
-    """Every decision, newest first: its line, with who decided on which version, and why, before the rest."""
+    """Every decision, newest first: its line, with who decided on which version, why and when, before the rest."""
     said = [(line, line["payload"]) for line in reversed(entries(book))]
     return [{"seq": line["seq"], "at": line["at"], "kind": line["kind"],
              "version": payload.get("model", {}).get("version"), "by": payload.get("by"),
-             "comment": payload.get("comment", payload.get("why")), **line} for line, payload in said]
+             "comment": payload.get("comment", payload.get("why")), "answered_at": payload.get("answered_at"), **line}
+            for line, payload in said]
 
 
 def _entries(rows: pa.Table) -> list[Entry]:
