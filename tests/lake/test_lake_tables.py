@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -43,7 +44,6 @@ def drifts(*cells: tuple[str, str, float]) -> pa.Table:
 
 def test_a_table_that_was_never_written_reads_as_empty(anywhere: str) -> None:
     table = lake.drift("sba")
-    assert not lake.exists(table)
     assert lake.version(table) == -1
     assert lake.partitions(table) == []
     assert lake.read(table).equals(table.schema.empty_table())
@@ -211,3 +211,31 @@ def test_wrong_credentials_are_bad_input_that_says_so(anywhere: str, own_connect
         lake.read(lake.drift("sba"))
     with pytest.raises(BadInput, match=r"refused access.*credentials"):
         lake.Store("s3://tollgate/wrong").write("x", b"y")
+
+
+def test_a_version_is_readable_years_later_though_newer_checkpoints_came(home: Path) -> None:
+    from deltalake import DeltaTable
+
+    table, folder = lake.drift("sba"), home / "lake" / "sba" / "drift"
+    pinned = lake.replace_partitions(table, drifts(("2007-01-01", "a", 1)), ["2007-01-01"])
+    lake.replace_partitions(table, drifts(("2007-01-01", "a", 2)), ["2007-01-01"])
+    DeltaTable(folder).create_checkpoint()
+    for file in (folder / "_delta_log").iterdir():
+        os.utime(file, (0, 0))
+    lake.replace_partitions(table, drifts(("2007-01-01", "a", 3)), ["2007-01-01"])
+    DeltaTable(folder).create_checkpoint()
+    assert lake.read(table, at=pinned)["psi"].to_pylist() == [1]
+
+
+def test_a_version_that_the_log_no_longer_reaches_is_told(home: Path) -> None:
+    from deltalake import DeltaTable
+
+    table, folder = lake.drift("sba"), home / "lake" / "sba" / "drift"
+    pinned = lake.replace_partitions(table, drifts(("2007-01-01", "a", 1)), ["2007-01-01"])
+    lake.replace_partitions(table, drifts(("2007-01-01", "a", 2)), ["2007-01-01"])
+    DeltaTable(folder).create_checkpoint()
+    for file in (folder / "_delta_log").glob("*[01].json"):
+        file.unlink()
+    assert lake.read(table)["psi"].to_pylist() == [2]
+    with pytest.raises(BadInput, match=f"Version {pinned} of the table sba/drift is no longer in the lake"):
+        lake.read(table, at=pinned)

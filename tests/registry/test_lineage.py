@@ -3,12 +3,22 @@ from __future__ import annotations
 import json
 from datetime import date
 
+import pyarrow as pa
 import pytest
 from registry.world import BOOK, World, params_of
 
-from tollgate import registry, scoring
+from tollgate import lake, registry, scoring
 from tollgate.books import load_book
 from tollgate.errors import BadInput
+
+
+def test_a_score_of_a_version_that_the_ledger_does_not_know_is_told(world: World) -> None:
+    table = lake.scores(BOOK)
+    lake.replace_partitions(table, pa.Table.from_pylist([{
+        "day": "2006-08-01", "as_of": date(2006, 8, 1), "loan_id": "L1", "applied_on": date(2006, 7, 1),
+        "role": "champion", "model_version": "9"}], schema=table.schema), ["2006-08-01"])
+    with pytest.raises(BadInput, match="no registered version of this number .got: 9"):
+        registry.trace(BOOK, "L1")
 
 
 def test_a_score_is_traced_to_model_data_code_and_approver(world: World) -> None:

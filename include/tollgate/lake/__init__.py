@@ -6,7 +6,6 @@ from tollgate.lake.delta import (
     change_partitions,
     copy,
     digest,
-    exists,
     partitions,
     read,
     replace_partition,
@@ -35,7 +34,7 @@ from tollgate.lake.store import Entry, Store
 
 __all__ = [
     "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "applications", "batches",
-    "change_partitions", "checks", "copy", "digest", "drift", "exists", "ledger", "outcomes", "partitions",
+    "change_partitions", "checks", "copy", "digest", "drift", "ledger", "outcomes", "partitions",
     "performance", "published", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests",
     "scores", "scratch", "upsert", "verdicts", "version",
 ]

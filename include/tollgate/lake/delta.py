@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RACES_LOST_AT_MOST = 50
 SEQUENCE = "tollgate.sequence"
+KEPT = {"delta.enableExpiredLogCleanup": "false"}  # else the versions that runs have pinned are forgotten in 30 days
 INCOMPLETE = ("Expected contiguous commit files", "No table metadata or protocol found")  # deltalake of a Delta log
 T = TypeVar("T")
 
@@ -95,12 +96,14 @@ def _first_line(err: BaseException) -> str:
 
 def _open(table: Table, at: int | None = None) -> DeltaTable | None:
     from deltalake import DeltaTable
-    from deltalake.exceptions import TableNotFoundError
+    from deltalake.exceptions import DeltaError, TableNotFoundError
 
     with _faults_named(table, at):
         try:
             return DeltaTable(_location(table), version=at, storage_options=_options())
-        except TableNotFoundError:
+        except TableNotFoundError as err:
+            if at is not None:  # also said of a log that no longer reaches back so far
+                raise DeltaError(str(err)) from err
             return None
 
 
@@ -111,7 +114,7 @@ def _open_or_create(table: Table) -> DeltaTable:
     if opened is None:
         with _faults_named(table):
             opened = DeltaTable.create(_location(table), schema=table.schema, partition_by=[table.partition],
-                                       mode="ignore", storage_options=_options())
+                                       mode="ignore", storage_options=_options(), configuration=KEPT)
     return opened
 
 
@@ -119,11 +122,6 @@ def partitions(table: Table) -> list[str]:
     """The values of the partition column that have rows, sorted; told by the log alone, no data is read."""
     opened = _open(table)
     return [] if opened is None else sorted(str(part[table.partition]) for part in opened.partitions())
-
-
-def exists(table: Table) -> bool:
-    """Whether the table was ever written."""
-    return _open(table) is not None
 
 
 def version(table: Table) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 from tollgate import lake
 from tollgate.errors import BadInput
 from tollgate.registry import ledger
-from tollgate.registry.standing import COMMITS, REGISTERED, answered_at, version_in
+from tollgate.registry.models import registration
+from tollgate.registry.standing import COMMITS, answered_at, version_in
 
 
 def trace(book: str, loan_id: str) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def trace(book: str, loan_id: str) -> dict[str, Any]:
         "effective_on", "ledger"}]}}}``.
 
     Raises:
-        BadInput: the loan was never scored.
+        BadInput: the loan was never scored, or by a version that the ledger does not know.
         PassingFault: the lake did not answer.
     """
     rows = lake.read(lake.scores(book), filters=[("loan_id", "=", loan_id)]).to_pylist()
@@ -32,16 +33,15 @@ def trace(book: str, loan_id: str) -> dict[str, Any]:
     scores = [{**row, "as_of": row["as_of"].isoformat(), "applied_on": row["applied_on"].isoformat()} for row in rows]
     versions = sorted({row["model_version"] for row in rows})
     return {"book": book, "loan_id": loan_id, "scores": scores,
-            "models": {version: _made_of(version, chain) for version in versions}}
+            "models": {version: _made_of(registration(book, version), chain) for version in versions}}
 
 
-def _made_of(version: str, chain: list[ledger.Entry]) -> dict[str, Any]:
-    entry = next(e for e in chain if e.kind == REGISTERED and version_in(e).version == version)
+def _made_of(entry: ledger.Entry, chain: list[ledger.Entry]) -> dict[str, Any]:
     model = version_in(entry)
     return {
         "digest": model.digest, "as_of": model.as_of.isoformat(), "mlflow_run": model.run_id,
         **entry.payload["origin"],
         "decisions": [{"at": e.at, "answered_at": answered_at(e), "kind": e.kind, "by": e.payload["by"],
                        "comment": e.payload["comment"], "effective_on": e.payload["effective_on"], "ledger": e.digest}
-                      for e in chain if e.kind in COMMITS and version_in(e).version == version],
+                      for e in chain if e.kind in COMMITS and version_in(e) == model],
     }
