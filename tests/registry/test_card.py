@@ -53,7 +53,7 @@ def test_a_card_is_never_out_of_date_and_cannot_be_made_to_say_anything_else(wor
     assert [d["kind"] for d in registry.card(BOOK, "1")["decisions"]] == ["promotion-committed", "rollback-committed"]
     kept = Path(client().get_run(version.run_id).info.artifact_uri) / "card.json"
     kept.write_text(kept.read_text().replace("may only lower", "may only raise"))
-    with pytest.raises(Refused, match="facts of tollgate-consumer version 1 changed after registration"):
+    with pytest.raises(Refused, match="card.json of tollgate-consumer version 1 changed after registration"):
         registry.card(BOOK, "1")
     kept.unlink()
     with pytest.raises(Refused, match=r"card.json is no longer kept"):

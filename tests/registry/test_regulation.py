@@ -63,7 +63,7 @@ RECORDED: dict[str, Callable[[SimpleNamespace], object]] = {
     "SR 26-2 development": lambda s: (
         all(facts(s)[part] for part in ("use", "limits", "data", "label", "features"))
         and all("constraint" in feature for feature in facts(s)["features"])
-        and s.card["origin"]["params"] and s.entries[0]["payload"]["card"]
+        and s.card["origin"]["params"] and s.entries[0]["payload"]["files"]["card.json"]
         and (PROJECT / "docs" / "books" / f"{BOOK}.md").exists()),
     "SR 26-2 validation": lambda s: {"gates.html", "gates.json", "evidence.parquet"} <= s.artefacts,
     "SR 26-2 monitoring": lambda s: (

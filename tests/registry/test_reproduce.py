@@ -125,7 +125,11 @@ def test_code_that_was_never_committed_is_told_at_registration_and_on_the_card(
 
 def test_what_it_would_be_compared_with_is_missed_before_anything_is_run(world: World) -> None:
     version = world.registered("a")
-    (Path(client().get_run(version.run_id).info.artifact_uri) / "evidence.parquet").unlink()
+    evidence = Path(client().get_run(version.run_id).info.artifact_uri) / "evidence.parquet"
+    evidence.write_bytes((world.made / "b" / "evidence.parquet").read_bytes())
+    with pytest.raises(Refused, match="evidence.parquet of tollgate-consumer version 1 changed after registration"):
+        registry.reproduce(BOOK, "1")
+    evidence.unlink()
     with pytest.raises(Refused, match="evidence.parquet is no longer kept"):
         registry.reproduce(BOOK, "1")
 

@@ -6,18 +6,16 @@ those facts and the ledger as it stands, so that no card is ever out of date.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from typing import Any
 
-from tollgate.errors import Refused
 from tollgate.registry import ledger
 from tollgate.registry.card_page import page
 from tollgate.registry.facts import CARD
-from tollgate.registry.models import models, registration
+from tollgate.registry.models import models, registered_file, registration
 from tollgate.registry.standing import COMMITS, REJECTED, answered_at, version_in
-from tollgate.registry.tracking import bring, faults_named, name_of
+from tollgate.registry.tracking import faults_named
 
 
 @faults_named()
@@ -28,16 +26,13 @@ def card(book: str, version: str) -> dict[str, Any]:
 
     Raises:
         BadInput: there is no such version.
-        Refused: the facts in MLflow are not those that were registered.
+        Refused: the facts in MLflow are gone, or not those that were registered.
         PassingFault: MLflow or the lake did not answer.
     """
     entry = registration(book, version)
     model = version_in(entry)
     with tempfile.TemporaryDirectory() as folder:
-        content = bring(model.run_id, CARD, folder).read_bytes()
-    if hashlib.sha256(content).hexdigest() != entry.payload["card"]:
-        raise Refused(f"The facts of {name_of(book)} version {version} changed after registration", value=CARD,
-                      remedy="Restore the file in the artefacts of its MLflow run.")
+        content = registered_file(entry, CARD, folder).read_bytes()
     state = next(m["state"] for m in models(book) if m["version"] == version)
     decided = [{"line": e.seq, "at": e.at, "answered_at": answered_at(e), "kind": e.kind, "by": e.payload["by"],
                 "comment": e.payload["comment"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from datetime import date
@@ -13,13 +14,14 @@ from tollgate.errors import BadInput, Refused
 from tollgate.features import digest_of
 from tollgate.registry import ledger
 from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
-from tollgate.registry.facts import keep_facts
+from tollgate.registry.facts import CARD, keep_facts
 from tollgate.registry.origin import MODIFIED, origin_of
 from tollgate.registry.runs import check_no_pickle, read_json, record_run
 from tollgate.registry.standing import COMMITS, REGISTERED, REJECTED, champion_at, standing, version_in
-from tollgate.registry.tracking import client, faults_named, name_of
+from tollgate.registry.tracking import bring, client, faults_named, name_of
 from tollgate.registry.versions import ARTEFACT, Version, kept, rehash
 
+DECIDED_ON = ("gates.json", "gates.html", "evidence.parquet")  # what a person, a proof or a rebuild goes by later
 log = logging.getLogger(__name__)
 
 
@@ -71,7 +73,8 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         if version.run_id == run_id:
             return answered(version.version)
     check_compared(now, compared.get("version"))
-    card = keep_facts(run_folder, params, run_id)
+    files = {CARD: keep_facts(run_folder, params, run_id),
+             **{name: _digest(run_folder / name) for name in DECIDED_ON if (run_folder / name).exists()}}
     version = _create_version(params, digest, str(snapshot["digest"]), run_id)
     if version.version in {known.version for known in earlier}:
         raise Refused(f"MLflow gave a new version of {name_of(params.book)} a number that the ledger knows already",
@@ -80,8 +83,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
     line = ledger.record(
         params.book, REGISTERED,
         {"model": version.to_json(), "compared_with": compared.get("version"),
-         "metrics": read_json(run_folder / "metrics.json"), "origin": origin,
-         "card": card},
+         "metrics": read_json(run_folder / "metrics.json"), "origin": origin, "files": files},
         given=unmoved(now))
     if line is None:
         raise lost(version)
@@ -150,6 +152,25 @@ def registration(book: str, version: str) -> ledger.Entry:
             return entry
     raise BadInput(f"{book} has no registered version of this number", value=version,
                    remedy=f"See tollgate models {book}.")
+
+
+def registered_file(line: ledger.Entry, name: str, folder: str | Path) -> Path:
+    """A file that is kept with a version's MLflow run, downloaded, as it was when this line registered the version.
+
+    Raises:
+        Refused: it is gone, or it was changed since.
+    """
+    model = version_in(line)
+    path = bring(model.run_id, name, folder)
+    known = line.payload.get("files", {}).get(name)
+    if known is not None and _digest(path) != known:
+        raise Refused(f"{name} of {name_of(model.book)} version {model.version} changed after registration",
+                      value=_digest(path), remedy="Restore the file in the artefacts of its MLflow run.")
+    return path
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def challenger(book: str) -> Version | None:

@@ -10,7 +10,8 @@ from tollgate import lake
 from tollgate.books import load_book
 from tollgate.errors import Refused
 from tollgate.features import Model
-from tollgate.registry.tracking import bring, name_of
+from tollgate.registry.models import registered_file, registration
+from tollgate.registry.tracking import name_of
 from tollgate.registry.versions import Version, kept, rehash
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _evidence(model: Version) -> tuple[str, pa.Table]:
     import pyarrow.parquet as pq
 
     with tempfile.TemporaryDirectory() as folder:
-        path = bring(model.run_id, "evidence.parquet", folder)
+        path = registered_file(registration(model.book, model.version), "evidence.parquet", folder)
         rows = pq.read_table(path, columns=["loan_id", "applied_on", "split", "score"])
     return "test evidence", rows.filter(pc.equal(rows["split"], "test"))
 

@@ -19,11 +19,11 @@ from tollgate.books import load_book
 from tollgate.config import PROJECT, settings
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry.differences import of_models, of_predictions
-from tollgate.registry.models import fetch_model, registration
+from tollgate.registry.models import fetch_model, registered_file, registration
 from tollgate.registry.origin import MODIFIED, Origin, code_digest, environment
 from tollgate.registry.runs import flat
 from tollgate.registry.standing import version_in
-from tollgate.registry.tracking import bring, client, faults_named, name_of
+from tollgate.registry.tracking import client, faults_named, name_of
 from tollgate.registry.versions import Version
 
 NOT_OURS = ("fetch", "history")  # they bring data; here it is what the lake held then
@@ -51,7 +51,7 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home) as scratch:
         folder = Path(scratch)
-        made, evidence = fetch_model(book, version), bring(model.run_id, "evidence.parquet", folder)
+        made, evidence = fetch_model(book, version), registered_file(entry, "evidence.parquet", folder)
         code, besides = checkout(origin, folder / "code")
         besides, tampered = [*surroundings(origin), *besides], _tampered(model, origin)
         if failures := _rebuild(code, origin, folder):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import tempfile
 
 from tollgate.errors import BadInput
+from tollgate.registry import ledger
+from tollgate.registry.models import registered_file
+from tollgate.registry.standing import REGISTERED, version_in
 from tollgate.registry.tracking import bring, client, faults_named
 
 REPORT = "gates.html"
@@ -16,7 +19,7 @@ def gate_report(book: str, mlflow_run: str) -> str:
 
     Raises:
         BadInput: MLflow has no such run of this book.
-        Refused: the run's report is gone.
+        Refused: the run's report is gone, or was changed since its model was registered.
         PassingFault: MLflow or its artefact store did not answer.
     """
     from mlflow.exceptions import MlflowException
@@ -31,5 +34,8 @@ def gate_report(book: str, mlflow_run: str) -> str:
     if of != book:
         raise BadInput(f"The MLflow run is of another book than {book}", value=of,
                        remedy="Take the run's name from the answer of its register stage.")
+    registered = (line for line in ledger.trusted(book) if line.kind == REGISTERED)
+    line = next((line for line in registered if version_in(line).run_id == mlflow_run), None)
     with tempfile.TemporaryDirectory() as folder:
-        return bring(mlflow_run, REPORT, folder).read_text(encoding="utf-8")
+        path = registered_file(line, REPORT, folder) if line else bring(mlflow_run, REPORT, folder)
+        return path.read_text(encoding="utf-8")
