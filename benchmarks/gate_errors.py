@@ -1,7 +1,7 @@
 """How often the gates are wrong: false promotions, false refusals and interval coverage, by simulation.
 
 Every row is a number of trials on fresh test sets from a population whose truth is known (known_truth.py), judged by
-the real gates under the book's own limits. Prints the tables of docs/gate-errors.md; a few minutes on two cores.
+the real gates under the book's own limits. Prints the tables of docs/gate-errors.md; ten minutes on two free cores.
 
     python -m benchmarks.gate_errors
 """

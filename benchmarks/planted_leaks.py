@@ -30,7 +30,7 @@ from tollgate.books import Book, Column, Feature, category, consumer, number
 from tollgate.config import Params, load_params
 from tollgate.gates import run_gates
 
-TRIALS = 10
+TRIALS = 15
 CHOICE = {"max_depth": 3, "learning_rate": 0.2, "min_child_weight": 20, "subsample": 0.9}
 AREAS = (0.99, 0.95, 0.90, 0.87, 0.85, 0.83, 0.80, 0.70)    # what a noisy copy of the label reaches alone
 SHARES = (0.5, 0.1, 0.02, 0.01)                             # of the defaults that a sparse leak tells
