@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tenacity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
 
@@ -93,7 +94,7 @@ def test_stopping_ends_the_child_and_what_it_started_even_when_it_does_not_liste
     assert ready.wait(10)
     child.stop(grace=0.1)
     assert ended.wait(10)
-    assert not _runs(int((tmp_path / "grandchild").read_text()))
+    assert _ends(int((tmp_path / "grandchild").read_text()))
 
 
 def test_an_interruption_while_waiting_ends_the_child(command: Script, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_an_interruption_while_waiting_ends_the_child(command: Script, tmp_path:
 
     with pytest.raises(KeyboardInterrupt):
         Child([], say=interrupted).answer()
-    assert not _runs(int((tmp_path / "child").read_text()))
+    assert _ends(int((tmp_path / "child").read_text()))
 
 
 def test_the_command_is_the_projects_own_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,10 +114,12 @@ def test_the_command_is_the_projects_own_unless_told_otherwise(monkeypatch: pyte
     assert command_line(["models", "sba"]) == ["/somewhere/.venv/bin/tollgate", "models", "sba"]
 
 
-def _runs(pid: int) -> bool:
-    """Whether the process is there and is more than a zombie that nobody has collected yet."""
+@tenacity.retry(retry=tenacity.retry_if_not_result(bool), wait=tenacity.wait_fixed(0.02),
+                stop=tenacity.stop_after_delay(10))
+def _ends(pid: int) -> bool:
+    """Whether the process, which was told to end, is gone or a zombie that nobody has collected yet."""
     try:
         os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (ProcessLookupError, FileNotFoundError):
-        return False
+        return True
