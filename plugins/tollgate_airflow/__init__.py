@@ -1,1 +1,1 @@
-"""What Airflow needs to run Tollgate: one operator, two triggers, three sensors and forms, and the Model Board."""
+"""What Airflow needs to run Tollgate: operators, triggers, sensors, forms, buttons, and the Model Board."""

@@ -150,11 +150,12 @@ def asked(command: list[str]) -> dict[str, Any]:
     """The answer of the command, at most ``FRESH`` seconds old."""
     key = tuple(command)
     with _lock:
-        at, answer = _asked.get(key, (float("-inf"), {}))
-        if time.monotonic() - at > FRESH:
+        for stale in [it for it, (at, _) in _asked.items() if time.monotonic() - at > FRESH]:
+            del _asked[stale]  # an answer may be a whole page, and nobody may ask for it again
+        if key not in _asked:
             answer = Child(command).answer()
             _asked[key] = (time.monotonic(), answer)
-    return answer
+        return _asked[key][1]
 
 
 def table(rows: list[Row]) -> str:
