@@ -35,10 +35,11 @@ score, which the behaviour gate checks. Made by
     TOLLGATE_DATA=$(mktemp -d) .venv/bin/python benchmarks/fairness_card.py > docs/fairness-card.md
 """
 READING = """\
-**How to read it.** Intervals hold with {confidence:.0%} confidence: Wilson's for a share, the bootstrap within each
-group ({draws} draws) for a comparison. The gate counts the loans as weights before it asks fairlearn; *fairlearn* here
-is asked about the loans one by one, so that the last column would show it if the counting were wrong. The
-demographic-parity difference must be below {limit:.0%}; the other two stand beside it and decide nothing.
+**How to read it.** Intervals hold with {confidence:.0%} confidence: Wilson's for a share; for a comparison the
+bootstrap within each group ({draws} draws), wide enough to hold for all groups and attributes together. The gate counts
+the loans as weights before it asks fairlearn; *fairlearn* here is asked about the loans one by one, so that the last
+column would show it if the counting were wrong. The demographic-parity difference must be below {limit:.0%}; the other
+two stand beside it and decide nothing.
 """
 
 
@@ -111,8 +112,9 @@ def main() -> None:
                              limit=params.gates.parity_gap_max))
         worst = max(found, key=lambda one: one.gap.value)
         verdict = "refuses" if worst.gap.value >= params.gates.parity_gap_max else "passes"
-        print(f"**What the gate makes of it.** It {verdict} this model: the widest gap is {worst.gap.value:.1%}, by "
-              f"{worst.attribute}.")
+        low, high = worst.gap.interval
+        print(f"**What the gate makes of it.** It {verdict} this model: the widest gap is {worst.gap.value:.2%} "
+              f"({low:.1%} to {high:.1%}), by {worst.attribute}.")
 
 
 if __name__ == "__main__":

@@ -102,6 +102,25 @@ def around(estimate: float, draws: np.ndarray, confidence: float) -> Interval:
     return float(np.clip(low, 0, estimate)), float(np.clip(high, estimate, 1))
 
 
+def widest(shares: np.ndarray, drawn: np.ndarray, confidence: float) -> Interval:
+    """Ends of the largest distance between two groups' shares, from bootstrap draws of all shares.
+
+    The widest gap of several groups is never 0 by measure, and a resample's is wider still. So every signed difference
+    gets its interval, all of them wide enough to hold together with ``confidence`` (Beran, "Balanced simultaneous
+    confidence sets", JASA 83, 1988), and the widest gap lies where they let it.
+
+    Args:
+        shares: of shape (..., groups), or their logarithms. drawn: the same with the draws in front.
+    """
+    one, other = np.triu_indices(shares.shape[-1], 1)
+    gaps = (shares[..., one] - shares[..., other]).ravel()
+    moved = (drawn[..., one] - drawn[..., other]).reshape(len(drawn), -1)
+    error = moved.std(axis=0)
+    off = np.abs(moved - gaps) / np.maximum(error, np.finfo(float).tiny)
+    reach = np.quantile(off.max(axis=1), confidence) * error
+    return max(0.0, float(np.max(np.abs(gaps) - reach))), float(np.max(np.abs(gaps) + reach))
+
+
 def resampled(label: np.ndarray, score: np.ndarray, draws: int, rng: np.random.Generator,
               ) -> tuple[np.ndarray, np.ndarray]:
     """Bootstrap resamples of a ranking, defaults and paid loans drawn apart, so that their numbers stay.
@@ -115,10 +134,26 @@ def resampled(label: np.ndarray, score: np.ndarray, draws: int, rng: np.random.G
     return (rng.multinomial(bad.sum(), bad / bad.sum(), draws), rng.multinomial(good.sum(), good / good.sum(), draws))
 
 
-def ks_draws(label: np.ndarray, score: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Bootstrap values of the two-sample KS distance, defaults and paid loans resampled apart; shape (draws,)."""
-    bad, good = (np.cumsum(drawn, axis=1) for drawn in resampled(label, score, draws, rng))
-    return np.abs(bad / bad[:, -1:] - good / good[:, -1:]).max(axis=1)
+def ks_interval(label: np.ndarray, score: np.ndarray, confidence: float) -> tuple[float, Interval]:
+    """The two-sample KS distance between the scores of defaults and of paid loans, with its two-sided interval.
+
+    Where one cut is the best, the distance is about normal like the difference of two shares at that cut
+    (Raghavachari, "Limiting distributions of Kolmogorov-Smirnov type statistics under the alternative", Annals of
+    Statistics 1, 1973); the interval is Newcombe's for such a difference, from Wilson's (method 10 of "Interval
+    estimation for the difference between independent proportions", Statistics in Medicine 17, 1998). The best of many
+    cuts is a little too good, so that on few loans it holds the truth less often than it says.
+    """
+    place = places(score)
+    bad, good = (np.bincount(place[kind], minlength=int(place.max()) + 1).cumsum() for kind in (label, ~label))
+    apart = good / good[-1] - bad / bad[-1]
+    cut = int(np.abs(apart).argmax())
+    if apart[cut] < 0:
+        bad, good = good, bad
+    distance, more, less = float(abs(apart[cut])), good[cut] / good[-1], bad[cut] / bad[-1]
+    more_low, more_high = wilson(int(good[cut]), int(good[-1]), confidence)
+    less_low, less_high = wilson(int(bad[cut]), int(bad[-1]), confidence)
+    return distance, (max(0.0, distance - float(np.hypot(more - more_low, less_high - less))),
+                      min(1.0, distance + float(np.hypot(more_high - more, less - less_low))))
 
 
 def quantile_bins(score: np.ndarray, bins: int = 10) -> np.ndarray:

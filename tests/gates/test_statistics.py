@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import ks_2samp
+from scipy.stats import ks_2samp, norm
 from sklearn.metrics import roc_auc_score
 
 from tollgate.statistics import (
@@ -15,8 +15,9 @@ from tollgate.statistics import (
     auc_interval,
     calibration_error,
     delong,
-    ks_draws,
+    ks_interval,
     quantile_bins,
+    widest,
     wilson,
 )
 
@@ -67,21 +68,43 @@ def test_a_model_does_not_differ_from_itself() -> None:
     assert covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1] == pytest.approx(0, abs=1e-15)
 
 
-def test_ks_draws_scatter_around_the_distance_that_scipy_finds() -> None:
-    label, scores = sample(4)
-    score = np.round(scores[0], 1)
-    distance = ks_2samp(score[label], score[~label]).statistic
-    draws = ks_draws(label, score, 300, np.random.default_rng(5))
-    low, high = around(distance, draws, 0.95)
-    assert low < distance < high
-    assert draws.mean() == pytest.approx(distance, abs=0.02)
-    assert 0.02 < high - low < 0.15
+@given(LABELLED)
+@settings(max_examples=60, deadline=None)
+def test_the_ks_distance_is_scipys_and_lies_in_its_interval(rows: list[tuple[bool, int]]) -> None:
+    label, score = np.array([r[0] for r in rows]), np.array([float(r[1]) for r in rows])
+    distance, (low, high) = ks_interval(label, score, 0.95)
+    assert distance == pytest.approx(ks_2samp(score[label], score[~label], method="asymp").statistic)
+    assert 0 <= low <= distance <= high <= 1
+    assert ks_interval(label, -score, 0.95)[0] == pytest.approx(distance)
 
 
-def test_a_seed_gives_the_same_draws_again() -> None:
-    label, scores = sample(6)
-    first, again = (ks_draws(label, scores[0], 20, np.random.default_rng(7)) for _ in range(2))
-    assert np.array_equal(first, again)
+def test_the_ks_interval_holds_a_known_distance_about_as_often_as_it_says() -> None:
+    rng, truth = np.random.default_rng(5), 2 * norm.cdf(0.5) - 1  # of two normals, one standard deviation apart
+    label = np.arange(2_000) < 300
+    held = 0
+    for _ in range(200):
+        low, high = ks_interval(label, label + rng.normal(size=len(label)), 0.95)[1]
+        held += low <= truth <= high
+    assert 176 <= held <= 197
+
+
+def widest_ends(shares: list[float], rng: np.random.Generator, size: int = 2_000) -> tuple[float, tuple[float, float]]:
+    """The widest gap that a sample of each group measures, and its ends."""
+    measured = rng.binomial(size, shares) / size
+    return float(np.ptp(measured)), widest(measured, rng.binomial(size, measured, (200, len(shares))) / size, 0.95)
+
+
+@pytest.mark.parametrize("shares", [[0.6] * 4, [0.6, 0.55], [0.5, 0.6, 0.6, 0.62]])
+def test_the_ends_of_the_widest_gap_hold_it_also_where_there_is_none(shares: list[float]) -> None:
+    rng, truth = np.random.default_rng(11), max(shares) - min(shares)
+    found = [widest_ends(shares, rng) for _ in range(200)]
+    assert sum(low <= truth <= high for _, (low, high) in found) >= 182
+    assert all(low <= measured <= high for measured, (low, high) in found)
+
+
+def test_groups_that_are_all_approved_have_no_gap_and_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    assert widest(np.ones(3), np.ones((50, 3)), 0.95) == (0.0, 0.0)
+    assert not recwarn.list
 
 
 def test_calibrated_scores_have_a_small_error_and_doubled_ones_their_excess() -> None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tollgate.errors import Refused
 from tollgate.gates.base import Table, Verdict, judged, listed, not_applicable, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import Interval, around, wilson
+from tollgate.statistics import Interval, widest, wilson
 
 FOUR_FIFTHS = 0.8
 NOT_STATED = "not stated"
@@ -96,20 +96,18 @@ def parity(case: Case, attribute: str) -> Parity:
     weighted = _for_fairlearn(counts)
     drawn = _rates(case.rng(f"fairness {attribute}").multinomial(
         counts.sum(axis=1), counts / counts.sum(axis=1, keepdims=True), (limits.bootstrap_draws, len(large))))
-    approved = drawn["approved"]
-
-    def measure(value: float, draws: np.ndarray) -> Measure:
-        return Measure(float(value), around(float(value), draws, limits.confidence))
-
-    odds = None
+    shares, odds = _rates(counts), None
+    together = 1 - (1 - limits.confidence) / len(case.book.protected())  # Bonferroni: the widest attribute is told
+    low, high = widest(shares["approved"], drawn["approved"], together)
+    times_low, times_high = widest(_log(shares["approved"]), _log(drawn["approved"]), together)
     paid = counts[:, 1] + counts[:, 3]
     if np.all(paid > 0) and np.all(counts.sum(axis=1) > paid):
-        odds = measure(equalized_odds_difference(**weighted), np.max(
-            [np.ptp(drawn[name], axis=-1) for name in ("paid_approved", "defaults_approved")], axis=0))
+        odds_low, odds_high = widest(_by_outcome(shares), _by_outcome(drawn), together)
+        odds = Measure(float(equalized_odds_difference(**weighted)), (odds_low, min(odds_high, 1.0)))
     return Parity(
-        attribute, dict(zip((names[code] for code in large), _rates(counts)["approved"].tolist(), strict=True)),
-        measure(demographic_parity_difference(**weighted), np.ptp(approved, axis=-1)),
-        measure(demographic_parity_ratio(**weighted), approved.min(axis=-1) / np.maximum(approved.max(axis=-1), TINY)),
+        attribute, dict(zip((names[code] for code in large), shares["approved"].tolist(), strict=True)),
+        Measure(float(demographic_parity_difference(**weighted)), (low, min(high, 1.0))),
+        Measure(float(demographic_parity_ratio(**weighted)), (float(np.exp(-times_high)), float(np.exp(-times_low)))),
         odds, [name for code, name in enumerate(names) if code not in large],
         tuple(_row(f"{attribute} = {names[code]}", count, limits.confidence)
               for code, count in zip(large, counts, strict=True)))
@@ -122,6 +120,16 @@ def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
     return {"approved": (defaults_approved + paid_approved) / (paid + defaults),
             "paid_approved": paid_approved / np.maximum(paid, 1),
             "defaults_approved": defaults_approved / np.maximum(defaults, 1)}
+
+
+def _by_outcome(rates: dict[str, np.ndarray]) -> np.ndarray:
+    """Shares approved of the paid and of the defaulted loans, of shape (..., 2, groups)."""
+    return np.stack([rates["paid_approved"], rates["defaults_approved"]], axis=-2)
+
+
+def _log(share: np.ndarray) -> np.ndarray:
+    """Its differences are the logarithms of ratios."""
+    return np.log(np.maximum(share, TINY))
 
 
 def _row(name: str, count: np.ndarray, confidence: float) -> dict[str, str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import around, auc_interval, ks_draws, wilson
+from tollgate.statistics import auc_interval, ks_interval, wilson
 
 
 def auc(case: Case) -> Verdict:
@@ -22,14 +22,9 @@ def auc(case: Case) -> Verdict:
 
 def ks(case: Case) -> Verdict:
     """Largest distance between the score distributions of defaults and paid loans, above the limit."""
-    from scipy.stats import ks_2samp
-
     limits = case.params.gates
-    distance = float(ks_2samp(case.score[case.label], case.score[~case.label], method="asymp").statistic)
-    draws = ks_draws(case.label, case.score, limits.bootstrap_draws, case.rng("ks"))
-    passed = distance > limits.ks_min
-    return judged("ks", passed, measured=distance, limit=limits.ks_min,
-                  interval=around(distance, draws, limits.confidence), sentence=(
+    distance, interval = ks_interval(case.label, case.score, limits.confidence)
+    return judged("ks", distance > limits.ks_min, measured=distance, limit=limits.ks_min, interval=interval, sentence=(
         f"Defaults and paid loans lie {distance:.4f} apart at the best cut of the score; "
         f"it must be above {limits.ks_min:g}."))
 

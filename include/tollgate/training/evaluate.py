@@ -18,7 +18,7 @@ from tollgate.statistics import (
     auc_interval,
     average_precision_draws,
     calibration_line,
-    ks_draws,
+    ks_interval,
     normal_quantile,
     quantile_bins,
     wilson,
@@ -70,15 +70,14 @@ def metrics(rows: pa.Table, threshold: float, params: Params) -> dict[str, float
     Each NAME with an interval has its two-sided 95 % ends beside it as ``NAME_low`` and ``NAME_high``. ``cost`` is per
     application, in units of one good loan declined; ``cost_without_model`` is that of approving everyone.
     """
-    from sklearn.metrics import average_precision_score, brier_score_loss, roc_curve
+    from sklearn.metrics import average_precision_score, brier_score_loss
 
     test = rows.filter(pc.equal(rows["split"], "test"))
     label, score = test["label"].to_numpy() == 1, test["score"].to_numpy()
-    false_positive, true_positive, _ = roc_curve(label, score)
     approved, count, defaults = score < threshold, len(label), int(label.sum())
     missed, kept = int((approved & label).sum()), int(approved.sum())
     auc, auc_ends = auc_interval(label, score, CONFIDENCE)
-    ks = float(np.max(true_positive - false_positive))
+    ks, ks_ends = ks_interval(label, score, CONFIDENCE)
     precision = float(average_precision_score(label, score))
     brier = float(brier_score_loss(label, score))
     brier_reach = normal_quantile((1 + CONFIDENCE) / 2) * float(np.std((score - label) ** 2)) / np.sqrt(count)
@@ -86,7 +85,7 @@ def metrics(rows: pa.Table, threshold: float, params: Params) -> dict[str, float
     reach = normal_quantile((1 + CONFIDENCE) / 2) * errors
     ends = {
         "auc": auc_ends, "gini": (2 * auc_ends[0] - 1, 2 * auc_ends[1] - 1),
-        "ks": around(ks, ks_draws(label, score, DRAWS, np.random.default_rng(params.seed)), CONFIDENCE),
+        "ks": ks_ends,
         "average_precision": around(precision, average_precision_draws(
             label, score, DRAWS, np.random.default_rng(params.seed)), CONFIDENCE),
         "brier": (brier - brier_reach, brier + brier_reach),
