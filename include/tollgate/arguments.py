@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", 
 Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
 AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
 MaybeAsOf = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
+Page = Annotated[Path | None, typer.Option("--out", help="write the page here instead of answering it")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
 AnsweredAt = Annotated[datetime | None, typer.Option(
     "--answered-at", formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"], metavar="INSTANT",

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tollgate.answers import answer as _answer
-from tollgate.arguments import AnsweredAt, AsOf, BookName, By, MaybeBook, RunId
+from tollgate.arguments import AnsweredAt, AsOf, BookName, By, MaybeBook, Page, RunId
 from tollgate.cli_data import app as data_app
 from tollgate.errors import BadInput, TollgateError
 
@@ -178,11 +178,12 @@ def models(context: typer.Context, book: BookName) -> None:
 
 
 @app.command()
-def report(context: typer.Context, book: BookName, mlflow_run: str) -> None:
+def report(context: typer.Context, book: BookName, mlflow_run: str, out: Page = None) -> None:
     """The gate report of a run that MLflow holds, as HTML."""
     from tollgate import registry
 
-    _answer(context, {"book": book, "mlflow_run": mlflow_run, "html": registry.gate_report(book, mlflow_run)})
+    told, page = {"book": book, "mlflow_run": mlflow_run}, registry.gate_report(book, mlflow_run)
+    _answer(context, {**told, "html": page} if out is None else {**told, "page": _written(out, page)})
 
 
 @app.command()
@@ -218,19 +219,22 @@ def reproduce(context: typer.Context, book: BookName, version: str) -> None:
 
 
 @app.command()
-def card(context: typer.Context, book: BookName, version: str,
-         out: Annotated[Path | None, typer.Option(help="write the page here instead of answering it")] = None) -> None:
+def card(context: typer.Context, book: BookName, version: str, out: Page = None) -> None:
     """The model card of a version: its facts, and what was decided about it so far."""
     from tollgate import registry
 
     told = registry.card(book, version)
-    if out is not None:
-        try:
-            out.write_text(told.pop("html"), encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as err:
-            raise BadInput(f"The page cannot be written: {err.strerror}", value=out,
-                           remedy="Name a file in a folder that is there and yours.") from err
-    _answer(context, told if out is None else {"book": book, "version": version, "page": str(out)})
+    _answer(context, told if out is None else {"book": book, "version": version, "page": _written(out, told["html"])})
+
+
+def _written(out: Path, page: str) -> str:
+    """Write a page where it was asked for, and say where."""
+    try:
+        out.write_text(page, encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as err:
+        raise BadInput(f"The page cannot be written: {err.strerror}", value=out,
+                       remedy="Name a file in a folder that is there and yours.") from err
+    return str(out)
 
 
 # Scoring and monitoring ---------------------------------------------------------------------------------------

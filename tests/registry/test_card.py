@@ -60,12 +60,17 @@ def test_a_card_is_never_out_of_date_and_cannot_be_made_to_say_anything_else(wor
         registry.card(BOOK, "1")
 
 
-def test_a_card_that_cannot_be_written_is_bad_input(world: World, tmp_path: Path) -> None:
-    world.registered("a")
+def test_a_page_is_written_where_it_is_asked_for_or_says_why_not(world: World, tmp_path: Path) -> None:
+    run = world.run("a")
+    (run / "gates.html").write_text("<p>Passed</p>")
+    registry.register(run, params_of("a"))
     for out in (tmp_path, tmp_path / "nowhere" / "card.html"):
         with pytest.raises(BadInput, match="page cannot be written") as fault:
             app(["card", BOOK, "1", f"--out={out}"], standalone_mode=False)
         assert fault.value.value == out
+    app(["report", BOOK, registry.models(BOOK)[0]["run_id"], f"--out={tmp_path / 'gates.html'}"],
+        standalone_mode=False)
+    assert (tmp_path / "gates.html").read_text() == "<p>Passed</p>"
 
 
 def test_a_version_that_never_was_has_no_card(world: World) -> None:

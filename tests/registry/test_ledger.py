@@ -53,6 +53,13 @@ def test_an_edited_line_is_named(five: Path, column: str, value: str) -> None:
         registry.verify(BOOK)
 
 
+def test_decisions_of_a_broken_ledger_are_shown_with_a_warning(five: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert [line["seq"] for line in registry.decisions(BOOK)] == [5, 4, 3, 2, 1] and caplog.text == ""
+    _tamper(lambda lines: [{**line, "at": "2020-01-01"} if line["seq"] == 3 else line for line in lines])
+    assert registry.decisions(BOOK)[2]["at"] == "2020-01-01"
+    assert "tampered with: line 3 (note) was edited" in caplog.text
+
+
 @pytest.mark.parametrize("seq", [1, 3, 5])
 def test_a_dropped_line_is_named(five: Path, seq: int) -> None:
     _tamper(lambda lines: [line for line in lines if line["seq"] != seq])

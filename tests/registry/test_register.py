@@ -109,6 +109,15 @@ def test_refused_gates_are_recorded_and_make_no_version(world: World) -> None:
     assert kinds() == []
 
 
+def test_a_report_that_says_passed_over_a_verdict_that_refuses_is_refused(world: World) -> None:
+    run = world.run("a", passed=False)
+    gates = json.loads((run / "gates.json").read_text())
+    (run / "gates.json").write_text(json.dumps({**gates, "passed": True}))
+    with pytest.raises(Refused, match=r"AUC is .* above 0.99"):
+        registry.register(run, params_of("a"))
+    assert _runs()[0].data.tags["tollgate.gates"] == "refused" and kinds() == []
+
+
 def test_gates_that_compared_with_an_earlier_champion_are_refused(world: World) -> None:
     stale = world.run("b")
     world.promoted("a")

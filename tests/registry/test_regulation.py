@@ -31,7 +31,8 @@ def seen(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simpl
         run = copy_of(made, folder / "home", folder).run("a")
         stages.gate(run, params)
         gates = json.loads((run / "gates.json").read_text())
-        (run / "gates.json").write_text(json.dumps({**gates, "passed": True}))  # too small a model for every limit
+        passed = [{**verdict, "verdict": "pass"} for verdict in gates["verdicts"]]  # too small a model for every limit
+        (run / "gates.json").write_text(json.dumps({**gates, "passed": True, "verdicts": passed}))
         made_of = registry.register(run, params)
         without = registry.champion(BOOK)
         with pytest.raises(Refused):

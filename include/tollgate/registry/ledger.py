@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 START = "0" * 64
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,14 @@ def entries(book: str) -> list[dict[str, Any]]:
 
 
 def decisions(book: str) -> list[dict[str, Any]]:
-    """Every decision, newest first: its line, with who decided on which version, why and when, before the rest."""
+    """Every decision, newest first: its line, with who decided on which version, why and when, before the rest.
+
+    A ledger that was tampered with is shown as it is, with a warning in the log.
+    """
+    try:
+        trusted(book)
+    except Refused as broken:
+        log.warning("%s", broken)
     said = [(line, line["payload"]) for line in reversed(entries(book))]
     return [{"seq": line["seq"], "at": line["at"], "kind": line["kind"],
              "version": payload.get("model", {}).get("version"), "by": payload.get("by"),

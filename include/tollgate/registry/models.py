@@ -16,7 +16,7 @@ from tollgate.registry import ledger
 from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
 from tollgate.registry.facts import CARD, keep_facts
 from tollgate.registry.origin import MODIFIED, origin_of
-from tollgate.registry.runs import check_no_pickle, read_json, record_run
+from tollgate.registry.runs import check_no_pickle, gates_passed, read_json, record_run, refusals
 from tollgate.registry.standing import COMMITS, REGISTERED, REJECTED, champion_at, standing, version_in
 from tollgate.registry.tracking import bring, client, faults_named, name_of
 from tollgate.registry.versions import ARTEFACT, Version, kept, rehash
@@ -52,7 +52,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         log.warning("%s: this model is made by code that no commit holds (%s); it can be made again only until that "
                     "code changes", params.book, origin["commit"])
     run_id = record_run(run_folder, params, digest, origin)
-    passed = gates.get("passed") is True
+    passed, against = gates_passed(gates), refusals(gates)
     answer = {"version": None, "digest": digest, "passed": passed, "mlflow_run": run_id, "name": params.book}
 
     def answered(version: str | None) -> dict[str, Any]:
@@ -62,9 +62,8 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
 
     answered(None)
     if not passed:
-        refused = [g for g in gates.get("verdicts", []) if g.get("verdict") not in ("pass", "n/a")]
-        raise Refused("The gates refused this model: " + " ".join(str(g.get("sentence", g)) for g in refused),
-                      value=", ".join(str(g.get("gate")) for g in refused) or "no verdict",
+        raise Refused("The gates refused this model: " + " ".join(str(g.get("sentence", g)) for g in against),
+                      value=", ".join(str(g.get("gate")) for g in against) or "no verdict",
                       remedy=f"Read /tollgate/{params.book}/gates/{run_id} of Airflow, which is gates.html "
                              f"of the MLflow run {run_id}; the champion stays.")
     _check_evidence(run_folder, gates, digest)

@@ -59,6 +59,16 @@ def record_run(folder: Path, params: Params, digest: str, origin: dict[str, Any]
     return run_id
 
 
+def refusals(gates: dict[str, Any]) -> list[dict[str, Any]]:
+    """The verdicts of ``gates.json`` that do not let the model through."""
+    return [verdict for verdict in gates.get("verdicts", []) if verdict.get("verdict") not in ("pass", "n/a")]
+
+
+def gates_passed(gates: dict[str, Any]) -> bool:
+    """Whether ``gates.json`` says so, and none of its verdicts says otherwise."""
+    return gates.get("passed") is True and not refusals(gates)
+
+
 def check_no_pickle(folder: Path) -> None:
     """Raise ``Refused`` when a model folder holds anything but XGBoost's own format, JSON and Parquet."""
     strays = sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix not in MODEL_FORMATS)
@@ -85,7 +95,7 @@ def _tags(folder: Path, params: Params, digest: str, origin: dict[str, Any]) -> 
     return {
         MODEL_DIGEST: digest,
         GATES_DIGEST: hashlib.sha256((folder / "gates.json").read_bytes()).hexdigest(),
-        "tollgate.gates": "passed" if gates.get("passed") is True else "refused",
+        "tollgate.gates": "passed" if gates_passed(gates) else "refused",
         "tollgate.book": params.book,
         "tollgate.as_of": params.as_of.isoformat(),
         "tollgate.seed": str(params.seed),
