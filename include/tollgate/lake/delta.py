@@ -102,9 +102,9 @@ def _open(table: Table, at: int | None = None) -> DeltaTable | None:
         try:
             return DeltaTable(_location(table), version=at, storage_options=_options())
         except TableNotFoundError as err:
-            if at is not None:  # also said of a log that no longer reaches back so far
-                raise DeltaError(str(err)) from err
-            return None
+            if at is None or _open(table) is None:
+                return None
+            raise DeltaError(str(err)) from err  # also said of a log that no longer reaches back so far
 
 
 def _open_or_create(table: Table) -> DeltaTable:
