@@ -52,6 +52,10 @@ def test_a_feature_past_the_limit_by_luck_is_no_leak(good: Run) -> None:
     assert f"with 95% confidence at least {found.low:.4f}" in far.sentence
 
 
+def test_the_extremes_of_a_feature_with_a_direction_may_be_as_good_as_certain(good: Run) -> None:
+    assert good.verdict("leakage", level_rate_max=0.5).verdict == "pass"  # 5 delinquencies: 3 of 4 loans default
+
+
 def test_a_category_that_leaks_is_found_too(run: Run) -> None:
     rows = run.rows("features")
     paid = np.where(rows["label"].to_numpy() == 1, "NY", "CA")

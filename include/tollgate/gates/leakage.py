@@ -34,8 +34,8 @@ def leakage(case: Case) -> Verdict:
     findings += [f"{name} alone reaches AUC {area:.4f}, with {limits.confidence:.0%} confidence at least {low:.4f}, "
                  f"and above {limits.feature_auc_max:g} a feature is a leak until proved otherwise"
                  for name, (area, (low, _)) in alone.items() if not low <= limits.feature_auc_max]
-    findings += [told for feature in made
-                 if (told := sure(feature, validation, test, limits.level_rate_max, limits.confidence))]
+    findings += [told for feature in made if not feature.monotone  # a direction's extremes may honestly be certain
+                 and (told := sure(feature, validation, test, limits.level_rate_max, limits.confidence))]
     area = area_under(case.label, case.score)
     if not area <= limits.score_auc_max:
         findings.append(f"the whole model reaches AUC {area:.4f}, and above {limits.score_auc_max:g} a model is a "
@@ -115,9 +115,10 @@ def auc_alone(feature: Feature, validation: pa.Table, test: pa.Table, confidence
 def sure(feature: Feature, validation: pa.Table, test: pa.Table, rate_max: float, confidence: float) -> str | None:
     """A finding where nearly all loans of one level default, as those with a collections code do, however few.
 
-    A default is a chance event: no value of an honest feature makes it certain. The lower end of Wilson's interval
-    decides. What such a value tells of only some defaults may leave the feature's AUC far below its limit (Kaufman,
-    Rosset, Perlich and Stitelman, "Leakage in data mining", ACM TKDD 6(4), 2012, ask for a look at just this).
+    A default is a chance event: no value of an honest feature makes it certain, but for the extremes of one that the
+    book gives a direction, such as nine delinquencies in a year. The lower end of Wilson's interval decides. What such
+    a value tells of only some defaults may leave the feature's AUC far below its limit (Kaufman, Rosset, Perlich and
+    Stitelman, "Leakage in data mining", ACM TKDD 6(4), 2012, ask for a look at just this).
     """
     level = _levels(feature, validation, test)
     rows = np.bincount(level)
