@@ -180,7 +180,8 @@ def verdict(run: Path, name: str) -> Answer:
     for record in _read_json(run / "gates.json")["verdicts"]:
         if record["gate"] == name:
             if record["verdict"] == "refuse":
-                raise Refused(f"The gate {name} refuses: {record['sentence'].rstrip('.')}", value=record["measured"],
+                sentence = record["sentence"].removeprefix("Refused: ").rstrip(".")
+                raise Refused(f"The gate {name} refuses: {sentence}",
                               remedy="The whole report is run/gates.html, and in MLflow.")
             return dict(record)
     raise BadInput("There is no such gate in the report", value=name, remedy=f"Use one of: {', '.join(gates.GATES)}.")

@@ -17,7 +17,7 @@ from tests.gates.bad_inputs import CASES, Case
 from tollgate import registry, stages
 from tollgate.books import consumer
 from tollgate.config import PROJECT, Params, load_params
-from tollgate.errors import TollgateError
+from tollgate.errors import Refused, TollgateError
 
 SMALL = {"sweep": {"trials": 1}, "gates": {"bootstrap_draws": 50}}
 STEPS = ("history", "snapshot", "features", "split", "sweep", "train", "evaluate")
@@ -87,6 +87,9 @@ def test_what_is_said_of_it_is_what_the_page_says(case: Case, honest: Path, loan
         assert case.passes or {verdicts[gate]["verdict"] for gate in case.says} >= {"refuse"}
         found = {gate: v["sentence"] for gate, v in verdicts.items()}
         assert (said(run, params, ["register"]) == {}) is case.passes
+        for gate in (gate for gate, v in verdicts.items() if v["verdict"] == "refuse"):
+            with pytest.raises(Refused, match=f"^The gate {gate} refuses: (?!Refused)"):
+                stages.verdict(run, gate)
     for who, words in case.says.items():
         assert re.search(".+".join(map(re.escape, words.split("…"))), found[who]), found[who]
     assert (registry.challenger("consumer") is not None) is case.passes
