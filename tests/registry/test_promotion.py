@@ -107,7 +107,7 @@ def test_a_rejected_challenger_leaves_the_champion(world: World) -> None:
     assert registry.reject(BOOK, "2", by="ann", comment="no") == {"rejected": "2", "champion": "1"}
     assert registry.reject(BOOK, "2", by="ann") == {"rejected": "2", "champion": "1"}
     assert aliases() == {"champion": "1"} and kinds().count("rejected") == 1
-    with pytest.raises(Refused, match="its state is: rejected .got: 2.*Train one; there is none"):
+    with pytest.raises(Refused, match="its state is: rejected .got: 2.*None is: train one"):
         registry.promote(BOOK, "2", version.digest, by="ann")
     with pytest.raises(Refused, match="its state is: champion"):
         registry.reject(BOOK, "1", by="ann")
@@ -158,6 +158,13 @@ def test_a_backfill_finds_the_champion_of_its_date(world: World) -> None:
     registry.rollback(BOOK, "1", by="eve", reason="wrong", effective_on=date(2006, 10, 1))
     assert registry.champion_on(BOOK, date(2006, 9, 30)) == second
     assert registry.champion_on(BOOK, date(2006, 10, 1)) == first
+
+
+def test_whoever_would_promote_a_former_champion_is_led_to_the_rollback(world: World) -> None:
+    first = world.promoted("a")
+    world.promoted("b")
+    with pytest.raises(Refused, match="its state is: former champion .*tollgate rollback consumer 1 goes back to it"):
+        registry.promote(BOOK, "1", first.digest, by="ann")
 
 
 def test_a_rollback_proves_itself_on_evidence_when_the_model_never_served(world: World) -> None:

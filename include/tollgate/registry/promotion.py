@@ -125,7 +125,8 @@ def _challenger(now: Standing, book: str, version: str) -> Version:
     model = version_in(registration(book, version))
     if now.challenger != model:
         state = next(m["state"] for m in models(book) if m["version"] == version)
-        there = f"The challenger is version {now.challenger.version}" if now.challenger else "Train one; there is none"
+        there = (f"tollgate rollback {book} {version} goes back to it" if state == "former champion" else
+                 f"The challenger is version {now.challenger.version}" if now.challenger else "None is: train one")
         raise Refused(f"Version {version} of {book} is not the challenger; its state is: {state}", value=version,
                       remedy=f"{there}; see tollgate models {book}.")
     return model
