@@ -129,9 +129,9 @@ def test_a_decision_tells_when_the_person_answered_beside_when_it_was_recorded(w
 
 def test_an_answer_that_is_still_to_come_is_not_recorded(world: World) -> None:
     version, tomorrow = world.registered("a"), datetime.now(UTC) + timedelta(days=1)
-    with pytest.raises(BadInput, match="before it is given"):
+    with pytest.raises(PassingFault, match="before it is given"):
         registry.promote(BOOK, "1", version.digest, by="ann", answered_at=tomorrow)
-    with pytest.raises(BadInput, match="before it is given"):
+    with pytest.raises(PassingFault, match="before it is given"):
         registry.reject(BOOK, "1", by="ann", answered_at=tomorrow)
     assert kinds() == ["registered"] and registry.challenger(BOOK) == version
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
 from tollgate.config import settings
-from tollgate.errors import BadInput, Refused
+from tollgate.errors import BadInput, PassingFault, Refused
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,13 +90,13 @@ def moment(told: datetime | None = None) -> str:
     """``told``, or this moment when None, as the ledger writes time: ISO 8601, UTC, to the millisecond.
 
     Raises:
-        BadInput: ``told`` is still to come.
+        PassingFault: ``told`` is still to come, as where the clocks of two machines differ by seconds.
     """
     now = datetime.now(UTC)
     if told is not None and told > now:
-        raise BadInput("An answer cannot be recorded before it is given", value=told.isoformat(),
-                       remedy=f"It is {now.isoformat(timespec='seconds')} here: give the time of the answer, or set "
-                              "the clocks alike if another machine told it.")
+        raise PassingFault("An answer cannot be recorded before it is given", value=told.isoformat(),
+                           remedy=f"It is {now.isoformat(timespec='seconds')} here: give the time of the answer, or "
+                                  "set the clocks alike if another machine told it.")
     return (told or now).astimezone(UTC).isoformat(timespec="milliseconds")
 
 

@@ -27,10 +27,10 @@ def promote(book: str, version: str, digest: str, by: str, comment: str = "",
     Returns ``{"champion", "previous", "digest", "effective_on"}``; scoring dates from the model's own as-of on use it.
 
     Raises:
-        BadInput: there is no such version, nobody is named, or the answer is still to come.
+        BadInput: there is no such version, or nobody is named.
         Refused: the version is not the challenger, the digest is not its digest, its artefact changed, or the
             champion is no longer the one that its gates compared with.
-        PassingFault: MLflow or the lake did not answer, or another decision came first.
+        PassingFault: MLflow or the lake did not answer, another decision came first, or the answer is still to come.
     """
     signed = _signed(by, comment, answered_at)
     now = mend(book)
@@ -54,9 +54,9 @@ def reject(book: str, version: str, by: str, comment: str = "",
         answered_at: when the person answered, with its zone; now when None.
 
     Raises:
-        BadInput: there is no such version, nobody is named, or the answer is still to come.
+        BadInput: there is no such version, or nobody is named.
         Refused: the version is not the challenger.
-        PassingFault: MLflow or the lake did not answer, or another decision came first.
+        PassingFault: MLflow or the lake did not answer, another decision came first, or the answer is still to come.
     """
     signed = _signed(by, comment, answered_at)
     now = mend(book)
