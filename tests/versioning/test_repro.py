@@ -12,6 +12,8 @@ import pytest
 import scratch
 from scratch import Scratch
 
+from tollgate.config import PROJECT
+
 STAGES = ["fetch", "history", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate", "register"]
 
 
@@ -65,6 +67,16 @@ def test_more_trials_run_the_sweep_again_and_nothing_before_it(project: Scratch)
     assert again[:2] == ["sweep", "train"]
     assert not set(again) & set(STAGES[:5])
     assert len(result(project, "sweep.json")["trials"]) == 3
+
+
+def test_another_direction_in_the_book_trains_again_though_no_feature_changes(project: Scratch) -> None:
+    code = project.folder / "include"
+    code.unlink()
+    shutil.copytree(PROJECT / "include", code)
+    book = code / "tollgate" / "books" / "consumer.py"
+    book.write_text(book.read_text().replace('number("loan_amount", monotone=1)', 'number("loan_amount")'))
+    said = project.run("dvc", "repro", "--dry").stdout
+    assert {"features", "sweep", "train", "evaluate", "gate"} <= set(ran(said))
 
 
 def test_a_setting_of_another_book_or_of_monitoring_runs_nothing(project: Scratch) -> None:

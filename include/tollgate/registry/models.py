@@ -62,7 +62,8 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
 
     answered(None)
     if not passed:
-        raise Refused("The gates refused this model: " + " ".join(str(g.get("sentence", g)) for g in against),
+        said = dict.fromkeys(str(g.get("sentence", g)) for g in against)  # one cause may stop many gates
+        raise Refused("The gates refused this model: " + " ".join(said),
                       value=", ".join(str(g.get("gate")) for g in against) or "no verdict",
                       remedy=f"Read /tollgate/{params.book}/gates/{run_id} of Airflow, which is gates.html "
                              f"of the MLflow run {run_id}; the champion stays.")
