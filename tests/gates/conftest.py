@@ -19,11 +19,10 @@ import pytest
 from tollgate import lake
 from tollgate.books import Book, consumer, load_book
 from tollgate.config import Params, load_params
-from tollgate.features import make_features
+from tollgate.features import digest_of, make_features
 from tollgate.gates import Report, Verdict, run_gates
 from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
-from tollgate.scoring import digest_of
 from tollgate.training.evaluate import evidence
 from tollgate.training.fit import fit, operating_point, prepare
 from tollgate.training.scorecard import Scorecard

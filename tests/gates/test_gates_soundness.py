@@ -50,7 +50,7 @@ def test_predictions_that_the_model_would_not_make_are_refused(run: Run) -> None
 
 
 def test_a_model_that_depends_on_its_batch_is_refused(good: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tollgate.scoring import Model
+    from tollgate.features import Model
 
     honest = Model.predict_features
 

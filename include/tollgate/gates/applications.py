@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import Book, Column
-from tollgate.features import make_features
-from tollgate.scoring import Model
+from tollgate.features import Model, make_features
 
 ROUNDING = 1e-6         # float32 scores: a smaller step is no direction
 NUMBERS = ("integer", "number", "money")

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from tollgate.books import Feature
 from tollgate.errors import Refused
+from tollgate.features import Model
 from tollgate.gates.applications import ROUNDING, alike, multiplied
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
-from tollgate.scoring import Model
 
 SAMPLE = 2_000
 BATCH = 333

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from tollgate.books import Book, load_book
 from tollgate.config import Params
 from tollgate.errors import Refused
-from tollgate.scoring import digest_of
+from tollgate.features import digest_of
 
 PARTS = ("train", "validation", "test")
 WRITTEN_BY = {"champion": "history", "snapshot": "snapshot", "features": "features", "split": "split", "model": "train",
