@@ -21,9 +21,11 @@ WRITES = ((lake, "append_next"), (Store, "write_json"), (mlflow.MlflowClient, "s
 
 
 def decide(decision: str, version: registry.Version) -> str:
-    """Promote or roll back; the champion's version afterwards."""
+    """Promote, reject or roll back; the champion's version afterwards."""
     if decision == "promote":
         return str(registry.promote(BOOK, version.version, version.digest, by="ann")["champion"])
+    if decision == "reject":
+        return str(registry.reject(BOOK, version.version, by="ann")["champion"])
     return str(registry.rollback(BOOK, version.version, by="eve", reason="worse")["champion"])
 
 
