@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tollgate.books import load_book
+from tollgate.books._page import render
 from tollgate.config import PROJECT, SECTIONS, Params, known_books, read_params_file
 
 DOCS = PROJECT / "docs"
@@ -45,6 +47,14 @@ def test_the_page_of_a_book_says_of_every_feature_when_it_is_known(name: str) ->
     page = (DOCS / "books" / f"{name}.md").read_text(encoding="utf-8")
     for feature in load_book(name).features:
         assert re.search(rf"^\| `{feature.name}` \|.*\| at the application \|", page, re.MULTILINE)
+
+
+def test_the_page_of_a_book_names_the_features_that_it_retired() -> None:
+    book = load_book("consumer")
+    gone, *kept = book.features
+    page = render(replace(book, features=tuple(kept), retired=(gone,)))
+    assert f"Retired, and made for models in service alone: `{gone.name}`." in page
+    assert "Retired" not in render(book)
 
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:

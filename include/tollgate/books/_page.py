@@ -49,6 +49,7 @@ def render(book: Book) -> str:
         "",
         *_features(book),
         "",
+        *_retired(book),
     ])
 
 
@@ -97,6 +98,12 @@ def _features(book: Book) -> list[str]:
     rows = ((f"`{f.name}`", f.kind, f.doc or "the column as it is", ", ".join(f"`{name}`" for name in f.uses),
              when(f), DIRECTION[f.monotone], "yes" if f.name in book.critical else "") for f in book.features)
     return _table(("feature", "kind", "how it is made", "from", "known", "direction", "critical"), rows)
+
+
+def _retired(book: Book) -> list[str]:
+    if not book.retired:
+        return []
+    return [f"Retired, and made for models in service alone: {', '.join(f'`{f.name}`' for f in book.retired)}.", ""]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
