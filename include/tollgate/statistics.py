@@ -94,8 +94,8 @@ def wilson(successes: int, trials: int, confidence: float) -> Interval:
 def around(estimate: float, draws: np.ndarray, confidence: float) -> Interval:
     """The percentile interval of bootstrap ``draws``, moved by the bias they show, within [0, 1].
 
-    A largest distance and a mean absolute gap only grow with noise, and a resample is noisier than the sample:
-    the plain percentiles may both lie above the estimate. The draws' mean tells by how much (Efron and Tibshirani,
+    A mean absolute gap only grows with noise, and a resample is noisier than the sample: the plain percentiles may both
+    lie above the estimate. The draws' mean tells by how much (Efron and Tibshirani,
     "An Introduction to the Bootstrap", 1993, section 10.2).
     """
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2]) - (draws.mean() - estimate)

@@ -12,6 +12,7 @@ from tollgate.config import Params
 from tollgate.features import Model
 from tollgate.registry.runs import read_json
 from tollgate.registry.tracking import client
+from tollgate.statistics import wilson
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +60,6 @@ def _fairness(book: Book, evidence: pa.Table, threshold: float, confidence: floa
     """Approval by group of every protected attribute, of the test rows, with Wilson's interval."""
     import numpy as np
     import pyarrow.compute as pc
-    from scipy.stats import binomtest
 
     test = evidence.filter(pc.equal(evidence["split"], "test"))
     approved, label = test["score"].to_numpy() < threshold, test["label"].to_numpy()
@@ -69,8 +69,8 @@ def _fairness(book: Book, evidence: pa.Table, threshold: float, confidence: floa
         for group in sorted(set(groups)):
             of = groups == group
             count, rows, defaults = int(approved[of].sum()), int(of.sum()), int(label[of].sum())
-            interval = binomtest(count, rows).proportion_ci(confidence, method="wilson")
+            low, high = wilson(count, rows, confidence)
             found.append({"attribute": attribute, "group": group, "rows": rows, "approved": count / rows,
-                          "low": float(interval.low), "high": float(interval.high), "default_rate": defaults / rows,
+                          "low": low, "high": high, "default_rate": defaults / rows,
                           "missed": int((approved & of & (label == 1)).sum()) / defaults if defaults else None})
     return found

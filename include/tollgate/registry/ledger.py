@@ -58,10 +58,11 @@ def decisions(book: str) -> list[dict[str, Any]]:
     A ledger that was tampered with is shown as it is, with a warning in the log.
     """
     try:
-        trusted(book)
+        lines = [asdict(entry) for entry in trusted(book)]
     except Refused as broken:
         log.warning("%s", broken)
-    said = [(line, line["payload"]) for line in reversed(entries(book))]
+        lines = entries(book)
+    said = [(line, line["payload"]) for line in reversed(lines)]
     return [{"seq": line["seq"], "at": line["at"], "kind": line["kind"],
              "version": payload.get("model", {}).get("version"), "by": payload.get("by"),
              "comment": payload.get("comment", payload.get("why")), "answered_at": payload.get("answered_at"), **line}
