@@ -73,7 +73,7 @@ class Case:
     def digest(self) -> str:
         """The digest of the model folder as it is now."""
         if not (self.folder / "model").is_dir():
-            raise Refused("The folder model is missing", remedy="Run the train stage again.")
+            raise Refused("The folder model is missing", remedy=_again("model"))
         return digest_of(self.folder / "model")
 
     @cached_property
@@ -110,7 +110,7 @@ class Case:
         made_by = (rows.schema.metadata or {}).get(b"model_digest", b"").decode()
         if made_by != self.digest:
             raise Refused(f"evidence.parquet is stale: it was made by the model {made_by[:12] or 'of no name'}, and "
-                          f"the model here is {self.digest[:12]}", remedy="Run the evaluate stage again.")
+                          f"the model here is {self.digest[:12]}", remedy=_again("evidence.parquet"))
         _ = self.spec  # raises when the model, and so its evidence, is of another book
         test = rows.filter(pc.equal(rows["split"], "test"))
         _check_predictions(test)
@@ -133,7 +133,7 @@ class Case:
         theirs: np.ndarray = self.evidence["baseline"].to_numpy()
         if not np.all((theirs >= 0) & (theirs <= 1)):
             raise Refused("evidence.parquet has scorecard predictions that are missing or no probability",
-                          remedy="Run the evaluate stage again.")
+                          remedy=_again("evidence.parquet"))
         return theirs
 
     @cached_property

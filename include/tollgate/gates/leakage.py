@@ -30,12 +30,15 @@ def leakage(case: Case) -> Verdict:
     truth = test["label"].to_numpy() == 1
     made = [feature for feature in case.book.features if feature.name in test.column_names]
     findings += [f"features.parquet lacks {f.name}" for f in case.book.features if f not in made]
-    alone = {feature.name: auc_alone(feature, validation, test, limits.confidence) for feature in made}
+    levels = {feature.name: _levels(feature, validation, test) for feature in made}
+    alone = {feature.name: auc_alone(feature, levels[feature.name], validation, test, limits.confidence)
+             for feature in made}
     findings += [f"{name} alone reaches AUC {area:.4f}, with {limits.confidence:.0%} confidence at least {low:.4f}, "
                  f"and above {limits.feature_auc_max:g} a feature is a leak until proved otherwise"
                  for name, (area, (low, _)) in alone.items() if not low <= limits.feature_auc_max]
     findings += [told for feature in made if not feature.monotone  # a direction's extremes may honestly be certain
-                 and (told := sure(feature, validation, test, limits.level_rate_max, limits.confidence))]
+                 and (told := sure(feature, levels[feature.name], validation, test, limits.level_rate_max,
+                                limits.confidence))]
     area = area_under(case.label, case.score)
     if not area <= limits.score_auc_max:
         findings.append(f"the whole model reaches AUC {area:.4f}, and above {limits.score_auc_max:g} a model is a "
@@ -95,15 +98,19 @@ def unlike(case: Case) -> list[str]:
                if name in saved.column_names and not saved[name].cast(made[name].type).equals(made[name])])
 
 
-def auc_alone(feature: Feature, validation: pa.Table, test: pa.Table, confidence: float) -> tuple[float, Interval]:
+def auc_alone(feature: Feature, level: np.ndarray, validation: pa.Table, test: pa.Table, confidence: float,
+              ) -> tuple[float, Interval]:
     """The best test AUC that one feature reaches by itself, and its interval.
 
     A number is taken as a score, upwards and downwards, missing at either end. A category, and a number of few
     values or its quantile bins, is scored by the default rate of its level among the validation rows, which also
     finds a leak that is not monotone.
+
+    Args:
+        level: of each validation row and then of each test row, whole numbers from 0 up.
     """
     truth = test["label"].to_numpy() == 1
-    scores = [_by_level(feature, validation, test)]
+    scores = [_by_level(level, validation)]
     if feature.kind == "number":
         values = test[feature.name].to_numpy()
         finite = values[np.isfinite(values)]
@@ -112,15 +119,18 @@ def auc_alone(feature: Feature, validation: pa.Table, test: pa.Table, confidence
     return auc_interval(truth, max(scores, key=lambda score: area_under(truth, score)), confidence)
 
 
-def sure(feature: Feature, validation: pa.Table, test: pa.Table, rate_max: float, confidence: float) -> str | None:
+def sure(feature: Feature, level: np.ndarray, validation: pa.Table, test: pa.Table, rate_max: float,
+         confidence: float) -> str | None:
     """A finding where nearly all loans of one level default, as those with a collections code do, however few.
 
     A default is a chance event: no value of an honest feature makes it certain, but for the extremes of one that the
     book gives a direction, such as nine delinquencies in a year. The lower end of Wilson's interval decides. What such
     a value tells of only some defaults may leave the feature's AUC far below its limit (Kaufman, Rosset, Perlich and
     Stitelman, "Leakage in data mining", ACM TKDD 6(4), 2012, ask for a look at just this).
+
+    Args:
+        level: as in ``auc_alone``.
     """
-    level = _levels(feature, validation, test)
     rows = np.bincount(level)
     defaults = np.bincount(level, np.concatenate([part["label"].to_numpy() for part in (validation, test)]))
     for n, bad in zip(rows, defaults, strict=True):
@@ -130,9 +140,9 @@ def sure(feature: Feature, validation: pa.Table, test: pa.Table, rate_max: float
     return None
 
 
-def _by_level(feature: Feature, validation: pa.Table, test: pa.Table) -> np.ndarray:
+def _by_level(level: np.ndarray, validation: pa.Table) -> np.ndarray:
     """The default rate that validation showed for each test row's level, float64."""
-    level, label = _levels(feature, validation, test), validation["label"].to_numpy()
+    label = validation["label"].to_numpy()
     learned, asked = level[:len(label)], level[len(label):]
     rows = np.bincount(learned, minlength=int(level.max()) + 1)
     defaults = np.bincount(learned, label, minlength=len(rows))
