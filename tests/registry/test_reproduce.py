@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
@@ -19,7 +21,10 @@ from tollgate.config import PROJECT, settings
 from tollgate.errors import BadInput, Refused
 from tollgate.registry import origin as origins
 from tollgate.registry import rebuild as room
+from tollgate.registry import surroundings
 from tollgate.registry.differences import of_models, of_predictions
+from tollgate.registry.origin import LOCK
+from tollgate.registry.surroundings import interpreter
 
 FIT = "include/tollgate/training/fit.py"
 
@@ -47,7 +52,16 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     committed(folder)
     monkeypatch.setattr(origins, "PROJECT", folder)
     monkeypatch.setattr(room, "PROJECT", folder)
+    monkeypatch.setattr(surroundings, "PROJECT", folder)
     yield folder
+
+
+def with_lock(folder: Path, text: str) -> origins.Origin:
+    """The lock is another and committed; the environment as it would be recorded."""
+    (folder / LOCK).parent.mkdir(exist_ok=True)
+    (folder / LOCK).write_text(text)
+    committed(folder)
+    return origins.environment()
 
 
 def coarser(folder: Path) -> None:
@@ -143,12 +157,40 @@ def test_data_that_changed_and_whose_old_version_is_gone_is_told(world: World) -
         registry.reproduce(BOOK, "1")
 
 
-def test_another_interpreter_and_other_libraries_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = origins.environment()
-    then = {**now, "python": "3.9.1", "lock": "0" * 64, "libraries": {**now["libraries"], "xgboost-cpu": "1.0"}}
-    told = room.surroundings(then)
-    assert [text.split(" is ")[0] for text in told] == ["python", "the library xgboost-cpu",
-                                                        "requirements/pipeline.txt"]
+def test_a_model_is_made_again_by_the_libraries_of_its_own_lock(world: World, checkout: Path) -> None:
+    with_lock(checkout, (PROJECT / LOCK).read_text())
+    version = world.registered("a")
+    with_lock(checkout, "")
+    answer = registry.reproduce(BOOK, "1")
+    recorded = f"the lock {hashlib.sha256((PROJECT / LOCK).read_bytes()).hexdigest()[:12]}"
+    assert (answer["digest"], answer["libraries"], answer["besides"]) == (version.digest, recorded, [])
+
+
+def test_what_the_recorded_lock_holds_is_installed_and_nothing_else(checkout: Path, tmp_path: Path) -> None:
+    (small,) = re.findall(r"^iniconfig==.*?(?=^\S)", (PROJECT / LOCK).read_text(), re.MULTILINE | re.DOTALL)
+    then = with_lock(checkout, small)
+    with_lock(checkout, "")
+    python, libraries, told = interpreter(then, tmp_path)
+    modules = [subprocess.run([python, "-c", f"import {name}"], capture_output=True).returncode == 0
+               for name in ("iniconfig", "xgboost")]
+    assert modules == [True, False]
+    assert libraries == f"the lock {then['lock'][:12]}"
+    assert told == [f"the library {name} is missing, and was {version}" for name, version in then["libraries"].items()]
+
+
+@pytest.mark.parametrize(("changed", "why"), [
+    ({"lock": "0" * 64}, "requirements/pipeline.txt was changed and not committed when the model was made"),
+    ({"commit": "none"}, "requirements/pipeline.txt of the commit none is not in this repository"),
+    ({"python": "3.99.1"}, "the environment of then could not be built .*3.99"),
+    ({}, "the environment of then could not be built .*no-such-library"),
+])
+def test_why_the_libraries_of_now_had_to_do_is_told(
+        checkout: Path, tmp_path: Path, changed: dict[str, object], why: str) -> None:
+    then = {**with_lock(checkout, f"no-such-library-of-tollgate==1.0 --hash=sha256:{'0' * 64}\n"), **changed}
+    with_lock(checkout, "")
+    python, libraries, told = interpreter(then, tmp_path)
+    assert (python, libraries) == (sys.executable, "this environment")
+    assert re.search(f"{why}.*: the libraries of now were run", told[-1]), told
 
 
 def test_two_models_differ_in_parameters_trees_files_and_predictions(made: Path) -> None:

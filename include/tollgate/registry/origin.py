@@ -14,6 +14,7 @@ from tollgate.registry.runs import read_json
 
 LIBRARIES = ("deltalake", "mlflow", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy", "xgboost-cpu")
 DECIDES = ("include", "requirements", "dvc.yaml")  # params.yaml is recorded by its content
+LOCK = "requirements/pipeline.txt"
 MODIFIED = "-modified"  # ends a commit whose code was changed after it
 
 Origin = dict[str, Any]
@@ -35,7 +36,7 @@ def origin_of(run_folder: Path, params: Params) -> Origin:
 
 def environment() -> Origin:
     """The code, the interpreter and the libraries that run now."""
-    lock = PROJECT / "requirements" / "pipeline.txt"
+    lock = PROJECT / LOCK
     return {"commit": _commit(), "code": code_digest(PROJECT),
             "lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
             "python": platform.python_version(), "platform": platform.platform(),

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -20,9 +19,10 @@ from tollgate.config import PROJECT, settings
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry.differences import of_models, of_predictions
 from tollgate.registry.models import fetch_model, registered_file, registration
-from tollgate.registry.origin import MODIFIED, Origin, code_digest, environment
+from tollgate.registry.origin import MODIFIED, Origin, code_digest
 from tollgate.registry.runs import flat
 from tollgate.registry.standing import version_in
+from tollgate.registry.surroundings import interpreter
 from tollgate.registry.tracking import client, faults_named, name_of
 from tollgate.registry.versions import Version
 
@@ -35,10 +35,10 @@ RUN = "import tollgate.main; tollgate.main.main()"
 def reproduce(book: str, version: str) -> dict[str, Any]:
     """Run the stages again on the recorded code, parameters and data, and compare model and predictions bit for bit.
 
-    The interpreter and its libraries are those of now; where they are not those of then, ``besides`` says so.
+    Where the libraries of now are not those of then, the recorded lock is installed in the scratch folder.
 
-    Returns ``{"book", "version", "digest", "code", "rows", "max_difference", "besides": [sentence]}`` for a model that
-    came out the same; ``code`` says where the code came from.
+    Returns ``{"book", "version", "digest", "code", "libraries", "rows", "max_difference", "besides": [sentence]}`` for
+    a model that came out the same; ``code`` and ``libraries`` say whose they were, ``besides`` what was not as it was.
 
     Raises:
         BadInput: there is no such version.
@@ -52,35 +52,24 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=home) as scratch:
         folder = Path(scratch)
         made, evidence = fetch_model(book, version), registered_file(entry, "evidence.parquet", folder)
-        code, besides = checkout(origin, folder / "code")
-        besides, tampered = [*surroundings(origin), *besides], _tampered(model, origin)
-        if failures := _rebuild(code, origin, folder):
+        code, code_told = checkout(origin, folder / "code")
+        python, libraries, python_told = interpreter(origin, folder)
+        besides, tampered = [*python_told, *code_told], _tampered(model, origin)
+        if failures := _rebuild(python, code, origin, folder):
             raise _refused(model, [*failures, *tampered, *besides])
         different = of_models(made, folder / "run" / "model")
         rows, gap, told = of_predictions(evidence, folder / "run" / "evidence.parquet")
     if different or told or tampered:
         raise _refused(model, [*besides, *tampered, *different, *told])
     return {"book": book, "version": version, "digest": model.digest, "rows": rows, "max_difference": gap,
-            "code": "this checkout" if code == PROJECT else origin["commit"], "besides": besides}
+            "code": "this checkout" if code == PROJECT else origin["commit"], "libraries": libraries,
+            "besides": besides}
 
 
 def _refused(model: Version, differences: list[str]) -> Refused:
     return Refused(f"{name_of(model.book)} version {model.version} was not made again: {'; '.join(differences)}",
                    value=f"{len(differences)} difference(s)",
                    remedy="Causes stand before their effects; restore what was recorded, then run it again.")
-
-
-def surroundings(origin: Origin) -> list[str]:
-    """What differs in interpreter, libraries and lock between then and now."""
-    now = environment()
-    told = [f"{name} is {now[name]}, and was {origin[name]}" for name in ("python", "platform")
-            if now[name] != origin[name]]
-    told += [f"the library {name} is {now['libraries'].get(name)}, and was {then}"
-             for name, then in origin["libraries"].items() if now["libraries"].get(name) != then]
-    if now["lock"] != origin["lock"]:
-        told.append(f"requirements/pipeline.txt is another: {now['lock'][:12]}, and was {origin['lock'][:12]} "
-                    f"(git show {origin['commit']}:requirements/pipeline.txt)")
-    return told
 
 
 def _tampered(model: Version, origin: Origin) -> list[str]:
@@ -110,7 +99,7 @@ def checkout(origin: Origin, folder: Path) -> tuple[Path, list[str]]:
                     "was run"]
 
 
-def _rebuild(code: Path, origin: Origin, folder: Path) -> list[str]:
+def _rebuild(python: str, code: Path, origin: Origin, folder: Path) -> list[str]:
     """Run every stage that makes the model, in ``folder``; returns why it could not be made, if it could not."""
     import yaml
 
@@ -131,10 +120,10 @@ def _rebuild(code: Path, origin: Origin, folder: Path) -> list[str]:
         except BadInput as gone:
             failures.append(str(gone))
             continue
-        if failed := _stage(makes[0], code, folder):
+        if failed := _stage(makes[0], python, code, folder):
             failures.append(f"the data is not what the model was made of, {_shown(origin['lake'])}: {failed}")
             continue
-        later = ((name, _stage(name, code, folder)) for name in makes[1:])
+        later = ((name, _stage(name, python, code, folder)) for name in makes[1:])
         return [f"the stage {name} failed: {said}" for name, said in later if said][:1]
     return failures
 
@@ -152,7 +141,7 @@ def _copy_lake(params: dict[str, Any], versions: dict[str, int | None], root: Pa
         lake.copy(table, str(root), as_of=date.fromisoformat(params["as_of"]), at=versions[table.name])
 
 
-def _stage(name: str, code: Path, folder: Path) -> str | None:
+def _stage(name: str, python: str, code: Path, folder: Path) -> str | None:
     """Run one stage of ``code`` in ``folder``, apart from everything else; returns the error that it ended with.
 
     Raises:
@@ -161,7 +150,7 @@ def _stage(name: str, code: Path, folder: Path) -> str | None:
     places = {"TOLLGATE_PROJECT": str(code), "TOLLGATE_DATA": str(folder / "data"),
               "TOLLGATE_LAKE": str(folder / "lake"), "PYTHONPATH": str(code / "include")}
     clean = {key: value for key, value in os.environ.items() if not key.startswith("TOLLGATE_")}
-    done = subprocess.run([sys.executable, "-c", RUN, "--json", "stage", name], cwd=folder, env={**clean, **places},
+    done = subprocess.run([python, "-c", RUN, "--json", "stage", name], cwd=folder, env={**clean, **places},
                           capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None
