@@ -69,7 +69,7 @@ def main() -> None:
         for name, measure in (("in a row", in_a_row), ("through Airflow", through_airflow)):
             os.environ["TOLLGATE_DATA"] = str(Path(scratch) / name.replace(" ", "-"))
             tollgate("fetch", book)
-            tollgate("history", book, "--as-of", AS_OF)
+            tollgate("ingest", "history", book, "--as-of", AS_OF)
             seconds[name] = measure(book)
             print(f"{book}: {name}: {seconds[name]:.1f} s", flush=True)
     print(f"{book}: train_weekly takes {seconds['through Airflow'] / seconds['in a row']:.2f} times "

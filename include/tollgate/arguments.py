@@ -20,7 +20,6 @@ BookName = Annotated[str, typer.Argument(metavar="BOOK", help="sba, consumer or 
 MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", callback=known)]
 Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
 AsOf = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
-MaybeAsOf = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="the instant to stand at")]
 Page = Annotated[Path | None, typer.Option("--out", help="write the page here instead of answering it")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
 AnsweredAt = Annotated[datetime | None, typer.Option(

@@ -187,8 +187,8 @@ def report(context: typer.Context, book: BookName, mlflow_run: str, out: Page = 
 
 
 @app.command()
-def decisions(context: typer.Context, book: BookName) -> None:
-    """The ledger, newest first."""
+def history(context: typer.Context, book: BookName) -> None:
+    """What was decided about a book's models, by whom, when and why: the ledger, newest first."""
     from tollgate import registry
 
     _answer(context, {"book": book, "decisions": registry.decisions(book)})

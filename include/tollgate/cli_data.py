@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tollgate.answers import answer as _answer
-from tollgate.arguments import BookName, By, MaybeAsOf, MaybeBook, Month, known
+from tollgate.arguments import AsOf, BookName, By, MaybeBook, Month, known
 from tollgate.errors import BadInput
 
 app = typer.Typer()
@@ -62,19 +62,6 @@ def land(context: typer.Context, book: BookName, month: Month,
     _answer(context, land_month(load_book(book), month, since))
 
 
-@app.command()
-def history(context: typer.Context, book: BookName, as_of: MaybeAsOf = None) -> None:
-    """Land and ingest everything before the as-of that is not in the lake yet. Of models: see `tollgate decisions`."""
-    from tollgate.books import load_book
-    from tollgate.config import load_params
-    from tollgate.ingest import bring_history
-
-    if as_of is None:
-        raise BadInput("A book's past ends at a date, and none was given", value=book,
-                       remedy=f"Pass --as-of. What was decided about its models: tollgate decisions {book}.")
-    _answer(context, bring_history(load_book(book), as_of.date(), load_params(book=book).ingest))
-
-
 @ingest_app.command("list")
 def ingest_list(context: typer.Context, book: MaybeBook = None) -> None:
     """Complete files in landing that were not taken in yet."""
@@ -92,6 +79,16 @@ def ingest_one(context: typer.Context, book: BookName,
     from tollgate.ingest import ingest_file
 
     _answer(context, ingest_file(load_book(book), name, load_params(book=book).ingest))
+
+
+@ingest_app.command("history")
+def ingest_history(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Land and ingest every month before the as-of that is not in the lake yet."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+    from tollgate.ingest import bring_history
+
+    _answer(context, bring_history(load_book(book), as_of.date(), load_params(book=book).ingest))
 
 
 @ingest_app.command("warnings")

@@ -101,7 +101,7 @@ def page(book: str, known: list[str]) -> str:
         section("Models", ["models", book], "models", _model),
         section("Verdicts of monitoring", ["monitor", "list", book], "verdicts", _verdict),
         section("Open requests to retrain", ["requests", "list", f"--book={book}"], "requests", dict),
-        section("Decisions (times are UTC)", ["decisions", book], "decisions", _decision),
+        section("Decisions (times are UTC)", ["history", book], "decisions", _decision),
         section("Ledger", ["ledger", "verify", book], None, dict),
     ]
     return (f"{HEAD}<title>Model Board: {escape(book)}</title><nav>{links}</nav>"

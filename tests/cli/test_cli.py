@@ -50,7 +50,7 @@ def refused(project: Scratch, *arguments: str, code: int, **environment: str) ->
 
 @pytest.mark.parametrize("arguments", [
     ("fetch", "mortgages"), ("land", "mortgages", "--month", "2006-01"), ("models", "mortgages"),
-    ("history", "mortgages", "--as-of", "2007-01-01"), ("ingest", "list", "--book", "mortgages"),
+    ("ingest", "history", "mortgages", "--as-of", "2007-01-01"), ("ingest", "list", "--book", "mortgages"),
     ("monitor", "drift", "mortgages", "--as-of", "2007-01-01"), ("trace", "mortgages", "1"),
     ("requests", "claim", "mortgages", "k", "--run-id", "r"),
     ("run", "open", "r", "--book", "mortgages", "--as-of", "2007-01-01"), ("demo", "run", "--book", "mortgages"),
@@ -73,7 +73,7 @@ def test_a_month_outside_the_data_or_badly_written_is_refused(simulated: Scratch
 
 
 def test_an_as_of_before_the_book_is_refused(simulated: Scratch) -> None:
-    said = refused(simulated, "history", "consumer", "--as-of", "2002-05-01", code=2)
+    said = refused(simulated, "ingest", "history", "consumer", "--as-of", "2002-05-01", code=2)
     assert said == "error: The book consumer begins with 2003-01 (got: 2002-05-01). Stand at a later as-of."
 
 
@@ -85,7 +85,7 @@ def test_a_source_that_was_not_fetched_is_named_with_the_command_that_brings_it(
 
 def test_a_malformed_parameter_is_refused_by_its_key_before_anything_runs(simulated: Scratch) -> None:
     simulated.tune(gates={"ks_min": 30})
-    said = refused(simulated, "history", "consumer", "--as-of", "2007-01-01", code=2)
+    said = refused(simulated, "ingest", "history", "consumer", "--as-of", "2007-01-01", code=2)
     assert "params.yaml: gates.ks_min" in said
     assert "(got: 30)" in said
     assert not (simulated.data / "lake").exists()
@@ -124,7 +124,7 @@ def test_an_mlflow_that_is_away_is_a_passing_fault(project: Scratch) -> None:
     assert "secret" not in said
 
 
-@pytest.mark.parametrize("arguments", [("land", "consumer"), ("history", "consumer", "--as-of", "2007-02-30"),
+@pytest.mark.parametrize("arguments", [("land", "consumer"), ("ingest", "history", "consumer", "--as-of", "2007-02-30"),
                                        ("lend", "consumer"), ("land", "consumer", "--mouth", "2006-01"),
                                        ("demo", "run", "--months", "0"),
                                        ("reject", "consumer", "1", "--by=me", "--answered-at=2026-03-02T09:30:00")])
@@ -147,11 +147,6 @@ def test_a_program_gets_one_json_line(simulated: Scratch) -> None:
     answer = json.loads(done.stdout)
     assert answer["book"] == "consumer"
     assert answer["rows"]["applications"] == 20
-
-
-def test_whoever_asks_for_the_history_of_models_is_led_to_their_decisions(project: Scratch) -> None:
-    said = refused(project, "history", "consumer", code=2)
-    assert "Pass --as-of. What was decided about its models: tollgate decisions consumer." in said
 
 
 def at_a_terminal(project: Scratch, *arguments: str) -> str:
@@ -192,7 +187,7 @@ def test_what_people_wrote_is_shown_as_they_wrote_it_and_commands_no_terminal(
         monkeypatch.setenv(name, value)
     registry.record("consumer", "note", {"by": "=1+1 [bold]", "comment": "[/nope]\x1b[2J\u202etfel",
                                          "model": {"book": "consumer", "version": "7"}, "metrics": {"auc": 0.8}})
-    shown = at_a_terminal(project, "decisions", "consumer")
+    shown = at_a_terminal(project, "history", "consumer")
     cells = zip(*(line.split("│") for line in shown.splitlines() if line.startswith("│")), strict=True)
     column = ["".join(cell.strip() for cell in cells_of_one) for cells_of_one in cells]
     assert (column[4], column[5:7]) == ("7", ["=1+1[bold]", r"[/nope]\x1b[2J\u202etfel"])

@@ -140,7 +140,7 @@ def test_the_shift_is_called_major_and_trips_exactly_one_request_which_was_close
 
 def oldest_first(loop: Loop) -> list[dict[str, Any]]:
     """The lines of the ledger."""
-    return sorted(loop.project.ask("decisions", BOOK)["decisions"], key=lambda line: int(line["seq"]))
+    return sorted(loop.project.ask("history", BOOK)["decisions"], key=lambda line: int(line["seq"]))
 
 
 def test_the_retrained_model_met_its_gates_and_the_champion_before_it(loop: Loop) -> None:

@@ -34,7 +34,7 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scratch, dict[str, 
                            sweep={"trials": 1, "rounds_max": 40},
                            gates={"auc_min": 0.99, "bootstrap_draws": 20})
     project.simulate(300)
-    project.ask("history", "consumer", "--as-of", "2007-01-01")
+    project.ask("ingest", "history", "consumer", "--as-of", "2007-01-01")
     project.ask("run", "open", RUN, *AS_OF)
     answers = {}
     with pytest.MonkeyPatch.context() as patch:

@@ -143,7 +143,7 @@ def _made(model: Version, now: Standing) -> Standing:
     if now.champion != model:
         raise PassingFault(f"Version {model.version} of {model.book} did not stay champion",
                            value=now.champion.version if now.champion else None,
-                           remedy=f"See tollgate decisions {model.book} for what came between.")
+                           remedy=f"See tollgate history {model.book} for what came between.")
     return now
 
 
