@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tollgate.answers import answer as _answer
-from tollgate.arguments import AnsweredAt, AsOf, BookName, By, MaybeBook, Page, RunId
+from tollgate.arguments import AnsweredAt, AsOf, BookName, By, MaybeBook, Page, Panel, RequestKey, RunId, Version
 from tollgate.cli_data import app as data_app
 from tollgate.errors import BadInput, TollgateError
 
@@ -23,19 +23,19 @@ app = typer.Typer(name="tollgate", no_args_is_help=True, add_completion=False, p
                   epilog="Exit codes: 0 done, 2 bad input, 3 refused by a gate or a contract, 75 try again later.")
 
 
-def _group(name: str, help: str) -> typer.Typer:
+def _group(name: str, help: str, panel: Panel) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, help=help)
-    app.add_typer(group, name=name)
+    app.add_typer(group, name=name, rich_help_panel=panel)
     return group
 
 
 app.add_typer(data_app)
-run_app = _group("run", "One training run in its own workspace.")
-score_app = _group("score", "Score a book: pin, shards, publish.")
-monitor_app = _group("monitor", "Compare what was scored with what was trained on.")
-requests_app = _group("requests", "Requests for a retrain.")
-ledger_app = _group("ledger", "The record of every decision.")
-demo_app = _group("demo", "The whole loop on this machine: Airflow, MLflow and a replay.")
+run_app = _group("run", "One training run in its own workspace.", Panel.STEPS)
+score_app = _group("score", "Score a book: pin, shards, publish.", Panel.STEPS)
+monitor_app = _group("monitor", "Compare what was scored with what was trained on.", Panel.STEPS)
+requests_app = _group("requests", "Requests for a retrain.", Panel.STEPS)
+ledger_app = _group("ledger", "Check the record of every decision.", Panel.MODELS)
+demo_app = _group("demo", "The whole loop on this machine: Airflow, MLflow and a replay.", Panel.LOOP)
 
 
 def _version(asked: bool) -> None:
@@ -60,12 +60,116 @@ def _options(
     logging.getLogger("tollgate").setLevel(logging.DEBUG if debug else logging.INFO)
 
 
+# The registry -------------------------------------------------------------------------------------------------
+
+@app.command(rich_help_panel=Panel.MODELS)
+def promote(context: typer.Context, book: BookName, version: Version, by: By,
+            digest: Annotated[str, typer.Option(help="digest of the artefact that was approved")],
+            comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
+    """Make the challenger the champion."""
+    from tollgate import registry
+
+    _answer(context, registry.promote(book, version, digest, by, comment, answered_at))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def reject(context: typer.Context, book: BookName, version: Version, by: By,
+           comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
+    """Record that a person said no to the challenger."""
+    from tollgate import registry
+
+    _answer(context, registry.reject(book, version, by, comment, answered_at))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def rollback(context: typer.Context, book: BookName, version: Version, by: By,
+             reason: Annotated[str, typer.Option(help="why")],
+             as_of: Annotated[datetime | None, typer.Option(
+                 "--as-of", formats=["%Y-%m-%d"], help="from this date; default: the newest scored")] = None) -> None:
+    """Make an earlier champion the champion again, and prove it by scoring again."""
+    from tollgate import registry
+
+    _answer(context, registry.rollback(book, version, by, reason, as_of.date() if as_of else None))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def models(context: typer.Context, book: BookName) -> None:
+    """Every registered version, newest first: its state, what it reached on its test months, its digest."""
+    from tollgate import registry
+
+    _answer(context, {"book": book, "models": registry.models(book)})
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def report(context: typer.Context, book: BookName,
+           mlflow_run: Annotated[str, typer.Argument(metavar="MLFLOW_RUN",
+                                                     help="its `run_id` in `tollgate --json models BOOK`")],
+           out: Page = None) -> None:
+    """The gate report of a run that MLflow holds, as HTML."""
+    from tollgate import registry
+
+    told, page = {"book": book, "mlflow_run": mlflow_run}, registry.gate_report(book, mlflow_run)
+    _answer(context, {**told, "html": page} if out is None else {**told, "page": _written(out, page)})
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def history(context: typer.Context, book: BookName) -> None:
+    """What was decided about a book's models, by whom, when and why: the ledger, newest first."""
+    from tollgate import registry
+
+    _answer(context, {"book": book, "decisions": registry.decisions(book)})
+
+
+@ledger_app.command("verify")
+def ledger_verify(context: typer.Context, book: BookName) -> None:
+    """Check the hash chain; exit 3 names every line that was edited, dropped, doubled or moved."""
+    from tollgate import registry
+
+    _answer(context, registry.verify(book))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def trace(context: typer.Context, book: BookName,
+          loan: Annotated[str, typer.Argument(metavar="LOAN", help="the id that its application came with")]) -> None:
+    """From a loan's scores to the model, its data, code, parameters and approver."""
+    from tollgate import registry
+
+    _answer(context, registry.trace(book, loan))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def reproduce(context: typer.Context, book: BookName, version: Version) -> None:
+    """Make a registered model again from its recorded code, data and parameters; exit 3 lists what differs."""
+    from tollgate import registry
+
+    _answer(context, registry.reproduce(book, version))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def card(context: typer.Context, book: BookName, version: Version, out: Page = None) -> None:
+    """The model card of a version: its facts, and what was decided about it so far."""
+    from tollgate import registry
+
+    told = registry.card(book, version)
+    _answer(context, told if out is None else {"book": book, "version": version, "page": _written(out, told["html"])})
+
+
+def _written(out: Path, page: str) -> str:
+    """Write a page where it was asked for, and say where."""
+    try:
+        out.write_text(page, encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as err:
+        raise BadInput(f"The page cannot be written: {err.strerror}", value=out,
+                       remedy="Name a file in a folder that is there and yours.") from err
+    return str(out)
+
+
 # Training -----------------------------------------------------------------------------------------------------
 
-@app.command()
+@app.command(rich_help_panel=Panel.STEPS)
 def stage(context: typer.Context,
-          name: Annotated[str, typer.Argument(help="fetch, history, snapshot, features, split, sweep, train, "
-                                                   "evaluate, gate or register")]) -> None:
+          name: Annotated[str, typer.Argument(metavar="STAGE", help="fetch, history, snapshot, features, split, sweep, "
+                                                                    "train, evaluate, gate or register")]) -> None:
     """Run one stage in this folder; dvc.yaml calls it, people call `dvc repro`."""
     from tollgate import stages
     from tollgate.config import load_params
@@ -100,7 +204,8 @@ def run_open(context: typer.Context, run: RunId, book: Annotated[str, typer.Opti
 
 
 @run_app.command("stage")
-def run_stage(context: typer.Context, run: RunId, name: Annotated[str, typer.Argument(metavar="STAGE")]) -> None:
+def run_stage(context: typer.Context, run: RunId,
+              name: Annotated[str, typer.Argument(metavar="STAGE", help="snapshot to register")]) -> None:
     """Run one DVC stage in the run's workspace and push what it made."""
     from tollgate import stages
     from tollgate.versioning import run_stage as reproduce
@@ -109,7 +214,8 @@ def run_stage(context: typer.Context, run: RunId, name: Annotated[str, typer.Arg
 
 
 @run_app.command("work")
-def run_work(context: typer.Context, run: RunId, worker: int) -> None:
+def run_work(context: typer.Context, run: RunId,
+             worker: Annotated[int, typer.Argument(metavar="WORKER", help="its number, from 0")]) -> None:
     """One sweep worker's share of the trials."""
     from tollgate.config import load_params
     from tollgate.stages import sweep_work
@@ -120,7 +226,8 @@ def run_work(context: typer.Context, run: RunId, worker: int) -> None:
 
 
 @run_app.command("gate")
-def run_gate(context: typer.Context, run: RunId, gate: str) -> None:
+def run_gate(context: typer.Context, run: RunId,
+             gate: Annotated[str, typer.Argument(metavar="GATE", help="its name, as in the report")]) -> None:
     """One gate's verdict; exit 3 when it refused."""
     from tollgate.stages import verdict
     from tollgate.versioning import restore
@@ -137,106 +244,6 @@ def run_report(context: typer.Context, run: RunId) -> None:
     _answer(context, {"run": run, "html": page.read_text(encoding="utf-8")})
 
 
-# The registry -------------------------------------------------------------------------------------------------
-
-@app.command()
-def promote(context: typer.Context, book: BookName, version: str, by: By,
-            digest: Annotated[str, typer.Option(help="digest of the artefact that was approved")],
-            comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
-    """Make the challenger the champion."""
-    from tollgate import registry
-
-    _answer(context, registry.promote(book, version, digest, by, comment, answered_at))
-
-
-@app.command()
-def reject(context: typer.Context, book: BookName, version: str, by: By,
-           comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
-    """Record that a person said no to the challenger."""
-    from tollgate import registry
-
-    _answer(context, registry.reject(book, version, by, comment, answered_at))
-
-
-@app.command()
-def rollback(context: typer.Context, book: BookName, version: str, by: By,
-             reason: Annotated[str, typer.Option(help="why")],
-             as_of: Annotated[datetime | None, typer.Option(
-                 "--as-of", formats=["%Y-%m-%d"], help="from this date; default: the newest scored")] = None) -> None:
-    """Make an earlier champion the champion again, and prove it by scoring again."""
-    from tollgate import registry
-
-    _answer(context, registry.rollback(book, version, by, reason, as_of.date() if as_of else None))
-
-
-@app.command()
-def models(context: typer.Context, book: BookName) -> None:
-    """Every registered version, with its aliases."""
-    from tollgate import registry
-
-    _answer(context, {"book": book, "models": registry.models(book)})
-
-
-@app.command()
-def report(context: typer.Context, book: BookName, mlflow_run: str, out: Page = None) -> None:
-    """The gate report of a run that MLflow holds, as HTML."""
-    from tollgate import registry
-
-    told, page = {"book": book, "mlflow_run": mlflow_run}, registry.gate_report(book, mlflow_run)
-    _answer(context, {**told, "html": page} if out is None else {**told, "page": _written(out, page)})
-
-
-@app.command()
-def history(context: typer.Context, book: BookName) -> None:
-    """What was decided about a book's models, by whom, when and why: the ledger, newest first."""
-    from tollgate import registry
-
-    _answer(context, {"book": book, "decisions": registry.decisions(book)})
-
-
-@ledger_app.command("verify")
-def ledger_verify(context: typer.Context, book: BookName) -> None:
-    """Check the hash chain; exit 3 names every line that was edited, dropped, doubled or moved."""
-    from tollgate import registry
-
-    _answer(context, registry.verify(book))
-
-
-@app.command()
-def trace(context: typer.Context, book: BookName, loan: str) -> None:
-    """From a loan's scores to the model, its data, code, parameters and approver."""
-    from tollgate import registry
-
-    _answer(context, registry.trace(book, loan))
-
-
-@app.command()
-def reproduce(context: typer.Context, book: BookName, version: str) -> None:
-    """Make a registered model again from its recorded code, data and parameters; exit 3 lists what differs."""
-    from tollgate import registry
-
-    _answer(context, registry.reproduce(book, version))
-
-
-@app.command()
-def card(context: typer.Context, book: BookName, version: str, out: Page = None) -> None:
-    """The model card of a version: its facts, and what was decided about it so far."""
-    from tollgate import registry
-
-    told = registry.card(book, version)
-    _answer(context, told if out is None else {"book": book, "version": version, "page": _written(out, told["html"])})
-
-
-def _written(out: Path, page: str) -> str:
-    """Write a page where it was asked for, and say where."""
-    try:
-        out.write_text(page, encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as err:
-        raise BadInput(f"The page cannot be written: {err.strerror}", value=out,
-                       remedy="Name a file in a folder that is there and yours.") from err
-    return str(out)
-
-
 # Scoring and monitoring ---------------------------------------------------------------------------------------
 
 @score_app.command("pin")
@@ -251,7 +258,8 @@ def score_pin(context: typer.Context, book: BookName, as_of: AsOf,
 
 
 @score_app.command("shard")
-def score_shard(context: typer.Context, run: RunId, shard: int) -> None:
+def score_shard(context: typer.Context, run: RunId,
+                shard: Annotated[int, typer.Argument(metavar="SHARD", help="its number, from 0")]) -> None:
     """Score one shard with the pinned models."""
     from tollgate import scoring
 
@@ -315,7 +323,7 @@ def requests_list(context: typer.Context, book: MaybeBook = None) -> None:
 
 
 @requests_app.command("claim")
-def requests_claim(context: typer.Context, book: BookName, key: str,
+def requests_claim(context: typer.Context, book: BookName, key: RequestKey,
                    run_id: Annotated[str, typer.Option(help="the run that will answer the request")]) -> None:
     """Take a request, so that no other run does."""
     from tollgate.monitoring import claim
@@ -324,7 +332,7 @@ def requests_claim(context: typer.Context, book: BookName, key: str,
 
 
 @requests_app.command("close")
-def requests_close(context: typer.Context, book: BookName, key: str,
+def requests_close(context: typer.Context, book: BookName, key: RequestKey,
                    result: Annotated[str, typer.Option(help="what came of it")]) -> None:
     """Close a request with its result."""
     from tollgate.monitoring import close

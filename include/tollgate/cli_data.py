@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tollgate.answers import answer as _answer
-from tollgate.arguments import AsOf, BookName, By, MaybeBook, Month, known
+from tollgate.arguments import AsOf, BookName, By, Fingerprint, MaybeBook, Month, Panel, known
 from tollgate.errors import BadInput
 
 app = typer.Typer()
@@ -18,7 +18,7 @@ ingest_app = typer.Typer(no_args_is_help=True, help="Take landed files into the 
 contract_app = typer.Typer(no_args_is_help=True, help="What a book's files must look like.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="The rows that were refused, and why.")
 for group, name in ((ingest_app, "ingest"), (contract_app, "contract"), (quarantine_app, "quarantine")):
-    app.add_typer(group, name=name)
+    app.add_typer(group, name=name, rich_help_panel=Panel.DATA)
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def _progress(title: str) -> Iterator[Any]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.DATA)
 def fetch(context: typer.Context, book: BookName,
           seed: Annotated[int | None, typer.Option(help="seed of a simulated book; default: params.yaml")] = None,
           scenario: Annotated[str, typer.Option(help="world of a simulated book")] = "stationary") -> None:
@@ -52,7 +52,7 @@ def fetch(context: typer.Context, book: BookName,
     _answer(context, {"book": book, "folder": str(folder)})
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.DATA)
 def land(context: typer.Context, book: BookName, month: Month,
          since: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="an extract from here on")] = None) -> None:
     """Drop a month's applications and newly known outcomes into landing, as the lender's system would send them."""
@@ -72,7 +72,7 @@ def ingest_list(context: typer.Context, book: MaybeBook = None) -> None:
 
 @ingest_app.command("file")
 def ingest_one(context: typer.Context, book: BookName,
-               name: Annotated[str, typer.Argument(help="the file's name in landing")]) -> None:
+               name: Annotated[str, typer.Argument(metavar="FILE", help="the file's name in landing")]) -> None:
     """Check one file, publish its good rows, quarantine the rest; exit 3 when it is refused whole."""
     from tollgate.books import load_book
     from tollgate.config import load_params
@@ -146,8 +146,7 @@ def quarantine_list(context: typer.Context, book: BookName) -> None:
 
 
 @quarantine_app.command("show")
-def quarantine_show(context: typer.Context, book: BookName,
-                    fingerprint: Annotated[str, typer.Argument(help="of the file, or the beginning of it")]) -> None:
+def quarantine_show(context: typer.Context, book: BookName, fingerprint: Fingerprint) -> None:
     """The refused rows of one file: place, rule, column, value, and the row as it came."""
     from tollgate.ingest import quarantined_rows
 
@@ -155,9 +154,8 @@ def quarantine_show(context: typer.Context, book: BookName,
 
 
 @quarantine_app.command("release")
-def quarantine_release(context: typer.Context, book: BookName,
-                       fingerprint: Annotated[str, typer.Argument(help="of the file, or the beginning of it")],
-                       by: By, why: Annotated[str, typer.Option("--why", help="the reason, for the ledger")]) -> None:
+def quarantine_release(context: typer.Context, book: BookName, fingerprint: Fingerprint, by: By,
+                       why: Annotated[str, typer.Option("--why", help="the reason, for the ledger")]) -> None:
     """Judge a published file's refused rows anew after a fix of the contract, and publish those that pass.
 
     A row whose key the lake holds by now is not overwritten: it stays, as superseded. So do malformed rows.

@@ -9,14 +9,19 @@ import re
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scratch
 from scratch import BIN, Scratch
+from typer.main import get_command
 
 from tollgate import registry
+from tollgate.arguments import Panel
+from tollgate.cli import app
 from tollgate.config import PROJECT, known_books
 
 LEARNING = {"pandas", "sklearn", "scipy", "xgboost", "mlflow", "pandera", "evidently", "fairlearn", "optuna", "dvc",
@@ -203,6 +208,28 @@ def test_help_lists_the_exit_codes_and_every_group(project: Scratch) -> None:
     assert "Exit codes: 0 done, 2 bad input, 3 refused by a gate or a contract, 75 try again later." in said
     for group in ("ingest", "contract", "quarantine", "run", "score", "monitor", "requests", "ledger", "demo"):
         assert f" {group} " in said
+
+
+def verbs(under: Any, path: str = "tollgate") -> Iterator[tuple[str, Any]]:
+    """Every verb and group of the command line by its whole name."""
+    for name, verb in getattr(under, "commands", {}).items():
+        yield f"{path} {name}", verb
+        yield from verbs(verb, f"{path} {name}")
+
+
+def test_help_says_what_every_verb_does_and_what_each_of_its_arguments_is() -> None:
+    for name, verb in verbs(get_command(app)):
+        assert verb.help, name
+        for argument in verb.params:
+            assert argument.help, f"{name}: {argument.name}"
+            if argument.param_type_name == "argument":
+                assert (argument.metavar or "").isupper(), f"{name}: {argument.name} is not written in capitals"
+
+
+def test_help_lists_every_verb_under_a_heading() -> None:
+    headings = {str(heading) for heading in Panel}
+    for name, verb in get_command(app).commands.items():
+        assert verb.rich_help_panel in headings, name
 
 
 def loaded(project: Scratch, *arguments: str) -> set[str]:

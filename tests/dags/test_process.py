@@ -50,10 +50,11 @@ def test_success_without_an_answer_is_a_failure(command: Script, body: str) -> N
         asyncio.run(ask([]))
 
 
-@pytest.mark.parametrize(("code", "passing"), [(2, False), (3, False), (75, True), (1, True)])
+@pytest.mark.parametrize(("end", "passing"), [("exit 2", False), ("exit 3", False), ("exit 75", True),
+                                             ("exit 1", True), ("kill -KILL $$", True)])
 def test_a_failure_speaks_with_the_last_line_of_the_log_and_says_if_a_retry_may_help(
-        command: Script, code: int, passing: bool) -> None:
-    command(f"echo first >&2; echo 'The file is bad (got: x). Mend it.' >&2; echo '{{}}'; exit {code}")
+        command: Script, end: str, passing: bool) -> None:
+    command(f"echo first >&2; echo 'The file is bad (got: x). Mend it.' >&2; echo '{{}}'; {end}")
     for call in (lambda: Child([]).answer(), lambda: asyncio.run(ask([]))):
         with pytest.raises(CommandFailed) as failure:
             call()
