@@ -121,8 +121,8 @@ def evaluate(run: Path, params: Params) -> None:
                              _read_rows(run / "split.parquet"), champion)
     _write_rows(run / "evidence.parquet", rows)
     _write_json(run / "metrics.json", training.metrics(rows, model.threshold, params))
-    for name, points in training.plots(load_book(params.book), rows, model, params).items():
-        _write_csv(run / "plots" / f"{name}.csv", points)
+    for name, columns in training.plots(load_book(params.book), rows, model, params).items():
+        _write_csv(run / "plots" / f"{name}.csv", columns)
 
 
 def gate(run: Path, params: Params) -> None:
@@ -232,9 +232,9 @@ def _write_rows(path: Path, rows: pa.Table) -> None:
     pq.write_table(rows, path)
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write_csv(path: Path, columns: dict[str, list[Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))

@@ -121,19 +121,6 @@ def widest(shares: np.ndarray, drawn: np.ndarray, confidence: float) -> Interval
     return max(0.0, float(np.max(np.abs(gaps) - reach))), float(np.max(np.abs(gaps) + reach))
 
 
-def resampled(label: np.ndarray, score: np.ndarray, draws: int, rng: np.random.Generator,
-              ) -> tuple[np.ndarray, np.ndarray]:
-    """Bootstrap resamples of a ranking, defaults and paid loans drawn apart, so that their numbers stay.
-
-    Gives, a draw, how many defaults and how many paid loans stand at each cut of the score, from the lowest up: two
-    int64 arrays of shape (draws, cuts). Every distinct score is a cut, but 2,000 quantiles where there are more:
-    a multinomial draw of that many counts then takes the place of drawing every loan.
-    """
-    cut = quantile_bins(score, CUTS)
-    bad, good = (np.bincount(cut[kind], minlength=int(cut.max()) + 1) for kind in (label, ~label))
-    return (rng.multinomial(bad.sum(), bad / bad.sum(), draws), rng.multinomial(good.sum(), good / good.sum(), draws))
-
-
 def ks_interval(label: np.ndarray, score: np.ndarray, confidence: float) -> tuple[float, Interval]:
     """The two-sample KS distance between the scores of defaults and of paid loans, with its two-sided interval.
 
@@ -192,8 +179,14 @@ def calibration_noise(score: np.ndarray, draws: int, rng: np.random.Generator) -
 
 
 def average_precision_draws(label: np.ndarray, score: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Bootstrap values of the average precision, as scikit-learn defines it; shape (draws,)."""
-    bad, good = (drawn[:, ::-1] for drawn in resampled(label, score, draws, rng))
+    """Bootstrap values of the average precision, as scikit-learn defines it; shape (draws,).
+
+    Defaults and paid loans are drawn apart, so that their numbers stay. Every distinct score is a cut, but 2,000
+    quantiles where there are more: a multinomial draw of that many counts then takes the place of drawing every loan.
+    """
+    cut = quantile_bins(score, CUTS)
+    counts = (np.bincount(cut[kind], minlength=int(cut.max()) + 1) for kind in (label, ~label))
+    bad, good = (rng.multinomial(count.sum(), count / count.sum(), draws)[:, ::-1] for count in counts)
     caught, declined = bad.cumsum(axis=1), (bad + good).cumsum(axis=1)
     return np.sum(bad * caught / np.maximum(declined, 1), axis=1) / caught[:, -1]
 

@@ -126,6 +126,10 @@ CASES = (
          loans=one_in(4, test_only=True),
          says={"data": "Refused: test has 600 loans with … defaults, and needs 1,000 with 100: ingest what is missing, "
                        "or give it more months in params.yaml."}),
+    Case(item="fewer rows than the minimum", done="one loan in sixty of the test months",
+         loans=one_in(60, test_only=True),
+         says={"data": "Refused: test has 40 loans with … defaults, and needs 1,000 with 100: …",
+               "slices": "None of the … slices has 30 defaults and 30 paid loans. Test on more months."}),
     Case(item="a constant feature", done="every loan from the same state", loans=always("OH", "state"), passes=True,
          says={"data": CONSTANT.format("state is OH")}),
     Case(item="a constant feature", done="every loan with the same credit score", loans=always(700, "credit_score"),

@@ -101,6 +101,16 @@ def test_each_missing_file_refuses_only_the_gates_that_need_it(run: Run, name: s
     assert all(f"{name} is missing" in sentence for sentence in found.values())
 
 
+@pytest.mark.parametrize(("content", "words"), [
+    ("{}", "does not say which version is the champion"),
+    ('{"model": "sba", "version": null}', "of another book than consumer .got: sba")])
+def test_a_record_that_does_not_say_that_there_is_no_champion_refuses(run: Run, content: str, words: str) -> None:
+    (run.folder / "champion.json").write_text(content)
+    found = run.verdict("champion")
+    assert found.verdict == "refuse"
+    assert re.search(words, found.sentence)
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "\xff"])
 def test_a_torn_json_file_refuses(run: Run, content: str) -> None:
     (run.folder / "champion.json").write_text(content, encoding="latin-1")

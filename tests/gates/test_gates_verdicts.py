@@ -133,6 +133,15 @@ def test_turned_labels_that_the_model_has_learned_are_told_by_the_scorecard(run:
     assert re.match("The logistic scorecard, .* ranks state = OH backwards: AUC .* turned round", found.sentence)
 
 
+def test_a_scorecard_that_ranks_no_better_than_a_coin_ranks_nothing_backwards(run: Run) -> None:
+    rows, rng = run.rows("evidence"), np.random.default_rng(4)
+    sex = np.where(rng.random(rows.num_rows) < 0.9, "female", "male")  # nearly the whole, from which it hardly differs
+    run.write("evidence", rows.set_column(rows.column_names.index("sex"), "sex", pa.array(sex)))
+    coin = rng.random(rows.num_rows) - 0.01 * rows["label"].to_numpy()
+    run.predict(lambda rows: np.clip(coin, 0, 1), "baseline")
+    assert "backwards" not in run.verdict("slices").sentence
+
+
 def test_a_column_that_is_the_same_for_every_loan_is_no_slice(run: Run) -> None:
     rows = run.rows("evidence")
     run.write("evidence", rows.set_column(rows.column_names.index("state"), "state", pa.array(["OH"] * rows.num_rows)))

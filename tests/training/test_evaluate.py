@@ -11,9 +11,15 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from tollgate.books import consumer
 from tollgate.config import load_params
 from tollgate.statistics import average_precision_draws, calibration_line
-from tollgate.training import cut_slices, metrics, slice_columns
+from tollgate.training import Slice, cut_slices, metrics, rank_slices, slice_columns
 
 ROWS = 20_000
+
+
+def ranked(rows: pa.Table) -> tuple[list[Slice], int]:
+    """The slices of these rows, the furthest behind first, and how many are too small."""
+    members, small = cut_slices(consumer.BOOK, rows)
+    return rank_slices(members, rows["label"].to_numpy() == 1, rows["score"].to_numpy()), small
 
 
 def judged(seed: int = 1, flipped: str | None = None) -> pa.Table:
@@ -72,7 +78,7 @@ def test_the_draws_of_the_average_precision_scatter_around_it() -> None:
 
 def test_each_value_and_each_quarter_is_a_slice_with_its_own_auc() -> None:
     rows = judged()
-    found, small = cut_slices(consumer.BOOK, rows, rows["score"].to_numpy())
+    found, small = ranked(rows)
     names = {s.name for s in found}
     assert {"state = OH", "sex = female", "age_band = 60+"} <= names
     assert sum(name.startswith("credit_score ") for name in names) == 4
@@ -84,22 +90,23 @@ def test_each_value_and_each_quarter_is_a_slice_with_its_own_auc() -> None:
     assert ohio.behind == pytest.approx(roc_auc_score(label, score) - ohio.area)
 
 
-def test_a_slices_standard_error_is_that_of_the_bootstrap() -> None:
+def test_a_slices_standard_errors_are_those_of_the_bootstrap() -> None:
     rows = judged()
-    ohio = next(s for s in cut_slices(consumer.BOOK, rows, rows["score"].to_numpy())[0] if s.name == "state = OH")
+    ohio = next(s for s in ranked(rows)[0] if s.name == "state = OH")
     label, score = rows["label"].to_numpy(), rows["score"].to_numpy()
     member, rng = rows["state"].to_numpy(zero_copy_only=False) == "OH", np.random.default_rng(3)
     draws = []
     for _ in range(200):
         drawn = rng.integers(0, ROWS, ROWS)
         own = drawn[member[drawn]]
-        draws.append(roc_auc_score(label[drawn], score[drawn]) - roc_auc_score(label[own], score[own]))
-    assert ohio.error == pytest.approx(np.std(draws), rel=0.2)
+        mine = roc_auc_score(label[own], score[own])
+        draws.append((mine, roc_auc_score(label[drawn], score[drawn]) - mine))
+    assert (ohio.area_error, ohio.error) == pytest.approx(tuple(np.std(draws, axis=0)), rel=0.2)
 
 
 def test_a_state_whose_labels_were_turned_round_is_the_furthest_behind() -> None:
     rows = judged(flipped="OH")
-    found, _ = cut_slices(consumer.BOOK, rows, rows["score"].to_numpy())
+    found, _ = ranked(rows)
     assert found[0].name == "state = OH"
     assert found[0].behind > 0.3
 
@@ -111,7 +118,7 @@ def test_missing_is_a_slice_of_its_own_and_a_slice_with_few_defaults_is_only_cou
                            pa.array([None if i % 3 == 0 else "AK" if i < 50 else s for i, s in enumerate(state)]))
     rows = rows.set_column(rows.column_names.index("annual_income"), "annual_income",
                            pa.array([None if i % 4 == 0 else value for i, value in enumerate(income)]))
-    found, small = cut_slices(consumer.BOOK, rows, rows["score"].to_numpy())
+    found, small = ranked(rows)
     names = {s.name for s in found}
     assert {"state missing", "annual_income missing"} <= names
     assert "state = AK" not in names

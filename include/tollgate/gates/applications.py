@@ -26,12 +26,12 @@ def alike(book: Book, model: Model, sent: pa.Table, score: np.ndarray) -> Iterat
         yield "the applications of the snapshot do not give the features that were scored"
         return
     for name in book.protected():
-        if not np.array_equal(model.predict(_with(sent, name, _exchanged(sent[name]))), score):
+        if not np.array_equal(model.predict(replaced(sent, name, _exchanged(sent[name]))), score):
             yield f"another {name} changes the score"
     rewritten = sent
     for column in _numbers(book):
         values = pc.cast(sent[column.name], pa.float64())  # an integer as a decimal, and missing as NaN
-        rewritten = _with(rewritten, column.name, pa.chunked_array([pa.array(pc.fill_null(values, np.nan).to_numpy())]))
+        rewritten = replaced(rewritten, column.name, pa.array(pc.fill_null(values, np.nan).to_numpy()))
     if not np.array_equal(model.predict(rewritten), score):
         yield "numbers written as decimals, and missing ones as NaN, change the scores"
 
@@ -46,7 +46,7 @@ def multiplied(book: Book, model: Model, sent: pa.Table, score: np.ndarray) -> t
     """
     findings, judged, before = [], [], make_features(book, sent)
     for column in _numbers(book):
-        moved = _with(sent, column.name, pc.multiply(sent[column.name], FACTOR))
+        moved = replaced(sent, column.name, pc.multiply(sent[column.name], FACTOR))
         after, gained = make_features(book, moved), model.predict(moved) - score
         upwards, downwards, still = (np.ones(len(score), dtype=bool) for _ in range(3))
         for feature in book.features:
@@ -84,5 +84,6 @@ def _exchanged(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([known.take(pa.array((place + 1) % len(known)))])
 
 
-def _with(rows: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
+def replaced(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """The rows with other values of one column."""
     return rows.set_column(rows.column_names.index(name), name, values)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tollgate.books import Feature
 from tollgate.errors import Refused
 from tollgate.features import Model
-from tollgate.gates.applications import ROUNDING, alike, multiplied
+from tollgate.gates.applications import ROUNDING, alike, multiplied, replaced
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
 
@@ -89,7 +89,7 @@ def _probabilities(model: Model, rows: pa.Table, score: np.ndarray) -> Iterator[
         changed = rows
         for known in model.encoder.inputs:
             value = text if known.kind == "category" else number
-            changed = _with(changed, known.name, pa.array([value] * rows.num_rows, rows[known.name].type))
+            changed = replaced(changed, known.name, pa.array([value] * rows.num_rows, rows[known.name].type))
         trials[told] = model.predict_features(changed)
     for told, found in trials.items():
         bad = int((~((found >= 0) & (found <= 1))).sum())
@@ -120,14 +120,10 @@ def _direction(model: Model, rows: pa.Table, score: np.ndarray, feature: Feature
     low, high = np.nanquantile(values, [0.25, 0.75]) if np.isfinite(values).any() else (0.0, 0.0)
     step = float(high - low) or 1.0
     for way, told in ((1, "raised"), (-1, "lowered")):
-        moved = _with(rows, feature.name, pa.array(values + way * step, mask=~np.isfinite(values)))
+        moved = replaced(rows, feature.name, pa.array(values + way * step, mask=~np.isfinite(values)))
         gained = (model.predict_features(moved) - score) * way * feature.monotone
         wrong = float((~(gained >= -ROUNDING)).mean())
         if wrong:
             should = "raise" if feature.monotone > 0 else "lower"
             yield (f"{feature.name} {told} by {step:g} moves {percent(wrong)} of the scores the wrong way: more of it "
                    f"may only {should} them")
-
-
-def _with(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    return rows.set_column(rows.column_names.index(name), name, values)

@@ -20,7 +20,12 @@ def champion(case: Case) -> Verdict:
     between the two, the test is too small to tell and the champion stays. docs/gate-errors.md has the error rates.
     """
     reigning = case.json("champion.json")
-    if reigning.get("version") is None:
+    if "version" not in reigning:
+        raise Refused("champion.json does not say which version is the champion", remedy="Open the run again.")
+    if reigning.get("model") != case.params.book:
+        raise Refused(f"champion.json is of another book than {case.params.book}", value=reigning.get("model"),
+                      remedy="Open the run again.")
+    if reigning["version"] is None:
         return not_applicable("champion", "There is no champion yet to compare with.")
     limits, margin = case.params.gates, case.params.gates.champion_margin
     (mine, other), ahead, (low, high) = paired(case.label, case.score, _theirs(case, reigning), limits.confidence)
@@ -44,9 +49,6 @@ def champion(case: Case) -> Verdict:
 
 def _theirs(case: Case, reigning: dict[str, object]) -> np.ndarray:
     """Scores of this very champion, float64 of shape (rows,)."""
-    if reigning.get("model") != case.params.book:
-        raise Refused(f"champion.json is of another book than {case.params.book}", value=reigning.get("model"),
-                      remedy="Open the run again.")
     made_by = (case.evidence.schema.metadata or {}).get(b"champion_digest", b"").decode()
     if not made_by or made_by != reigning.get("digest"):
         raise Refused(f"evidence.parquet holds the scores of another champion ({made_by[:12] or 'none'}) than "

@@ -6,7 +6,7 @@ from tollgate.errors import Refused
 from tollgate.gates.base import Verdict, judged
 from tollgate.gates.evidence import Case, check_columns
 from tollgate.statistics import normal_quantile
-from tollgate.training import EVENTS_MIN, Slice, cut_slices, slice_columns
+from tollgate.training import EVENTS_MIN, Slice, cut_slices, rank_slices, slice_columns
 
 SHOWN = 8
 
@@ -23,16 +23,16 @@ def slices(case: Case) -> Verdict:
     if not slice_columns(case.book):
         raise Refused(f"The book {case.book.name} has no column to cut slices from", remedy="Describe its features.")
     check_columns("evidence.parquet", case.evidence, slice_columns(case.book))
-    found, small = cut_slices(case.book, case.evidence, case.score)
-    if not found:
+    members, small = cut_slices(case.book, case.evidence)
+    if not members:
         raise Refused(f"None of the {small} slices has {EVENTS_MIN} defaults and {EVENTS_MIN} paid loans",
                       remedy="Test on more months.")
-    sure = normal_quantile(1 - (1 - limits.confidence) / len(found))
-    found.sort(key=lambda s: s.behind - sure * s.error, reverse=True)
+    sure = normal_quantile(1 - (1 - limits.confidence) / len(members))
+    found = sorted(rank_slices(members, case.label, case.score), key=lambda s: s.behind - sure * s.error, reverse=True)
     worst = found[0]
     low, high = worst.behind - sure * worst.error, worst.behind + sure * worst.error
     lowest = min(found, key=lambda s: s.area)
-    backwards = _backwards(case, sure)
+    backwards = _backwards(rank_slices(members, case.label, case.baseline), sure)
     passed = low <= limits.slice_gap_max
     told = (f"{worst.name} ranks worst: AUC {worst.area:.4f} on {_size(worst)}, {worst.behind:.4f} behind the whole "
             f"and, over all {len(found)} slices looked at, with {100 * limits.confidence:g} % confidence at least "
@@ -51,13 +51,12 @@ def slices(case: Case) -> Verdict:
                   limit=limits.slice_gap_max, sentence=told, table=tuple(_row(s, sure) for s in found[:SHOWN]))
 
 
-def _backwards(case: Case, sure: float) -> Slice | None:
+def _backwards(by_scorecard: list[Slice], sure: float) -> Slice | None:
     """The slice that the scorecard ranks worse than a coin would, beyond luck.
 
     A model that is free to bend learns a slice's labels also where they are turned round, and then ranks it well.
     """
-    found, _ = cut_slices(case.book, case.evidence, case.baseline)
-    return next((s for s in found if s.area + sure * s.error < 0.5), None)
+    return next((s for s in by_scorecard if s.area + sure * s.area_error < 0.5), None)
 
 
 def _size(s: Slice) -> str:

@@ -4,7 +4,7 @@ from tollgate.training.evaluate import evidence, metrics, plots
 from tollgate.training.fit import Parts, fit, operating_point, prepare, prepare_folds
 from tollgate.training.profile import freeze, reference_sample
 from tollgate.training.scorecard import Scorecard
-from tollgate.training.slices import EVENTS_MIN, Slice, cut_slices, slice_columns
+from tollgate.training.slices import EVENTS_MIN, Slice, cut_slices, rank_slices, slice_columns
 from tollgate.training.snapshot import labels, months_before, pin_lake, take_snapshot
 from tollgate.training.split import assign, folds
 from tollgate.training.sweep import finish, open_study, work
@@ -13,5 +13,5 @@ from tollgate.training.sweep_plots import draw
 __all__ = [
     "EVENTS_MIN", "Parts", "Scorecard", "Slice", "assign", "cut_slices", "draw", "evidence", "finish",
     "fit", "folds", "freeze", "labels", "metrics", "months_before", "open_study", "operating_point", "pin_lake",
-    "plots", "prepare", "prepare_folds", "reference_sample", "slice_columns", "take_snapshot", "work",
+    "plots", "prepare", "prepare_folds", "rank_slices", "reference_sample", "slice_columns", "take_snapshot", "work",
 ]

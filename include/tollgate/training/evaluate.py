@@ -24,7 +24,7 @@ from tollgate.statistics import (
     wilson,
 )
 from tollgate.training.scorecard import Scorecard
-from tollgate.training.slices import cut_slices, slice_columns
+from tollgate.training.slices import cut_slices, rank_slices, slice_columns
 
 CURVE_POINTS = 200
 BINS = 10
@@ -111,8 +111,8 @@ def cost(label: np.ndarray, approved: np.ndarray, of_default: float) -> float:
     return float(np.mean(of_default * (approved & label) + (~approved & ~label)))
 
 
-def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str, list[dict[str, Any]]]:
-    """The rows of ``plots/NAME.csv``, each a curve or a table of the test rows."""
+def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str, dict[str, list[Any]]]:
+    """The columns of ``plots/NAME.csv``, each file a curve or a table of the test rows."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     test = rows.filter(pc.equal(rows["split"], "test"))
@@ -121,34 +121,34 @@ def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str,
     precision, recall, _ = precision_recall_curve(label, score)
     along = np.linspace(0, 1, CURVE_POINTS)
     edges = np.linspace(0, max(float(score.max()), 1e-9), 4 * BINS + 1)
-    shares = [np.histogram(score[label == value], edges)[0] / max(int((label == value).sum()), 1)
-              for value in (False, True)]
+    paid, defaulted = ((np.histogram(score[kind], edges)[0] / max(int(kind.sum()), 1)).tolist()
+                       for kind in (~label, label))
+    cuts = np.quantile(score, along)
+    slices = rank_slices(cut_slices(book, test)[0], label, score)
     gain: dict[str, Any] = {**model.booster.get_score(importance_type="total_gain")}
     total = sum(gain.values()) or 1.0
+    ranked = sorted(model.features, key=lambda n: -gain.get(n, 0.0))
     return {
-        "roc": [{"false_positive_rate": float(x), "true_positive_rate": float(y)}
-                for x, y in zip(along, np.interp(along, false_positive, true_positive), strict=True)],
-        "precision_recall": [{"recall": float(x), "precision": float(y)}
-                             for x, y in zip(along, np.interp(along, recall[::-1], precision[::-1]), strict=True)],
+        "roc": {"false_positive_rate": along.tolist(),
+                "true_positive_rate": np.interp(along, false_positive, true_positive).tolist()},
+        "precision_recall": {"recall": along.tolist(),
+                             "precision": np.interp(along, recall[::-1], precision[::-1]).tolist()},
         "calibration": _calibration(label, score),
-        "cost": [{"approval_rate": float(share), "cost": cost(label, score < at, params.train.cost_of_default)}
-                 for share, at in zip(along, np.quantile(score, along), strict=True)],
-        "slices": [{"slice": s.name, "rows": s.rows, "defaults": s.defaults, "auc": s.area, "behind": s.behind}
-                   for s in cut_slices(book, test, score)[0]],
-        "scores": [{"score": float(at), "paid": float(paid), "defaulted": float(defaulted)}
-                   for at, paid, defaulted in zip(edges[:-1], *shares, strict=True)],
-        "importance": [{"feature": name, "gain": gain.get(name, 0.0) / total}
-                       for name in sorted(model.features, key=lambda n: -gain.get(n, 0.0))],
+        "cost": {"approval_rate": [float(np.mean(score < cut)) for cut in cuts],
+                 "cost": [cost(label, score < cut, params.train.cost_of_default) for cut in cuts]},
+        "slices": {"slice": [s.name for s in slices], "rows": [s.rows for s in slices],
+                   "defaults": [s.defaults for s in slices], "auc": [s.area for s in slices],
+                   "behind": [s.behind for s in slices]},
+        "scores": {"score": edges[:-1].tolist(), "paid": paid, "defaulted": defaulted},
+        "importance": {"feature": ranked, "gain": [gain.get(name, 0.0) / total for name in ranked]},
     }
 
 
-def _calibration(label: np.ndarray, score: np.ndarray) -> list[dict[str, Any]]:
+def _calibration(label: np.ndarray, score: np.ndarray) -> dict[str, list[float]]:
     """Mean score and default rate, with its interval, of each quantile bin of the score."""
     bins = quantile_bins(score, BINS)
-    rows = []
-    for code in np.unique(bins):
-        within = bins == code
-        low, high = wilson(int(label[within].sum()), int(within.sum()), CONFIDENCE)
-        rows.append({"predicted": float(score[within].mean()), "observed": float(label[within].mean()),
-                     "low": low, "high": high})
-    return rows
+    within = [bins == code for code in np.unique(bins)]
+    ends = [wilson(int(label[rows].sum()), int(rows.sum()), CONFIDENCE) for rows in within]
+    return {"predicted": [float(score[rows].mean()) for rows in within],
+            "observed": [float(label[rows].mean()) for rows in within],
+            "low": [low for low, _ in ends], "high": [high for _, high in ends]}

@@ -13,6 +13,7 @@ from tollgate.statistics import placements, places, quantile_bins
 
 EVENTS_MIN = 30     # of defaults and of paid loans alike: with fewer the normal interval is none
 BANDS = 4
+Members = list[tuple[str, np.ndarray]]  # the name of each slice, and the places of its rows, ascending
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,15 @@ class Slice:
 
     Attributes:
         name: such as ``state = OH``. rows, defaults: its size.
-        area: its AUC. behind: by how much that is below the AUC of the whole.
-        error: standard error of ``behind``.
+        area: its AUC. area_error: the standard error of that.
+        behind: by how much ``area`` is below the AUC of the whole. error: the standard error of that.
     """
 
     name: str
     rows: int
     defaults: int
     area: float
+    area_error: float
     behind: float
     error: float
 
@@ -39,34 +41,51 @@ def slice_columns(book: Book) -> tuple[str, ...]:
                                  and (f.kind == "category" or f.name in book.critical)))
 
 
-def cut_slices(book: Book, rows: pa.Table, score: np.ndarray) -> tuple[list[Slice], int]:
-    """Every slice of ``rows`` that is large enough to judge, the furthest behind first, and how many are not.
+def cut_slices(book: Book, rows: pa.Table) -> tuple[Members, int]:
+    """Every slice of ``rows`` that is large enough to judge, and how many are not.
 
     A category and a protected attribute give one slice a value, a number its quarters; missing is a value, and what
-    all rows share is no slice. The standard error takes into account that a slice is a part of the whole: each loan
-    adds to both areas what DeLong's placement values say it adds (DeLong, DeLong and Clarke-Pearson, Biometrics 44,
-    1988).
+    all rows share is no slice.
 
     Args:
-        rows: ``label`` (both kinds) and the ``slice_columns``. score: float64, row by row.
+        rows: ``label`` (both kinds) and the ``slice_columns``.
     """
-    label = rows["label"].to_numpy() == 1
-    place = places(score)
-    whole, area = _added(label, place)
-    found, small = [], 0
+    label, found, small = rows["label"].to_numpy() == 1, [], 0
     for name, member in _members(book, rows):
-        if member.all():
+        if len(member) == len(label):
             continue
         defaults = int(label[member].sum())
-        if min(defaults, int(member.sum()) - defaults) < EVENTS_MIN:
+        if min(defaults, len(member) - defaults) < EVENTS_MIN:
             small += 1
-            continue
+        else:
+            found.append((name, member))
+    return found, small
+
+
+def rank_slices(members: Members, label: np.ndarray, score: np.ndarray) -> list[Slice]:
+    """How well ``score`` ranks each slice, the furthest behind first.
+
+    The standard error of ``behind`` takes into account that a slice is a part of the whole: each loan adds to both
+    areas what DeLong's placement values say it adds (DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988).
+
+    Args:
+        label: bool of shape (rows,), True where the loan defaulted. score: float64, row by row.
+    """
+    place = places(score)
+    whole, area = _added(label, place)
+    found = []
+    for name, member in members:
         own, mine = _added(label[member], place[member])
         difference = whole.copy()
         difference[member] -= own
-        found.append(Slice(name, int(member.sum()), defaults, mine, area - mine,
-                           float(np.sqrt(np.sum(difference**2)))))
-    return sorted(found, key=lambda s: s.behind, reverse=True), small
+        found.append(Slice(name, len(member), int(label[member].sum()), mine, _norm(own), area - mine,
+                           _norm(difference)))
+    return sorted(found, key=lambda s: s.behind, reverse=True)
+
+
+def _norm(added: np.ndarray) -> float:
+    """The standard error that the loans' shares of a deviation make up."""
+    return float(np.sqrt(np.sum(added**2)))
 
 
 def _added(label: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, float]:
@@ -79,7 +98,7 @@ def _added(label: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _members(book: Book, rows: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
-    """The name of each slice, and a mask of its rows."""
+    """The name of each slice, and the places of its rows."""
     numbers = {f.name for f in book.features if f.kind == "number"} - set(book.protected())
     for column in slice_columns(book):
         if column in numbers:
@@ -88,13 +107,13 @@ def _members(book: Book, rows: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
             band = np.full(len(values), -1)
             band[known] = quantile_bins(values[known], BANDS) if known.any() else 0
             for code in np.unique(band):
-                member = band == code
+                member = np.flatnonzero(band == code)
                 yield f"{column} {_range(values[member])}", member
         else:
             codes = rows[column].combine_chunks().dictionary_encode(null_encoding="encode")
             place = codes.indices.to_numpy()
             for code, value in enumerate(codes.dictionary.to_pylist()):
-                yield f"{column} {'missing' if value is None else f'= {value}'}", place == code
+                yield f"{column} {'missing' if value is None else f'= {value}'}", np.flatnonzero(place == code)
 
 
 def _range(values: np.ndarray) -> str:
