@@ -46,7 +46,8 @@ def test_an_empty_ledger_verifies(home: Path) -> None:
 
 
 @pytest.mark.parametrize("column,value", [("payload", '{"k":99}'), ("at", "2020-01-01"), ("kind", "promotion"),
-                                          ("payload", "{torn"), ("previous", "0" * 64), ("digest", "f" * 64)])
+                                          ("payload", "{torn"), ("payload", '{"model":"2"}'), ("previous", "0" * 64),
+                                          ("digest", "f" * 64)])
 def test_an_edited_line_is_named(five: Path, column: str, value: str) -> None:
     _tamper(lambda lines: [{**line, column: value} if line["seq"] == 3 else line for line in lines])
     with pytest.raises(Refused, match=r"line 3 .*was edited"):
@@ -55,7 +56,8 @@ def test_an_edited_line_is_named(five: Path, column: str, value: str) -> None:
 
 def test_decisions_of_a_broken_ledger_are_shown_with_a_warning(five: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert [line["seq"] for line in registry.decisions(BOOK)] == [5, 4, 3, 2, 1] and caplog.text == ""
-    _tamper(lambda lines: [{**line, "at": "2020-01-01"} if line["seq"] == 3 else line for line in lines])
+    edited = {"at": "2020-01-01", "payload": '{"model":"2"}'}
+    _tamper(lambda lines: [line | edited if line["seq"] == 3 else line for line in lines])
     assert registry.decisions(BOOK)[2]["at"] == "2020-01-01"
     assert "tampered with: line 3 (note) was edited" in caplog.text
 

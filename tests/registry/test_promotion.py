@@ -80,6 +80,14 @@ def test_a_tag_and_artefact_changed_together_are_refused(world: World) -> None:
     assert aliases() == {"challenger": "1"}
 
 
+def test_a_date_in_mlflow_that_became_no_date_is_refused_like_any_other_change(world: World) -> None:
+    version = world.registered("a")
+    client().set_model_version_tag(NAME, "1", "as_of", "last summer")
+    with pytest.raises(Refused, match="version 1 was changed or deleted after registration"):
+        registry.promote(BOOK, "1", version.digest, by="ann")
+    assert aliases() == {"challenger": "1"} and kinds() == ["registered"]
+
+
 def test_only_the_challenger_can_be_promoted(world: World) -> None:
     first, second = world.registered("a"), world.registered("b")
     with pytest.raises(Refused, match="Version 1 of consumer is not the challenger; its state is: replaced .got: 1.*"

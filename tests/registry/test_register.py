@@ -118,6 +118,16 @@ def test_a_report_that_says_passed_over_a_verdict_that_refuses_is_refused(world:
     assert _runs()[0].data.tags["tollgate.gates"] == "refused" and kinds() == []
 
 
+def test_a_report_that_lacks_the_verdict_of_a_gate_is_refused(world: World) -> None:
+    run = world.run("a")
+    gates = json.loads((run / "gates.json").read_text())
+    left = [verdict for verdict in gates["verdicts"] if verdict["gate"] != "fairness"]
+    (run / "gates.json").write_text(json.dumps({**gates, "verdicts": left}))
+    with pytest.raises(Refused, match="A gate gave no verdict") as refusal:
+        registry.register(run, params_of("a"))
+    assert refusal.value.value == "fairness" and kinds() == []
+
+
 def test_gates_that_compared_with_an_earlier_champion_are_refused(world: World) -> None:
     stale = world.run("b")
     world.promoted("a")

@@ -50,7 +50,7 @@ def mend(book: str) -> Standing:
         log.warning("%s: the alias %s stood on %s and is put back on %s", book, role, found.get(role) or "nothing",
                     wanted.version if wanted else "nothing")
         point(book, role, wanted)
-        now = replace(now, head=line.digest)
+        now = replace(now, chain=[*now.chain, line])
     return now
 
 
@@ -75,7 +75,7 @@ def change(now: Standing, kind: str, model: Version, details: dict[str, Any]) ->
 
 def unmoved(now: Standing) -> Callable[[list[Entry]], bool]:
     """Asked of the ledger at the moment of writing: whether its last line still is the one that was decided on."""
-    return lambda chain: ledger.head(chain) == now.head
+    return lambda chain: ledger.head(chain) == ledger.head(now.chain)
 
 
 def lost(version: Version) -> PassingFault:

@@ -13,8 +13,8 @@ from typing import Any
 from tollgate.registry import ledger
 from tollgate.registry.card_page import page
 from tollgate.registry.facts import CARD
-from tollgate.registry.models import models, registered_file, registration
-from tollgate.registry.standing import COMMITS, REJECTED, answered_at, version_in
+from tollgate.registry.models import registered, registered_file
+from tollgate.registry.standing import COMMITS, REJECTED, answered_at, states, version_in
 from tollgate.registry.tracking import faults_named
 
 
@@ -29,14 +29,14 @@ def card(book: str, version: str) -> dict[str, Any]:
         Refused: the facts in MLflow are gone, or not those that were registered.
         PassingFault: MLflow or the lake did not answer.
     """
-    entry = registration(book, version)
+    chain = ledger.trusted(book)
+    entry = registered(book, chain, version)
     model = version_in(entry)
     with tempfile.TemporaryDirectory() as folder:
         content = registered_file(entry, CARD, folder).read_bytes()
-    state = next(m["state"] for m in models(book) if m["version"] == version)
     decided = [{"line": e.seq, "at": e.at, "answered_at": answered_at(e), "kind": e.kind, "by": e.payload["by"],
                 "comment": e.payload["comment"]}
-               for e in ledger.trusted(book) if e.kind in (*COMMITS, REJECTED) and version_in(e) == model]
-    told = {**model.to_json(), "state": state, "facts": json.loads(content), "origin": entry.payload["origin"],
-            "registered": {"line": entry.seq, "at": entry.at}, "decisions": decided}
+               for e in chain if e.kind in (*COMMITS, REJECTED) and version_in(e) == model]
+    told = {**model.to_json(), "state": states(chain)[version], "facts": json.loads(content),
+            "origin": entry.payload["origin"], "registered": {"line": entry.seq, "at": entry.at}, "decisions": decided}
     return {**told, "html": page(told)}

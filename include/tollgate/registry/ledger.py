@@ -64,7 +64,7 @@ def decisions(book: str) -> list[dict[str, Any]]:
         lines = entries(book)
     said = [(line, line["payload"]) for line in reversed(lines)]
     return [{"seq": line["seq"], "at": line["at"], "kind": line["kind"],
-             "version": payload.get("model", {}).get("version"), "by": payload.get("by"),
+             "version": _model(payload).get("version"), "by": payload.get("by"),
              "comment": payload.get("comment", payload.get("why")), "answered_at": payload.get("answered_at"), **line}
             for line, payload in said]
 
@@ -80,6 +80,12 @@ def _payload(text: str) -> dict[str, Any]:
     except (TypeError, ValueError):
         loaded = None
     return loaded if isinstance(loaded, dict) else {"unreadable": text}
+
+
+def _model(payload: dict[str, Any]) -> dict[str, Any]:
+    """The version that a line is about; nothing where it is about none, or was edited."""
+    model = payload.get("model")
+    return model if isinstance(model, dict) else {}
 
 
 def head(chain: Sequence[Entry]) -> str:
@@ -212,7 +218,7 @@ def _faults(book: str, lines: list[dict[str, Any]], anchor: dict[str, Any] | Non
         whole = digest_of_entry(seq, line["at"], line["kind"], line["payload"], line["previous"])
         if whole != line["digest"]:
             faults.append(f"line {seq} ({line['kind']}) was edited: its digest does not match")
-        of = _payload(line["payload"]).get("model", {}).get("book", book)
+        of = _model(_payload(line["payload"])).get("book", book)
         if of != book:
             faults.append(f"line {seq} is of the book {of}")
         expected, previous = seq + 1, line["digest"]

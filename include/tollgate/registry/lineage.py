@@ -7,7 +7,7 @@ from typing import Any
 from tollgate import lake
 from tollgate.errors import BadInput
 from tollgate.registry import ledger
-from tollgate.registry.models import registration
+from tollgate.registry.models import registered
 from tollgate.registry.standing import COMMITS, answered_at, version_in
 
 
@@ -33,7 +33,7 @@ def trace(book: str, loan_id: str) -> dict[str, Any]:
     scores = [{**row, "as_of": row["as_of"].isoformat(), "applied_on": row["applied_on"].isoformat()} for row in rows]
     versions = sorted({row["model_version"] for row in rows})
     return {"book": book, "loan_id": loan_id, "scores": scores,
-            "models": {version: _made_of(registration(book, version), chain) for version in versions}}
+            "models": {version: _made_of(registered(book, chain, version), chain) for version in versions}}
 
 
 def _made_of(entry: ledger.Entry, chain: list[ledger.Entry]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, po
 from tollgate.registry.facts import CARD, keep_facts
 from tollgate.registry.origin import MODIFIED, origin_of
 from tollgate.registry.runs import check_no_pickle, gates_passed, read_json, record_run, refusals
-from tollgate.registry.standing import COMMITS, REGISTERED, REJECTED, champion_at, standing, version_in
+from tollgate.registry.standing import REGISTERED, champion_at, registrations, standing, states, version_in
 from tollgate.registry.tracking import bring, client, faults_named, name_of
 from tollgate.registry.versions import ARTEFACT, Version, kept, rehash
 
@@ -68,7 +69,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
                       remedy=f"Read /tollgate/{params.book}/gates/{run_id} of Airflow, which is gates.html "
                              f"of the MLflow run {run_id}; the champion stays.")
     _check_evidence(run_folder, gates, digest)
-    earlier = [version_in(e) for e in ledger.trusted(params.book) if e.kind == REGISTERED]
+    earlier = [version_in(e) for e in registrations(ledger.trusted(params.book))]
     for version in earlier:
         if version.run_id == run_id:
             return answered(version.version)
@@ -147,8 +148,13 @@ def fetch_model(book: str, version: str) -> Path:
 
 def registration(book: str, version: str) -> ledger.Entry:
     """The line that registered a version. Raises ``BadInput`` when the ledger knows no such version."""
-    for entry in ledger.trusted(book):
-        if entry.kind == REGISTERED and version_in(entry).version == version:
+    return registered(book, ledger.trusted(book), version)
+
+
+def registered(book: str, chain: Sequence[ledger.Entry], version: str) -> ledger.Entry:
+    """As ``registration``, in a ledger that was read already."""
+    for entry in registrations(chain):
+        if version_in(entry).version == version:
             return entry
     raise BadInput(f"{book} has no registered version of this number", value=version,
                    remedy=f"See tollgate models {book}.")
@@ -190,16 +196,6 @@ def models(book: str) -> list[dict[str, Any]]:
     ``metrics``.
     """
     chain = ledger.trusted(book)
-    now = standing(chain)
-    states: dict[str, str] = {}
-    for entry in chain:
-        if entry.kind == REJECTED:
-            states[version_in(entry).version] = "rejected"
-        elif entry.kind in COMMITS:
-            states[version_in(entry).version] = "former champion"
-    for state, version in (("champion", now.champion), ("challenger", now.challenger)):
-        if version is not None:
-            states[version.version] = state
-    registered = [e for e in chain if e.kind == REGISTERED]
-    return [{**version_in(e).to_json(), "state": states.get(version_in(e).version, "replaced"),
-             "metrics": e.payload["metrics"]} for e in reversed(registered)]
+    state = states(chain)
+    return [{**version_in(e).to_json(), "state": state[version_in(e).version], "metrics": e.payload["metrics"]}
+            for e in reversed(registrations(chain))]

@@ -8,9 +8,9 @@ from typing import Any
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry import ledger
 from tollgate.registry.aliases import CHALLENGER, change, check_compared, lost, mend, point, unchanged, unmoved
-from tollgate.registry.models import models, registration
+from tollgate.registry.models import registered
 from tollgate.registry.proof import last_scored, prove
-from tollgate.registry.standing import COMMITS, PROMOTION, REJECTED, ROLLBACK, Standing, version_in
+from tollgate.registry.standing import COMMITS, PROMOTION, REJECTED, ROLLBACK, Standing, states, version_in
 from tollgate.registry.tracking import faults_named
 from tollgate.registry.versions import Version
 
@@ -61,7 +61,7 @@ def reject(book: str, version: str, by: str, comment: str = "",
     signed = _signed(by, comment, answered_at)
     now = mend(book)
     answer = {"rejected": version, "champion": now.champion.version if now.champion else None}
-    if any(e.kind == REJECTED and version_in(e).version == version for e in ledger.trusted(book)):
+    if any(e.kind == REJECTED and version_in(e).version == version for e in now.chain):
         return answer
     model = _challenger(now, book, version)
     line = ledger.record(book, REJECTED, {"model": model.to_json(), **signed}, given=unmoved(now))
@@ -98,7 +98,7 @@ def rollback(book: str, version: str, by: str, reason: str, effective_on: date |
             return _changed(now)
         raise BadInput(f"Version {version} of {book} is the champion already", value=version,
                        remedy=f"Name an earlier champion; see tollgate models {book}.")
-    earlier = [version_in(e) for e in ledger.trusted(book) if e.kind in COMMITS]
+    earlier = [version_in(e) for e in now.chain if e.kind in COMMITS]
     model = next((v for v in earlier if v.version == version), None)
     if model is None:
         raise BadInput(f"Version {version} of {book} never was champion", value=version,
@@ -122,9 +122,9 @@ def _signed(by: str, comment: str, answered_at: datetime | None = None) -> dict[
 
 
 def _challenger(now: Standing, book: str, version: str) -> Version:
-    model = version_in(registration(book, version))
+    model = version_in(registered(book, now.chain, version))
     if now.challenger != model:
-        state = next(m["state"] for m in models(book) if m["version"] == version)
+        state = states(now.chain)[version]
         there = (f"tollgate rollback {book} {version} goes back to it" if state == "former champion" else
                  f"The challenger is version {now.challenger.version}" if now.challenger else "None is: train one")
         raise Refused(f"Version {version} of {book} is not the challenger; its state is: {state}", value=version,

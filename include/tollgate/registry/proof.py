@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 def last_scored(book: str) -> date | None:
     """The newest published scoring date of a book."""
-    import pyarrow.compute as pc
-
-    newest: date | None = pc.max(lake.read(lake.scores(book), columns=["as_of"])["as_of"]).as_py()
-    return newest
+    days = lake.partitions(lake.scores(book))
+    return date.fromisoformat(days[-1]) if days else None
 
 
 def prove(model: Version) -> dict[str, Any]:

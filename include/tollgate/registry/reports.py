@@ -7,7 +7,7 @@ import tempfile
 from tollgate.errors import BadInput
 from tollgate.registry import ledger
 from tollgate.registry.models import registered_file
-from tollgate.registry.standing import REGISTERED, version_in
+from tollgate.registry.standing import registrations, version_in
 from tollgate.registry.tracking import bring, client, faults_named
 
 REPORT = "gates.html"
@@ -34,8 +34,7 @@ def gate_report(book: str, mlflow_run: str) -> str:
     if of != book:
         raise BadInput(f"The MLflow run is of another book than {book}", value=of,
                        remedy="Take the run's name from the answer of its register stage.")
-    registered = (line for line in ledger.trusted(book) if line.kind == REGISTERED)
-    line = next((line for line in registered if version_in(line).run_id == mlflow_run), None)
+    line = next((e for e in registrations(ledger.trusted(book)) if version_in(e).run_id == mlflow_run), None)
     with tempfile.TemporaryDirectory() as folder:
         path = registered_file(line, REPORT, folder) if line else bring(mlflow_run, REPORT, folder)
         return path.read_text(encoding="utf-8")

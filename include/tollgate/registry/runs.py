@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
+from tollgate.gates import GATES
 from tollgate.registry.tracking import client, name_of
 from tollgate.registry.versions import ARTEFACT
 
@@ -60,12 +61,15 @@ def record_run(folder: Path, params: Params, digest: str, origin: dict[str, Any]
 
 
 def refusals(gates: dict[str, Any]) -> list[dict[str, Any]]:
-    """The verdicts of ``gates.json`` that do not let the model through."""
-    return [verdict for verdict in gates.get("verdicts", []) if verdict.get("verdict") not in ("pass", "n/a")]
+    """The verdicts of ``gates.json`` that do not let the model through, and one for each gate that gave none."""
+    told = gates.get("verdicts", [])
+    silent = sorted({*GATES} - {verdict.get("gate") for verdict in told})
+    return [*(verdict for verdict in told if verdict.get("verdict") not in ("pass", "n/a")),
+            *({"gate": gate, "sentence": "A gate gave no verdict: run the gate stage again."} for gate in silent)]
 
 
 def gates_passed(gates: dict[str, Any]) -> bool:
-    """Whether ``gates.json`` says so, and none of its verdicts says otherwise."""
+    """Whether ``gates.json`` says so, and every gate's own verdict too."""
     return gates.get("passed") is True and not refusals(gates)
 
 
@@ -84,8 +88,7 @@ def _experiment(book: str) -> str:
     try:
         return str(mlflow.create_experiment(name, f"{settings().mlflow_artifacts.rstrip('/')}/{book}"))
     except MlflowException as err:
-        found = mlflow.get_experiment_by_name(name)
-        if err.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+        if err.error_code != "RESOURCE_ALREADY_EXISTS" or (found := mlflow.get_experiment_by_name(name)) is None:
             raise
         return str(found.experiment_id)
 

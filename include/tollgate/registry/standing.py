@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from tollgate.registry.ledger import Entry, head
+from tollgate.registry.ledger import Entry
 from tollgate.registry.versions import Version
 
 REGISTERED, REJECTED, MENDED, ABANDONED = "registered", "rejected", "mended", "abandoned"
@@ -24,7 +24,7 @@ class Standing:
         commit: the line that made the champion.
         registration: the line that made the challenger.
         open: an intent that has no commit yet.
-        head: digest of the last line seen; a decision made on this standing is void once it moved.
+        chain: the ledger that was folded; a decision made on this standing is void once another line follows.
     """
 
     champion: Version | None
@@ -32,7 +32,7 @@ class Standing:
     commit: Entry | None
     registration: Entry | None
     open: Entry | None
-    head: str
+    chain: Sequence[Entry]
 
 
 def answered_at(entry: Entry) -> str:
@@ -62,7 +62,26 @@ def standing(chain: Sequence[Entry]) -> Standing:
             registration = None
     return Standing(champion=version_in(commit) if commit else None,
                     challenger=version_in(registration) if registration else None,
-                    commit=commit, registration=registration, open=intent, head=head(chain))
+                    commit=commit, registration=registration, open=intent, chain=chain)
+
+
+def registrations(chain: Sequence[Entry]) -> list[Entry]:
+    """The lines that registered a version, the oldest first."""
+    return [entry for entry in chain if entry.kind == REGISTERED]
+
+
+def states(chain: Sequence[Entry]) -> dict[str, str]:
+    """What has become of each version: champion, challenger, former champion, rejected or replaced."""
+    now, found = standing(chain), {version_in(entry).version: "replaced" for entry in registrations(chain)}
+    for entry in chain:
+        if entry.kind == REJECTED:
+            found[version_in(entry).version] = "rejected"
+        elif entry.kind in COMMITS:
+            found[version_in(entry).version] = "former champion"
+    for state, model in (("champion", now.champion), ("challenger", now.challenger)):
+        if model is not None:
+            found[model.version] = state
+    return found
 
 
 def champion_at(chain: Sequence[Entry], day: date) -> Version | None:

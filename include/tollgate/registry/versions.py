@@ -48,7 +48,7 @@ class Version:
 
 @faults_named()
 def find(book: str, version: str) -> Version | None:
-    """The version as MLflow records it; None when it has none of that number, or one that Tollgate did not make."""
+    """The version as MLflow records it; None when it has none of that number, or not as Tollgate wrote it."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -57,11 +57,11 @@ def find(book: str, version: str) -> Version | None:
         if err.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
-    tags = found.tags
-    if not {"digest", "snapshot", "as_of"} <= set(tags):
+    try:
+        return Version(book, str(found.version), found.tags["digest"], found.tags["snapshot"],
+                       date.fromisoformat(found.tags["as_of"]), str(found.run_id))
+    except (KeyError, ValueError):
         return None
-    return Version(book, str(found.version), tags["digest"], tags["snapshot"], date.fromisoformat(tags["as_of"]),
-                   str(found.run_id))
 
 
 def kept(digest: str) -> Path | None:
