@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.processes import move_to
+
+move_to({})  # nobody's lake or credentials but those that a test asks for
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh TOLLGATE_DATA: lake, landing, store, MLflow and the rest live under it."""
-    for name in [n for n in os.environ if n.startswith(("TOLLGATE_", "AWS_"))]:
-        monkeypatch.delenv(name)
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the first keys that it saw, here another test's
     monkeypatch.setenv("TOLLGATE_DATA", str(tmp_path / "data"))
     return tmp_path / "data"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
+from tests.processes import places
 
 from tollgate.books import consumer
 from tollgate.config import PROJECT
@@ -35,7 +36,7 @@ class Scratch:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment in the project's folder, with no settings but ours."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("TOLLGATE_", "AWS_"))}
+        clean = {k: v for k, v in os.environ.items() if k not in places()}
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run([str(BIN / command[0]), *command[1:]], cwd=self.folder, capture_output=True, text=True,
                               env={**clean, "PATH": path, **self.places, **environment}, check=False)

@@ -1,4 +1,4 @@
-"""Ingesting in processes of their own, forked from one that has imported everything: a real SIGKILL, a real race."""
+"""Ingesting in processes of their own: a real SIGKILL, a real race."""
 
 from __future__ import annotations
 
@@ -7,30 +7,19 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping
-from multiprocessing import get_context
 from types import FrameType
 from typing import Any
 
 from tests.lender import bad_share
+from tests.processes import PROCESSES, move_to, places
 
 from tollgate.books import load_book
 from tollgate.ingest import ingest_file
 
-PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload([
-    "__main__", "tests.ingest.apart", "deltalake.fs", "duckdb", "fsspec.implementations.chained", "numpy.rec", "pandas",
-    "pandera.backends.pandas.builtin_checks", "pandera.backends.pandas.container", "pandera.backends.pandas.register",
-    "pandera.pandas", "pyarrow.acero", "pyarrow.csv", "pyarrow.dataset", "pyarrow.parquet", "s3fs", "tenacity"])
-
-
-def places() -> dict[str, str]:
-    """What tells this process where things live; a forked one has to be told anew."""
-    return {name: value for name, value in os.environ.items() if name.startswith(("TOLLGATE_", "AWS_"))}
-
 
 def take(where: Mapping[str, str], book: str, name: str, start: Any = None) -> None:
     """Ingest one file, with no limit to its share of bad rows; together with the others that wait at ``start``."""
-    os.environ.update(where)
+    move_to(where)
     if start is not None:
         start.wait()
     ingest_file(load_book(book), name, bad_share(1.0))

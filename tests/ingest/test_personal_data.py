@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from lender import as_csv, as_json_lines, as_parquet, consumer_loans, sba_loans
 from tests.ingest import apart
+from tests.processes import move_to
 
 from tollgate import lake
 from tollgate.books import load_book
@@ -62,7 +63,7 @@ def files_of(book: str) -> dict[str, bytes]:
 
 def command_line(where: Mapping[str, str], log: str, arguments: list[str]) -> None:
     """The whole ``tollgate`` program, in a forked process, both of its streams in a file."""
-    os.environ.update(where)
+    move_to(where)
     with Path(log).open("ab") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)

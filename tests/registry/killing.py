@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import mlflow
+from tests.processes import move_to
 
 from tollgate import lake, registry
 from tollgate.lake import Store
@@ -29,9 +29,9 @@ def decide(decision: str, version: registry.Version) -> str:
     return str(registry.rollback(BOOK, version.version, by="eve", reason="worse")["champion"])
 
 
-def decide_and_die(decision: str, version: registry.Version, home: Path, nth: int) -> None:
+def decide_and_die(where: Mapping[str, str], decision: str, version: registry.Version, nth: int) -> None:
     """Decide, and be killed before the ``nth`` write, which is as well after the one before it."""
-    os.environ["TOLLGATE_DATA"] = str(home)
+    move_to(where)
     writes = count(1)
 
     def watched(write: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import signal
 from itertools import count
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from registry.killing import decide, decide_and_die
 from registry.world import BOOK, aliases, copy_of
+from tests.processes import PROCESSES, places
 
 from tollgate import lake, registry
 from tollgate.config import settings
@@ -39,9 +39,6 @@ def before(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 @pytest.mark.parametrize("decision", WRITES)
 def test_a_decision_killed_around_any_write_leaves_one_champion_and_is_mended(
         before: dict[str, Path], home: Path, monkeypatch: pytest.MonkeyPatch, decision: str) -> None:
-    # Children are forked from a process that has loaded everything and started no thread.
-    children = multiprocessing.get_context("forkserver")
-    children.set_forkserver_preload(["registry.killing"])
     was, wanted = CHAMPION[decision]
     with monkeypatch.context() as patch:
         patch.setenv("TOLLGATE_DATA", str(before[decision]))
@@ -52,7 +49,7 @@ def test_a_decision_killed_around_any_write_leaves_one_champion_and_is_mended(
         here = home / str(nth)
         shutil.copytree(before[decision], here)
         monkeypatch.setenv("TOLLGATE_DATA", str(here))
-        child = children.Process(target=decide_and_die, args=(decision, version, here, nth))
+        child = PROCESSES.Process(target=decide_and_die, args=(places(), decision, version, nth))
         child.start()
         child.join()
         begun = len(registry.entries(BOOK)) > lines
