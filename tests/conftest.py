@@ -15,9 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.processes import move_to
 
 move_to({})  # nobody's lake or credentials but those that a test asks for
+# The same examples on every machine, however slow it is.
+settings.register_profile("anywhere", derandomize=True, deadline=None, suppress_health_check=[
+    HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.load_profile("anywhere")
+# Small matrices: XGBoost's threads would spend their time waiting for each other. Read when it is first imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

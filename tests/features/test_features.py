@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollgate.books import Book, category, consumer, load_book, ratio
@@ -90,7 +90,7 @@ def test_an_encoder_survives_its_json(book: Book, rows: pa.Table) -> None:
     assert Encoder.from_json(json.loads(json.dumps(learned.to_json()))) == learned
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(chosen=st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=40))
 def test_any_rows_in_any_order_score_bit_for_bit_as_in_the_whole_batch(model: Model, rows: pa.Table,
                                                                       chosen: list[int]) -> None:

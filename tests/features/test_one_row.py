@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,6 @@ from tollgate.books.base import Column
 from tollgate.config import known_books
 from tollgate.features import Encoder, Model, make_features, matrix
 from tollgate.scoring.shards import judge
-
-# Matrices of one row: XGBoost's threads would spend their time waiting for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROWS, REASONS = 200, 4
 EXTREMES = {"integer": [0, -(2**62), 2**62, None],

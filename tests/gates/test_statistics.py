@@ -33,7 +33,7 @@ def sample(seed: int, rows: int = 3_000) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(LABELLED)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_delongs_area_is_scikit_learns_with_ties_and_all(rows: list[tuple[bool, int]]) -> None:
     label, score = np.array([r[0] for r in rows]), np.array([float(r[1]) for r in rows])
     truth = pytest.approx(roc_auc_score(label, score))
@@ -42,7 +42,7 @@ def test_delongs_area_is_scikit_learns_with_ties_and_all(rows: list[tuple[bool, 
 
 
 @given(LABELLED, st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_order_of_the_rows_and_the_units_of_the_score_change_nothing(rows: list, random: object) -> None:
     label, score = np.array([r[0] for r in rows]), np.array([float(r[1]) for r in rows])
     order = np.random.default_rng(random.getrandbits(32)).permutation(len(rows))  # type: ignore[attr-defined]
@@ -69,7 +69,7 @@ def test_a_model_does_not_differ_from_itself() -> None:
 
 
 @given(LABELLED)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_ks_distance_is_scipys_and_lies_in_its_interval(rows: list[tuple[bool, int]]) -> None:
     label, score = np.array([r[0] for r in rows]), np.array([float(r[1]) for r in rows])
     distance, (low, high) = ks_interval(label, score, 0.95)

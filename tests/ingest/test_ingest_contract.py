@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from lender import bad_share
@@ -239,7 +239,7 @@ cells = st.fixed_dictionaries({}, optional={
 })
 
 
-@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=15)
 @given(rows=st.lists(cells, min_size=1, max_size=8), limit=st.sampled_from([0.0, 0.5, 1.0]))
 def test_received_is_published_plus_quarantined_for_every_file(rows: list[dict[str, str]], limit: float, sba: Book,
                                                                loans: Loans, drop: Drop) -> None:

@@ -24,9 +24,6 @@ from tollgate.gates import GATES, Verdict
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Small matrices: XGBoost's threads would spend their time waiting for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 BOOK = "consumer"
 AS_OF = {"a": date(2006, 7, 1), "b": date(2006, 9, 1), "c": date(2006, 11, 1)}
 SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "sweep": {"trials": 1, "rounds_max": 25},
@@ -136,8 +133,6 @@ def _made(base: Path) -> Path:
     folder = base / "made"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOLLGATE_DATA", str(folder / "data"))
-        for name in [n for n in os.environ if n.startswith(("TOLLGATE_", "AWS_")) and n != "TOLLGATE_DATA"]:
-            patch.delenv(name)
         fill_lake()
         # Two at once, as on a fresh machine where Airflow starts two tasks.
         preparing = [subprocess.Popen([sys.executable, "-c", "from tollgate import registry; registry.prepare()"])
