@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from ports import free_port
 from tests.processes import move_to
 
 move_to({})  # nobody's lake or credentials but those that a test asks for
@@ -33,6 +33,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the first keys that it saw, here another test's
     monkeypatch.setenv("TOLLGATE_DATA", str(tmp_path / "data"))
     return tmp_path / "data"
+
+
+PORTS = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         "credentials": [{"accessKey": server.access_key, "secretKey": server.secret_key}]}]}))
     log = folder / "log.txt"
     for _ in range(3):  # another process may take a free port before the server does
-        ports = _free_ports(8)
+        first = free_port(*range(1, len(PORTS)))
+        ports = {name: first + place for place, name in enumerate(PORTS)}
         server = replace(server, endpoint=f"http://127.0.0.1:{ports['s3.port']}")
         with log.open("wb") as out:
             process = subprocess.Popen(
@@ -79,15 +83,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     pytest.fail(f"the S3 server did not start:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def _free_ports(count: int) -> dict[str, int]:
-    names = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return dict(zip(names, (s.getsockname()[1] for s in sockets), strict=True))
-
-
 def _bucket_made(server: S3Server, process: subprocess.Popen[bytes]) -> bool:
-    """Ask until the server takes a bucket; False when it died or a minute has passed."""
+    """Ask until the server takes a bucket; False when it died or three minutes have passed."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -95,7 +92,7 @@ def _bucket_made(server: S3Server, process: subprocess.Popen[bytes]) -> bool:
     client = boto3.client("s3", endpoint_url=server.endpoint, aws_access_key_id=server.access_key,
                           aws_secret_access_key=server.secret_key, region_name="us-east-1",
                           config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:
             with suppress(client.exceptions.BucketAlreadyOwnedByYou):

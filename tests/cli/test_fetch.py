@@ -97,16 +97,20 @@ def test_a_download_that_a_person_breaks_off_leaves_nothing_and_no_process(
         project: Scratch, index: tuple[dict[str, str], type[CutOff]]) -> None:
     environment, handler = index
     handler.hang = threading.Event()
-    child = subprocess.Popen([str(BIN / "tollgate"), "fetch", "card"], cwd=project.folder, start_new_session=True,
-                             env={**os.environ, **project.places, **environment}, stderr=subprocess.PIPE, text=True,
-                             # A background job starts with Ctrl-C ignored, and hands that down.
-                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    assert handler.hang.wait(60)
-    family = psutil.Process(child.pid).children(recursive=True)
-    os.killpg(child.pid, signal.SIGINT)  # what Ctrl-C does
-    _, said = child.communicate(timeout=60)
-    assert child.returncode == 130  # what shells call a program that Ctrl-C ended
-    assert "Traceback" not in said
-    assert left(project) == [str(project.data / "sources" / "card")]
-    assert family
-    assert psutil.wait_procs(family, timeout=20)[1] == []
+    with subprocess.Popen([str(BIN / "tollgate"), "fetch", "card"], cwd=project.folder, start_new_session=True,
+                          env={**os.environ, **project.places, **environment}, stderr=subprocess.PIPE, text=True,
+                          # A background job starts with Ctrl-C ignored, and hands that down.
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as child:
+        try:
+            assert handler.hang.wait(300)
+            family = psutil.Process(child.pid).children(recursive=True)
+            os.killpg(child.pid, signal.SIGINT)  # what Ctrl-C does
+            _, said = child.communicate(timeout=300)
+            assert child.returncode == 130  # what shells call a program that Ctrl-C ended
+            assert "Traceback" not in said
+            assert left(project) == [str(project.data / "sources" / "card")]
+            assert family
+            assert psutil.wait_procs(family, timeout=60)[1] == []
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)

@@ -92,9 +92,11 @@ def test_stopping_ends_the_child_and_what_it_started_even_when_it_does_not_liste
         ended.set()
 
     threading.Thread(target=wait_for_it, daemon=True).start()
-    assert ready.wait(10)
-    child.stop(grace=0.1)
-    assert ended.wait(10)
+    try:
+        assert ready.wait(60)
+    finally:
+        child.stop(grace=0.1)
+    assert ended.wait(60)
     assert _ends(int((tmp_path / "grandchild").read_text()))
 
 
@@ -116,7 +118,7 @@ def test_the_command_is_the_projects_own_unless_told_otherwise(monkeypatch: pyte
 
 
 @tenacity.retry(retry=tenacity.retry_if_not_result(bool), wait=tenacity.wait_fixed(0.02),
-                stop=tenacity.stop_after_delay(10))
+                stop=tenacity.stop_after_delay(60))
 def _ends(pid: int) -> bool:
     """Whether the process, which was told to end, is gone or a zombie that nobody has collected yet."""
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ports import free_port
 
 from tollgate.demo import stack
 from tollgate.errors import BadInput, PassingFault
@@ -21,11 +22,6 @@ import http.server, subprocess, sys
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def service(port: int, program: str = SERVER) -> stack.Service:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +14,7 @@ import pytest
 import requests
 import scratch
 import tenacity
+from ports import free_port
 from scratch import Scratch
 
 from tollgate import lake
@@ -51,18 +50,6 @@ class Loop:
 
     def scores(self, night: str) -> pa.Table:
         return lake.read(lake.scores(BOOK), filters=[("day", "=", night)])
-
-
-def free_port(*offsets: int) -> int:
-    """A port that is free, as are its neighbours at these offsets, below those that the system hands out."""
-    for port in random.sample(range(20_000, 30_000), 200):
-        try:
-            for offset in (0, *offsets):
-                socket.create_server(("127.0.0.1", port + offset)).close()
-        except OSError:
-            continue
-        return port
-    raise AssertionError("no free port was found")
 
 
 def processes_of(project: Scratch) -> list[str]:
@@ -209,7 +196,7 @@ def test_dvc_repro_makes_byte_for_byte_what_train_weekly_made(loop: Loop, tmp_pa
 
 
 @tenacity.retry(retry=tenacity.retry_if_not_result(bool), wait=tenacity.wait_fixed(0.5),
-                stop=tenacity.stop_after_delay(120))
+                stop=tenacity.stop_after_delay(600))
 def came_to(loop: Loop, task: str, *states: str) -> str | None:
     """The one of these states that a task of the first training comes to."""
     state = loop.airflow.call("GET", f"{TASKS}/{task}")["state"]

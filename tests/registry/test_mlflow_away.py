@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from ports import free_port
 from registry.world import BOOK, World, aliases, kinds
 
 from tollgate import lake, registry
@@ -25,8 +25,7 @@ class Server:
     """``mlflow server`` on the home's own database, at one port."""
 
     def __init__(self, database: str, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.address, self.database, self.folder = f"http://127.0.0.1:{self.port}", database, folder
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -37,7 +36,7 @@ class Server:
                 [str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1", "--port",
                  str(self.port), "--workers", "1", "--backend-store-uri", self.database],
                 stdout=log, stderr=log, start_new_session=True, cwd=self.folder)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 requests.get(f"{self.address}/health", timeout=5).raise_for_status()

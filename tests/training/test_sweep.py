@@ -79,15 +79,17 @@ work(open_study(params, "d"), (), params)
 """
 
 
-def climbing(params: Params) -> subprocess.Popen[str]:
-    """A worker of its own, in the middle of its first trial and staying there."""
-    worker = subprocess.Popen([sys.executable, "-c", CLIMBING], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              text=True)
-    assert worker.stdin is not None and worker.stdout is not None
-    worker.stdin.write(params.model_dump_json())
-    worker.stdin.close()
-    assert worker.stdout.readline() == "climbing\n"
-    return worker
+def climb_and_die(params: Params) -> None:
+    """A worker of its own, killed in the middle of its first trial."""
+    with subprocess.Popen([sys.executable, "-c", CLIMBING], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        try:
+            worker.stdin.write(params.model_dump_json())
+            worker.stdin.close()
+            assert worker.stdout.readline() == "climbing\n"
+        finally:
+            worker.kill()
 
 
 def test_a_point_that_a_dead_worker_left_running_is_tried_again(parts: Folds, small: Params,
@@ -96,9 +98,7 @@ def test_a_point_that_a_dead_worker_left_running_is_tried_again(parts: Folds, sm
     whole = finish(open_study(small, "d"), parts, small)
     elsewhere("struck")
     study = open_study(small, "d")
-    worker = climbing(small)
-    worker.kill()
-    worker.wait()
+    climb_and_die(small)
     assert [point["point"] for point in work(open_study(small, "d"), parts, small)] == [1, 2, 3]
     assert len(study.get_trials(states=[optuna.trial.TrialState.RUNNING])) == 1
     assert finish(open_study(small, "d"), parts, small) == whole
