@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -216,8 +217,8 @@ def main(trials: int) -> None:
         print(f"| planted | refused, of {trials} | by |\n|---|---|---|")
         for name, found in asked.items():
             said = [each.result() for each in found]
-            by = sorted({gate for gates in said for gate in gates}, key=lambda gate: -sum(gate in g for g in said))
-            told = ", ".join(f"{gate} {sum(gate in g for g in said)}" for gate in by) or "-"
+            by = Counter(gate for gates in said for gate in gates)
+            told = ", ".join(f"{gate} {by[gate]}" for gate in sorted(by, key=lambda gate: (-by[gate], gate))) or "-"
             print(f"| {name} | {sum(map(bool, said))} | {told} |", flush=True)
 
 

@@ -205,6 +205,20 @@ def test_other_data_or_another_seed_is_another_study_and_more_workers_is_the_sam
     assert study_name(changed(small, sweep={"workers": 9}), "d") == name
 
 
+def test_another_direction_of_the_book_and_other_code_begin_another_study(small: Params, tmp_path: Path,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    name = study_name(small, "d")
+    with monkeypatch.context() as patch:
+        free = tuple(replace(feature, monotone=0) for feature in consumer.BOOK.features)
+        patch.setattr(consumer, "BOOK", replace(consumer.BOOK, features=free))
+        assert study_name(small, "d") != name
+    (tmp_path / "fit.py").write_text("ROUNDS = 10")
+    monkeypatch.setattr(sweep, "SCORED_BY", (tmp_path / "fit.py",))
+    before = study_name(small, "d")
+    (tmp_path / "fit.py").write_text("ROUNDS = 20")
+    assert study_name(small, "d") != before
+
+
 def test_rows_of_validation_do_not_teach_the_encoder(book: Book, parts: Folds) -> None:
     levels = {i.name: i.vocabulary for i in parts[-1].encoder.inputs}
     assert levels["purpose"] == tuple(sorted(consumer.PURPOSES))

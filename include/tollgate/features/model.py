@@ -77,6 +77,12 @@ class Model:
             return np.empty((0, len(self.features)))
         return self.booster.predict(self._matrix(features), pred_contribs=True)[:, :-1].astype(np.float64)
 
+    def gains(self) -> dict[str, float]:
+        """The share of all splits' gain that each input has; 0 for every one where nothing was split."""
+        gain: dict[str, Any] = {**self.booster.get_score(importance_type="total_gain")}
+        total = sum(gain.values()) or 1.0
+        return {name: gain.get(name, 0.0) / total for name in self.features}
+
     def _matrix(self, features: pa.Table) -> xgboost.DMatrix:
         return matrix(self.encoder, features)
 

@@ -49,11 +49,10 @@ def facts(run_folder: Path, params: Params) -> dict[str, Any]:
 
 
 def _features(book: Book, model: Model) -> list[dict[str, Any]]:
-    gain: dict[str, Any] = {**model.booster.get_score(importance_type="total_gain")}
-    total = sum(gain.values()) or 1.0
+    gains = model.gains()
     return [{"name": f.name, "made": f.doc or "the column as it is", "from": list(f.uses),
              "constraint": DIRECTION[f.monotone], "critical": f.name in book.critical,
-             "gain": gain.get(f.name, 0.0) / total} for f in book.features]
+             "gain": gains[f.name]} for f in book.features]
 
 
 def _fairness(book: Book, evidence: pa.Table, threshold: float, confidence: float) -> list[dict[str, Any]]:

@@ -125,9 +125,8 @@ def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str,
                        for kind in (~label, label))
     cuts = np.quantile(score, along)
     slices = rank_slices(cut_slices(book, test)[0], label, score)
-    gain: dict[str, Any] = {**model.booster.get_score(importance_type="total_gain")}
-    total = sum(gain.values()) or 1.0
-    ranked = sorted(model.features, key=lambda n: -gain.get(n, 0.0))
+    gains = model.gains()
+    ranked = sorted(gains, key=lambda name: -gains[name])
     return {
         "roc": {"false_positive_rate": along.tolist(),
                 "true_positive_rate": np.interp(along, false_positive, true_positive).tolist()},
@@ -140,7 +139,7 @@ def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str,
                    "defaults": [s.defaults for s in slices], "auc": [s.area for s in slices],
                    "behind": [s.behind for s in slices]},
         "scores": {"score": edges[:-1].tolist(), "paid": paid, "defaulted": defaulted},
-        "importance": {"feature": ranked, "gain": [gain.get(name, 0.0) / total for name in ranked]},
+        "importance": {"feature": ranked, "gain": [gains[name] for name in ranked]},
     }
 
 

@@ -80,13 +80,16 @@ def _content(rows: pa.Table) -> dict[str, Any]:
 
 def _as_pinned(read: Callable[[int | None], pa.Table], pinned: dict[str, Any], version: int) -> pa.Table:
     """The pinned rows: as the lake shows them now or, where late rows have come since, at the pin's Delta version."""
-    now = rows = read(None)
-    if _content(now) != pinned and version >= 0:  # -1: the table was not there yet
-        rows = read(version)
-    if _content(rows) != pinned:
-        raise BadInput("The lake no longer shows what run/lake.json pinned", value=_content(now),
-                       remedy="Pin it again: dvc repro -f history.")
-    return rows
+    now = read(None)
+    shown = _content(now)
+    if shown == pinned:
+        return now
+    if version >= 0:  # -1: the table was not there yet
+        then = read(version)
+        if _content(then) == pinned:
+            return then
+    raise BadInput("The lake no longer shows what run/lake.json pinned", value=shown,
+                   remedy="Pin it again: dvc repro -f history.")
 
 
 def take_snapshot(book: Book, params: Params, pinned: dict[str, Any],

@@ -12,8 +12,10 @@ import hashlib
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tollgate.books import load_book
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.training.fit import Parts
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 POINT, BUDGET, ROUNDS, UNSCORED = "point", "budget", "rounds", "unscored"
+HERE = Path(__file__).parent
+SCORED_BY = (*sorted((HERE.parent / "features").glob("*.py")), HERE / "fit.py", HERE / "rungs.py", HERE / "sweep.py")
 
 
 def _suggest(trial: optuna.Trial) -> dict[str, Any]:
@@ -39,11 +43,12 @@ def _suggest(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def study_name(params: Params, data_digest: str) -> str:
-    """A name that changes with whatever could change a trial's score."""
+    """A name that changes with whatever could change a trial's score: data, directions, parameters and code."""
     import xgboost
 
-    decides = [data_digest, params.split.model_dump(), params.sweep.model_dump(exclude={"workers"}), params.seed,
-               xgboost.__version__]
+    directions = [(feature.name, feature.monotone) for feature in load_book(params.book).features]
+    decides = [data_digest, directions, params.split.model_dump(), params.sweep.model_dump(exclude={"workers"}),
+               params.seed, xgboost.__version__, [hashlib.sha256(path.read_bytes()).hexdigest() for path in SCORED_BY]]
     return f"{params.book}-{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
