@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,14 @@ def test_a_model_changed_after_its_gates_is_refused(world: World) -> None:
     with pytest.raises(Refused, match="of another model"):
         registry.register(run, params_of("a"))
     assert kinds() == []
+
+
+def test_a_run_without_its_model_is_bad_input(world: World) -> None:
+    run = world.run("a")
+    shutil.rmtree(run / "model")
+    with pytest.raises(BadInput, match="The run holds no model.*Run the train stage again"):
+        registry.register(run, params_of("a"))
+    assert kinds() == [] and not (run / "registered.json").exists()
 
 
 def test_a_pickle_is_never_stored(world: World) -> None:

@@ -97,6 +97,8 @@ def _check(folder: Path, params: Params, snapshot: dict[str, Any]) -> None:
     if stands != (params.book, params.as_of.isoformat()):
         raise BadInput("The run's snapshot is of another book or as-of than params.yaml", value=stands,
                        remedy="Run the stages again from the snapshot on.")
+    if not (folder / "model").is_dir():
+        raise BadInput("The run holds no model", value=folder / "model", remedy="Run the train stage again.")
     check_no_pickle(folder / "model")
 
 
