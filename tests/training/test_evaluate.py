@@ -12,6 +12,7 @@ from tollgate.books import consumer
 from tollgate.config import load_params
 from tollgate.statistics import average_precision_draws, calibration_line
 from tollgate.training import Slice, cut_slices, metrics, rank_slices, slice_columns
+from tollgate.training.evaluate import cost_curve
 
 ROWS = 20_000
 
@@ -54,6 +55,12 @@ def test_the_cost_counts_approved_defaults_and_declined_good_loans() -> None:
         "train": params.train.model_copy(update={"cost_of_default": 4.0})}))
     assert found["cost"] == pytest.approx((4 + 1) / 6)
     assert found["cost_without_model"] == pytest.approx(4 * 3 / 6)
+
+
+def test_the_cost_of_tied_scores_stands_at_the_share_that_is_really_approved() -> None:
+    label, score = np.array([False] * 6 + [True] * 4), np.array([0.1] * 3 + [0.2] * 7)
+    curve = cost_curve(label, score, 10.0)
+    assert dict(zip(curve["approval_rate"], curve["cost"], strict=True)) == {0.0: 0.6, 0.3: 0.3}
 
 
 def test_the_calibration_line_is_the_logistic_regression_on_the_log_odds() -> None:

@@ -54,10 +54,9 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
                     "code changes", params.book, origin["commit"])
     run_id = record_run(run_folder, params, digest, origin)
     passed, against = gates_passed(gates), refusals(gates)
-    answer = {"version": None, "digest": digest, "passed": passed, "mlflow_run": run_id, "name": params.book}
 
     def answered(version: str | None) -> dict[str, Any]:
-        answer["version"] = version
+        answer = {"version": version, "digest": digest, "passed": passed, "mlflow_run": run_id, "name": params.book}
         (run_folder / "registered.json").write_text(json.dumps(answer, sort_keys=True, indent=2) + "\n", "utf-8")
         return answer
 

@@ -111,6 +111,13 @@ def cost(label: np.ndarray, approved: np.ndarray, of_default: float) -> float:
     return float(np.mean(of_default * (approved & label) + (~approved & ~label)))
 
 
+def cost_curve(label: np.ndarray, score: np.ndarray, of_default: float) -> dict[str, list[float]]:
+    """Cost by the share that a threshold approves; loans of equal scores are approved together or not at all."""
+    decisions = [score < cut for cut in np.quantile(score, np.linspace(0, 1, CURVE_POINTS))]
+    return {"approval_rate": [float(approved.mean()) for approved in decisions],
+            "cost": [cost(label, approved, of_default) for approved in decisions]}
+
+
 def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str, dict[str, list[Any]]]:
     """The columns of ``plots/NAME.csv``, each file a curve or a table of the test rows."""
     from sklearn.metrics import precision_recall_curve, roc_curve
@@ -123,7 +130,6 @@ def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str,
     edges = np.linspace(0, max(float(score.max()), 1e-9), 4 * BINS + 1)
     paid, defaulted = ((np.histogram(score[kind], edges)[0] / max(int(kind.sum()), 1)).tolist()
                        for kind in (~label, label))
-    cuts = np.quantile(score, along)
     slices = rank_slices(cut_slices(book, test)[0], label, score)
     gains = model.gains()
     ranked = sorted(gains, key=lambda name: -gains[name])
@@ -133,8 +139,7 @@ def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str,
         "precision_recall": {"recall": along.tolist(),
                              "precision": np.interp(along, recall[::-1], precision[::-1]).tolist()},
         "calibration": _calibration(label, score),
-        "cost": {"approval_rate": [float(np.mean(score < cut)) for cut in cuts],
-                 "cost": [cost(label, score < cut, params.train.cost_of_default) for cut in cuts]},
+        "cost": cost_curve(label, score, params.train.cost_of_default),
         "slices": {"slice": [s.name for s in slices], "rows": [s.rows for s in slices],
                    "defaults": [s.defaults for s in slices], "auc": [s.area for s in slices],
                    "behind": [s.behind for s in slices]},
