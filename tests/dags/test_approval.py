@@ -39,8 +39,7 @@ print(json.dumps({**ended, "kept": Instance.pushed}))
 
 def answered(tmp_path: Path, event: dict[str, Any]) -> dict[str, Any]:
     """What the approval keeps of an event that its trigger sends."""
-    env = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-           "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     child = subprocess.run([str(PROJECT / ".venv-airflow/bin/python"), "-c", SCRIPT, str(PROJECT / "plugins"),
                             json.dumps(event)], capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
     assert child.returncode == 0, child.stderr[-3000:]

@@ -23,7 +23,7 @@ def operate(tmp_path: Path) -> Operate:
         command.write_text(f"#!/bin/sh\n{script}\n")
         command.chmod(0o755)
         env = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-               "TOLLGATE_BIN": str(command), "PYTHONDONTWRITEBYTECODE": "1"}
+               "TOLLGATE_BIN": str(command)}
         child = subprocess.run(
             [str(PROJECT / ".venv-airflow/bin/python"), str(Path(__file__).with_name("operate.py")),
              json.dumps(settings)], capture_output=True, text=True, env=env, cwd=tmp_path, check=False)

@@ -38,7 +38,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The answer of describe.py."""
     home = tmp_path_factory.mktemp("airflow")
     env = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-           "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"), "PYTHONDONTWRITEBYTECODE": "1",
+           "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
            "AIRFLOW__CORE__UNIT_TEST_MODE": "False"}
     child = subprocess.run([str(PROJECT / ".venv-airflow/bin/python"), str(Path(__file__).with_name("describe.py"))],
                            capture_output=True, text=True, env=env, cwd=home, check=False)
