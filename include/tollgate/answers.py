@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import typer
 
 Answer = dict[str, Any]
-DIGEST = re.compile(r"[0-9a-f]{32,}")
+DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")  # its beginning tells it from others
 MOST = 6  # entries of a record that a cell shows
 
 
-def answer(context: typer.Context, content: Answer) -> None:
-    """Print what a verb found, as its caller asked for it."""
-    show(content, as_json=context.find_root().obj["json"])
-
-
-def show(answer: Answer, *, as_json: bool) -> None:
-    """Print an answer on standard output; JSON unless a person is watching and did not ask for it."""
-    if as_json or not sys.stdout.isatty():
-        print(json.dumps(answer, sort_keys=True, default=str), flush=True)
+def answer(context: typer.Context, content: Answer, read: Callable[[Answer], Answer] | None = None) -> None:
+    """Print what a verb found: JSON, unless a person is watching and did not ask for it; ``read`` is what they see."""
+    if context.find_root().obj["json"] or not sys.stdout.isatty():
+        print(json.dumps(content, sort_keys=True, default=str), flush=True)
     else:
-        _show_to_person(answer)
+        _show_to_person(content if read is None else read(content))
 
 
 def _show_to_person(answer: Answer) -> None:
@@ -37,20 +33,18 @@ def _show_to_person(answer: Answer) -> None:
     console = Console()
     for key, value in answer.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            table = Table(*[str(name) for name in value[0]], title=key, title_justify="left")
+            table = Table(title=key, title_justify="left")
+            for name in value[0]:
+                table.add_column(str(name), overflow="fold")
             for row in value:
-                table.add_row(*[Text(_cell(value), overflow="fold") for value in row.values()])
+                table.add_row(*[Text(_short(value)) for value in row.values()])
             console.print(table)
         elif key == "table":
             console.print(Markdown(value))
+        elif key == "html":
+            console.print(Text(f"A page of {len(value):,} characters: --out FILE writes it, for a browser."))
         else:
             console.print(Text.assemble((key, "bold"), ": ", _short(value)))
-
-
-def _cell(value: Any) -> str:
-    """What a table shows: of a record within which others lie, only how many."""
-    deep = isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values())
-    return f"{len(value)}: --json" if deep else _short(value)
 
 
 def _short(value: Any) -> str:
@@ -59,10 +53,11 @@ def _short(value: Any) -> str:
             return "-"
         case float():
             return f"{value:.4g}"
+        case list():
+            return ", ".join(map(_short, value)) or "none"
         case dict():
             shown = [f"{key} {_short(inner)}" for key, inner in list(value.items())[:MOST]]
             return ", ".join(shown) + (f" and {len(value) - MOST} more: --json" if len(value) > MOST else "")
-        case str() if DIGEST.fullmatch(value):
-            return value[:12]
         case _:
-            return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(value))
+            text = DIGEST.sub(r"\1", str(value))
+            return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

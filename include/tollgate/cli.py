@@ -7,14 +7,28 @@ from __future__ import annotations
 
 import logging
 import sys
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tollgate import readable
 from tollgate.answers import answer as _answer
-from tollgate.arguments import AnsweredAt, AsOf, BookName, By, MaybeBook, Page, Panel, RequestKey, RunId, Version
+from tollgate.arguments import (
+    AnsweredAt,
+    AsOf,
+    BookName,
+    By,
+    Digest,
+    MaybeBook,
+    MaybeFrom,
+    Page,
+    Panel,
+    RequestKey,
+    RunId,
+    Version,
+)
 from tollgate.cli_data import app as data_app
 from tollgate.errors import BadInput, TollgateError
 
@@ -63,8 +77,7 @@ def _options(
 # The registry -------------------------------------------------------------------------------------------------
 
 @app.command(rich_help_panel=Panel.MODELS)
-def promote(context: typer.Context, book: BookName, version: Version, by: By,
-            digest: Annotated[str, typer.Option(help="digest of the artefact that was approved")],
+def promote(context: typer.Context, book: BookName, version: Version, by: By, digest: Digest,
             comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
     """Make the challenger the champion."""
     from tollgate import registry
@@ -83,13 +96,11 @@ def reject(context: typer.Context, book: BookName, version: Version, by: By,
 
 @app.command(rich_help_panel=Panel.MODELS)
 def rollback(context: typer.Context, book: BookName, version: Version, by: By,
-             reason: Annotated[str, typer.Option(help="why")],
-             as_of: Annotated[datetime | None, typer.Option(
-                 "--as-of", formats=["%Y-%m-%d"], help="from this date; default: the newest scored")] = None) -> None:
+             reason: Annotated[str, typer.Option(help="why")], as_of: MaybeFrom = None) -> None:
     """Make an earlier champion the champion again, and prove it by scoring again."""
     from tollgate import registry
 
-    _answer(context, registry.rollback(book, version, by, reason, as_of.date() if as_of else None))
+    _answer(context, registry.rollback(book, version, by, reason, as_of))
 
 
 @app.command(rich_help_panel=Panel.MODELS)
@@ -97,19 +108,17 @@ def models(context: typer.Context, book: BookName) -> None:
     """Every registered version, newest first: its state, what it reached on its test months, its digest."""
     from tollgate import registry
 
-    _answer(context, {"book": book, "models": registry.models(book)})
+    _answer(context, {"book": book, "models": registry.models(book)}, readable.models)
 
 
 @app.command(rich_help_panel=Panel.MODELS)
 def report(context: typer.Context, book: BookName,
-           mlflow_run: Annotated[str, typer.Argument(metavar="MLFLOW_RUN",
-                                                     help="its `run_id` in `tollgate --json models BOOK`")],
+           of: Annotated[str, typer.Argument(metavar="VERSION", help="or the MLflow run of a model that was refused")],
            out: Page = None) -> None:
-    """The gate report of a run that MLflow holds, as HTML."""
+    """The gate report of a version, or of a run that MLflow holds, as HTML."""
     from tollgate import registry
 
-    told, page = {"book": book, "mlflow_run": mlflow_run}, registry.gate_report(book, mlflow_run)
-    _answer(context, {**told, "html": page} if out is None else {**told, "page": _written(out, page)})
+    _answer(context, {"book": book, "of": of, **_page(registry.gate_report(book, of), out)})
 
 
 @app.command(rich_help_panel=Panel.MODELS)
@@ -117,7 +126,7 @@ def history(context: typer.Context, book: BookName) -> None:
     """What was decided about a book's models, by whom, when and why: the ledger, newest first."""
     from tollgate import registry
 
-    _answer(context, {"book": book, "decisions": registry.decisions(book)})
+    _answer(context, {"book": book, "decisions": registry.decisions(book)}, readable.history)
 
 
 @ledger_app.command("verify")
@@ -134,7 +143,7 @@ def trace(context: typer.Context, book: BookName,
     """From a loan's scores to the model, its data, code, parameters and approver."""
     from tollgate import registry
 
-    _answer(context, registry.trace(book, loan))
+    _answer(context, registry.trace(book, loan), readable.trace)
 
 
 @app.command(rich_help_panel=Panel.MODELS)
@@ -151,17 +160,22 @@ def card(context: typer.Context, book: BookName, version: Version, out: Page = N
     from tollgate import registry
 
     told = registry.card(book, version)
-    _answer(context, told if out is None else {"book": book, "version": version, "page": _written(out, told["html"])})
+    if out is None:
+        _answer(context, told, readable.card)
+    else:
+        _answer(context, {"book": book, "version": version, **_page(told["html"], out)})
 
 
-def _written(out: Path, page: str) -> str:
-    """Write a page where it was asked for, and say where."""
+def _page(html: str, out: Path | None) -> dict[str, str]:
+    """A page in the answer, or where it was written."""
+    if out is None:
+        return {"html": html}
     try:
-        out.write_text(page, encoding="utf-8")
+        out.write_text(html, encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as err:
         raise BadInput(f"The page cannot be written: {err.strerror}", value=out,
                        remedy="Name a file in a folder that is there and yours.") from err
-    return str(out)
+    return {"page": str(out)}
 
 
 # Training -----------------------------------------------------------------------------------------------------
@@ -197,7 +211,7 @@ def run_open(context: typer.Context, run: RunId, book: Annotated[str, typer.Opti
     from tollgate.versioning import open_workspace
 
     overrides = {"sweep": {"trials": trials}} if trials else {}
-    folder = open_workspace(run, book=book, as_of=as_of.date(), overrides=overrides, pin=pin)
+    folder = open_workspace(run, book=book, as_of=as_of, overrides=overrides, pin=pin)
     params = load_params(folder / "params.yaml")
     _answer(context, {"run": run, "book": book, "as_of": str(params.as_of),
                       "workers": [{"worker": k, "name": f"worker {k}"} for k in range(params.sweep.workers)]})
@@ -236,12 +250,12 @@ def run_gate(context: typer.Context, run: RunId,
 
 
 @run_app.command("report")
-def run_report(context: typer.Context, run: RunId) -> None:
+def run_report(context: typer.Context, run: RunId, out: Page = None) -> None:
     """The gate report of a run as HTML, also of a model that was refused."""
     from tollgate.versioning import restore
 
-    page = restore(run, ("run/gates.html",)) / "run" / "gates.html"
-    _answer(context, {"run": run, "html": page.read_text(encoding="utf-8")})
+    page = (restore(run, ("run/gates.html",)) / "run" / "gates.html").read_text(encoding="utf-8")
+    _answer(context, {"run": run, **_page(page, out)})
 
 
 # Scoring and monitoring ---------------------------------------------------------------------------------------
@@ -254,7 +268,7 @@ def score_pin(context: typer.Context, book: BookName, as_of: AsOf,
     from tollgate.books import load_book
     from tollgate.config import load_params
 
-    _answer(context, scoring.pin(load_book(book), as_of.date(), run_id, load_params(book=book)))
+    _answer(context, scoring.pin(load_book(book), as_of, run_id, load_params(book=book)))
 
 
 @score_app.command("shard")
@@ -274,12 +288,12 @@ def score_publish(context: typer.Context, run: RunId) -> None:
     _answer(context, scoring.publish(run))
 
 
-def _monitor(context: typer.Context, step: str, book: str, as_of: datetime) -> None:
+def _monitor(context: typer.Context, step: str, book: str, as_of: date) -> None:
     from tollgate import monitoring
     from tollgate.books import load_book
     from tollgate.config import load_params
 
-    _answer(context, getattr(monitoring, f"{step}_step")(load_book(book), as_of.date(), load_params(book=book)))
+    _answer(context, getattr(monitoring, f"{step}_step")(load_book(book), as_of, load_params(book=book)))
 
 
 @monitor_app.command("drift")

@@ -72,7 +72,7 @@ def ingest_list(context: typer.Context, book: MaybeBook = None) -> None:
 
 @ingest_app.command("file")
 def ingest_one(context: typer.Context, book: BookName,
-               name: Annotated[str, typer.Argument(metavar="FILE", help="the file's name in landing")]) -> None:
+               name: Annotated[str, typer.Argument(metavar="NAME", help="of the file in landing")]) -> None:
     """Check one file, publish its good rows, quarantine the rest; exit 3 when it is refused whole."""
     from tollgate.books import load_book
     from tollgate.config import load_params
@@ -88,7 +88,7 @@ def ingest_history(context: typer.Context, book: BookName, as_of: AsOf) -> None:
     from tollgate.config import load_params
     from tollgate.ingest import bring_history
 
-    _answer(context, bring_history(load_book(book), as_of.date(), load_params(book=book).ingest))
+    _answer(context, bring_history(load_book(book), as_of, load_params(book=book).ingest))
 
 
 @ingest_app.command("warnings")

@@ -24,7 +24,9 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        code = app(standalone_mode=False)  # Typer's own box around a wrong call ends in a line that says nothing
+        # --json and --debug belong before the verb; most people write them at the end.
+        words = sorted(sys.argv[1:], key=lambda word: word not in ("--json", "--debug"))
+        code = app(words, standalone_mode=False)  # Typer's own box around a wrong call ends in a line that says nothing
         return code if isinstance(code, int) else 0
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 0 if done.code is None else 1

@@ -182,7 +182,8 @@ def verdict(run: Path, name: str) -> Answer:
             if record["verdict"] == "refuse":
                 sentence = record["sentence"].removeprefix("Refused: ").rstrip(".")
                 raise Refused(f"The gate {name} refuses: {sentence}",
-                              remedy="The whole report is run/gates.html, and in MLflow.")
+                              remedy="Read the whole report: in Airflow by the button Gate report under Details, at a "
+                                     "terminal by `tollgate run report RUN --out FILE`.")
             return dict(record)
     raise BadInput("There is no such gate in the report", value=name, remedy=f"Use one of: {', '.join(gates.GATES)}.")
 

@@ -122,19 +122,32 @@ def test_an_unknown_stage_is_refused_with_the_known_ones(project: Scratch) -> No
 
 
 def test_an_mlflow_that_is_away_is_a_passing_fault(project: Scratch) -> None:
-    said = refused(project, "promote", "consumer", "1", "--digest", "d", "--by", "me", code=75,
+    said = refused(project, "promote", "consumer", "1", "--digest", "d" * 64, "--by", "me", code=75,
                    TOLLGATE_MLFLOW="http://someone:secret@127.0.0.1:9")
     assert "MLflow" in said
     assert "TOLLGATE_MLFLOW" in said
     assert "secret" not in said
 
 
-@pytest.mark.parametrize("arguments", [("land", "consumer"), ("ingest", "history", "consumer", "--as-of", "2007-02-30"),
-                                       ("lend", "consumer"), ("land", "consumer", "--mouth", "2006-01"),
-                                       ("demo", "run", "--months", "0"),
-                                       ("reject", "consumer", "1", "--by=me", "--answered-at=2026-03-02T09:30:00")])
+@pytest.mark.parametrize("arguments", [("land", "consumer"), ("lend", "consumer"),
+                                       ("land", "consumer", "--mouth", "2006-01"), ("demo", "run", "--months", "0")])
 def test_a_wrong_call_is_a_usage_error(project: Scratch, arguments: tuple[str, ...]) -> None:
     assert re.search(r"See `tollgate [a-z ]*--help`\.$", refused(project, *arguments, code=2))
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (("ingest", "history", "consumer", "--as-of", "2007-02-30"),
+     "A day is written YYYY-MM-DD (got: 2007-02-30). For example 2007-01-31."),
+    (("reject", "consumer", "1", "--by=me", "--answered-at=2026-03-02T09:30:00"),
+     "A moment is written with its day, its time and its zone (got: 2026-03-02T09:30:00). "
+     "For example 2026-03-02T09:30:00+01:00."),
+    (("promote", "consumer", "1", "--by=me", "--digest=8e10688fc20b"),
+     "A digest is 64 characters of 0-9 and a-f (got: 8e10688fc20b). "
+     "Give it whole, as the approval, the gate report and `tollgate --json models BOOK` do."),
+])
+def test_a_badly_written_value_is_refused_with_an_example(project: Scratch, arguments: tuple[str, ...],
+                                                         said: str) -> None:
+    assert refused(project, *arguments, code=2) == f"error: {said}"
 
 
 def test_debug_shows_the_traceback_and_the_default_does_not(project: Scratch) -> None:
@@ -182,8 +195,8 @@ def test_a_person_at_a_terminal_sees_a_table_and_json_on_request(simulated: Scra
     assert "applications_2003-02.parquet" in table
     assert "│" in table
     assert "{" not in table
-    answer = at_a_terminal(simulated, "--json", "ingest", "list")
-    assert json.loads(answer)["files"][0]["name"] == "applications_2003-02.parquet"
+    for asked in (("--json", "ingest", "list"), ("ingest", "list", "--json")):
+        assert json.loads(at_a_terminal(simulated, *asked))["files"][0]["name"] == "applications_2003-02.parquet"
 
 
 def test_what_people_wrote_is_shown_as_they_wrote_it_and_commands_no_terminal(
@@ -195,7 +208,7 @@ def test_what_people_wrote_is_shown_as_they_wrote_it_and_commands_no_terminal(
     shown = at_a_terminal(project, "history", "consumer")
     cells = zip(*(line.split("│") for line in shown.splitlines() if line.startswith("│")), strict=True)
     column = ["".join(cell.strip() for cell in cells_of_one) for cells_of_one in cells]
-    assert (column[4], column[5:7]) == ("7", ["=1+1[bold]", r"[/nope]\x1b[2J\u202etfel"])
+    assert (column[4:6], column[7]) == (["7", "=1+1 [bold]"], r"[/nope]\x1b[2J\u202etfel")
     assert "\x1b[2J" not in shown and "\u202e" not in shown
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from registry.world import BOOK, World, client, params_of
 
-from tollgate import registry
+from tollgate import readable, registry
 from tollgate.books import load_book
 from tollgate.cli import app
 from tollgate.errors import BadInput, Refused
@@ -46,6 +46,9 @@ def test_a_card_is_never_out_of_date_and_cannot_be_made_to_say_anything_else(wor
     card = registry.card(BOOK, "1")
     assert (card["state"], [(d["by"], d["comment"]) for d in card["decisions"]]) == (
         "champion", [("ann", "<b>good</b>")])
+    told = readable.card(card)
+    assert [(d["by"], d["why"]) for d in told["decisions"]] == [("ann", "<b>good</b>")]
+    assert {g["verdict"] for g in told["gates"]} <= {"pass", "n/a"}
     assert "It is the champion" in card["html"] and "&lt;b&gt;good" in card["html"] and "<b>" not in card["html"]
     world.promoted("b")
     assert registry.card(BOOK, "1")["state"] == "former champion"

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from registry.world import BOOK, World, params_of
 
-from tollgate import lake, registry, scoring
+from tollgate import lake, readable, registry, scoring
 from tollgate.books import load_book
 from tollgate.errors import BadInput
 
@@ -42,6 +42,9 @@ def test_a_score_is_traced_to_model_data_code_and_approver(world: World) -> None
     assert [(d["by"], d["comment"], d["kind"]) for d in origin["decisions"]] == [("ann", "good", "promotion-committed")]
     assert found["models"]["2"]["decisions"] == []
     json.dumps(found)
+    told = readable.trace(found)
+    assert [(d["version"], d["by"], d["why"]) for d in told["decisions"]] == [("1", "ann", "good")]
+    assert next(m["digest"] for m in told["models"]) == answer["digest"]
 
 
 def test_a_loan_without_a_score_is_named(world: World) -> None:

@@ -115,7 +115,7 @@ def test_a_rejected_challenger_leaves_the_champion(world: World) -> None:
     assert registry.reject(BOOK, "2", by="ann", comment="no") == {"rejected": "2", "champion": "1"}
     assert registry.reject(BOOK, "2", by="ann") == {"rejected": "2", "champion": "1"}
     assert aliases() == {"champion": "1"} and kinds().count("rejected") == 1
-    with pytest.raises(Refused, match="its state is: rejected .got: 2.*None is: train one"):
+    with pytest.raises(Refused, match="its state is: rejected .got: 2.*Nothing is: train one"):
         registry.promote(BOOK, "2", version.digest, by="ann")
     with pytest.raises(Refused, match="its state is: champion"):
         registry.reject(BOOK, "1", by="ann")

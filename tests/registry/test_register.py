@@ -229,13 +229,13 @@ def test_the_gate_report_of_a_recorded_run_can_be_read_again(world: World) -> No
     run = world.run("a")
     (run / "gates.html").write_text("<p>Passed</p>", encoding="utf-8")
     recorded = registry.register(run, params_of("a"))["mlflow_run"]
-    assert registry.gate_report(BOOK, recorded) == "<p>Passed</p>"
+    assert registry.gate_report(BOOK, recorded) == registry.gate_report(BOOK, "1") == "<p>Passed</p>"
     kept = Path(client().get_run(recorded).info.artifact_uri) / "gates.html"
     kept.write_text("<p>Passed with honours</p>", encoding="utf-8")
     with pytest.raises(Refused, match="gates.html of tollgate-consumer version 1 changed after registration"):
         registry.gate_report(BOOK, recorded)
     with pytest.raises(BadInput, match="another book than card"):
         registry.gate_report("card", recorded)
-    for name in ("0" * 32, "../x"):
-        with pytest.raises(BadInput, match="no run of this name"):
+    for name, said in (("0" * 32, "no run of this name"), ("2", "no registered version"), ("../x", "no registered")):
+        with pytest.raises(BadInput, match=said):
             registry.gate_report(BOOK, name)

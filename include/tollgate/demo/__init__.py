@@ -1,4 +1,4 @@
-"""The whole loop on one machine: Airflow, MLflow, and a replay of real loans through them."""
+"""The whole loop on one machine: Airflow, MLflow, and a replay of a book's loans through them."""
 
 from tollgate.demo.replay import Plan, run
 from tollgate.demo.stack import clean, stop

@@ -29,7 +29,7 @@ class View:
         self._began = time.monotonic()
         self._live = Live(console=self.console, get_renderable=self._screen, refresh_per_second=4,
                           transient=True) if self.console.is_terminal else None
-        self._say("[bold]Tollgate demo[/bold]: real loans through the whole loop.")
+        self._say("[bold]Tollgate demo[/bold]: a book of loans through the whole loop.")
         self._say("Approvals are answered by the demo on your behalf; `make demo DEMO_FLAGS=--no-approve` leaves them "
                   "to you." if approves else "Approvals wait for you, under Required Actions in Airflow.")
 

@@ -101,8 +101,10 @@ def rollback(book: str, version: str, by: str, reason: str, effective_on: date |
     earlier = [version_in(e) for e in now.chain if e.kind in COMMITS]
     model = next((v for v in earlier if v.version == version), None)
     if model is None:
+        others = sorted({v.version for v in earlier} - {now.champion.version}, key=int)
         raise BadInput(f"Version {version} of {book} never was champion", value=version,
-                       remedy="Roll back to one of " + (", ".join(sorted({v.version for v in earlier})) + "."))
+                       remedy=f"Roll back to one of {', '.join(others)}." if others else
+                              f"None was before version {now.champion.version}, which is the champion.")
     if effective_on is not None and effective_on < model.as_of:
         raise BadInput(f"Version {version} of {book} was trained as of {model.as_of} and knows what came before",
                        value=effective_on, remedy="Name a date from then on.")
@@ -126,7 +128,7 @@ def _challenger(now: Standing, book: str, version: str) -> Version:
     if now.challenger != model:
         state = states(now.chain)[version]
         there = (f"tollgate rollback {book} {version} goes back to it" if state == "former champion" else
-                 f"The challenger is version {now.challenger.version}" if now.challenger else "None is: train one")
+                 f"The challenger is version {now.challenger.version}" if now.challenger else "Nothing is: train one")
         raise Refused(f"Version {version} of {book} is not the challenger; its state is: {state}", value=version,
                       remedy=f"{there}; see tollgate models {book}.")
     return model

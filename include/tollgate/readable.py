@@ -1,0 +1,52 @@
+"""What a person at a terminal reads of an answer that holds more: no payloads, no pages. ``--json`` gives all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Answer = dict[str, Any]
+
+
+def models(answer: Answer) -> Answer:
+    """One line a version, with what its test months showed."""
+    return {"book": answer["book"], "models": [
+        {"version": m["version"], "state": m["state"], "as of": m["as_of"], "AUC": f"{m['metrics']['auc']:.4f}",
+         "KS": f"{m['metrics']['ks']:.4f}", "missed defaults": f"{m['metrics']['false_negative_rate']:.1%}",
+         "approved": f"{m['metrics']['approval_rate']:.1%}", "digest": m["digest"]}
+        for m in answer["models"]]}
+
+
+def history(answer: Answer) -> Answer:
+    """One line a decision; times are UTC, to the second."""
+    return {"book": answer["book"], "decisions": [_decision(d, d["version"], d["seq"]) for d in answer["decisions"]]}
+
+
+def trace(answer: Answer) -> Answer:
+    """The scores of a loan, what each model was made of, and who put it into service."""
+    models = answer["models"].items()
+    return {
+        "book": answer["book"], "loan": answer["loan_id"],
+        "scores": [{"night": s["day"], "role": s["role"], "version": s["model_version"], "score": f"{s['score']:.4f}",
+                    "decision": s["decision"], "reasons": s["reasons"], "run": s["run_id"]} for s in answer["scores"]],
+        "models": [{"version": version, "as of": m["as_of"], "digest": m["digest"], "snapshot": m["snapshot"],
+                    "commit": m["commit"], "lock": m["lock"], "MLflow run": m["mlflow_run"]} for version, m in models],
+        "decisions": [_decision(d, version, d["ledger"]) for version, m in models for d in m["decisions"]]}
+
+
+def card(answer: Answer) -> Answer:
+    """What a model is for, how its gates judged it, and what people decided."""
+    facts = answer["facts"]
+    return {
+        "book": answer["book"], "version": answer["version"], "state": answer["state"], "as of": answer["as_of"],
+        "digest": answer["digest"], "intended use": facts["use"], "limits": " ".join(facts["limits"]),
+        "gates": [{key: gate[key] for key in ("gate", "verdict", "sentence")} for gate in facts["gates"]],
+        "decisions": [_decision(d, answer["version"], d["line"]) for d in answer["decisions"]], "html": answer["html"]}
+
+
+def _decision(record: Answer, version: str, line: object) -> Answer:
+    return {"line": line, "recorded (UTC)": _second(record["at"]), "what": record["kind"], "version": version,
+            "by": record["by"], "answered (UTC)": _second(record["answered_at"]), "why": record["comment"]}
+
+
+def _second(instant: str | None) -> str | None:
+    return instant and instant[:19].replace("T", " ")
