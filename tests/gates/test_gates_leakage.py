@@ -32,6 +32,13 @@ def test_a_leaking_feature_is_refused_by_name(fresh: Fresh) -> None:
     assert "the whole model reaches AUC" in found.sentence
 
 
+def test_a_file_without_any_feature_is_refused_in_words(run: Run) -> None:
+    run.write("features", run.rows("features").select(["loan_id", "applied_on", "label"]))
+    found = run.verdict("leakage")
+    assert found.verdict == "refuse"
+    assert "features.parquet holds no feature of the book. Run the features stage again." in found.sentence
+
+
 def test_a_leak_that_is_not_monotone_is_found_too(run: Run) -> None:
     rows = run.rows("features")
     label, rng = rows["label"].to_numpy(), np.random.default_rng(1)

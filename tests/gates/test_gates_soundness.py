@@ -115,6 +115,13 @@ def test_a_run_without_a_model_is_refused(run: Run) -> None:
     assert run.report().model_digest is None
 
 
+def test_loans_without_a_date_are_refused_by_the_order_of_time(run: Run) -> None:
+    rows = run.rows("features")
+    undated = pa.nulls(rows.num_rows, rows["applied_on"].type)
+    run.write("features", rows.set_column(rows.column_names.index("applied_on"), "applied_on", undated))
+    assert "the training loans reach to None, past the first test loan of None" in run.verdict("data").sentence
+
+
 def test_a_snapshot_whose_newest_loan_is_old_is_refused(run: Run) -> None:
     later = replace(run, params=run.params.model_copy(update={"as_of": date(2007, 6, 1)}))
     found = later.verdict("data").sentence

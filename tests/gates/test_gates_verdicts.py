@@ -277,6 +277,14 @@ def test_a_model_unfair_by_construction_is_refused_and_the_attribute_named(run: 
     assert "breaks the four-fifths rule" in found.sentence
 
 
+def test_a_model_that_approves_nobody_is_not_called_fair(run: Run) -> None:
+    run.edit("model/model.json", threshold=0.0)
+    run.sign()
+    found = run.verdict("fairness")
+    assert found.verdict == "refuse"
+    assert "No test loan is approved in any group of sex" in found.sentence
+
+
 def test_the_fairness_numbers_are_fairlearns_own(good: Run) -> None:
     from fairlearn.metrics import demographic_parity_difference, demographic_parity_ratio, equalized_odds_difference
 

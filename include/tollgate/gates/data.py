@@ -82,7 +82,7 @@ def _order_of_time(case: Case) -> list[str]:
         return []
     newest = pc.max(case.features_of("train")["applied_on"]).as_py()
     oldest = pc.min(case.features_of("test")["applied_on"]).as_py()
-    if newest < oldest:
+    if newest and oldest and newest < oldest:
         return []
     return [f"the training loans reach to {newest}, past the first test loan of {oldest}"]
 

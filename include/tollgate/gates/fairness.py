@@ -93,10 +93,13 @@ def parity(case: Case, attribute: str) -> Parity:
                       remedy="Test on more months, or lower gates.group_min with a reason.")
     cells = np.bincount(4 * group + 2 * (case.score < case.threshold) + ~case.label, minlength=4 * len(names))
     counts = cells.reshape(-1, 4)[large]
+    shares, odds = _rates(counts), None
+    if not shares["approved"].any():
+        raise Refused(f"No test loan is approved in any group of {attribute}, so that approvals cannot be compared",
+                      value=f"threshold {case.threshold:g}", remedy="Train a model whose threshold approves somebody.")
     weighted = _for_fairlearn(counts)
     drawn = _rates(case.rng(f"fairness {attribute}").multinomial(
         counts.sum(axis=1), counts / counts.sum(axis=1, keepdims=True), (limits.bootstrap_draws, len(large))))
-    shares, odds = _rates(counts), None
     together = 1 - (1 - limits.confidence) / len(case.book.protected())  # Bonferroni: the widest attribute is told
     low, high = widest(shares["approved"], drawn["approved"], together)
     times_low, times_high = widest(_log(shares["approved"]), _log(drawn["approved"]), together)

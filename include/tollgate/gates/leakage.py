@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import KEYS, Book, Feature
+from tollgate.errors import Refused
 from tollgate.features import make_features
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
@@ -29,6 +30,8 @@ def leakage(case: Case) -> Verdict:
     validation, test = case.features_of("validation"), case.features_of("test")
     truth = test["label"].to_numpy() == 1
     made = [feature for feature in case.book.features if feature.name in test.column_names]
+    if not made:
+        raise Refused("features.parquet holds no feature of the book", remedy="Run the features stage again.")
     findings += [f"features.parquet lacks {f.name}" for f in case.book.features if f not in made]
     levels = {feature.name: _levels(feature, validation, test) for feature in made}
     alone = {feature.name: auc_alone(feature, levels[feature.name], validation, test, limits.confidence)
