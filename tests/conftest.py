@@ -19,6 +19,8 @@ from ports import free_port
 from tests.processes import move_to
 
 move_to({})  # nobody's lake or credentials but those that a test asks for
+for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):  # for these our programs write colours into a pipe too
+    os.environ.pop(name, None)
 # The same examples on every machine, however slow it is.
 settings.register_profile("anywhere", derandomize=True, deadline=None, suppress_health_check=[
     HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

@@ -1,4 +1,7 @@
-"""All six DAGs, once, through a real Airflow, over a small simulated book whose world shifts after the first model."""
+"""All six DAGs, once, through a real Airflow, over a small simulated book whose world shifts after the first model.
+
+The last three tests change what the others look at: alone in the suite, these keep the order of the file.
+"""
 
 from __future__ import annotations
 
