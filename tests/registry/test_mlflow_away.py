@@ -60,7 +60,7 @@ def server(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     world.registered("b")
     made = Server(settings().mlflow, tmp_path)
     monkeypatch.setenv("TOLLGATE_MLFLOW", made.address)
-    for name, value in (("MAX_RETRIES", "1"), ("BACKOFF_FACTOR", "0")):
+    for name, value in (("MAX_RETRIES", "1"), ("BACKOFF_FACTOR", "0"), ("TIMEOUT", "120")):
         monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", value)
     yield made
     made.kill()
