@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -116,3 +118,40 @@ def test_mlflow_killed_before_between_and_after_the_writes_never_makes_two_champ
     before = kinds()
     assert registry.rollback(BOOK, "1", by="eve", reason="worse")["champion"] == "1"
     assert (kinds(), champions(), aliases()) == (before, ["1"], {"champion": "1"})
+
+
+WHOLE = b'{"registered_model": {"name": "tollgate-consumer", "aliases": []}}'
+HALVES = {"cut off": (200, len(WHOLE), WHOLE[:30]), "torn": (200, 30, WHOLE[:30]),
+          "a login page": (200, 6, b"<html>"), "a proxy's excuse": (503, 6, b"<html>")}
+
+
+class Half(BaseHTTPRequestHandler):
+    """Answers every request alike, as ``server.answer`` says: status, promised length, body."""
+
+    def do_GET(self) -> None:
+        status, promised, body = self.server.answer  # type: ignore[attr-defined]
+        self.send_response(status)
+        self.send_header("Content-Length", str(promised))
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
+    def log_message(self, *args: object) -> None:
+        """Nothing to tell."""
+
+
+def test_half_an_answer_of_mlflow_is_a_passing_fault_and_never_an_alias_that_was_moved(
+        world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.registered("a")
+    for name, value in (("MAX_RETRIES", "1"), ("BACKOFF_FACTOR", "0")):
+        monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", value)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Half) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("TOLLGATE_MLFLOW", f"http://127.0.0.1:{server.server_port}")
+        try:
+            for server.answer in HALVES.values():  # type: ignore[attr-defined]
+                with pytest.raises(PassingFault, match="MLflow did not answer"):
+                    registry.champion(BOOK)
+        finally:
+            server.shutdown()
+    assert kinds() == ["registered"]
