@@ -19,5 +19,5 @@ class TollgatePlugin(AirflowPlugin):
 
     name = "tollgate"
     fastapi_apps = [{"app": board, "url_prefix": "/tollgate", "name": "Model Board"}]  # noqa: RUF012
-    external_views = [{"name": "Model Board", "href": "/tollgate/", "url_route": "model-board",  # noqa: RUF012
+    external_views = [{"name": "Models", "href": "/tollgate/", "url_route": "model-board",  # noqa: RUF012
                        "destination": "nav"}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from html import escape
 from typing import Annotated, Any, NamedTuple
 
@@ -15,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from tollgate_airflow import forms
 from tollgate_airflow.process import Child, CommandFailed
 
-FRESH = 5.0  # seconds that an answer is shown again without asking
+FRESH = 5.0  # seconds after a question in which its answer is shown again without asking
 LATEST = 20  # rows of a long list that are shown, the newest
 HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
            "Cache-Control": "no-store"}
@@ -52,7 +53,8 @@ AirflowRun = Annotated[str, Path(pattern=r"^\w[\w.-]*$")]  # as the tasks spell 
 app = FastAPI(title="Tollgate Model Board", docs_url=None, redoc_url=None, openapi_url=None,
               dependencies=[Depends(get_user)])  # a plugin's app is open to the world unless it asks for a login
 _lock = threading.Lock()
-_asked: dict[tuple[str, ...], tuple[float, dict[str, Any]]] = {}
+_asked: dict[tuple[str, ...], tuple[float, Future[dict[str, Any]]]] = {}
+_children = ThreadPoolExecutor(max_workers=4)  # commands that run at once, whoever asks
 
 
 @app.get("/")
@@ -97,15 +99,17 @@ def made_by(command: list[str]) -> HTMLResponse:
 def page(book: str, known: list[str]) -> str:
     """The HTML of one book's page."""
     links = "".join(f'<a href="{escape(name)}">{escape(name)}</a>' for name in known)
-    sections = [
-        section("Models", ["models", book], "models", _model),
-        section("Verdicts of monitoring", ["monitor", "list", book], "verdicts", _verdict),
-        section("Open requests to retrain", ["requests", "list", f"--book={book}"], "requests", dict),
-        section("Decisions (times are UTC)", ["history", book], "decisions", _decision),
-        section("Ledger", ["ledger", "verify", book], None, dict),
+    sections: list[tuple[str, list[str], str | None, Callable[[Row], Row]]] = [
+        ("Models", ["models", book], "models", _model),
+        ("Verdicts of monitoring", ["monitor", "list", book], "verdicts", _verdict),
+        ("Open requests to retrain", ["requests", "list", f"--book={book}"], "requests", dict),
+        ("Decisions (times are UTC)", ["history", book], "decisions", _decision),
+        ("Ledger", ["ledger", "verify", book], None, dict),
     ]
+    for _, command, _, _ in sections:
+        begun(command)  # side by side: each is a process of its own
     return (f"{HEAD}<title>Model Board: {escape(book)}</title><nav>{links}</nav>"
-            f"<h1>Model Board: {escape(book)}</h1>{''.join(sections)}</html>")
+            f"<h1>Model Board: {escape(book)}</h1>{''.join(section(*told) for told in sections)}</html>")
 
 
 def section(title: str, command: list[str], key: str | None, row: Callable[[Row], Row]) -> str:
@@ -147,14 +151,18 @@ def _second(instant: str) -> str:
 
 
 def asked(command: list[str]) -> dict[str, Any]:
-    """The answer of the command, at most ``FRESH`` seconds old."""
-    key = tuple(command)
+    """The answer of the command, or its failure, asked for at most ``FRESH`` seconds ago."""
+    return begun(command).result()
+
+
+def begun(command: list[str]) -> Future[dict[str, Any]]:
+    """The answer to come; whoever asks meanwhile waits for the same one."""
+    key, now = tuple(command), time.monotonic()
     with _lock:
-        for stale in [it for it, (at, _) in _asked.items() if time.monotonic() - at > FRESH]:
+        for stale in [it for it, (at, answer) in _asked.items() if now - at > FRESH and answer.done()]:
             del _asked[stale]  # an answer may be a whole page, and nobody may ask for it again
         if key not in _asked:
-            answer = Child(command).answer()
-            _asked[key] = (time.monotonic(), answer)
+            _asked[key] = now, _children.submit(lambda: Child(command).answer())
         return _asked[key][1]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +41,33 @@ def board_without_login() -> int:
 
     client = TestClient(app)
     return max(client.get(path).status_code for path in ("/sba", f"/sba/gates/{'0' * 32}"))
+
+
+COMMAND = """#!/bin/sh
+echo "$1" >> {folder}/asked
+case $1 in
+    models) timeout 60 cat {folder}/meeting > {folder}/met || exit 1;;
+    history) timeout 60 sh -c 'echo met > {folder}/meeting';;
+    monitor) echo "error: nothing was <watched>" >&2; exit 2;;
+esac
+echo '{{"book": "sba", "models": [], "requests": [], "decisions": []}}'
+"""
+
+
+def board_page() -> dict[str, Any]:
+    """One book's page, shown twice, over a command of which models waits for history; and what it was asked."""
+    from tollgate_airflow import board
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkfifo(f"{folder}/meeting")
+        command = Path(folder, "tollgate")
+        command.write_text(COMMAND.format(folder=folder))
+        command.chmod(0o700)
+        os.environ["TOLLGATE_BIN"] = str(command)
+        pages = [board.page("sba", ["sba"]) for _ in range(2)]
+        del os.environ["TOLLGATE_BIN"]
+        return {"pages": pages, "met": Path(folder, "met").read_text(),
+                "asked": sorted(Path(folder, "asked").read_text().split())}
 
 
 def visitor() -> Any:
@@ -111,7 +140,7 @@ def main() -> None:
     print(json.dumps({"errors": {**bag.import_errors, **plugins_manager.get_import_errors()},
                       "plugins": [plugin.name for plugin in plugins_manager._get_plugins()[0]],
                       "dags": {name: of_dag(dag) for name, dag in bag.dags.items()},
-                      "board_without_login": board_without_login(), "words": words(),
+                      "board_without_login": board_without_login(), "board": board_page(), "words": words(),
                       "approval": approval(bag.dags["train_weekly"].get_task("approve").body),
                       "buttons": buttons(bag.dags["train_weekly"])}))
 

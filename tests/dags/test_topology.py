@@ -115,6 +115,14 @@ def test_the_model_board_is_closed_to_strangers(seen: dict[str, Any]) -> None:
     assert seen["board_without_login"] == 401
 
 
+def test_the_model_board_asks_everything_at_once_and_once_for_all_visitors(seen: dict[str, Any]) -> None:
+    first, second = seen["board"]["pages"]
+    assert seen["board"]["met"] == "met\n"
+    assert seen["board"]["asked"] == ["history", "ledger", "models", "monitor", "requests"]
+    assert first == second
+    assert first.count("error: nothing was &lt;watched&gt;") == 1 and first.count("<p>none</p>") == 3
+
+
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
 def test_a_dag_file_is_short_and_is_wiring_only(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
