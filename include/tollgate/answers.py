@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")  # its beginning tells it from others
+WORD = 12  # characters of a cell that is not broken over lines, as dates, names and short digests are
+PROSE = 8  # characters that a column of anything else can do with
 MOST = 6  # entries of a record that a cell shows
 
 
@@ -34,10 +36,12 @@ def _show_to_person(answer: Answer) -> None:
     for key, value in answer.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             table = Table(title=key, title_justify="left")
-            for name in value[0]:
-                table.add_column(str(name), overflow="fold")
-            for row in value:
-                table.add_row(*[Text(_short(value)) for value in row.values()])
+            rows = [[_short(cell) for cell in row.values()] for row in value]
+            columns = list(zip(map(str, value[0]), *rows, strict=True))
+            for (name, *_), whole in zip(columns, _whole(columns, console.width), strict=True):
+                table.add_column(name.replace(" ", "\n") if whole else name, no_wrap=whole, overflow="fold")
+            for row in rows:
+                table.add_row(*map(Text, row))
             console.print(table)
         elif key == "table":
             console.print(Markdown(value))
@@ -45,6 +49,14 @@ def _show_to_person(answer: Answer) -> None:
             console.print(Text(f"A page of {len(value):,} characters: --out FILE writes it, for a browser."))
         else:
             console.print(Text.assemble((key, "bold"), ": ", _short(value)))
+
+
+def _whole(columns: list[tuple[str, ...]], width: int) -> list[bool]:
+    """Which columns, a heading and its cells each, are not broken over lines: short words, if there is room for all."""
+    words = [all(len(cell) <= WORD and " " not in cell for cell in cells) for _, *cells in columns]
+    needed = 1 + sum(3 + (max(map(len, [*name.split(), *cells])) if word else PROSE)
+                     for (name, *cells), word in zip(columns, words, strict=True))
+    return [word and needed <= width for word in words]
 
 
 def _short(value: Any) -> str:

@@ -10,14 +10,14 @@ Answer = dict[str, Any]
 def models(answer: Answer) -> Answer:
     """One line a version, with what its test months showed."""
     return {"book": answer["book"], "models": [
-        {"version": m["version"], "state": m["state"], "as of": m["as_of"], "AUC": f"{m['metrics']['auc']:.4f}",
-         "KS": f"{m['metrics']['ks']:.4f}", "missed defaults": f"{m['metrics']['false_negative_rate']:.1%}",
-         "approved": f"{m['metrics']['approval_rate']:.1%}", "digest": m["digest"]}
+        {"version": m["version"], "state": m["state"], "as of": m["as_of"], "AUC": f"{m['metrics']['auc']:.3f}",
+         "KS": f"{m['metrics']['ks']:.3f}", "missed defaults": f"{m['metrics']['false_negative_rate']:.1%}",
+         "digest": m["digest"]}
         for m in answer["models"]]}
 
 
 def history(answer: Answer) -> Answer:
-    """One line a decision; times are UTC, to the second."""
+    """One line a decision, with when the person answered."""
     return {"book": answer["book"], "decisions": [_decision(d, d["version"], d["seq"]) for d in answer["decisions"]]}
 
 
@@ -29,7 +29,7 @@ def trace(answer: Answer) -> Answer:
         "scores": [{"night": s["day"], "role": s["role"], "version": s["model_version"], "score": f"{s['score']:.4f}",
                     "decision": s["decision"], "reasons": s["reasons"], "run": s["run_id"]} for s in answer["scores"]],
         "models": [{"version": version, "as of": m["as_of"], "digest": m["digest"], "snapshot": m["snapshot"],
-                    "commit": m["commit"], "lock": m["lock"], "MLflow run": m["mlflow_run"]} for version, m in models],
+                    "commit": m["commit"]} for version, m in models],
         "decisions": [_decision(d, version, d["ledger"]) for version, m in models for d in m["decisions"]]}
 
 
@@ -44,9 +44,6 @@ def card(answer: Answer) -> Answer:
 
 
 def _decision(record: Answer, version: str, line: object) -> Answer:
-    return {"line": line, "recorded (UTC)": _second(record["at"]), "what": record["kind"], "version": version,
-            "by": record["by"], "answered (UTC)": _second(record["answered_at"]), "why": record["comment"]}
-
-
-def _second(instant: str | None) -> str | None:
-    return instant and instant[:19].replace("T", " ")
+    when = record["answered_at"] or record["at"]
+    return {"line": line, "when (UTC)": when[:19].replace("T", " "), "what": record["kind"], "version": version,
+            "by": record["by"], "why": record["comment"]}

@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,7 @@ def at_a_terminal(project: Scratch, *arguments: str) -> str:
     with os.fdopen(ours, "rb", buffering=0) as screen:
         try:
             child = subprocess.Popen([str(BIN / "tollgate"), *arguments], stdout=theirs, stderr=theirs, stdin=theirs,
-                                     cwd=project.folder, env={**os.environ, **project.places, "COLUMNS": "100"})
+                                     cwd=project.folder, env={"COLUMNS": "100", **os.environ, **project.places})
         finally:
             os.close(theirs)
         shown = b""
@@ -208,8 +209,20 @@ def test_what_people_wrote_is_shown_as_they_wrote_it_and_commands_no_terminal(
     shown = at_a_terminal(project, "history", "consumer")
     cells = zip(*(line.split("│") for line in shown.splitlines() if line.startswith("│")), strict=True)
     column = ["".join(cell.strip() for cell in cells_of_one) for cells_of_one in cells]
-    assert (column[4:6], column[7]) == (["7", "=1+1 [bold]"], r"[/nope]\x1b[2J\u202etfel")
+    assert column[4:7] == ["7", "=1+1 [bold]", r"[/nope]\x1b[2J\u202etfel"]
     assert "\x1b[2J" not in shown and "\u202e" not in shown
+
+
+def test_a_person_sees_of_a_version_what_a_line_of_a_narrow_terminal_holds(project: Scratch,
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**project.places, "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    model = registry.Version("consumer", "1", "8e10688fc20b" + "d" * 52, "5" * 64, date(2007, 1, 1), "e" * 32)
+    registry.record("consumer", "registered", {"model": model.to_json(), "metrics": {
+        "auc": 0.90265, "ks": 0.644, "false_negative_rate": 0.1137}})
+    line = next(line for line in at_a_terminal(project, "models", "consumer").splitlines() if "challenger" in line)
+    assert [cell.strip() for cell in line.strip("│").split("│")] == [
+        "1", "challenger", "2007-01-01", "0.903", "0.644", "11.4%", "8e10688fc20b"]
 
 
 def test_the_version_is_that_of_the_package(project: Scratch) -> None:
