@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 
 from tollgate.gates.base import Verdict, listed, percent
 
-DECIMALS = 6  # of the JSON's numbers, which is more than any of them is worth
 DASH, NO_BREAK = "-", "\N{NO-BREAK SPACE}"
 
 
@@ -87,7 +86,7 @@ class Report:
     def to_json(self) -> str:
         """One JSON object."""
         record = asdict(self) | {"passed": self.passed, "summary": self.summary,
-                                 "verdicts": [{k: _rounded(v) for k, v in asdict(verdict).items()}
+                                 "verdicts": [{k: _finite(v) for k, v in asdict(verdict).items()}
                                               for verdict in self.verdicts]}
         return json.dumps(record, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -111,8 +110,7 @@ def cells(verdict: Verdict) -> tuple[str, str, str, str]:
 
 def shown(verdict: Verdict, value: float | None) -> str:
     """One of the verdict's numbers in the gate's unit, or a dash."""
-    # Rounded as in the JSON, so that a page made from it later tells the same last digit.
-    return DASH if value is None or not math.isfinite(value) else MEANINGS[verdict.gate].shown(round(value, DECIMALS))
+    return DASH if value is None or not math.isfinite(value) else MEANINGS[verdict.gate].shown(value)
 
 
 def interval(verdict: Verdict) -> str:
@@ -131,7 +129,6 @@ def limit(verdict: Verdict) -> str:
     return f"{meaning.rule} {value}"
 
 
-def _rounded(value: object) -> object:
-    if isinstance(value, float):
-        return round(value, DECIMALS) if math.isfinite(value) else None
-    return value
+def _finite(value: object) -> object:
+    """The value, which JSON can tell, or nothing."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
