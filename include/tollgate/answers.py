@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import typer
+    from rich.table import Table
 
 Answer = dict[str, Any]
 DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")  # its beginning tells it from others
@@ -29,26 +30,33 @@ def answer(context: typer.Context, content: Answer, read: Callable[[Answer], Ans
 def _show_to_person(answer: Answer) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
-    from rich.table import Table
     from rich.text import Text
 
     console = Console()
     for key, value in answer.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            table = Table(title=key, title_justify="left")
-            rows = [[_short(cell) for cell in row.values()] for row in value]
-            columns = list(zip(map(str, value[0]), *rows, strict=True))
-            for (name, *_), whole in zip(columns, _whole(columns, console.width), strict=True):
-                table.add_column(name.replace(" ", "\n") if whole else name, no_wrap=whole, overflow="fold")
-            for row in rows:
-                table.add_row(*map(Text, row))
-            console.print(table)
+            console.print(table(key, value, console.width))
         elif key == "table":
             console.print(Markdown(value))
         elif key == "html":
             console.print(Text(f"A page of {len(value):,} characters: --out FILE writes it, for a browser."))
         else:
             console.print(Text.assemble((key, "bold"), ": ", _short(value)))
+
+
+def table(title: str, records: list[Answer], width: int) -> Table:
+    """Records of the same keys, a line each, for a terminal of so many characters."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=title, title_justify="left")
+    rows = [[_short(cell) for cell in record.values()] for record in records]
+    columns = list(zip(map(str, records[0]), *rows, strict=True))
+    for (name, *_), whole in zip(columns, _whole(columns, width), strict=True):
+        shown.add_column(name.replace(" ", "\n") if whole else name, no_wrap=whole, overflow="fold")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    return shown
 
 
 def _whole(columns: list[tuple[str, ...]], width: int) -> list[bool]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from tollgate import ingest, lake, monitoring, registry, training
+from tollgate import ingest, lake, monitoring, readable, registry, training
 from tollgate.books import Book, load_book
 from tollgate.config import load_params, settings
 from tollgate.demo import stack
@@ -164,9 +164,9 @@ class _Replay:
     def _story(self) -> Answer:
         name = self.book.name
         return self.view.story(
-            {"months": self.view.rows, "requests": _requests(name), "models": _models(name),
-             "airflow": self.airflow.url, "mlflow": stack.mlflow().url,
-             "reports": f"{settings().store}/reports/{name}"})
+            {**readable.models({"book": name, "models": registry.models(name)}),
+             "months": self.view.rows, "requests": _requests(name), "airflow": self.airflow.url,
+             "mlflow": stack.mlflow().url, "reports": f"{settings().store}/reports/{name}"})
 
     # Waiting -------------------------------------------------------------------------------------------------
 
@@ -212,12 +212,6 @@ class _Replay:
 def _failed(runs: list[Answer]) -> str | None:
     """What to say when the newest of a DAG's runs failed."""
     return f"the run {runs[0]['dag_run_id']} failed" if runs and runs[0]["state"] == "failed" else None
-
-
-def _models(book: str) -> list[Answer]:
-    return [{"version": m["version"], "state": m["state"], "as of": m["as_of"], "digest": m["digest"][:12],
-             **{key: f"{m['metrics'][key]:.3f}" for key in ("auc", "ks", "false_negative_rate", "approval_rate")}}
-            for m in registry.models(book)]
 
 
 def _requests(book: str) -> list[Answer]:

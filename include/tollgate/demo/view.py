@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tollgate.answers import table
+
 LEVELS = {"stable": "green", "minor": "yellow", "moderate": "dark_orange", "major": "red"}
 COLUMNS = ("month", "landed", "scored", "model", "drift", "alerts", "retrain")
 
@@ -77,25 +79,23 @@ class View:
         """Print the summary and return it."""
         if self._live:
             self._live.stop()
-        print_ = Console().print
+        console = Console()
+        print_ = console.print
         print_(self._months())
         for title in ("requests", "models"):
             if story[title]:
-                table = Table(*[str(key) for key in story[title][0]], title=title, title_justify="left")
-                for row in story[title]:
-                    table.add_row(*[str(value) for value in row.values()])
-                print_(table)
+                print_(table(title, story[title], console.width))
         print_(f"Airflow  {story['airflow']}\nMLflow   {story['mlflow']}\nreports  {story['reports']}", highlight=False)
         print_(f"{time.monotonic() - self._began:.0f} seconds in all. Everything is left running; `make stop` ends it. "
                "train_weekly and score_nightly are paused, so that the cron does not run on today's date.")
         return story
 
     def _months(self) -> Table:
-        table = Table(*COLUMNS, title="months", title_justify="left")
+        months = Table(*COLUMNS, title="months", title_justify="left")
         for row in self.rows:
             colour = LEVELS.get(row.get("level", ""), "")
-            table.add_row(*[Text(_cell(row, name), style=colour if name == "drift" else "") for name in COLUMNS])
-        return table
+            months.add_row(*[Text(_cell(row, name), style=colour if name == "drift" else "") for name in COLUMNS])
+        return months
 
     def _screen(self) -> Group:
         since = time.monotonic() - self._began
