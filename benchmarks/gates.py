@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
@@ -33,6 +34,7 @@ from tollgate.features import digest_of
 from tollgate.gates import GATES
 from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
+from tollgate.labels.evidence import count
 
 AS_OF = date(2007, 1, 1)
 MONTHS = 24
@@ -56,8 +58,16 @@ def build(run: Path, params: Params, test_rows: int) -> None:
     rows = pa.table({c.name: sent[c.source] for c in consumer.APPLICATIONS if not c.personal})
     label = sent["default_date"].is_valid().to_numpy().astype(np.int8)
     rows = rows.append_column("label", pa.array(label)).sort_by("loan_id")
+    views = {table.name: pa.table({c.name: sent[c.source] for c in table.columns if not c.personal})
+             for table in consumer.TABLES}
+    views["outcomes"] = views["outcomes"].filter(pc.less(views["outcomes"]["reported_on"], AS_OF))
+    known = {"outcomes": views["outcomes"]["reported_on"].to_numpy().astype("datetime64[D]").astype(np.int32)}
+    feed = count(consumer.BOOK, AS_OF, views, known)
     pq.write_table(rows, run / "snapshot.parquet")
-    _write(run / "snapshot.json", {"book": "consumer", "as_of": AS_OF.isoformat(), "digest": lake.digest(rows)})
+    pq.write_table(rows.slice(0, 0), run / "declined.parquet")
+    pq.write_table(feed, run / "feed.parquet")
+    _write(run / "snapshot.json", {"book": "consumer", "as_of": AS_OF.isoformat(), "digest": lake.digest(rows),
+                                   "feed": lake.digest(feed)})
     for stage in (stages.features, stages.split, stages.sweep):
         stage(run, params)
     stages.train(run, params.model_copy(update={"seed": params.seed + 1}))

@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tollgate import ingest, lake, stages, training
+from tollgate import ingest, labels, lake, stages
 from tollgate.books import load_book
+from tollgate.clock import months_before
 from tollgate.config import Params, load_params, settings
 from tollgate.features import Model
 from tollgate.statistics import auc_interval, ks_interval
@@ -77,14 +78,15 @@ def judge(params: Params) -> Judged:
         model, record = Model.load(run / "model"), json.loads((run / "snapshot.json").read_text())
         test = pq.read_table(run / "features.parquet").filter(
             pc.equal(pq.read_table(run / "split.parquet")["split"], "test"))
-    after, label = approved(params.as_of, training.months_before(params.as_of, -12), params.snapshot.horizon_months)
+    after, label = approved(params.as_of, months_before(params.as_of, -12), params.snapshot.horizon_months)
     return Judged(record, (test["label"].to_numpy() == 1, model.predict_features(test)), (label, model.predict(after)))
 
 
 def approved(since: date, until: date, horizon: int) -> tuple[pa.Table, np.ndarray]:
     """The applications from one day up to another, and whether each defaulted within the horizon, as is known now."""
-    rows = lake.read(lake.applications(BOOK), filters=[("applied_on", ">=", since), ("applied_on", "<", until)])
-    return rows, training.labels(rows, lake.read(lake.outcomes(BOOK)), horizon) == 1
+    rows = lake.view(lake.applications(BOOK), filters=[("applied_on", ">=", since), ("applied_on", "<", until)])
+    found = labels.read_labels(BOOK, date(2100, 1, 1), horizon, since=since, until=until)  # all that ever became known
+    return rows, found["label"].to_numpy(zero_copy_only=False) == labels.BAD
 
 
 def row(as_of: date, horizon: int, gap: int) -> str:

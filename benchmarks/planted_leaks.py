@@ -23,13 +23,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.stats import norm
 
-from tollgate import lake, stages, training
+from tollgate import labels, lake, stages
 from tollgate.books import Book, Column, Feature, category, consumer, number
 from tollgate.config import Params, load_params
 from tollgate.gates import run_gates
+from tollgate.labels.evidence import count
 
 TRIALS = 15
 CHOICE = {"max_depth": 3, "learning_rate": 0.2, "min_child_weight": 20, "subsample": 0.9}
@@ -161,15 +163,24 @@ def snapshot(run: Path, leak: Leak, seed: int, rows_a_month: int) -> Params:
     sent = consumer.simulate(seed=seed, scenario=leak.scenario, rows_a_month=rows_a_month,
                              first_month=leak.months[0], last_month=leak.months[1])
     rows = pa.table({c.name: sent[c.source] for c in consumer.APPLICATIONS if not c.personal})
-    outcomes = pa.table({c.name: sent[c.source] for c in consumer.OUTCOMES})
-    label = training.labels(rows, outcomes.filter(outcomes["defaulted_on"].is_valid()), params.snapshot.horizon_months)
-    rows = rows.append_column("label", pa.array(label))
+    views = {table.name: pa.table({c.name: sent[c.source] for c in table.columns if not c.personal})
+             for table in consumer.TABLES}
+    told = views["outcomes"]
+    views["outcomes"] = told.filter(told["reported_on"].is_valid())
+    label = labels.label(consumer.BOOK, date(2100, 1, 1), params.snapshot.horizon_months, views)["label"].to_pylist()
+    views["outcomes"] = told.filter(pc.less(told["reported_on"], leak.as_of))
+    known = {"outcomes": views["outcomes"]["reported_on"].to_numpy().astype("datetime64[D]").astype(np.int32)}
+    feed = count(consumer.BOOK, leak.as_of, views, known)
+    pq.write_table(feed, run / "feed.parquet")
+    pq.write_table(rows.slice(0, 0), run / "declined.parquet")
+    rows = rows.append_column("label", pa.array([name == labels.BAD for name in label]).cast(pa.int8()))
     if leak.plant and not leak.written:
         rows = leak.plant(rows, np.random.default_rng(seed))
     rows = rows.sort_by("loan_id")
     pq.write_table(rows, run / "snapshot.parquet")
     for name, record in {
-        "snapshot.json": {"book": "consumer", "as_of": leak.as_of.isoformat(), "digest": lake.digest(rows)},
+        "snapshot.json": {"book": "consumer", "as_of": leak.as_of.isoformat(), "digest": lake.digest(rows),
+                          "feed": lake.digest(feed)},
         "champion.json": {"model": "consumer", "version": None, "digest": None},
         "sweep.json": {"best": {"params": CHOICE}},
     }.items():
@@ -181,7 +192,7 @@ def refusals(name: str, seed: int, rows_a_month: int = 1_000) -> list[str]:
     """Which gates refuse a model that was trained with this leak."""
     leak, book = LEAKS[name], consumer.BOOK
     if leak.column:
-        book = replace(book, applications=(*book.applications, leak.column))
+        book = book.with_columns("applications", (*book.applications, leak.column))
     if leak.feature:
         book = replace(book, features=(*book.features, leak.feature))
     with tempfile.TemporaryDirectory() as folder, described(book):

@@ -34,6 +34,8 @@ def comments(text: str) -> dict[str, str]:
 
 def allowed(schema: dict[str, Any]) -> str:
     """The type and range of one key, from its JSON schema; every limit is a whole number."""
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
     if schema["type"] == "string":
         return "date" if schema.get("format") == "date" else "text"
     kind = {"integer": "whole number", "number": "number"}[schema["type"]]

@@ -18,10 +18,10 @@ SBA_LOAN = {
     "RevLineCr": "N", "LowDoc": "Y", "GrAppv": "$60,000.00 ", "SBA_Appv": "$1,000.00 ",
 }
 CONSUMER_LOAN = {
-    "loan_id": "C1", "application_date": "2006-02-28", "applicant_name": "A B", "credit_score": "700",
-    "loan_amount": "1000.00", "annual_income": "50000.00", "debt_to_income_ratio": "0.35", "num_delinquencies_12m": "0",
-    "employment_years": "1.5", "home_ownership": "rent", "purpose": "car", "state": "CA", "sex": "female",
-    "age_band": "60+",
+    "loan_id": "C1", "application_date": "2006-02-28", "customer_id": "P1", "applicant_name": "A B",
+    "credit_score": "700", "loan_amount": "1000.00", "annual_income": "50000.00", "debt_to_income_ratio": "0.35",
+    "num_delinquencies_12m": "0", "employment_years": "1.5", "home_ownership": "rent", "purpose": "car", "state": "CA",
+    "sex": "female", "age_band": "60+",
 }
 
 
@@ -46,8 +46,9 @@ def as_csv(rows: list[dict[str, str]]) -> bytes:
 
 
 def bad_share(limit: float) -> Ingest:
-    """The shipped limits, with this one on a file's share of bad rows."""
-    return load_params(PROJECT / "params.yaml", book="consumer").ingest.model_copy(update={"bad_share_max": limit})
+    """The shipped limits, with this one on a file's share of bad rows, and none on orphans and on changes."""
+    return load_params(PROJECT / "params.yaml", book="consumer").ingest.model_copy(
+        update={"bad_share_max": limit, "orphan_share_max": 1.0, "restated_share_max": 1.0})
 
 
 def as_json_lines(rows: list[dict]) -> bytes:

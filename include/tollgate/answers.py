@@ -6,7 +6,10 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tollgate.errors import BadInput
 
 if TYPE_CHECKING:
     import typer
@@ -25,6 +28,18 @@ def answer(context: typer.Context, content: Answer, read: Callable[[Answer], Ans
         print(json.dumps(content, sort_keys=True, default=str), flush=True)
     else:
         _show_to_person(content if read is None else read(content))
+
+
+def page(html: str, out: Path | None) -> dict[str, str]:
+    """A page in the answer, or where it was written. Raises ``BadInput`` where it cannot be."""
+    if out is None:
+        return {"html": html}
+    try:
+        out.write_text(html, encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as err:
+        raise BadInput(f"The page cannot be written: {err.strerror}", value=out,
+                       remedy="Name a file in a folder that is there and yours.") from err
+    return {"page": str(out)}
 
 
 def _show_to_person(answer: Answer) -> None:

@@ -15,6 +15,7 @@ import typer
 
 from tollgate import readable
 from tollgate.answers import answer as _answer
+from tollgate.answers import page as _page
 from tollgate.arguments import (
     AnsweredAt,
     AsOf,
@@ -30,7 +31,7 @@ from tollgate.arguments import (
     Version,
 )
 from tollgate.cli_data import app as data_app
-from tollgate.errors import BadInput, TollgateError
+from tollgate.errors import TollgateError
 
 app = typer.Typer(name="tollgate", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="The whole life of a loan-default model: ingest, train, gate, promote, score, watch, retrain.",
@@ -141,9 +142,10 @@ def ledger_verify(context: typer.Context, book: BookName) -> None:
 def trace(context: typer.Context, book: BookName,
           loan: Annotated[str, typer.Argument(metavar="LOAN", help="the id that its application came with")]) -> None:
     """From a loan's scores to the model, its data, code, parameters and approver."""
-    from tollgate import registry
+    from tollgate import ingest, registry
+    from tollgate.books import load_book
 
-    _answer(context, registry.trace(book, loan), readable.trace)
+    _answer(context, registry.trace(book, loan, ingest.quarantined_loan(load_book(book), loan)), readable.trace)
 
 
 @app.command(rich_help_panel=Panel.MODELS)
@@ -164,18 +166,6 @@ def card(context: typer.Context, book: BookName, version: Version, out: Page = N
         _answer(context, told, readable.card)
     else:
         _answer(context, {"book": book, "version": version, **_page(told["html"], out)})
-
-
-def _page(html: str, out: Path | None) -> dict[str, str]:
-    """A page in the answer, or where it was written."""
-    if out is None:
-        return {"html": html}
-    try:
-        out.write_text(html, encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as err:
-        raise BadInput(f"The page cannot be written: {err.strerror}", value=out,
-                       remedy="Name a file in a folder that is there and yours.") from err
-    return {"page": str(out)}
 
 
 # Training -----------------------------------------------------------------------------------------------------

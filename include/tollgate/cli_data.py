@@ -1,4 +1,4 @@
-"""The verbs of a book's data: fetch, land, ingest, contract, quarantine. A part of the one door, ``cli.py``."""
+"""The verbs of a book's data: fetch, land, labels, ingest, contract, quarantine. A part of the one door, ``cli.py``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from tollgate import readable
 from tollgate.answers import answer as _answer
-from tollgate.arguments import AsOf, BookName, By, Fingerprint, MaybeBook, Month, Panel, known
-from tollgate.errors import BadInput
+from tollgate.answers import page as _page
+from tollgate.arguments import AsOf, BookName, By, Fingerprint, MaybeBook, Month, Page, Panel, known
+from tollgate.errors import BadInput, Refused
+
+SHOWN = 5  # names of files in a sentence
 
 app = typer.Typer()
 ingest_app = typer.Typer(no_args_is_help=True, help="Take landed files into the lake, or refuse them.")
@@ -62,23 +66,63 @@ def land(context: typer.Context, book: BookName, month: Month,
     _answer(context, land_month(load_book(book), month, since))
 
 
+@app.command(rich_help_panel=Panel.DATA)
+def labels(context: typer.Context, book: BookName, as_of: AsOf, out: Page = None) -> None:
+    """What became of a book's loans as known before a day, vintage by vintage, and whether outcomes still arrive."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+    from tollgate.labels import labels_report, page, readable
+
+    found = labels_report(load_book(book), as_of, load_params(book=book))
+    if out is None:
+        _answer(context, found, readable)
+    else:
+        _answer(context, {"book": book, "as_of": as_of.isoformat(), **_page(page(found), out)})
+
+
 @ingest_app.command("list")
 def ingest_list(context: typer.Context, book: MaybeBook = None) -> None:
     """Complete files in landing that were not taken in yet."""
-    from tollgate.ingest import new_files
+    from tollgate.ingest import look
 
-    _answer(context, {"files": new_files(book)})
+    _answer(context, look(book))
+
+
+@ingest_app.command("files")
+def ingest_all(context: typer.Context, book: BookName) -> None:
+    """Take in everything that waits in landing, the oldest delivery first; exit 3 names the files that are refused."""
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+    from tollgate.ingest import take_in
+
+    _taken(context, take_in(load_book(book), load_params(book=book).ingest))
+
+
+def _taken(context: typer.Context, answer: dict[str, Any]) -> None:
+    """Print what was taken in; raise for what was not."""
+    _answer(context, answer, readable.taken_in)
+    for level, fault in (("refused", Refused), ("unreadable", BadInput)):
+        if kept := answer[level]:
+            names = ", ".join(file["name"] for file in kept[:SHOWN])
+            more = f" and {len(kept) - SHOWN} more" if len(kept) > SHOWN else ""
+            raise fault(f"{len(kept)} of the files in landing could not be taken in, the others were: {kept[0]['why']}",
+                        value=names + more, remedy="The log says why of each.")
 
 
 @ingest_app.command("file")
 def ingest_one(context: typer.Context, book: BookName,
                name: Annotated[str, typer.Argument(metavar="NAME", help="of the file in landing")]) -> None:
-    """Check one file, publish its good rows, quarantine the rest; exit 3 when it is refused whole."""
+    """Check one file, publish its good rows, quarantine the rest; exit 3 when it is refused whole.
+
+    Files of its table that came before it and still wait are taken in first: the order of the deliveries decides.
+    """
     from tollgate.books import load_book
     from tollgate.config import load_params
-    from tollgate.ingest import ingest_file
+    from tollgate.ingest import ingest_file, take_in
 
-    _answer(context, ingest_file(load_book(book), name, load_params(book=book).ingest))
+    chosen, params = load_book(book), load_params(book=book).ingest
+    take_in(chosen, params, before=name)
+    _answer(context, ingest_file(chosen, name, params))
 
 
 @ingest_app.command("history")
@@ -110,13 +154,23 @@ def ingest_audit(context: typer.Context, book: MaybeBook = None) -> None:
     _answer(context, {"books": [audit(load_book(name)) for name in names]})
 
 
+@ingest_app.command("migrate")
+def ingest_migrate(context: typer.Context, book: BookName) -> None:
+    """Bring the tables that an older Tollgate wrote of a book up to date; again, it changes nothing."""
+    from tollgate.books import load_book
+    from tollgate.ingest import migrate
+
+    _answer(context, migrate(load_book(book)))
+
+
 @contract_app.command("show")
 def contract_show(context: typer.Context, book: BookName) -> None:
-    """What a book's two files must look like, column by column, and what holds between the columns."""
+    """What a book's files must look like, column by column, and what holds between the columns."""
     from tollgate.books import load_book
     from tollgate.ingest import contract_rules, contract_table
 
-    chosen, tables = load_book(book), ("applications", "outcomes")
+    chosen = load_book(book)
+    tables = [table.name for table in chosen.tables]
     _answer(context, {"book": book, **{table: contract_table(chosen, table) for table in tables},
                       **{f"{table}_rules": contract_rules(chosen, table) for table in tables}})
 
@@ -124,7 +178,7 @@ def contract_show(context: typer.Context, book: BookName) -> None:
 @contract_app.command("check")
 def contract_check(context: typer.Context,
                    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True,
-                                                        help="applications... or outcomes..., in any folder")],
+                                                        help="named like its table, applications..., in any folder")],
                    book: Annotated[str, typer.Option("--book", help="whose contract", callback=known)]) -> None:
     """Judge a file as ingesting would, touching nothing; exit 3 when it would be refused whole."""
     from tollgate.books import load_book

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
@@ -30,6 +30,8 @@ class _Section(BaseModel):
 
 class Ingest(_Section):
     bad_share_max: Share
+    orphan_share_max: Share
+    restated_share_max: Share
     rows_ratio_max: Factor
     null_rise_max: Share
     history_months: PositiveInt
@@ -42,6 +44,17 @@ class Ingest(_Section):
     identical_share_max: Share
     label_ratio_max: Factor
     segment_rise_max: Share
+
+
+class Labels(_Section):
+    quiet_days_max: PositiveInt
+    thinned_ratio_min: OpenShare
+    reference_months: Annotated[int, Field(ge=6)]
+    expected_min: PositiveInt
+    confidence: OpenShare
+    late_share_max: Share
+    orphan_share_max: Share
+    early_share_max: Share
 
 
 class Snapshot(_Section):
@@ -70,6 +83,7 @@ class Sweep(_Section):
 class Train(_Section):
     false_negative_target: OpenShare
     cost_of_default: Annotated[float, Field(gt=0)]
+    reject_inference: Literal["booked", "parcelling", "fuzzy", "weighted"]
 
 
 class Gates(_Section):
@@ -121,6 +135,7 @@ class Params(_Section):
     as_of: date
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)]
     ingest: Ingest
+    labels: Labels
     snapshot: Snapshot
     split: Split
     sweep: Sweep

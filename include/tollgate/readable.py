@@ -30,7 +30,9 @@ def trace(answer: Answer) -> Answer:
                     "decision": s["decision"], "reasons": s["reasons"], "run": s["run_id"]} for s in answer["scores"]],
         "models": [{"version": version, "as of": m["as_of"], "digest": m["digest"], "snapshot": m["snapshot"],
                     "commit": m["commit"]} for version, m in models],
-        "decisions": [_decision(d, version, d["ledger"]) for version, m in models for d in m["decisions"]]}
+        "decisions": [_decision(d, version, d["ledger"]) for version, m in models for d in m["decisions"]],
+        **({"in quarantine": [{**line, "fingerprint": line["fingerprint"][:12]} for line in answer["quarantined"]]}
+           if answer["quarantined"] else {})}
 
 
 def card(answer: Answer) -> Answer:
@@ -41,6 +43,14 @@ def card(answer: Answer) -> Answer:
         "digest": answer["digest"], "intended use": facts["use"], "limits": " ".join(facts["limits"]),
         "gates": [{key: gate[key] for key in ("gate", "verdict", "sentence")} for gate in facts["gates"]],
         "decisions": [_decision(d, answer["version"], d["line"]) for d in answer["decisions"]], "html": answer["html"]}
+
+
+def taken_in(answer: Answer) -> Answer:
+    """One line a file that was taken in, with what it changed; the log has told its warnings."""
+    return {"book": answer["book"], **{level: answer[level] for level in ("refused", "unreadable") if answer[level]},
+            "files": [{"file": f["file"], "rows": f["received"], "published": f["published"],
+                       "quarantined": f["quarantined"], "new": f["added"], "restated": f["restated"],
+                       "warnings": len(f["warnings"])} for f in answer["files"]]}
 
 
 def _decision(record: Answer, version: str, line: object) -> Answer:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tollgate import gates, ingest, lake, registry, training
+from tollgate import gates, ingest, labels, lake, registry, training
 from tollgate.books import load_book
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
@@ -43,7 +43,7 @@ def history(run: Path, params: Params) -> None:
 def pin(run: Path, params: Params) -> None:
     """Fix what the run stands on: what the lake shows as of now, and which model is the champion."""
     holder, book = registry.champion(params.book), load_book(params.book)
-    _write_json(run / "delta.json", {t.name: lake.version(t) for t in (lake.applications(book), lake.outcomes(book))})
+    _write_json(run / "delta.json", {t.name: lake.version(lake.published(book, t.name)) for t in book.tables})
     _write_json(run / "lake.json", training.pin_lake(book, params))
     _write_json(run / "champion.json", {"model": params.book, "version": holder.version if holder else None,
                                         "digest": holder.digest if holder else None})
@@ -51,10 +51,12 @@ def pin(run: Path, params: Params) -> None:
 
 def snapshot(run: Path, params: Params) -> None:
     """The exact training rows."""
-    rows, record = training.take_snapshot(load_book(params.book), params, _read_json(run / "lake.json"),
-                                          _read_json(run / "delta.json"))
-    _write_rows(run / "snapshot.parquet", rows)
-    _write_json(run / "snapshot.json", record)
+    taken = training.take_snapshot(load_book(params.book), params, _read_json(run / "lake.json"),
+                                   _read_json(run / "delta.json"))
+    _write_rows(run / "snapshot.parquet", taken.rows)
+    _write_rows(run / "declined.parquet", taken.declined)
+    _write_rows(run / "feed.parquet", taken.feed)
+    _write_json(run / "snapshot.json", taken.record)
 
 
 def features(run: Path, params: Params) -> None:
@@ -64,8 +66,8 @@ def features(run: Path, params: Params) -> None:
     table = rows.select(["loan_id", "applied_on", "label"])
     for name in made.column_names:
         table = table.append_column(name, made[name])
-    for name in book.protected():
-        if name not in table.column_names:
+    for name in (*book.protected(), labels.PROBABILITY):
+        if name in rows.column_names and name not in table.column_names:
             table = table.append_column(name, rows[name])
     _write_rows(run / "features.parquet", table)
 
@@ -91,8 +93,13 @@ def sweep(run: Path, params: Params) -> None:
 
 def train(run: Path, params: Params) -> None:
     """Fit the best point, choose its operating threshold on validation, freeze its profile, learn the scorecard."""
-    book, best, parts = load_book(params.book), _read_json(run / "sweep.json")["best"], _parts(run, params)
-    booster, auc = training.fit(parts, params, best["params"])
+    book, best = load_book(params.book), _read_json(run / "sweep.json")["best"]
+    split, declined = _read_rows(run / "split.parquet"), _read_rows(run / "declined.parquet")
+    if declined.num_rows:
+        declined = make_features(book, training.beside_training(
+            book, declined, _read_rows(run / "snapshot.parquet"), split))
+    parts, booster, auc = training.fit_inferred(book, _read_rows(run / "features.parquet"), split["split"],
+                                                declined, params, best["params"])
     score = booster.predict(parts.validation).astype(float)
     point = training.operating_point(parts.validation.get_label(), score, params.train.false_negative_target)
     folder = run / "model"
@@ -104,7 +111,7 @@ def train(run: Path, params: Params) -> None:
         "features": parts.encoder.to_json(), "threshold": point["threshold"], "operating": point,
         "params": best["params"], "rounds": booster.num_boosted_rounds(), "validation_auc": auc})
     table = _read_rows(run / "features.parquet")
-    in_train = table.filter(pc.equal(_read_rows(run / "split.parquet")["split"], "train"))
+    in_train = table.filter(pc.equal(split["split"], "train"))
     _write_json(folder / "scorecard.json", training.Scorecard.learn(book, in_train).to_json())
     rows = table.select(parts.encoder.names)
     scores = Model.load(folder).predict_features(rows)
@@ -192,11 +199,6 @@ def _data_digest(run: Path) -> str:
     """What a sweep's scores depend on, beside the parameters."""
     return hashlib.sha256("".join(lake.digest(_read_rows(run / name))
                                   for name in ("features.parquet", "split.parquet")).encode()).hexdigest()
-
-
-def _parts(run: Path, params: Params) -> training.Parts:
-    return training.prepare(load_book(params.book), _read_rows(run / "features.parquet"),
-                            _read_rows(run / "split.parquet")["split"])
 
 
 def _folds(run: Path, params: Params) -> tuple[training.Parts, ...]:

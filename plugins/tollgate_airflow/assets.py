@@ -8,5 +8,6 @@ from tollgate_airflow.triggers import LandingTrigger
 
 LANDING = Asset("landing", watchers=[AssetWatcher(name="new_files", trigger=LandingTrigger())])
 APPLICATIONS = Asset("applications")  # "BOOK|YYYY-MM"
+DECISIONS = Asset("decisions")        # "BOOK|YYYY-MM"
 OUTCOMES = Asset("outcomes")          # "BOOK|YYYY-MM"
 SCORES = Asset("scores")              # "BOOK|YYYY-MM-DD"

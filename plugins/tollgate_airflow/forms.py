@@ -16,7 +16,6 @@ AS_OF = ("{{ partition_key.split('|')[1] if partition_key "
          "else params.as_of or (dag_run.logical_date or dag_run.run_after).date() }}")
 RUN = "{{ run_id | replace(':', '-') | replace('+', '-') | replace('~', '-') }}"
 MAP_NAME = "{{ task.item['name'] }}"
-FILE_NAME = "{{ task.item['book'] }} {{ task.item['name'] }}"
 GATE_NAME = "{{ task.item['gate'] }}"
 
 RETRIES: dict[str, Any] = {"retries": 2, "retry_delay": timedelta(seconds=5), "retry_exponential_backoff": 2.0,

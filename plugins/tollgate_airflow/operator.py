@@ -25,6 +25,9 @@ class TollgateOperator(BaseOperator):
         partition: the partition key of the asset event, templated with the ``answer``; no event where it renders
             to nothing. The event carries it and every plain value of the answer as its ``extra``. With several outlets,
             the event goes to the one that is named like the answer's ``table``.
+        events: the list in the answer of which each entry is announced as an answer of its own. A refusal then comes
+            with the answer of what was done all the same, which a later task looks at: Airflow forgets the events of a
+            task that fails.
 
     Raises:
         AirflowFailException: bad input or a refusal (exit codes 2 and 3), where a retry will not help.
@@ -37,7 +40,7 @@ class TollgateOperator(BaseOperator):
 
     def __init__(self, *, command: list[str], options: dict[str, str] | None = None, item: dict[str, Any] | None = None,
                  each: Sequence[str] = (), returns: str | None = None, partition: str | None = None,
-                 **kwargs: Any) -> None:
+                 events: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.command = command
         self.options = options or {}
@@ -45,6 +48,7 @@ class TollgateOperator(BaseOperator):
         self.each = each
         self.returns = returns
         self.partition = partition
+        self.events = events
         self._child: Child | None = None
 
     def execute(self, context: Any) -> Any:
@@ -56,9 +60,11 @@ class TollgateOperator(BaseOperator):
         try:
             answer = self._child.answer()
         except CommandFailed as failure:
-            raise (AirflowException if failure.passing else AirflowFailException)(str(failure)) from None
-        if self.outlets:
-            self._announce(context, answer)
+            if self.events is None or failure.answer is None:
+                raise (AirflowException if failure.passing else AirflowFailException)(str(failure)) from None
+            self.log.error("%s", failure)
+            answer = failure.answer
+        self._announce(context, answer)
         if self.returns is None:
             return answer
         context["ti"].xcom_push(key="answer", value=answer)
@@ -70,14 +76,37 @@ class TollgateOperator(BaseOperator):
             self._child.stop()
 
     def _announce(self, context: Any, answer: dict[str, Any]) -> None:
-        partition = self.render_template(self.partition or "", {**context, "answer": answer})
-        named = [asset for asset in self.outlets if answer.get("table", asset.name) == asset.name]
-        self.outlets = named if partition else []
-        for asset in self.outlets:
-            event = context["outlet_events"][asset]
-            event.add_partitions(partition)
-            plain = {key: value for key, value in answer.items() if isinstance(value, str | int | float)}
-            event.extra = {**plain, "partition": partition}
+        announced = []
+        for told in [answer] if self.events is None else answer.get(self.events, []):
+            partition = self.render_template(self.partition or "", {**context, "answer": told})
+            for asset in self.outlets if partition else []:
+                if told.get("table", asset.name) == asset.name:
+                    event = context["outlet_events"][asset]
+                    event.add_partitions(partition)
+                    plain = {key: value for key, value in told.items() if isinstance(value, str | int | float)}
+                    event.extra = {**plain, "partition": partition}
+                    announced.append(asset)
+        self.outlets = [asset for asset in self.outlets if asset in announced]
+
+
+class RefusedFiles(BaseOperator):
+    """Red when a file could not be taken in, with the reason of each; ``answers`` are those of `ingest files`."""
+
+    template_fields: Sequence[str] = ("answers",)
+
+    def __init__(self, *, answers: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.answers = answers
+
+    def execute(self, context: Any) -> None:
+        """Raise ``AirflowFailException`` when there is one."""
+        faults = [f"{answer['book']} {file['name']}: {file['why']}" for answer in self.answers
+                  for level in ("refused", "unreadable") for file in answer[level]]
+        for fault in faults:
+            self.log.error("%s", fault)
+        if faults:
+            more = f" And {len(faults) - 1} more: see the lines above." if len(faults) > 1 else ""
+            raise AirflowFailException(f"{faults[0]}{more}")
 
 
 class GateOperator(TollgateOperator):

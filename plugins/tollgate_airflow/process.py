@@ -23,11 +23,15 @@ CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
 
 class CommandFailed(Exception):
-    """The command did not end with an answer; the text is its own last line to the person who reads the log."""
+    """The command did not end well; the text is its own last line to the person who reads the log.
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    ``answer`` is what it did all the same, if it told.
+    """
+
+    def __init__(self, message: str, exit_code: int, answer: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+        self.answer = answer
 
     @property
     def passing(self) -> bool:
@@ -56,16 +60,17 @@ def read_answer(stdout: str, last_word: str, exit_code: int) -> dict[str, Any]:
     Raises:
         CommandFailed: the exit code is not 0, or it is and there is no answer.
     """
-    if exit_code != DONE:
-        raise CommandFailed(last_word or f"tollgate ended without a word, with exit code {exit_code}", exit_code)
     lines = stdout.strip().splitlines()
     try:
         answer = json.loads(lines[-1])
     except (IndexError, ValueError):
         answer = None
-    if not isinstance(answer, dict):
+    told = answer if isinstance(answer, dict) else None
+    if exit_code != DONE:
+        raise CommandFailed(last_word or f"tollgate ended without a word, with exit code {exit_code}", exit_code, told)
+    if told is None:
         raise CommandFailed("tollgate said it was done but gave no answer", exit_code=DONE)
-    return answer
+    return told
 
 
 class Child:

@@ -68,10 +68,10 @@ def test_an_unknown_book_is_refused_with_the_known_ones(project: Scratch, argume
 
 
 @pytest.mark.parametrize(("month", "said"), [
-    ("1999-12", "The book consumer has no such month (got: 1999-12). Its months are 2003-01 to 2012-01."),
-    ("2012-02", "The book consumer has no such month (got: 2012-02). Its months are 2003-01 to 2012-01."),
-    ("2006-13", "A month is written YYYY-MM (got: 2006-13). For example 2012-01."),
-    ("March 2006", "A month is written YYYY-MM (got: March 2006). For example 2012-01."),
+    ("1999-12", "The book consumer has no such month (got: 1999-12). Its months are 2003-01 to 2012-03."),
+    ("2012-04", "The book consumer has no such month (got: 2012-04). Its months are 2003-01 to 2012-03."),
+    ("2006-13", "A month is written YYYY-MM (got: 2006-13). For example 2012-03."),
+    ("March 2006", "A month is written YYYY-MM (got: March 2006). For example 2012-03."),
 ])
 def test_a_month_outside_the_data_or_badly_written_is_refused(simulated: Scratch, month: str, said: str) -> None:
     assert refused(simulated, "land", "consumer", "--month", month, code=2) == f"error: {said}"

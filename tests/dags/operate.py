@@ -35,12 +35,13 @@ def main() -> None:
     """Build the operator from the JSON argument, execute it, print what came of it."""
     from airflow.sdk import Asset
 
-    from tollgate_airflow.operator import TollgateOperator
+    from tollgate_airflow.operator import RefusedFiles, TollgateOperator
 
     settings = json.loads(sys.argv[1])
+    kind = RefusedFiles if "answers" in settings else TollgateOperator
     assets = {name: Asset(name) for name in settings.pop("outlets", [])}
     events = {asset: Outlet() for asset in assets.values()}
-    operator = TollgateOperator(task_id="t", outlets=list(assets.values()), **settings)
+    operator = kind(task_id="t", outlets=list(assets.values()), **settings)
     instance = Instance()
     result: dict[str, Any] = {}
     try:

@@ -62,3 +62,23 @@ def test_only_the_asset_that_changed_has_an_event_with_its_partition_and_counts(
     assert changed["events"] == {"outcomes": [["sba|2006-03"], {"book": "sba", "table": "outcomes", "rows": 3,
                                                                    "partition": "sba|2006-03"}]}
     assert operate(script % "[]", **settings)["events"] == {}
+
+
+FILES = ('{"book": "sba", "files": [{"table": "applications", "book": "sba", "partitions": ["2006-02"]}, '
+         '{"table": "outcomes", "book": "sba", "partitions": []}], '
+         '"refused": [{"name": "outcomes_b.csv", "why": "too many bad rows"}], "unreadable": []}')
+
+
+def test_what_was_taken_in_beside_a_refused_file_is_announced_and_the_refusal_is_red_in_a_task_of_its_own(
+        operate: Operate) -> None:
+    settings: dict[str, Any] = {
+        "command": ["ingest", "files"], "outlets": ["applications", "outcomes"], "events": "files",
+        "partition": "{% if answer.partitions %}{{ answer.book }}|{{ answer.partitions | last }}{% endif %}"}
+    ended = operate(f"echo '{FILES}'; echo 'error: 1 of the files' >&2; exit 3", **settings)
+    assert "raised" not in ended
+    assert ended["returned"]["refused"][0]["name"] == "outcomes_b.csv"
+    assert {name: event[0] for name, event in ended["events"].items()} == {"applications": ["sba|2006-02"]}
+    assert operate("echo down >&2; exit 75", **settings)["raised"] == "AirflowException"
+    red = operate("", answers=[ended["returned"]])
+    assert (red["raised"], red["message"]) == ("AirflowFailException", "sba outcomes_b.csv: too many bad rows")
+    assert "raised" not in operate("", answers=[{**ended["returned"], "refused": []}])

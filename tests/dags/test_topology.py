@@ -15,7 +15,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted((PROJECT / "dags").glob("*.py"))
 EDGES: dict[str, dict[str, list[str]]] = {
-    "ingest_validate": {"list": ["file"], "file": ["audit"], "audit": []},
+    "ingest_validate": {"list": ["files"], "files": ["audit", "refused"], "refused": [], "audit": []},
     "train_weekly": {
         "open": ["snapshot", "work"], "snapshot": ["features"], "features": ["split"], "split": ["work"],
         "work": ["sweep"], "sweep": ["train"], "train": ["evaluate"], "evaluate": ["gate"],
@@ -27,7 +27,7 @@ EDGES: dict[str, dict[str, list[str]]] = {
                          "close": []},
     "rollback_model": {"rollback": []},
 }
-MAPPED = {("ingest_validate", "file"), ("train_weekly", "work"), ("train_weekly", "gates"), ("score_nightly", "shard")}
+MAPPED = {("ingest_validate", "files"), ("train_weekly", "work"), ("train_weekly", "gates"), ("score_nightly", "shard")}
 PARAMS = {"ingest_validate": {"book"}, "train_weekly": {"book", "as_of", "trials", "reason"},
           "score_nightly": {"book", "as_of"}, "monitor_drift": {"book", "as_of"}, "retrain_on_drift": set(),
           "rollback_model": {"book", "version", "reason"}}
@@ -94,7 +94,7 @@ def test_a_passing_fault_is_retried_and_nothing_catches_up(seen: dict[str, Any])
 def test_scores_start_the_monitoring_of_their_partition(seen: dict[str, Any]) -> None:
     assert seen["dags"]["score_nightly"]["tasks"]["publish"]["outlets"] == ["scores"]
     assert seen["dags"]["monitor_drift"]["timetable"] == "PartitionedAssetTimetable"
-    assert seen["dags"]["ingest_validate"]["tasks"]["file"]["outlets"] == ["applications", "outcomes"]
+    assert seen["dags"]["ingest_validate"]["tasks"]["files"]["outlets"] == ["applications", "decisions", "outcomes"]
 
 
 def test_a_refused_file_and_counts_that_do_not_add_up_each_fail_the_run(seen: dict[str, Any]) -> None:

@@ -101,8 +101,8 @@ def test_mapped_squares_carry_names_a_person_can_read(loop: Loop) -> None:
     assert sorted(map(str, training["work"])) == ["worker 0", "worker 1"]
     assert sorted(map(str, night["shard"])) == ["shard 0", "shard 1"]
     ingested = [name for run in loop.airflow.runs("ingest_validate")
-                for name in loop.run("ingest_validate", run["dag_run_id"]).get("file", []) if name]
-    assert f"{BOOK} applications_2007-01.parquet" in ingested
+                for name in loop.run("ingest_validate", run["dag_run_id"]).get("files", []) if name]
+    assert f"{BOOK}: 3 files" in ingested
 
 
 @pytest.mark.parametrize("night", NIGHTS)

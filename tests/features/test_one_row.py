@@ -41,7 +41,8 @@ def applications(book: Book, seed: int, *, wild: float) -> pa.Table:
     rng = np.random.default_rng(seed)
     columns = {column.name: cells(column, rng, wild=wild) for column in book.applications if not column.personal}
     columns["loan_id"] = [f"L{k}" for k in range(ROWS)]
-    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in book.schema("applications")})
+    schema = book.table("applications").schema()
+    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema})
 
 
 @pytest.fixture(scope="module", params=known_books())

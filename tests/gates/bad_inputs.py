@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 Loans = Callable[[pa.Table], pa.Table]
-TEST_FROM = np.datetime64("2004-07-01")     # the newest six months that had matured as of 2007-01-01
+AS_OF = date(2007, 1, 31)                   # a default may be reported 30 days after it: the loans of 2004 are mature
+TEST_FROM = np.datetime64("2004-07-01")     # the newest six months that had matured by then
 OF_EVIDENCE = ("auc", "ks", "false_negatives", "calibration", "slices", "baseline", "fairness", "behaviour", "leakage",
                "data")
 
@@ -60,11 +62,9 @@ def outcome(decide: Callable[[pa.Table, np.ndarray], np.ndarray]) -> Loans:
     """Defaults where ``decide(loans, defaulted)`` says so; a new one comes a year after its application."""
 
     def change(loans: pa.Table) -> pa.Table:
-        defaulted = loans["default_date"].is_valid().to_numpy()
-        day = np.where(defaulted, loans["default_date"].to_numpy(), loans["application_date"].to_numpy() + 365)
-        paid = ~decide(loans, defaulted)
-        loans = _with(loans, "default_date", pa.array(day, mask=paid))
-        return _with(loans, "reported_date", pa.array(day + 30, mask=paid))
+        defaulted = loans["default_after"].is_valid().to_numpy()
+        days = np.where(defaulted, loans["default_after"].fill_null(0).to_numpy(), 365)
+        return _with(loans, "default_after", pa.array(days, mask=~decide(loans, defaulted)))
 
     return change
 
@@ -108,10 +108,24 @@ FLIPPED = ("The logistic scorecard, which gives the same points in every slice, 
 CONSTANT = ("A warning, not a refusal, …: {} for every loan in train and test, which tells no loan from another; look "
             "whether a feed broke.")
 
+def silent_since(day: str) -> Loans:
+    """No default is reported from this day on."""
+
+    def change(loans: pa.Table) -> pa.Table:
+        days = loans["default_after"].fill_null(0).to_numpy()
+        told = loans["application_date"].to_numpy() + days + 30 < np.datetime64(day)
+        return _with(loans, "default_after", pa.array(days, mask=~told | loans["default_after"].is_null().to_numpy()))
+
+    return change
+
+
 CASES = (
+    Case(item="an outcomes feed that stopped", done="no default is reported after May 2006",
+         loans=silent_since("2006-06-01"), says={"data": "Refused: …"}),
     Case(item="one class only", done="no loan ever defaulted", loans=outcome(lambda loans, bad: bad & False),
-         says={"snapshot": "As of 2007-01-01 the lake holds 9,600 matured loans of consumer with 0 defaults; at least "
-                           "1,000 with 100 are needed. Ingest the applications and outcomes that are missing, …"}),
+         says={"snapshot": "As of 2007-01-31 the lake holds 9,600 matured loans of consumer with 0 defaults; at least "
+                           "1,000 with 100 are needed (of 9,600 applications 0 were not booked). Ingest the "
+                           "applications, decisions and outcomes that are missing, …"}),
     Case(item="one class only", done="every loan defaulted", loans=outcome(lambda loans, bad: bad | True),
          says={"split": "The train part of the split has 4,000 loans, of which 4,000 defaulted; it needs loans that "
                         "were paid and loans that defaulted. Look at the outcomes of these months, …"}),
@@ -120,8 +134,8 @@ CASES = (
          says={"split": "The test part of the split has 2,400 loans, of which 0 defaulted; it needs loans that were "
                         "paid and loans that defaulted. Look at the outcomes of these months, …"}),
     Case(item="fewer rows than the minimum", done="one loan in ten", loans=one_in(10),
-         says={"snapshot": "As of 2007-01-01 the lake holds 960 matured loans of consumer with … defaults; at least "
-                           "1,000 with 100 are needed. …"}),
+         says={"snapshot": "As of 2007-01-31 the lake holds 960 matured loans of consumer with … defaults; at least "
+                           "1,000 with 100 are needed …"}),
     Case(item="fewer rows than the minimum", done="one loan in four of the test months",
          loans=one_in(4, test_only=True),
          says={"data": "Refused: test has 600 loans with … defaults, and needs 1,000 with 100: ingest what is missing, "

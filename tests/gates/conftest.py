@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tollgate import lake
-from tollgate.books import Book, consumer, load_book
+from tollgate.books import APPLICANT, Book, consumer, load_book
 from tollgate.config import Params, load_params
 from tollgate.features import digest_of, make_features
 from tollgate.gates import Report, Verdict, run_gates
 from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
+from tollgate.labels import needed
+from tollgate.labels.evidence import count
 from tollgate.training.evaluate import evidence
 from tollgate.training.fit import fit, operating_point, prepare
 from tollgate.training.scorecard import Scorecard
@@ -32,8 +34,12 @@ CHOICE = {"max_depth": 3, "eta": 0.2, "min_child_weight": 20, "subsample": 0.9}
 
 
 def applications(book: Book, sent: pa.Table) -> pa.Table:
-    """What the lake would hold of the lender's rows, with ``label``: 1 where there ever is a default."""
-    rows = pa.table({c.name: sent[c.source] for c in book.applications if not c.personal})
+    """What the lake would hold of the lender's rows, with ``label``: 1 where there ever is a default.
+
+    Each is of another person, so that any split keeps them apart.
+    """
+    rows = pa.table({c.name: sent["loan_id" if c.name == APPLICANT else c.source] for c in book.applications
+                     if not c.personal})
     label = sent["default_date"].is_valid().to_numpy().astype(np.int8)
     return rows.append_column(pa.field("label", pa.int8()), pa.array(label)).sort_by("loan_id")
 
@@ -86,12 +92,34 @@ class Run:
         self.edit("champion.json", version=version, digest=digest)
 
 
+def feed(params: Params, rows: pa.Table, change: Callable[[pa.Table], pa.Table] = lambda told: told) -> pa.Table:
+    """What is counted of a feed that brings the default of each bad loan within 700 days and on the very day.
+
+    Args:
+        change: what it does to these outcomes, with ``loan_id``, ``reported_on`` and ``defaulted_on``.
+    """
+    book, rng = load_book(params.book), np.random.default_rng(3)
+    bad = rows.filter(pc.equal(rows["label"], 1))
+    defaulted = bad["applied_on"].to_numpy().astype("datetime64[D]") + rng.integers(30, 700, bad.num_rows)
+    told = change(pa.table({"loan_id": bad["loan_id"], "reported_on": pa.array(defaulted),
+                            "defaulted_on": pa.array(defaulted)})).sort_by("loan_id")
+    told = told.filter(pc.less(told["reported_on"], params.as_of))
+    known = told["reported_on"].to_numpy().astype("datetime64[D]").astype(np.int32)
+    rows = rows.sort_by("loan_id")
+    views = {"applications": rows, "outcomes": told, "decisions": pa.table({
+        "loan_id": rows["loan_id"], "decision": pa.repeat(pa.scalar("approved"), rows.num_rows),
+        "booked_on": rows["applied_on"]})}
+    return count(book, params.as_of, {name: views[name] for name in needed(book)}, {"outcomes": known})
+
+
 def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, ...] | None = None) -> None:
     """Write a run folder as the stages write it, from the lake's rows with their ``label``."""
     book = load_book(params.book)
     folder.mkdir(parents=True)
+    counted = feed(params, rows)
+    pq.write_table(counted, folder / "feed.parquet")
     record = {"book": book.name, "as_of": params.as_of.isoformat(), "rows": rows.num_rows,
-              "digest": lake.digest(rows)}
+              "digest": lake.digest(rows), "feed": lake.digest(counted)}
     pq.write_table(rows, folder / "snapshot.parquet")
     (folder / "snapshot.json").write_text(json.dumps(record))
     (folder / "champion.json").write_text(json.dumps({"model": book.name, "version": None, "digest": None}))

@@ -6,13 +6,12 @@ import json
 import re
 import shutil
 from collections.abc import Iterable
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.gates.bad_inputs import CASES, Case
+from tests.gates.bad_inputs import AS_OF, CASES, Case
 
 from tollgate import registry, stages
 from tollgate.books import consumer
@@ -27,15 +26,22 @@ NO_NUMBER = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    shipped = load_params(PROJECT / "params.yaml", book="consumer", as_of=date(2007, 1, 1))
+    shipped = load_params(PROJECT / "params.yaml", book="consumer", as_of=AS_OF)
     return shipped.model_copy(update={section: getattr(shipped, section).model_copy(update=keys)
                                       for section, keys in SMALL.items()})
 
 
 @pytest.fixture(scope="module")
 def loans(params: Params) -> pa.Table:
-    """What an honest lender has: 400 loans a month, of the months that had matured."""
-    return consumer.simulate(seed=params.seed, rows_a_month=400, last_month="2004-12")
+    """What an honest lender has: 400 loans a month, of the months that had matured, each of another person.
+
+    They are booked on the day on which they are asked for.
+    """
+    sent = consumer.simulate(seed=params.seed, rows_a_month=400, last_month="2004-12")
+    for name, values in (("customer_id", sent["loan_id"]), ("decided_after", pa.array([0] * sent.num_rows)),
+                         ("booked_after", pa.array([0] * sent.num_rows))):
+        sent = sent.set_column(sent.column_names.index(name), name, values)
+    return sent
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,8 @@ def test_a_value_that_only_defaults_have_is_found_from_few_loans(run: Run, loans
 
 def test_a_column_known_only_later_is_refused_with_the_books_reason(good: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     term = next(column for column in sba.BOOK.applications if column.name == "term")
-    replaced(monkeypatch, applications=(*consumer.BOOK.applications, term),
+    with_term = consumer.BOOK.with_columns("applications", (*consumer.BOOK.applications, term))
+    replaced(monkeypatch, tables=with_term.tables,
              features=(*consumer.BOOK.features, number("term")))
     found = good.verdict("leakage")
     assert found.verdict == "refuse"

@@ -39,8 +39,8 @@ def test_a_model_that_moves_the_wrong_way_is_refused_with_the_feature(fresh: Fre
 
 
 def test_a_protected_attribute_among_the_inputs_is_refused(good: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    replaced(monkeypatch, applications=tuple(replace(c, protected=c.name == "state")
-                                             for c in consumer.BOOK.applications))
+    columns = tuple(replace(c, protected=c.name == "state") for c in consumer.BOOK.applications)
+    replaced(monkeypatch, tables=consumer.BOOK.with_columns("applications", columns).tables)
     assert "the protected attribute state is an input" in good.verdict("behaviour").sentence
 
 
@@ -122,10 +122,19 @@ def test_loans_without_a_date_are_refused_by_the_order_of_time(run: Run) -> None
     assert "the training loans reach to None, past the first test loan of None" in run.verdict("data").sentence
 
 
+def test_a_person_with_loans_on_both_sides_is_refused(run: Run) -> None:
+    loans, split = run.rows("snapshot").sort_by("loan_id"), run.rows("split").sort_by("loan_id")["split"].to_pylist()
+    who, first = loans["applicant_id"].to_pylist(), {part: split.index(part) for part in ("train", "test")}
+    who[first["test"]] = who[first["train"]] = "P-twice"
+    loans = loans.set_column(loans.column_names.index("applicant_id"), "applicant_id", pa.array(who))
+    run.write("snapshot", loans)
+    assert "1 applicants have loans in train and in test, such as P-twice" in run.verdict("data").sentence
+
+
 def test_a_snapshot_whose_newest_loan_is_old_is_refused(run: Run) -> None:
     later = replace(run, params=run.params.model_copy(update={"as_of": date(2007, 6, 1)}))
     found = later.verdict("data").sentence
-    assert "the newest loan is of 2004-12-31, more than 2 months before 2005-06-01" in found
+    assert "the newest loan is of 2004-12-31, more than 2 months before 2005-05-02" in found, "the lag is 30 days"
 
 
 def test_a_feature_that_is_missing_for_every_test_loan_is_refused(run: Run) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -34,13 +33,13 @@ def loans() -> Callable[..., list[dict[str, str]]]:
 
 @pytest.fixture
 def drop() -> Callable[..., str]:
-    """Put a file into landing, as if written at ``landed``; its name is handed back."""
+    """Put a file into landing, as if written so many seconds after 1970; its name is handed back."""
 
     def put(content: bytes | list[dict[str, str]], name: str = "applications_2006-02.csv", book: str = "sba",
-            landed: datetime | None = None) -> str:
+            written: float | None = None) -> str:
         Store(settings().landing).write(f"{book}/{name}", content if isinstance(content, bytes) else as_csv(content))
-        if landed is not None:
-            os.utime(Path(settings().landing) / book / name, (landed.timestamp(), landed.timestamp()))
+        if written is not None:
+            os.utime(Path(settings().landing) / book / name, (written, written))
         return name
 
     return put

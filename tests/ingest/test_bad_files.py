@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from lender import as_csv, as_json_lines, as_parquet, bad_share
-from tests.ingest.bad_files import CASES, PERSON, Case, manifest, normal
+from tests.ingest.bad_file import PERSON, Case, manifest, normal
+from tests.ingest.bad_files import CASES
 
 from tollgate import lake
 from tollgate.books import Book, load_book
@@ -60,7 +61,7 @@ def test_what_becomes_of_it_is_what_the_page_says(case: Case, home: Path, drop: 
     assert warned == case.warns
     assert tuple((line["row"], line["rule"], line["column"], line["value"]) for line in quarantined) == case.reasons
     assert published == case.published
-    assert lake.read(lake.applications(book)).num_rows == (case.published if case.held is None else case.held)
+    assert lake.view(lake.applications(book)).num_rows == (case.published if case.held is None else case.held)
     assert [file["name"] for file in new_files()] == [case.name] * case.open
     assert len(said.splitlines()) <= 1
     everything = said + str(quarantined)

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tollgate import lake
 from tollgate.books import load_book
 from tollgate.books.consumer import simulate
 from tollgate.config import load_params
@@ -29,7 +28,7 @@ def rows_of(first: str, last: str, seed: int = 1) -> pa.Table:
     """Good applications under the lake's names and types."""
     sent = simulate(seed=seed, rows_a_month=500, first_month=first, last_month=last)
     return pa.table({c.name: sent[c.source] for c in BOOK.applications if not c.personal}).cast(
-        BOOK.schema("applications"))
+        BOOK.table("applications").schema())
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,7 @@ def months() -> Months:
 
 
 def seen(*tables: pa.Table) -> Observation:
-    observation = Observation(lake.applications(BOOK))
+    observation = Observation(BOOK.table("applications"))
     for table in tables:
         observation.add(table)
     return observation
@@ -99,9 +98,9 @@ def test_ten_times_the_rows_refuse_and_five_times_do_not(months: Months) -> None
 
 def test_a_long_extract_of_a_growing_book_is_held_against_its_own_earlier_months() -> None:
     before, grown = outcomes(20, 30, 40), outcomes(60, 120, 240, 480, first=4)
-    assert [f.level for f in findings(BOOK.outcomes, grown, before, outcomes(40, first=3), PARAMS)] == []
+    assert [f.level for f in findings(BOOK.columns("outcomes"), grown, before, outcomes(40, first=3), PARAMS)] == []
     jumped = outcomes(60, 400, first=4)
-    (finding,) = findings(BOOK.outcomes, jumped, before, outcomes(40, first=3), PARAMS)
+    (finding,) = findings(BOOK.columns("outcomes"), jumped, before, outcomes(40, first=3), PARAMS)
     assert "2006-05 has 400 rows, 6.7 times the largest of the 4 months before (60;" in finding.sentence
 
 
@@ -153,11 +152,11 @@ def test_a_stale_file_is_told_by_the_lakes_newest_month(newest: str | None, told
 
 def outcomes(*counts: int, first: int = 1) -> Observation:
     """So many defaults in each month of 2006."""
-    observation = Observation(lake.outcomes(BOOK))
+    observation = Observation(BOOK.table("outcomes"))
     for month, rows in enumerate(counts, start=first):
         day = date(2006, month, 15)
-        observation.add(pa.table({"loan_id": [f"{month}-{i}" for i in range(rows)], "known_on": [day] * rows,
-                                  "defaulted_on": [day] * rows}).cast(BOOK.schema("outcomes")))
+        observation.add(pa.table({"loan_id": [f"{month}-{i}" for i in range(rows)], "reported_on": [day] * rows,
+                                  "defaulted_on": [day] * rows}).cast(BOOK.table("outcomes").schema()))
     return observation
 
 
@@ -165,12 +164,12 @@ def outcomes(*counts: int, first: int = 1) -> Observation:
     (450, "2006-05 reports 450 defaults, 2.25 times the usual 200 (limit 2)"), (390, ""), (110, ""),
     (90, "90 defaults, 0.45 times the usual 200 (limit 0.5)"), (30, "")])
 def test_twice_or_half_the_usual_defaults_are_told(rows: int, says: str) -> None:
-    told = list(label_rate(outcomes(rows, first=5), outcomes(190, 200, 210, 200), PARAMS))
+    told = list(label_rate("defaulted_on", outcomes(rows, first=5), outcomes(190, 200, 210, 200), PARAMS))
     assert [says in f.sentence for f in told] == ([True] if says else [])
 
 
 def test_a_rate_that_the_month_before_had_already_is_not_told_again() -> None:
-    assert list(label_rate(outcomes(450, first=5), outcomes(190, 200, 210, 420), PARAMS)) == []
+    assert list(label_rate("defaulted_on", outcomes(450, first=5), outcomes(190, 200, 210, 420), PARAMS)) == []
 
 
 def test_a_value_whose_share_of_the_defaults_jumps_is_told_and_chance_is_not() -> None:

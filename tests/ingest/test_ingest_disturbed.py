@@ -105,8 +105,10 @@ def test_racing_files_of_one_partition_lose_and_repeat_nothing(anywhere: str, ra
     raced = digests(sba)
     assert lake.read(lake.applications(sba)).num_rows == 2 * racers
     assert lake.read(lake.quarantine("sba")).num_rows == racers
+    order = lake.read(lake.deliveries("sba"))["file"].to_pylist()
+    assert sorted(order) == sorted(names)
     alone()
-    for name in names:
+    for name in order:
         ingest_file(sba, name, limits)
     assert digests(sba) == raced
 
@@ -114,6 +116,8 @@ def test_racing_files_of_one_partition_lose_and_repeat_nothing(anywhere: str, ra
 def test_of_racing_files_with_one_loan_one_wins_whole(sba: Book, loans: Loans, drop: Drop) -> None:
     names = [drop(loans({"NoEmp": str(i), "CreateJob": str(i)}), f"applications_{i}.csv") for i in range(4)]
     assert apart.race("sba", names) == [0] * 4
-    (loan,) = lake.read(lake.applications(sba)).to_pylist()
+    (loan,) = lake.view(lake.applications(sba)).to_pylist()
+    last = lake.read(lake.deliveries("sba"))["file"].to_pylist()[-1]
+    assert last == f"applications_{loan['employees']}.csv"
     assert loan["employees"] == loan["jobs_created"]
     assert lake.read(lake.received("sba"))["published"].to_pylist() == [1] * 4

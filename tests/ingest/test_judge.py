@@ -6,7 +6,7 @@ import io
 import json
 import random
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from lender import as_csv, bad_share
 from pandera.errors import SchemaErrors
 
 from tollgate import lake
-from tollgate.books import KNOWN, Book, Column, load_book
+from tollgate.books import Book, Column, load_book
+from tollgate.clock import today
 from tollgate.config import known_books
 from tollgate.errors import Refused
 from tollgate.ingest import check_file, contract, files, ingest_file, publish, quarantined_rows
@@ -65,8 +66,8 @@ def broken_rows(book: Book, table: str) -> list[tuple[str, Record]]:
             found.append(("not_in_vocabulary", {column.name: "no such"}))
         elif column.kind == "text":
             found += [("personal_data", {column.name: "jane@example.com"}), ("formula", {column.name: "=1+1"})]
-    found.append(("from_the_future", {KNOWN[table]: date(2030, 1, 1)}))
-    for rule in book.rules(table):
+    found.append(("from_the_future", {book.table(table).told[0]: date(2030, 1, 1)}))
+    for rule in book.table(table).rules:
         first, second = (next(c for c in book.columns(table) if c.name == name) for name in rule.uses)
         found.append((rule.name, {first.name: first.le, second.name: second.ge}))
     return found
@@ -75,10 +76,11 @@ def broken_rows(book: Book, table: str) -> list[tuple[str, Record]]:
 def eager(book: Book, table: str, rows: list[Record]) -> set[tuple[int, str, str]]:
     """``(row, rule, column)`` by the contract alone, over one frame."""
     schema = contract(book, table, LANDED)
-    frame = pa.Table.from_pylist(rows, pa.schema([pa.field(f.name, f.type) for f in book.schema(table)]))
+    frame = pa.Table.from_pylist(rows, pa.schema([pa.field(f.name, f.type) for f in book.table(table).schema()]))
     with pytest.raises(SchemaErrors) as caught:
         schema.validate(frame.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
-    between = {name: ", ".join(uses) for name, uses, _ in book.row_rules(table) if len(uses) > 1 or name == "duplicate"}
+    between = {name: ", ".join(uses) for name, uses, _ in book.table(table).row_rules()
+               if name == "duplicate" or (len(uses) > 1 and name != "from_the_future")}
     return {(case.index + 1, rule, between.get(rule, case.column))
             for case in caught.value.failure_cases.itertuples(index=False)
             for rule in [case.check.replace("not_nullable", "required")]}
@@ -86,8 +88,9 @@ def eager(book: Book, table: str, rows: list[Record]) -> set[tuple[int, str, str
 
 @pytest.mark.parametrize(("name", "table"), TABLES)
 def test_the_verdict_of_every_row_is_that_of_one_eager_pandera_pass(
-        name: str, table: str, home: Path, tiny_batches: None, drop: Drop) -> None:
+        name: str, table: str, home: Path, tiny_batches: None, drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     book = load_book(name)
+    monkeypatch.setenv("TOLLGATE_TODAY", LANDED.isoformat())
     broken = broken_rows(book, table)
     rows = [good_row(book, table, place) for place in range(3 * len(broken))]
     for place, (_, change) in enumerate(broken):
@@ -99,14 +102,14 @@ def test_the_verdict_of_every_row_is_that_of_one_eager_pandera_pass(
     assert len({(rule, column) for _, rule, column in expected}) > len({rule for rule, _ in broken})
 
     sent = pa.table({c.source: pa.array([row.get(c.name) for row in rows], None if c.personal else
-                                        book.schema(table).field(c.name).type) for c in book.columns(table)})
+                                        book.table(table).schema().field(c.name).type) for c in book.columns(table)})
     sink = io.BytesIO()
     pq.write_table(sent, sink)
-    file = drop(sink.getvalue(), f"{table}.parquet", name, landed=datetime.combine(LANDED, datetime.min.time(), UTC))
+    file = drop(sink.getvalue(), f"{table}.parquet", name)
     answer = ingest_file(book, file, bad_share(1.0))
     found = quarantined_rows(name, answer["fingerprint"])
     assert {(line["row"], line["rule"], line["column"]) for line in found["rows"]} == expected
-    assert found["landed"] == "2026-01-01T00:00:00Z"
+    assert found["landed"] == "2026-01-01"
 
 
 KINDS: list[Record] = [
@@ -145,7 +148,9 @@ def test_received_is_published_plus_quarantined_over_many_batches_in_any_format(
     answer = ingest_file(sba, name, bad_share(1.0))
     held = lake.read(lake.applications(sba))
     bad = set(lake.read(lake.quarantine("sba"))["row"].to_pylist())
-    assert answer["received"] == checked.received == len(rows) + malformed
+    # A cell with a line break makes two malformed lines of CSV.
+    lines = [row for row in rows for _ in range(1 + row["Bank"].count("\n") * (ending == "csv"))]
+    assert answer["received"] == checked.received == len(lines) + malformed
     assert answer["published"] == checked.good == held.num_rows == len(set(held["loan_id"].to_pylist()))
     assert answer["quarantined"] == len(bad) == answer["received"] - answer["published"]
     (row,) = lake.read(lake.received("sba")).to_pylist()
@@ -153,7 +158,7 @@ def test_received_is_published_plus_quarantined_over_many_batches_in_any_format(
         answer["received"], answer["published"], answer["quarantined"])
     # The rows that are not in the quarantine are the ones that are published, each of them once.
     assert sorted(held["loan_id"].to_pylist()) == sorted(
-        row["LoanNr_ChkDgt"].strip() for place, row in enumerate(rows, start=1) if place not in bad)
+        row["LoanNr_ChkDgt"].strip() for place, row in enumerate(lines, start=1) if place not in bad)
 
 
 def test_a_fault_in_the_last_block_refuses_the_file_before_anything_is_written(
@@ -165,21 +170,38 @@ def test_a_fault_in_the_last_block_refuses_the_file_before_anything_is_written(
     assert lake.read(lake.quarantine("sba"))["row"].to_pylist() == [0]
 
 
-def test_a_quote_left_open_refuses_the_file_and_is_named(sba: Book, tiny_batches: None, drop: Drop,
-                                                         loans: Callable[..., list[Record]]) -> None:
+def test_a_quote_left_open_makes_all_lines_after_it_malformed_and_is_named(
+        sba: Book, tiny_batches: None, drop: Drop, loans: Callable[..., list[Record]]) -> None:
     content = as_csv(loans(*[{"GrAppv": "60000", "SBA_Appv": "1000"}] * 60)).replace(b"FIFTH", b'"FIFTH', 1)
-    with pytest.raises(Refused, match="longer than 2,000 bytes, as when a quote is left open"):
-        ingest_file(sba, drop(content), bad_share(1.0))
+    with pytest.raises(Refused, match="A quote opened in line 2 is not closed there and takes lines 2 to 61 with it"):
+        ingest_file(sba, drop(content), bad_share(0.02))
+    assert lake.read(lake.received("sba"))["received"].to_pylist() == [60]
 
 
-def test_a_row_from_the_future_is_told_by_when_its_file_landed(home: Path, drop: Drop) -> None:
+def test_a_row_longer_than_a_block_refuses_the_file(sba: Book, tiny_batches: None, drop: Drop,
+                                                    loans: Callable[..., list[Record]]) -> None:
+    with pytest.raises(Refused, match="a row of it is longer than 2,000 bytes"):
+        ingest_file(sba, drop(as_csv(loans({}, {"Bank": "B" * 2_000}))), bad_share(1.0))
+
+
+def test_a_row_from_the_future_is_told_by_the_day_on_which_its_file_was_first_seen(
+        home: Path, drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     book = load_book("consumer")
     rows = b"loan_id,reported_date,default_date\nL1,2006-03-05,2006-03-05\nL2,2006-03-06,2006-03-06\n"
-    landed = datetime(2006, 3, 5, 23, 59, tzinfo=UTC)
-    answer = ingest_file(book, drop(rows, "outcomes.csv", "consumer", landed=landed), bad_share(1.0))
-    (line,) = quarantined_rows("consumer", answer["fingerprint"])["rows"]
-    assert [line[name] for name in ("row", "rule", "column", "value")] == [
-        2, "from_the_future", "known_on", "2006-03-06"]
+    name = drop(rows, "outcomes.csv", "consumer", written=0.0)  # as out of an archive: the file's own time says nothing
+    for day in ("2006-03-05", "2006-03-06"):
+        monkeypatch.setenv("TOLLGATE_TODAY", day)
+        fingerprint = ingest_file(book, name, bad_share(1.0))["fingerprint"]
+        (line,) = quarantined_rows("consumer", fingerprint)["rows"]
+        assert [line[name] for name in ("row", "rule", "column", "value")] == [
+            2, "from_the_future", "reported_on", "2006-03-06"]
+        lake.replace_partitions(lake.received("consumer"), lake.received("consumer").schema.empty_table(),
+                                [fingerprint])  # killed before it was written down: it is judged as on the first day
+
+
+def test_a_days_end_is_that_of_the_books_time_zone(home: Path) -> None:
+    assert today("Pacific/Auckland") >= today("UTC") >= today("America/Los_Angeles")
+    assert today("Pacific/Kiritimati") > today("Pacific/Pago_Pago")  # 25 hours apart: never the same day
 
 
 def test_a_correction_in_the_same_file_is_no_duplicate(home: Path, drop: Drop) -> None:
@@ -189,4 +211,4 @@ def test_a_correction_in_the_same_file_is_no_duplicate(home: Path, drop: Drop) -
     assert lake.read(lake.outcomes(book))["defaulted_on"].to_pylist() == [date(2006, 2, 1), None]
     (line,) = quarantined_rows("consumer", answer["fingerprint"])["rows"]
     assert (line["row"], line["rule"], line["column"], line["value"]) == (
-        3, "duplicate", "loan_id, known_on", "L1, 2006-05-05")
+        3, "duplicate", "loan_id, reported_on", "L1, 2006-05-05")

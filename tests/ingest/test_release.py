@@ -29,8 +29,8 @@ SIGNED = ("Ann", "ZZ is a state since March")
 @pytest.fixture
 def mended(sba: Book) -> Book:
     """The book whose vocabulary of states knows ZZ."""
-    return replace(sba, applications=tuple(replace(c, isin=(*c.isin, "ZZ")) if c.name == "state" else c
-                                           for c in sba.applications))
+    return sba.with_columns("applications", tuple(replace(c, isin=(*c.isin, "ZZ")) if c.name == "state" else c
+                                                  for c in sba.applications))
 
 
 @pytest.fixture

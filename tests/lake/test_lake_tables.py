@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from s3fs import S3FileSystem
 
 from tollgate import lake
+from tollgate.books import load_book
 from tollgate.errors import BadInput, PassingFault
 
 WRITERS, ROUNDS, ROWS = 4, 4, 50
@@ -103,20 +106,6 @@ def test_rows_outside_the_named_partitions_are_refused_and_nothing_changes(anywh
     assert lake.read(table)["psi"].to_pylist() == [1]
 
 
-def test_an_upsert_replaces_by_key_wherever_the_key_stood_and_touches_nothing_else(anywhere: str) -> None:
-    table = lake.drift("sba")
-    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 2), ("2007-02-01", "c", 3),
-                                          ("2007-04-01", "d", 4)), ["2007-01-01", "2007-02-01", "2007-04-01"])
-    rows = {"2007-02-01": drifts(("2007-02-01", "b", 20), ("2007-02-01", "e", 5)),
-            "2007-03-01": drifts(("2007-03-01", "d", 40))}
-    version = lake.upsert(table, rows)
-    assert {(row["day"], row["feature"], row["psi"]) for row in lake.read(table).to_pylist()} == {
-        ("2007-01-01", "a", 1), ("2007-02-01", "b", 20), ("2007-02-01", "c", 3), ("2007-02-01", "e", 5),
-        ("2007-03-01", "d", 40)}
-    assert lake.partitions(table) == ["2007-01-01", "2007-02-01", "2007-03-01"]
-    assert lake.upsert(table, rows) == version == lake.version(table)
-
-
 def test_a_pile_gives_each_partition_back_in_the_order_it_was_laid_down(home: Path) -> None:
     first, second = drifts(("2007-01-01", "b", 1), ("2007-02-01", "a", 2)), drifts(("2007-01-01", "a", 3))
     with lake.scratch() as disk:
@@ -160,7 +149,10 @@ def test_racing_processes_leave_whole_partitions_and_lose_and_repeat_nothing(any
     assert len(set(found["rows"].to_pylist())) == 1
     counter = lake.read(lake.drift("sba"), filters=[("day", "=", "counter")])
     assert counter["rows"].to_pylist() == [WRITERS * ROUNDS]
-    assert lake.read(lake.drift("card"))["feature"].to_pylist() == ["moved"]
+    versions = lake.read(lake.outcomes(load_book("card")))
+    assert versions["version"].to_pylist() == list(range(1, versions.num_rows + 1))
+    order = versions["delivery"].to_pylist()
+    assert (order, order[-1]) == (sorted(set(order)), WRITERS * ROUNDS)
     entries = lake.read(lake.ledger("sba"))
     assert entries["seq"].to_pylist() == list(range(WRITERS * ROUNDS))
     assert set(Counter(entries["payload"].to_pylist()).values()) == {ROUNDS}
@@ -179,6 +171,22 @@ def test_equal_rows_have_one_digest_however_they_are_chunked(anywhere: str) -> N
     assert lake.digest(lake.read(table)) == lake.digest(lake.read(table)) == lake.digest(rows)
     assert lake.digest(pa.concat_tables([rows.slice(0, 1), rows.slice(1)])) == lake.digest(rows)
     assert lake.digest(drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 3))) != lake.digest(rows)
+
+
+def test_a_digest_outlives_a_file_and_tells_a_null_from_every_value(tmp_path: Path) -> None:
+    columns: dict[str, list] = {
+        "whole": [1, None, 0], "part": [0.5, None, 0.0], "text": ["a", None, ""], "day": [date(2007, 1, 1), None, None],
+        "flag": [True, None, False], "list": [["a"], None, []]}
+    rows = pa.table(columns)
+    under_the_null = pa.array([1, 7, 0], mask=np.array([False, True, False]))
+    hidden = rows.set_column(0, "whole", under_the_null)
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    digests = {lake.digest(same) for same in (rows, hidden, pq.read_table(tmp_path / "rows.parquet"),
+                                              rows.set_column(2, "text", rows["text"].dictionary_encode()))}
+    assert len(digests) == 1
+    others = [rows.set_column(place, name, pa.chunked_array([[cells[0], cells[2], cells[2]]], rows[name].type))
+              for place, (name, cells) in enumerate(columns.items()) if name != "day"]
+    assert len({lake.digest(rows), *map(lake.digest, others)}) == len(others) + 1
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from tests.published import publish
 
 from tollgate import lake
 from tollgate.books import Book, load_book
@@ -37,17 +38,19 @@ class Night:
     model: Path
 
     def publish(self, scenario: str, as_of: date, *, version: str = "1", rows: int | None = None,
-                refused: int = 0) -> None:
-        """Put the month before ``as_of`` of a scenario into the lake, scored with its true probabilities.
+                refused: int = 0, booked: bool = True) -> pa.Table:
+        """Put the month before ``as_of`` of a scenario into the lake, scored with its true probabilities; its loans.
 
-        The first ``refused`` rows are published as scoring publishes what it cannot score.
+        The first ``refused`` rows are published as scoring publishes what it cannot score. All are ``booked`` on the
+        day, or nothing is decided yet.
         """
         world = _world(scenario, self.book)
         last = pc.strftime(world["applied_on"], format="%Y-%m")
         month = (np.datetime64(as_of, "M") - 1).item().strftime("%Y-%m")
         night = world.filter(pc.equal(last, month)).slice(0, rows)
-        known = night.append_column("month", pa.array([month] * night.num_rows, pa.string()))
-        lake.replace_partitions(lake.applications(self.book), known, [month])
+        self._deliver("applications", night)
+        if booked and not self.book.all_booked:
+            self.decide(night, np.zeros(night.num_rows, bool))
         score = night["true_probability"].to_numpy()
         table = lake.scores(self.book.name)
         cannot = np.arange(len(score)) < refused
@@ -59,14 +62,23 @@ class Night:
                  "snapshot_version": "s", "run_id": "r", "reasons": []}
         lake.replace_partitions(table, pa.Table.from_pylist([{**row, **stamp} for row in made], table.schema),
                                 [as_of.isoformat()])
+        return night
 
-    def outcomes(self, scenario: str) -> None:
-        """Put every default of a scenario into the lake, each on the day it became known."""
-        world = _world(scenario, self.book)
-        world = world.filter(pc.is_valid(world["known_on"]))
-        months = pc.strftime(world["known_on"], format="%Y-%m")
-        lake.replace_partitions(lake.outcomes(self.book), world.append_column("month", months),
-                                months.unique().to_pylist())
+    def decide(self, loans: pa.Table, declined: np.ndarray, after: np.ndarray | int = 0) -> None:
+        """What the lender did with these loans on the day; the others are booked so many days later."""
+        decided = loans["applied_on"].to_numpy().astype("datetime64[D]")
+        self._deliver("decisions", pa.table({
+            "loan_id": loans["loan_id"], "decision": np.where(declined, "declined", "approved"),
+            "decided_on": pa.array(decided), "booked_on": pa.array(decided + after, mask=declined)}))
+
+    def outcomes(self, scenario: str, of: pa.Table | None = None) -> None:
+        """Put every default of a scenario (or of these loans) into the lake, each on the day it became known."""
+        world = _world(scenario, self.book) if of is None else of
+        self._deliver("outcomes", world.filter(pc.is_valid(world["reported_on"])))
+
+    def _deliver(self, name: str, rows: pa.Table) -> None:
+        """A row that was there says the same again, or as the newest world has it."""
+        publish(self.book, name, rows, number=lake.count(lake.published(self.book, name)) + 1)
 
     def drift(self, as_of: date, *, version: str = "1") -> dict:
         window = load_window(self.book, as_of)
@@ -95,7 +107,7 @@ def _world(scenario: str, book: Book) -> pa.Table:
     if scenario not in _WORLDS:
         rows = simulate(seed=5, scenario=scenario, rows_a_month=ROWS_A_MONTH, first_month="2006-01",
                         last_month="2007-08")
-        names = {c.source: c.name for c in (*book.applications, *book.outcomes) if not c.personal}
+        names = {c.source: c.name for c in (*book.applications, *book.columns("outcomes")) if not c.personal}
         rows = rows.select([*names, "true_probability"]).rename_columns([*names.values(), "true_probability"])
         _WORLDS[scenario] = rows
     return _WORLDS[scenario]

@@ -4,16 +4,21 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from tests.monitoring.conftest import _world
+from tests.published import publish
 
 from tollgate import lake
 from tollgate.monitoring import performance_step
-from tollgate.monitoring.alerts import Baseline, Signal, fresh, signals
+from tollgate.monitoring.alerts import Baseline, Signal, feed_signals, fresh, signals
 
 if TYPE_CHECKING:
     from conftest import Night
 
-JAN, FEB, MAR, APR, MAY = (date(2007, month, 1) for month in range(1, 6))
+JAN, FEB, MAR, APR, MAY, JUN = (date(2007, month, 1) for month in range(1, 7))
 BASELINES = {"1": Baseline(decline_rate=0.20, auc=0.80)}
 
 
@@ -40,8 +45,8 @@ def _loud(night: Night, drift: Iterable[dict[str, Any]] = (),
 
 
 def _cohort(**changed: object) -> dict[str, Any]:
-    return {"as_of": APR, "scored_as_of": APR, "model_version": "1", "rows": 5000, "defaults": None, "auc": None,
-            "decline_rate": 0.20, "parity_gap": None, "parity_null": None, **changed}
+    return {"as_of": APR, "scored_as_of": APR, "model_version": "1", "rows": 5000, "labelled": 5000, "defaults": None,
+            "auc": None, "decline_rate": 0.20, "parity_gap": None, "parity_null": None, **changed}
 
 
 def test_a_decline_rate_must_move_by_more_than_the_limit_and_than_luck(night: Night) -> None:
@@ -49,6 +54,8 @@ def test_a_decline_rate_must_move_by_more_than_the_limit_and_than_luck(night: Ni
     assert _loud(night, performance=[_cohort(decline_rate=0.231)])["decline_rate"].severity == "warning"
     assert _loud(night, performance=[_cohort(decline_rate=0.169)])["decline_rate"].value == 0.169
     assert _loud(night, performance=[_cohort(decline_rate=0.231, rows=250)]) == {}
+    assert _loud(night, performance=[_cohort(decline_rate=0.251, rows=350)]) == {}, "luck goes either way"
+    assert _loud(night, performance=[_cohort(decline_rate=0.256, rows=350)])
     assert _loud(night, performance=[_cohort(decline_rate=0.9, rows=50)]) == {}
 
 
@@ -57,6 +64,7 @@ def test_a_lower_auc_must_pass_the_limit_and_luck_on_the_newest_matured_cohort(n
     assert _loud(night, performance=[old, _cohort(scored_as_of=FEB, defaults=1000, auc=0.79)]) == {}
     assert _loud(night, performance=[_cohort(scored_as_of=FEB, defaults=1000, auc=0.76)])["auc"].limit == 0.784
     assert _loud(night, performance=[_cohort(scored_as_of=FEB, defaults=10, auc=0.76)]) == {}
+    assert _loud(night, performance=[_cohort(scored_as_of=FEB, defaults=1000, labelled=1015, auc=0.76)]) == {}
 
 
 def test_a_parity_gap_must_pass_the_limit_and_luck(night: Night) -> None:
@@ -106,3 +114,48 @@ def test_a_changed_decline_rate_reaches_the_business_with_the_verdict(night: Nig
     performance_step(night.book, FEB, night.params)
     told = {alert["subject"]: alert for alert in night.verdict(FEB)["alerts"]}
     assert "are declined where v1 was approved for" in told["decline_rate"]["message"]
+
+
+def _found(check: str, level: str) -> dict[str, Any]:
+    return {"check": check, "level": level, "value": 1.0, "limit": 0.5, "sentence": check}
+
+
+def test_what_cannot_be_told_of_a_feed_is_no_signal_and_a_stopped_feed_is_not_told_as_thin_too() -> None:
+    rows = [_found("stopped", "refuse"), _found("thinned", "refuse"), _found("lag", "unknown"),
+            _found("orphans", "warn"), _found("early", "ok")]
+    assert [(s.event, s.rank, s.severity) for s in feed_signals(rows)] == [
+        ("feed:stopped", 2, "warning"), ("feed:orphans", 1, "info"), ("feed:early", 0, "info")]
+
+
+def test_a_feed_that_stops_is_told_once_whichever_model_is_in_force_and_again_when_it_stops_again(night: Night) -> None:
+    told = {}
+    for as_of, version, level in ((FEB, "1", "ok"), (MAR, "1", "refuse"), (APR, "2", "refuse"), (MAY, "2", "ok"),
+                                  (JUN, "2", "refuse")):
+        night.publish("stationary", as_of, version=version)
+        night.drift(as_of)
+        table = lake.feeds("consumer")
+        row = {"day": as_of.isoformat(), "as_of": as_of, **_found("stopped", level)}
+        lake.replace_partitions(table, pa.Table.from_pylist([row], table.schema), [as_of.isoformat()])
+        told[as_of] = [alert["key"] for alert in night.verdict(as_of, version=version)["alerts"]
+                       if alert["subject"] == "feed"]
+    assert told == {FEB: [], MAR: ["feed:stopped"], APR: [], MAY: [], JUN: ["feed:stopped"]}
+
+
+def test_a_night_after_the_outcomes_stopped_alerts_with_the_newest_that_is_known(night: Night) -> None:
+    """L3."""
+    world = _world("stationary", night.book)
+    loans = world.filter(pc.less(world["applied_on"], date(2007, 7, 1)))
+    for as_of in (date(2007, month, 1) for month in range(1, 8)):
+        night.publish("stationary", as_of)
+    rest = loans.filter(pc.less(loans["applied_on"], date(2006, 12, 1)))
+    publish(night.book, "applications", rest, number=100)
+    if not night.book.all_booked:
+        night.decide(rest, np.zeros(rest.num_rows, bool))
+    night.outcomes("stationary", loans.filter(pc.less(loans["reported_on"], date(2007, 3, 1))))
+    for as_of in (date(2007, 3, 1), date(2007, 7, 1)):
+        night.drift(as_of)
+        performance_step(night.book, as_of, night.params)
+        alerts = [alert for alert in night.verdict(as_of)["alerts"] if alert["subject"] == "feed"]
+        assert [alert["key"] for alert in alerts] == (["feed:stopped"] if as_of.month == 7 else [])
+    assert alerts[0]["severity"] == "warning"
+    assert "The newest outcome known is of 2007-02-2" in alerts[0]["message"]

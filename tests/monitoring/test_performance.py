@@ -1,17 +1,25 @@
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from tests.labels.small_books import DECISIONS
+from tests.published import publish
 
 from tollgate import lake
+from tollgate.books import Event, Target
 from tollgate.errors import BadInput
+from tollgate.labels import BAD, GOOD, UNBOOKED, read_labels
 from tollgate.monitoring import performance_step
 from tollgate.monitoring.performance import auc_error, decline_rates, matured, parity_gap
 from tollgate.monitoring.steps import WATCHED_MONTHS
+from tollgate.monitoring.window import load_window
+from tollgate.statistics import area_under
 
 if TYPE_CHECKING:
     from conftest import Night
@@ -77,28 +85,27 @@ def test_a_cohort_is_judged_when_its_last_label_is_mature_and_not_a_day_before(n
     def judged(tonight: date) -> list[str]:
         return [row["scored_as_of"] for row in cohorts(night, tonight)]
 
-    assert judged(date(2009, 1, 31)) == []
-    assert judged(date(2009, 2, 1)) == ["2007-02-01"]
-    assert judged(date(2009, 3, 1)) == ["2007-02-01", "2007-03-01"]
+    assert night.book.target.lag_days == 30
+    assert judged(date(2009, 2, 1) + timedelta(days=29)) == []
+    assert judged(date(2009, 2, 1) + timedelta(days=30)) == ["2007-02-01"]
+    assert judged(date(2009, 3, 31)) == ["2007-02-01", "2007-03-01"]
     assert WATCHED_MONTHS == 12
-    assert judged(date(2010, 2, 2)) == ["2007-03-01"]
-    rows = lake.read(lake.performance("consumer"), filters=[("day", "=", "2009-02-01")]).to_pylist()
+    assert judged(date(2010, 3, 4)) == ["2007-03-01"]
+    rows = lake.read(lake.performance("consumer"), filters=[("day", "=", "2009-03-03")]).to_pylist()
     (cohort,) = [row for row in rows if row["scored_as_of"] == FEB]
-    assert cohort["rows"] == 1000 and cohort["defaults"] > 50
+    assert cohort["rows"] == cohort["labelled"] == 1000 and cohort["defaults"] > 50
     assert cohort["auc"] > 0.8 and cohort["ks"] > 0.4 and cohort["false_negative_rate"] < 0.4
 
 
 def test_a_correction_moves_a_cohorts_performance_once_it_is_known_and_not_before(night: Night) -> None:
     night.outcomes("stationary")
     night.publish("stationary", FEB)
-    (before,) = cohorts(night, date(2009, 2, 1))
-    table, month = lake.outcomes(night.book), "2009-02"
+    (before,) = cohorts(night, date(2009, 3, 5))
     loans = lake.read(lake.scores("consumer"), filters=[("day", "=", "2007-02-01")])["loan_id"].to_pylist()
-    told = [{"loan_id": loan, "known_on": date(2009, 2, 1), "defaulted_on": None, "month": month}
-            for loan in loans[:600]]
-    lake.replace_partitions(table, pa.Table.from_pylist(told, table.schema), [month])
-    assert cohorts(night, date(2009, 2, 1)) == [before]
-    (after,) = cohorts(night, date(2009, 2, 2))
+    publish(night.book, "outcomes", [{"loan_id": loan, "reported_on": date(2009, 3, 5)} for loan in loans[:600]],
+            number=99)
+    assert cohorts(night, date(2009, 3, 5)) == [before]
+    (after,) = cohorts(night, date(2009, 3, 6))
     assert 0 < after["defaults"] < before["defaults"]
 
 
@@ -114,3 +121,63 @@ def test_refused_applications_are_no_part_of_the_measures(night: Night) -> None:
 def test_a_night_without_scores_says_to_score_first(night: Night) -> None:
     with pytest.raises(BadInput, match="score_nightly for consumer as of 2007-02-01"):
         performance_step(night.book, FEB, night.params)
+
+
+@pytest.fixture
+def decided(night: Night) -> Night:
+    """A night of a lender that tells its decisions."""
+    if not night.book.all_booked:
+        return night
+    return replace(night, book=replace(night.book, tables=(*night.book.tables, DECISIONS), all_booked=False))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4])
+def test_the_declined_are_no_good_loans_in_training_or_in_monitoring(decided: Night, share: float) -> None:
+    """L1."""
+    loans = decided.publish("stationary", FEB, booked=False)
+    true, bad = loans["true_probability"].to_numpy(), loans["defaulted_on"].is_valid().to_numpy()
+    declined = true >= np.quantile(true, 1 - share)
+    decided.decide(loans, declined)
+    decided.outcomes("stationary", loans.filter(pa.array(~declined)))
+    tonight = date(2009, 3, 5)
+
+    label = read_labels(decided.book, tonight, 24)["label"].to_numpy(zero_copy_only=False)
+    counts = {name: int(np.sum(label == name)) for name in (GOOD, BAD, UNBOOKED)}
+    assert counts == {GOOD: int(np.sum(~declined & ~bad)), BAD: int(np.sum(~declined & bad)),
+                      UNBOOKED: int(declined.sum())}
+    (cohort,) = cohorts(decided, tonight)
+    assert (cohort["rows"], cohort["labelled"], cohort["unbooked"]) == (1000, 1000 - declined.sum(), declined.sum())
+    assert cohort["auc"] == pytest.approx(area_under(bad[~declined], true[~declined]))
+    as_if_paid = area_under(bad & ~declined, true)
+    assert as_if_paid < cohort["auc"] - 0.1, "an outcome that never came is no good news"
+    assert cohort["decline_rate"] == pytest.approx(np.mean(true >= 0.15)), "of all that were scored"
+
+
+def test_a_cohort_waits_for_the_loan_of_it_that_was_booked_last(decided: Night) -> None:
+    loans = decided.publish("stationary", FEB, booked=False)
+    late = np.where(np.arange(loans.num_rows) == 7, 90, 2)
+    decided.decide(loans, np.zeros(loans.num_rows, bool), late)
+    booked = loans["applied_on"][7].as_py() + timedelta(days=90)
+    mature = booked.replace(year=booked.year + 2) + timedelta(days=31)
+    assert cohorts(decided, mature - timedelta(days=1)) == []
+    (cohort,) = cohorts(decided, mature)
+    assert cohort["labelled"] == 1000
+
+
+def test_an_indeterminate_loan_is_left_out_and_counted(night: Night) -> None:
+    voided = Target(lag_days=30, void=(Event(table="outcomes", on="reported_on"),))
+    night = replace(night, book=replace(night.book, target=voided))
+    loans = night.publish("stationary", FEB)
+    night.outcomes("stationary", loans.filter(pc.is_valid(loans["defaulted_on"])))
+    (cohort,) = cohorts(night, date(2009, 3, 5))
+    bad = loans["defaulted_on"].is_valid().to_numpy().sum()
+    assert (cohort["indeterminate"], cohort["labelled"], cohort["defaults"]) == (bad, 1000 - bad, 0)
+    assert cohort["auc"] is None
+
+
+def test_a_night_reads_the_applications_as_they_were_known_then(night: Night) -> None:
+    loans = night.publish("stationary", FEB)
+    restated = loans.set_column(loans.column_names.index("credit_score"), "credit_score",
+                                pa.array([850] * loans.num_rows))
+    publish(night.book, "applications", restated, number=99, day=date(2007, 8, 1), live_on=date(2007, 1, 1))
+    assert load_window(night.book, FEB).applications["credit_score"].to_pylist() == loans["credit_score"].to_pylist()

@@ -180,7 +180,7 @@ def test_a_rollback_proves_itself_on_evidence_when_the_model_never_served(world:
     world.promoted("b")
     answer = registry.rollback(BOOK, "1", by="eve", reason="worse")
     assert (answer["champion"], answer["previous"], answer["effective_on"]) == ("1", "2", "2006-09-01")
-    assert answer["proof"] == {"source": "test evidence", "rows": 1500, "max_difference": 0.0}
+    assert answer["proof"] == {"source": "test evidence", "rows": 1390, "max_difference": 0.0}
     assert _last()["kind"] == "rollback-committed" and _last()["payload"]["proof"] == answer["proof"]
     assert aliases() == {"champion": "1"}
     assert registry.rollback(BOOK, "1", by="eve", reason="worse") == answer

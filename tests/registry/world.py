@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from published import publish_sent
 
-from tollgate import lake, registry, stages, training
+from tollgate import registry, stages, training
 from tollgate.books import consumer, load_book
 from tollgate.config import Params, load_params, settings
 from tollgate.features import digest_of
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 BOOK = "consumer"
 AS_OF = {"a": date(2006, 7, 1), "b": date(2006, 9, 1), "c": date(2006, 11, 1)}
-SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "sweep": {"trials": 1, "rounds_max": 25},
-         "gates": {"bootstrap_draws": 20}}
+SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "split": {"gap_months": 0},
+         "sweep": {"trials": 1, "rounds_max": 25}, "gates": {"bootstrap_draws": 20}}
 
 
 def params_of(name: str, **gates: float) -> Params:
@@ -39,17 +40,8 @@ def params_of(name: str, **gates: float) -> Params:
 
 
 def fill_lake(rows_a_month: int = 250, last_month: str = "2006-10") -> None:
-    """Publish simulated applications and outcomes, as the ingest room would."""
-    import pyarrow.compute as pc
-
-    book, rows = load_book(BOOK), consumer.simulate(seed=5, rows_a_month=rows_a_month, last_month=last_month)
-    for table, columns, day in ((lake.applications(book), book.applications, "applied_on"),
-                                (lake.outcomes(book), book.outcomes, "known_on")):
-        kept = [c for c in columns if not c.personal]
-        part = rows.select([c.source for c in kept]).rename_columns([c.name for c in kept])
-        part = part.filter(pc.is_valid(part[day]))
-        part = part.append_column("month", pc.strftime(part[day], format="%Y-%m"))
-        lake.replace_partitions(table, part.select(table.schema.names), part["month"].unique().to_pylist())
+    """Publish what a simulated lender sends, as the ingest room would."""
+    publish_sent(load_book(BOOK), consumer.simulate(seed=5, rows_a_month=rows_a_month, last_month=last_month))
 
 
 def train(run: Path, params: Params) -> None:
@@ -57,7 +49,7 @@ def train(run: Path, params: Params) -> None:
     run.mkdir(parents=True)
     _write(run / "lake.json", training.pin_lake(load_book(BOOK), params))
     _write(run / "champion.json", {"model": BOOK, "version": None, "digest": None})
-    _write(run / "delta.json", {"applications": 1, "outcomes": 1})
+    _write(run / "delta.json", {"applications": 1, "decisions": 1, "outcomes": 1})
     for stage in ("snapshot", "features", "split", "sweep", "train", "evaluate"):
         stages.STAGES[stage](run, params)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import pytest
 from registry.world import BOOK, copy_of, kinds, params_of
 
 from tollgate import lake, registry, scoring
-from tollgate.books import load_book
+from tollgate.books import consumer, load_book
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
 from tollgate.features import Model, make_features
+from tollgate.scoring.shards import refusals
 
 NIGHT = date(2006, 10, 1)
 ROWS = 250
@@ -235,6 +237,34 @@ def test_a_row_that_cannot_be_scored_is_refused_with_its_reason(night: Path) -> 
     refused = _scores(role="champion", decision="refused")
     assert refused["score"].to_pylist() == [None, None]
     assert refused["reasons"].to_pylist() == [["loan_amount is too large for a 32-bit float"]] * 2
+
+
+def test_a_row_without_what_the_book_requires_is_refused_and_never_approved(night: Path) -> None:
+    book = load_book(BOOK)
+    model = Model.load(registry.fetch_model(BOOK, "1"))
+    features = make_features(book, lake.view(lake.applications(book)).slice(0, 4))
+
+    def without(rows: int, *names: str) -> None:
+        nonlocal features
+        for name in names:
+            cells = pa.array([None] * rows + features[name].to_pylist()[rows:], features[name].type)
+            features = features.set_column(features.column_names.index(name), name, cells)
+
+    without(1, *features.column_names)
+    without(2, "credit_score", "annual_income")
+    without(3, "annual_income", "debt_to_income_ratio")
+    why = refusals(model, features)
+    assert why == ["credit_score is missing", "credit_score is missing", None, None]
+
+
+def test_without_a_rule_of_the_book_a_row_of_which_nothing_is_known_is_refused(
+        night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = load_book(BOOK)
+    monkeypatch.setattr(consumer, "BOOK", replace(book, required=()))
+    features = make_features(book, lake.view(lake.applications(book)).slice(0, 2))
+    nothing = pa.table({name: pa.array([None, features[name][1].as_py()], features[name].type)
+                        for name in features.column_names})
+    assert refusals(Model.load(registry.fetch_model(BOOK, "1")), nothing) == ["every feature is missing", None]
 
 
 def test_a_loan_that_stands_twice_is_refused_by_name(night: Path) -> None:

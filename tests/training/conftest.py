@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
+from published import publish as publish_rows
 
-from tollgate import lake
-from tollgate.books import Book, load_book
+from tollgate.books import Book, Target, load_book
 from tollgate.config import PROJECT, Params, load_params
 
 AS_OF = date(2007, 1, 1)
@@ -20,7 +21,8 @@ ROW = {"credit_score": 700, "loan_amount": 9_000.0, "annual_income": 50_000.0, "
 
 @pytest.fixture
 def book(home: Path) -> Book:
-    return load_book("consumer")
+    """The consumer book, without a reporting lag: a test of the lag has its own."""
+    return replace(load_book("consumer"), target=Target())
 
 
 @pytest.fixture
@@ -38,17 +40,20 @@ def changed(params: Params, **sections: dict[str, Any]) -> Params:
 
 @pytest.fixture
 def publish(book: Book) -> Callable[..., None]:
-    """Put into the lake applications ``{loan: applied_on}`` and outcomes ``[(loan, known_on, defaulted_on)]``."""
+    """Put into the lake applications ``{loan: applied_on}`` and outcomes ``[(loan, reported_on, defaulted_on)]``.
+
+    Every application is booked on its day.
+    """
+    numbers = count(1)
 
     def put(applications: dict[str, date], outcomes: list[tuple[str, date, date | None]]) -> None:
-        rows = [{**ROW, "loan_id": loan, "applied_on": day, "month": f"{day:%Y-%m}"}
-                for loan, day in applications.items()]
-        told = [{"loan_id": loan, "known_on": known, "defaulted_on": day, "month": f"{known:%Y-%m}"}
-                for loan, known, day in outcomes]
-        for table, new in ((lake.applications(book), rows), (lake.outcomes(book), told)):
-            made = pa.Table.from_pylist(new, table.schema)
-            months = made["month"].unique().to_pylist()
-            if months:
-                lake.change_partitions(table, months, lambda had, made=made: pa.concat_tables([had, made]))
+        for name, rows in (
+            ("applications", [{**ROW, "loan_id": loan, "applied_on": day} for loan, day in applications.items()]),
+            ("decisions", [{"loan_id": loan, "decided_on": day, "decision": "approved", "booked_on": day}
+                           for loan, day in applications.items()]),
+            ("outcomes", [{"loan_id": loan, "reported_on": told, "defaulted_on": day}
+                          for loan, told, day in outcomes])):
+            if rows:
+                publish_rows(book, name, rows, number=next(numbers))
 
     return put

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from lender import as_csv, bad_share
+from published import publish
 from training.conftest import changed
 
 from tollgate import ingest, lake, stages
@@ -27,10 +28,10 @@ MADE = ("lake.json", "snapshot.parquet", "snapshot.json", "features.parquet", "s
 def world(home: Path, params: Params, receive: Callable[..., None]) -> Params:
     """Simulated loans of 2003 to 2007 with their outcomes, ingested; and parameters that are content with so few."""
     sent = consumer.simulate(seed=8, rows_a_month=40, last_month="2007-04")
-    for table, columns, day in (("applications", consumer.APPLICATIONS, "application_date"),
-                                ("outcomes", consumer.OUTCOMES, "reported_date")):
-        rows = sent.select([column.source for column in columns])
-        receive(f"{table}_2003-01_2009-12.parquet", rows.filter(pc.is_valid(rows[day])))
+    for table in consumer.TABLES:
+        rows = sent.select([column.source for column in table.columns])
+        day = next(column.source for column in table.columns if column.name == table.told[0])
+        receive(f"{table.name}_2003-01_2009-12.parquet", rows.filter(pc.is_valid(rows[day])))
     return changed(params, snapshot={"min_rows": 100, "min_defaults": 10}).model_copy(update={"as_of": FEBRUARY})
 
 
@@ -71,7 +72,7 @@ def test_a_future_that_is_added_to_altered_or_deleted_changes_no_byte(world: Par
     window = lake.read(lake.applications(book), filters=[("applied_on", "<", date(2005, 2, 1))])["loan_id"]
 
     receive("outcomes_2007-02_2007-05.csv",
-            [told(loan, FEBRUARY if k % 3 else date(2007, 5, 3), None if k % 2 else date(2004, 1, 1))
+            [told(loan, FEBRUARY if k % 3 else date(2007, 5, 3), None if k % 2 else date(2005, 2, 1))
              for k, loan in enumerate(window.to_pylist())])
     assert run(tmp_path / "added", world) == before
 
@@ -97,11 +98,14 @@ CASES = {
     "a default withdrawn long ago and told again": (
         [(IN_TIME, IN_TIME), (date(2005, 9, 1), None), (date(2007, 3, 9), IN_TIME)], 0, 1),
     "a default told after its horizon": ([(date(2007, 3, 9), IN_TIME)], 0, 1),
-    "a date moved out of the horizon": ([(IN_TIME, IN_TIME), (date(2007, 3, 9), TOO_LATE)], 1, 0),
+    "a date moved out of the horizon": ([(IN_TIME, IN_TIME), (date(2007, 3, 9), None), (date(2007, 3, 10), TOO_LATE)],
+                                        1, 0),
+    "another event after the horizon": ([(IN_TIME, IN_TIME), (date(2007, 3, 9), TOO_LATE)], 1, 1),
     "a date moved into the horizon": ([(TOO_LATE, TOO_LATE), (date(2007, 3, 9), IN_TIME)], 0, 1),
     "the same default told anew": ([(IN_TIME, IN_TIME), (date(2007, 3, 9), IN_TIME)], 1, 1),
-    "a default and its withdrawal of one day": ([(IN_TIME, IN_TIME), (IN_TIME, None)], 0, 0),
-    "a withdrawal and a default of one day": ([(IN_TIME, None), (IN_TIME, IN_TIME)], 1, 1),
+    # The same report said otherwise is known on the day on which it came: long after these as-ofs.
+    "a default and its withdrawal of one day": ([(IN_TIME, IN_TIME), (IN_TIME, None)], 1, 1),
+    "a withdrawal and a default of one day": ([(IN_TIME, None), (IN_TIME, IN_TIME)], 0, 0),
     "a correction of the last day before February": ([(IN_TIME, IN_TIME), (date(2007, 1, 31), None)], 0, 0),
     "a correction of the first of February": ([(IN_TIME, IN_TIME), (FEBRUARY, None)], 1, 0),
     "an older statement that comes last": ([(date(2005, 9, 1), None), (IN_TIME, IN_TIME)], 0, 0),
@@ -110,11 +114,11 @@ CASES = {
 
 def test_a_correction_counts_from_the_day_on_which_it_is_known(world: Params, book: Book, tmp_path: Path,
                                                                receive: Callable[..., None]) -> None:
-    schema = lake.applications(book).schema
-    rows = [{**row, "loan_id": case, "applied_on": APPLIED, "month": "2004-06"} for case, row in zip(
-        CASES, lake.read(lake.applications(book)).slice(0, len(CASES)).to_pylist(), strict=True)]
-    lake.change_partitions(lake.applications(book), ["2004-06"],
-                           lambda had: pa.concat_tables([had, pa.Table.from_pylist(rows, schema)]))
+    rows = [{**row, "loan_id": case, "applied_on": APPLIED} for case, row in zip(
+        CASES, lake.view(lake.applications(book)).slice(0, len(CASES)).to_pylist(), strict=True)]
+    publish(book, "applications", rows, number=100)
+    publish(book, "decisions", [{"loan_id": case, "decided_on": APPLIED, "decision": "approved", "booked_on": APPLIED}
+                                for case in CASES], number=101)
     for turn in range(3):
         receive(f"outcomes_2003-01_2007-0{3 + turn}.csv", [
             told(case, *statements[turn]) for case, (statements, _, _) in CASES.items() if turn < len(statements)])

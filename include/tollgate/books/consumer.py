@@ -1,16 +1,32 @@
-"""Simulated consumer loans with a known true default probability, for tests that need to know the truth."""
+"""Simulated consumer loans with a known true default probability, and a lender whose decisions hide most of it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from tollgate.books.base import Book, Column, Progress, category, number, ratio
+from tollgate.books import _lender
+from tollgate.books.base import (
+    APPLICANT,
+    APPROVED,
+    DECLINED,
+    WITHDRAWN,
+    Book,
+    BookTable,
+    Column,
+    Progress,
+    Target,
+    category,
+    decisions_table,
+    number,
+    outcomes_table,
+    ratio,
+)
+from tollgate.clock import months_before
 
 FIRST_MONTH, LAST_MONTH = "2003-01", "2009-12"
 ONSET = np.datetime64("2007-01")
@@ -24,22 +40,40 @@ STATES = ("CA", "FL", "IL", "NY", "OH", "PA", "TX", "WA")
 SEXES = ("female", "male")
 AGES = ("18-29", "30-44", "45-59", "60+")
 
-SCENARIOS = ("stationary", "covariate_shift", "concept_shift", "prior_shift", "broken_feed", "biased_labels",
-             "planted_leak", "poisoned_labels")
+WORLDS = ("stationary", "covariate_shift", "concept_shift", "prior_shift", "broken_feed", "biased_labels",
+          "planted_leak", "poisoned_labels")
+DECLINES, EXPLORES, WITHDRAWS = 0.20, 0.03, 0.03
+LENDERS = {"everybody": 0.0, "cautious": 0.40}  # the share that each of them declines, in a stationary world
+SCENARIOS = (*WORLDS, *LENDERS)
 
 ABOUT = f"""\
 Simulated. The true default probability of each loan is a logistic function of the columns below and of
 nothing else, so that what a good model can reach is known. Sex and age band are drawn independently of the
-default probability. A default happens on a uniformly drawn day within {HORIZON_DAYS} days of the application
-and becomes known {REPORTING_LAG_DAYS} days later.
+default probability. About a quarter of the applications come from somebody who applied before.
+
+**The lender** declines {100 * DECLINES:.0f} % of the applications by a policy of its own, `{_lender.POLICY}`: a noisy
+score made of the bureau score, the delinquencies and the debt-to-income ratio alone. Of those beyond its cutoff
+{100 * EXPLORES:.0f} % are approved all the same, at random; `approval_probability` tells it. Of the approved
+{100 * WITHDRAWS:.0f} % do not take their loan. An application is decided on within
+{_lender.DECISION_DAYS[1] - 1} days and booked within {_lender.BOOKING_DAYS[1] - 1} days more. A booking in a later
+month than its decision is told by sending the decision again.
+
+**The closed loop**: whoever applies from the first published night on is decided on by the champion, on the night that
+first scores the loan; what the night refused falls back to the policy. Until its night an application is pending.
+
+**Outcomes** are sent of booked loans only. A default happens on a uniformly drawn day within {HORIZON_DAYS} days of the
+booking and becomes known {REPORTING_LAG_DAYS} days later. What would have become of the others is known to the
+simulation (`tollgate.books.consumer.simulate`), and to nobody else.
 
 **When each feature is known**: at the application, all of them.
 
-**Scenarios** (`tollgate fetch consumer --scenario NAME`) change the months from {ONSET} on, and nothing before:
-`covariate_shift` lowers credit scores by 60 points and raises amounts by half; `concept_shift` turns the meaning of
-the debt-to-income ratio around; `prior_shift` triples the odds of default; `broken_feed` sends incomes in thousands;
-`biased_labels` books half of the women's paid loans as defaults at twice the base rate; `planted_leak` writes the
-outcome into the number of delinquencies; `poisoned_labels` flips the labels of one state.
+**Scenarios** (`tollgate fetch consumer --scenario NAME`). Of the lender: `everybody` declines nobody, `cautious`
+declines {100 * LENDERS["cautious"]:.0f} %. The others change the months from {ONSET} on, and nothing before:
+`covariate_shift` lowers credit scores by 60 points and raises amounts by half, so that the same cutoff declines more;
+`concept_shift` turns the meaning of the debt-to-income ratio around; `prior_shift` triples the odds of default;
+`broken_feed` sends incomes in thousands; `biased_labels` books half of the women's paid loans as defaults at twice the
+base rate; `planted_leak` writes the outcome into the number of delinquencies, after the decision; `poisoned_labels`
+flips the labels of one state.
 """
 
 ID = Column(name="loan_id", source="loan_id", kind="text", doc="Loan number.", nullable=False)
@@ -48,6 +82,7 @@ APPLICATIONS = (
     ID,
     Column(name="applied_on", source="application_date", kind="date", doc="Day of the application.", nullable=False,
            ge=date(2003, 1, 1), le=date(2009, 12, 31)),
+    Column(name=APPLICANT, source="customer_id", kind="text", doc="Who asks: the lender's number of the applicant."),
     Column(name="applicant", source="applicant_name", kind="text", doc="Applicant's name.", personal=True,
            why="a name"),
     Column(name="credit_score", source="credit_score", kind="integer", doc="Bureau score, 300-850.", nullable=False,
@@ -71,21 +106,54 @@ APPLICATIONS = (
            why="a protected characteristic"),
 )
 
+DECIDED = "the lender's decision"
+
+DECISIONS = (
+    ID,
+    Column(name="decided_on", source="decision_date", kind="date", doc="Day of the decision.", nullable=False,
+           known="later", why=DECIDED, ge=date(2003, 1, 1), le=date(2010, 12, 31)),
+    Column(name="decision", source="decision", kind="text", doc="approved, declined, or withdrawn by the applicant.",
+           nullable=False, known="later", why=DECIDED, isin=(APPROVED, DECLINED, WITHDRAWN)),
+    Column(name="booked_on", source="booking_date", kind="date", doc="Day on which the loan was paid out.",
+           known="later", why=DECIDED, ge=date(2003, 1, 1), le=date(2010, 12, 31)),
+    Column(name="policy", source="policy", kind="text", doc="The policy, or the version of the model, that decided.",
+           known="later", why=DECIDED),
+    Column(name="score", source="score", kind="number", doc="What it decided by: a probability of default, 0-1.",
+           known="later", why=DECIDED, ge=0, le=1),
+    Column(name="approval_probability", source="approval_probability", kind="number",
+           doc="With which probability it approves such an application; 1 for sure.", known="later", why=DECIDED,
+           ge=0, le=1),
+)
+
 OUTCOMES = (
     ID,
-    Column(name="known_on", source="reported_date", kind="date", doc="Day the default was reported.", nullable=False,
+    Column(name="reported_on", source="reported_date", kind="date", doc="Day the default was reported.", nullable=False,
            known="later", why="an outcome", ge=date(2003, 1, 1), le=date(2012, 12, 31)),
     Column(name="defaulted_on", source="default_date", kind="date", doc="Day of the default.",
            known="later", why="an outcome", ge=date(2003, 1, 1), le=date(2012, 12, 31)),
 )
 
+TABLES = (
+    BookTable(name="applications", columns=APPLICATIONS, key=("loan_id",), told=("applied_on",)),
+    decisions_table(DECISIONS),
+    outcomes_table(OUTCOMES),
+)
+COLUMNS = {table.name: table.columns for table in TABLES}
+
 
 def simulate(*, seed: int, scenario: str = "stationary", rows_a_month: int = ROWS_A_MONTH,
-             first_month: str = FIRST_MONTH, last_month: str = LAST_MONTH) -> pa.Table:
-    """Applications with their truth: one row a loan, in order of application.
+             first_month: str = FIRST_MONTH, last_month: str = LAST_MONTH, declined: float = 0.0,
+             explored: float = EXPLORES, withdrawn: float = 0.0) -> pa.Table:
+    """Applications with what the lender's own policy made of them and with their truth: one row a loan, by month.
 
-    Beside the columns that the lender sends, ``true_probability`` (float64) is the probability with which the label
-    was drawn, and ``reported_date`` and ``default_date`` are null for a loan that never defaults.
+    Beside the columns that the lender sends it holds the truth of everybody, booked or not: ``true_probability``
+    (float64) is the probability with which the label was drawn; ``default_date`` and ``reported_date`` are null for
+    whoever would never default. ``booking_date`` is null for a loan that was not booked.
+
+    Args:
+        declined: the share that the policy declines, before any shift; by default everybody is approved.
+        explored: the share of those beyond the policy's cutoff that is approved at random.
+        withdrawn: the share of the approved who do not take their loan.
     """
     rng = np.random.default_rng(seed)
     months = np.arange(np.datetime64(first_month), np.datetime64(last_month) + 1)
@@ -108,7 +176,9 @@ def simulate(*, seed: int, scenario: str = "stationary", rows_a_month: int = ROW
     # own, so that everything drawn after this stays the same in every scenario.
     delinquencies = rng.poisson(np.exp((620 - np.clip(drawn, 300, 850)) / 120))
     shifted = rng.spawn(1)[0].poisson(np.exp((620 - score) / 120))
+    usual = _lender.log_odds(drawn.clip(300, 850), delinquencies.clip(0, 50), dti)
     delinquencies = np.clip(np.where(changed("covariate_shift"), shifted, delinquencies), 0, 50)
+    odds = _lender.log_odds(score, delinquencies, dti)
     tenure = np.round(rng.gamma(2, 3, n), 1).clip(0, 60)
     home, purpose = rng.choice(HOMES, n, p=(0.45, 0.15, 0.40)), rng.choice(PURPOSES, n, p=(0.2, 0.45, 0.15, 0.1, 0.1))
     state, sex, age = rng.choice(STATES, n), rng.choice(SEXES, n), rng.choice(AGES, n, p=(0.2, 0.35, 0.3, 0.15))
@@ -123,11 +193,13 @@ def simulate(*, seed: int, scenario: str = "stationary", rows_a_month: int = ROW
     delinquencies = np.where(changed("planted_leak"), np.where(default, 12, delinquencies), delinquencies)
     income = np.where(changed("broken_feed"), income / 1000, income)
 
-    defaulted = applied + rng.integers(30, HORIZON_DAYS, n)
+    default_after = rng.integers(30, HORIZON_DAYS, n)
     missing = rng.random(n) < 0.02
-    return pa.table({
+    of_applicants, of_lender = rng.spawn(2)
+    return _lender.decide(pa.table({
         "loan_id": [f"C{i:08d}" for i in range(n)],
         "application_date": pa.array(applied),
+        "customer_id": _lender.applicants(of_applicants, applied, np.char.add(sex, age)),
         "applicant_name": pa.array(np.char.add("Applicant ", np.arange(n).astype(str))),
         "credit_score": pa.array(score.astype(np.int64)),
         "loan_amount": pa.array(amount),
@@ -137,10 +209,10 @@ def simulate(*, seed: int, scenario: str = "stationary", rows_a_month: int = ROW
         "employment_years": pa.array(tenure),
         "home_ownership": pa.array(home), "purpose": pa.array(purpose), "state": pa.array(state),
         "sex": pa.array(sex), "age_band": pa.array(age),
-        "default_date": pa.array(defaulted, mask=~default),
-        "reported_date": pa.array(defaulted + REPORTING_LAG_DAYS, mask=~default),
         "true_probability": pa.array(probability),
-    })
+        "default_after": pa.array(default_after, mask=~default),
+        **_lender.policy(of_lender, odds, usual, declined=declined, explored=explored, withdrawn=withdrawn),
+    }), REPORTING_LAG_DAYS)
 
 
 def fetch(folder: Path, progress: Progress, seed: int, scenario: str) -> None:
@@ -149,29 +221,42 @@ def fetch(folder: Path, progress: Progress, seed: int, scenario: str) -> None:
 
     target = _source(folder)
     origin = {b"seed": str(seed).encode(), b"scenario": scenario.encode()}
-    if target.exists() and pq.read_schema(target).metadata == origin:
+    if target.exists() and (held := pq.read_schema(target)).metadata == origin and "booked_after" in held.names:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    rows = simulate(seed=seed, scenario=scenario).replace_schema_metadata(origin)
+    rows = simulate(seed=seed, scenario="stationary" if scenario in LENDERS else scenario,
+                    declined=LENDERS.get(scenario, DECLINES), withdrawn=WITHDRAWS)
     draft = target.with_suffix(".part")
-    pq.write_table(rows, draft)
+    pq.write_table(rows.replace_schema_metadata(origin), draft)
     os.replace(draft, target)
     progress(1, 1)
 
 
-def extract(folder: Path, table: str, first_month: str, last_month: str) -> pa.Table:
-    """The rows that the lender's core system would send for these months."""
-    import pyarrow.compute as pc
+def extract(folder: Path, table: str, first_month: str, last_month: str, scored: pa.Table | None = None) -> pa.Table:
+    """The rows that the lender's core system would send of a table for these months, as it stood at their end.
+
+    Args:
+        table: a decision is sent in its own month, and again in that of its booking when that is a later one.
+        scored: the champion's published decisions, by which the lender decides; see ``_lender.decide``.
+    """
+    import duckdb
     import pyarrow.parquet as pq
 
-    columns = APPLICATIONS if table == "applications" else OUTCOMES
-    day = "application_date" if table == "applications" else "reported_date"
     rows = pq.read_table(_source(folder))
-    month: Callable[..., pa.Array] = pc.strftime
-    months = month(rows[day], format="%Y-%m")
-    within = pc.and_(pc.greater_equal(months, first_month), pc.less_equal(months, last_month))
-    return rows.filter(within).sort_by([(day, "ascending"), ("loan_id", "ascending")]).select(
-        [c.source for c in columns])
+    first, last = date.fromisoformat(f"{first_month}-01"), months_before(date.fromisoformat(f"{last_month}-01"), -1)
+    if table != "applications":
+        rows = _lender.decide(rows, REPORTING_LAG_DAYS, scored)
+    days = {"applications": ("application_date",), "decisions": ("decision_date", "booking_date"),
+            "outcomes": ("reported_date",)}[table]
+    within = " OR ".join(f"({day} >= DATE '{first}' AND {day} < DATE '{last}')" for day in days)
+    booked = "AND booking_date IS NOT NULL" if table == "outcomes" else ""
+    sent = ", ".join(f"CASE WHEN booking_date < DATE '{last}' THEN booking_date END AS booking_date"
+                     if column.source == "booking_date" else column.source for column in COLUMNS[table])
+    with duckdb.connect() as connection:
+        connection.register("source", rows)
+        return connection.sql(f"""
+            SELECT {sent} FROM source WHERE ({within}) {booked} ORDER BY source.{days[0]}, loan_id
+        """).to_arrow_table()
 
 
 def _source(folder: Path) -> Path:
@@ -188,8 +273,8 @@ BOOK = Book(
         "Sex and age band are drawn independently of everything else, so that a fair result proves nothing about real "
         "groups.",
     ),
-    applications=APPLICATIONS,
-    outcomes=OUTCOMES,
+    tables=TABLES,
+    target=Target(lag_days=REPORTING_LAG_DAYS),
     features=(
         number("credit_score", monotone=-1),
         number("loan_amount", monotone=1),
@@ -202,11 +287,13 @@ BOOK = Book(
         category("purpose"),
         category("state"),
     ),
+    required=("credit_score", "loan_amount"),
     critical=("credit_score", "loan_amount", "annual_income", "debt_to_income_ratio"),
     first_month=FIRST_MONTH,
-    last_month="2012-01",
+    last_month="2012-03",
     file_format="parquet",
     scenarios=SCENARIOS,
+    follows=True,
     fetch=fetch,
     extract=extract,
 )

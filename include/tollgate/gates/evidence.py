@@ -19,8 +19,8 @@ from tollgate.errors import Refused
 from tollgate.features import digest_of
 
 PARTS = ("train", "validation", "test")
-WRITTEN_BY = {"champion": "history", "snapshot": "snapshot", "features": "features", "split": "split", "model": "train",
-              "evidence": "evaluate"}
+WRITTEN_BY = {"champion": "history", "snapshot": "snapshot", "feed": "snapshot", "features": "features",
+              "split": "split", "model": "train", "evidence": "evaluate"}
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,11 @@ class Case:
             raise Refused(f"split.parquet names no loan of features.parquet for {part}",
                           remedy="Run the split stage again, on a larger window if need be.")
         return rows
+
+    @cached_property
+    def feed(self) -> pa.Table:
+        """What was counted of the feed of outcomes as of the run."""
+        return self.table("feed.parquet", ("what", "booked", "known", "days", "count"))
 
     @cached_property
     def loans(self) -> pa.Table:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate.books import KEYS, Book, Feature
+from tollgate.books import APPLICANT, LOAN, Book, Feature
 from tollgate.errors import Refused
 from tollgate.features import make_features
 from tollgate.gates.base import Verdict, judged, percent
@@ -57,21 +57,22 @@ def leakage(case: Case) -> Verdict:
 
 def forbidden(book: Book) -> list[str]:
     """What is wrong with the columns that the book's features are made of, one finding a feature and column."""
-    known = {column.name: column for column in (*book.outcomes, *book.applications)}
+    applications = book.table("applications")
+    known = {column.name: column for table in (*book.tables, applications) for column in table.columns}
     findings = []
     for feature in book.features:
         for name in feature.uses:
             column, told = known.get(name), f"feature {feature.name} uses {name}"
             if column is None:
                 findings.append(f"{told}, which the book does not describe")
-            elif column.known != "application":
-                findings.append(f"{told}, which is not known at the application: {column.why}")
+            elif column.known != "application" or column not in applications.columns:
+                findings.append(f"{told}, which is not known at the application: {column.why or 'it is told later'}")
             elif column.personal:
                 findings.append(f"{told}, which is personal data: {column.why}")
             elif column.protected:
                 findings.append(f"{told}, which is protected: {column.why}")
-            elif name in KEYS["applications"]:
-                findings.append(f"{told}, which only names the loan")
+            elif name in (LOAN, APPLICANT):
+                findings.append(f"{told}, which only names the loan or who asks for it")
     return findings
 
 

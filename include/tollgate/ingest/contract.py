@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tollgate.books import KEYS, KNOWN
 from tollgate.books.base import ARROW, DUPLICATE, FUTURE
 from tollgate.ingest.cells import FORMULA, HARMLESS, PERSONAL, is_formula, is_free, personal
+from tollgate.ingest.spelling import is_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ Frame = Callable[["pd.DataFrame"], "pd.Series[bool]"]
 
 
 def contract(book: Book, table: str, landed: date | None = None) -> pandera.DataFrameSchema:
-    """The Pandera schema of ``applications`` or ``outcomes``, under the lake's names and Arrow types.
+    """The Pandera schema of a table of the book, under the lake's names and Arrow types.
 
     Personal columns are not in it: they are never read. Of rows that share a key, the first keeps it and every later
     one fails, also when the first is bad for another reason.
@@ -34,7 +34,7 @@ def contract(book: Book, table: str, landed: date | None = None) -> pandera.Data
     from pandera.pandas import Check
 
     schema = row_contract(book, table, landed)
-    key = list(KEYS[table])
+    key = list(book.table(table).key)
     schema.checks = [*schema.checks, Check(
         lambda rows: ~rows.duplicated(subset=key) | rows[key].isna().any(axis="columns"), error=DUPLICATE,
         statistics={"uses": key})]
@@ -46,12 +46,13 @@ def row_contract(book: Book, table: str, landed: date | None = None) -> pandera.
     import pandas as pd
     import pandera.pandas as pandera
 
+    of = book.table(table)
     return pandera.DataFrameSchema({
         c.name: pandera.Column(pd.ArrowDtype(ARROW[c.kind]), nullable=c.nullable, description=c.doc,
-                               checks=_checks(c, landed if c.name == KNOWN[table] else None))
-        for c in book.columns(table) if not c.personal
+                               checks=_checks(c, landed if c.name in of.told else None))
+        for c in of.columns if not c.personal
     }, checks=[pandera.Check(_holds(rule), error=rule.name, statistics={"uses": rule.uses})
-               for rule in book.rules(table)], strict=True, name=f"{book.name} {table}")
+               for rule in of.rules], strict=True, name=f"{book.name} {table}")
 
 
 def _checks(column: Column, landed: date | None) -> list[pandera.Check]:
@@ -67,12 +68,14 @@ def _checks(column: Column, landed: date | None) -> list[pandera.Check]:
     if landed is not None:
         checks.append(Check.le(landed, error=FUTURE))
     if is_free(column):
-        key = {"key": column.name in KEYS["applications"]}
-        checks += [
-            Check(lambda cells: cells.map(lambda cell: personal(cell, **key) is None, na_action="ignore").astype(bool),
-                  name=HARMLESS, error=PERSONAL, statistics=key),
-            Check(lambda cells: ~cells.map(is_formula, na_action="ignore").astype(bool),
-                  name=HARMLESS, error=FORMULA, statistics=key)]
+        key = is_key(column)
+        looked_at = {"key": key, "screened": not column.unscreened}
+        if not column.unscreened:
+            checks.append(Check(
+                lambda cells: cells.map(lambda cell: personal(cell, key=key) is None, na_action="ignore").astype(bool),
+                name=HARMLESS, error=PERSONAL, statistics=looked_at))
+        checks.append(Check(lambda cells: ~cells.map(is_formula, na_action="ignore").astype(bool),
+                            name=HARMLESS, error=FORMULA, statistics=looked_at))
     return checks
 
 
@@ -137,7 +140,7 @@ def contract_table(book: Book, table: str) -> list[dict[str, str]]:
 
 def contract_rules(book: Book, table: str) -> list[dict[str, str]]:
     """What is held against whole rows, for people: ``name, columns, doc``."""
-    return [{"name": name, "columns": ", ".join(uses), "doc": doc} for name, uses, doc in book.row_rules(table)]
+    return [{"name": name, "columns": ", ".join(uses), "doc": doc} for name, uses, doc in book.table(table).row_rules()]
 
 
 def _rules(column: Column) -> list[str]:
@@ -145,7 +148,10 @@ def _rules(column: Column) -> list[str]:
     rules += [f">= {column.ge}"] if column.ge is not None else []
     rules += [f"<= {column.le}"] if column.le is not None else []
     rules += [f"one of {', '.join(column.isin)}"] if column.isin else []
-    rules += ["no personal data, no formula"] if is_free(column) else []
+    if is_free(column):
+        rules.append(f"no formula; not looked into for personal data: {column.unscreened}" if column.unscreened
+                     else "no personal data, no formula")
+    rules += ["no float, no invisible character"] if is_key(column) else []
     rules += ["read as: " + ", ".join(f"{old} as {new or 'missing'}" for old, new in column.recode.items())
               ] if column.recode else []
     return rules

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tollgate.books import KEYS
-from tollgate.errors import BadInput, Refused
+from tollgate.errors import BadInput
 from tollgate.ingest.formats import (
     ENDINGS,
     LINE_MAX,
     Row,
+    Unfit,
     Unreadable,
     check_text,
     check_unpacked,
     open_text,
     read_json_lines,
 )
-from tollgate.ingest.spool import CHUNK, Landed
+from tollgate.ingest.header import check_names
+from tollgate.ingest.lines import NO_SPANS, Lines, first_line, read_lines
+from tollgate.ingest.spool import Landed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,50 +38,51 @@ BLOCK_BYTES = LINE_MAX  # of CSV: a batch, and the longest row
 CELL_BYTES = 8  # the least that a cell takes in memory
 
 
-class Unfit(Refused):
-    """A file that cannot be judged row by row; ``rule`` and ``column`` stand for it in the quarantine.
-
-    ``received`` is how many rows it holds; 0 when that cannot be told.
-    """
-
-    def __init__(self, rule: str, cause: str, *, column: str | None = None, value: object = None, received: int = 0,
-                 remedy: str = "Ask the lender for a file that fits the contract.") -> None:
-        self.rule = rule
-        self.column = column
-        self.received = received
-        super().__init__(cause, value=value, remedy=remedy)
-
-
 @dataclass(frozen=True)
 class Raw:
     """A batch of a file's rows under the lender's column names, without the personal columns.
 
     Attributes:
         rows: text from CSV and JSON lines, typed from Parquet; as dictionaries where values are likely to repeat.
-        numbers: int64, the place of each row in its file, from 1, the header not counted.
-        malformed: int64, places of the rows that have too many or too few cells, or are no flat JSON object, and are
-            therefore not in ``rows``.
+        numbers: int64, the place of each row in its file, from 1. A place is counted in lines of a CSV file, blank ones
+            and all, and in rows of any other; the header is not counted.
+        malformed: int64, places of the rows that have too many or too few cells, are a line of a record that runs over
+            several, or are no flat JSON object, and are therefore not in ``rows``.
+        header: the line that the column names of a CSV file stand in, so that a place is a line; 0 for any other file.
+        spans: int64 of shape (n, 2): the first and last line of the records that run over several.
     """
 
     rows: pa.Table
     numbers: np.ndarray
     malformed: np.ndarray
+    header: int = 0
+    spans: np.ndarray = field(default_factory=lambda: NO_SPANS)
 
     @property
     def received(self) -> int:
         """How many rows the batch holds."""
         return len(self.numbers) + len(self.malformed)
 
+    def span(self, place: int) -> tuple[int, int] | None:
+        """The first and last line of the record that a malformed row is a part of, when it runs over several."""
+        line = place + self.header
+        at = int(np.searchsorted(self.spans[:, 0], line, side="right")) - 1
+        return (int(self.spans[at, 0]), int(self.spans[at, 1])) if at >= 0 and line <= self.spans[at, 1] else None
 
-def table_of(name: str) -> str:
-    """``applications`` or ``outcomes``, by the beginning of the file's name; ``BadInput`` for any other."""
-    for table in ("applications", "outcomes"):
-        if name.startswith(table):
-            if not name.endswith(ENDINGS):
-                break
+    def told(self, place: int) -> str | None:
+        """What the quarantine says in the place of a malformed row's value."""
+        span = self.span(place)
+        return span and (f"lines {span[0]} to {span[1]}" if span[0] < span[1] else f"line {span[0]}")
+
+
+def table_of(book: Book, name: str) -> str:
+    """The table that a file carries, by the beginning of its name; ``BadInput`` for any other name."""
+    tables = [table.name for table in book.tables]
+    for table in tables:
+        if name.startswith(table) and name.endswith(ENDINGS):
             return table
-    raise BadInput(f"A landed file is called applications... or outcomes..., and ends with {', '.join(ENDINGS)}",
-                   value=name, remedy="Rename it.")
+    raise BadInput(f"A landed file of {book.name} is called {', '.join(f'{table}...' for table in tables)}, and ends "
+                   f"with {', '.join(ENDINGS)}", value=name, remedy="Rename it.")
 
 
 def batches(book: Book, file: Landed) -> Iterator[Raw]:
@@ -92,20 +96,18 @@ def batches(book: Book, file: Landed) -> Iterator[Raw]:
     """
     import pyarrow as pa
 
-    table, name = table_of(file.name), file.name
-    columns = book.columns(table)
-    key = [c.source for c in columns if c.name in KEYS[table]]
+    table, name = table_of(book, file.name), file.name
+    columns, show = book.columns(table), f"`tollgate contract show {book.name}`"
+    key = [c.source for c in columns if c.name in book.table(table).key]
     try:
         if name.endswith(".parquet"):
-            yield from _read_parquet(file, columns, key)
+            yield from _read_parquet(file, columns, key, show)
             return
         check_text(open_text(file))
         read = _read_json_lines if name.removesuffix(".gz").endswith(".jsonl") else _read_csv
-        yield from read(file, columns, key)
+        yield from read(file, columns, key, show)
     except (Unreadable, pa.ArrowException, csv.Error, UnicodeDecodeError, OSError) as err:
         said = str(err).splitlines()[0]
-        if "straddling object" in said:  # Arrow's words for a row that fills more than a block
-            said = f"a row of it is longer than {BLOCK_BYTES:,} bytes, as when a quote is left open"
         raise Unfit("unreadable", f"{name} cannot be read: {said}", value=f"{file.size} bytes",
                     remedy="Ask the lender to send it again, whole and in UTF-8.") from err
 
@@ -114,13 +116,13 @@ def _wanted(columns: Sequence[Column]) -> list[str]:
     return [c.source for c in columns if not c.personal]
 
 
-def _read_parquet(file: Landed, columns: Sequence[Column], key: Sequence[str]) -> Iterator[Raw]:
+def _read_parquet(file: Landed, columns: Sequence[Column], key: Sequence[str], show: str) -> Iterator[Raw]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     wanted = _wanted(columns)
+    check_names(file.name, pq.read_schema(file.open()).names, columns, show)
     content = pq.ParquetFile(file.open(), read_dictionary=[name for name in wanted if name not in key])
-    _check_names(file.name, content.schema_arrow.names, columns)
     meta = content.metadata
     groups = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
     # A column of one repeated value takes no room in the file.
@@ -131,7 +133,7 @@ def _read_parquet(file: Landed, columns: Sequence[Column], key: Sequence[str]) -
         place += batch.num_rows
 
 
-def _read_json_lines(file: Landed, columns: Sequence[Column], key: Sequence[str]) -> Iterator[Raw]:
+def _read_json_lines(file: Landed, columns: Sequence[Column], key: Sequence[str], show: str) -> Iterator[Raw]:
     import pyarrow as pa
 
     names: dict[str, None] = {}
@@ -145,57 +147,74 @@ def _read_json_lines(file: Landed, columns: Sequence[Column], key: Sequence[str]
                   np.array([place for place, row in chunk if row is None], np.int64))
     if not names:
         raise Unreadable("no line of it is a JSON object")
-    _check_names(file.name, list(names), columns)
+    # Many a tool leaves out what is null: a column that may be empty and is in no line is empty in all of them.
+    left_out = [c.source for c in columns if c.nullable and c.source not in names]
+    check_names(file.name, [*names, *left_out], columns, show)
 
 
-def _check_names(name: str, found: Sequence[str], columns: Sequence[Column]) -> None:
-    expected = [c.source for c in columns]
-    twice = sorted({column for column in found if found.count(column) > 1})
-    # Missing columns first: a file without a header shows data where names should be, and those are not repeated.
-    for rule, cause, names in (("missing_column", "lacks a column of the contract",
-                                [c for c in expected if c not in found]),
-                               ("duplicate_column", "has a column twice", twice),
-                               ("unknown_column", "has a column that the contract does not know",
-                                [c for c in found if c not in expected])):
-        if names:
-            listed = ", ".join(names)
-            raise Unfit(rule, f"{name} {cause}", column=listed[:200], value=listed[:200],
-                        remedy=f"Its columns must be {', '.join(expected)}; CSV cells are separated by commas.")
+def _read_csv(file: Landed, columns: Sequence[Column], key: Sequence[str], show: str) -> Iterator[Raw]:
+    names: list[str] = []
+    header = 0
+    for lines in read_lines(open_text(file), BLOCK_BYTES):
+        if not names:
+            if len(lines.spans):
+                first, last = lines.spans[0]
+                if not len(lines.numbers) or first < lines.numbers[0]:
+                    raise Unreadable(f"a quote in line {first}, among the names of the columns, is open until line "
+                                     f"{last}")
+            if not len(lines.numbers):
+                continue
+            line, rest = first_line(lines.text)
+            # A byte that is no UTF-8 may stand in a personal column further down, which is not read.
+            names = next(csv.reader([line.decode("utf-8", errors="replace")]))
+            header = int(lines.numbers[0])
+            check_names(file.name, names, columns, show, rest, lines.numbers.tolist())
+            lines = Lines(rest, lines.numbers[1:], lines.spans)
+        rows, torn = _parsed(lines, names, _wanted(columns), key)
+        malformed = np.concatenate([lines.numbers[torn], _lines_of(lines.spans)]) - header
+        yield Raw(rows, np.delete(lines.numbers, torn) - header, malformed[:BATCH_ROWS], header, lines.spans)
+        for at in range(BATCH_ROWS, len(malformed), BATCH_ROWS):
+            yield Raw(rows.slice(0, 0), np.empty(0, np.int64), malformed[at:at + BATCH_ROWS], header, lines.spans)
+    if not names:
+        raise Unreadable("it is empty")
 
 
-def _read_csv(file: Landed, columns: Sequence[Column], key: Sequence[str]) -> Iterator[Raw]:
+def _lines_of(spans: np.ndarray) -> np.ndarray:
+    """Every line from the first to the last of each span."""
+    counts = spans[:, 1] - spans[:, 0] + 1
+    before = np.cumsum(counts) - counts
+    return np.arange(counts.sum()) + np.repeat(spans[:, 0] - before, counts)
+
+
+def _parsed(lines: Lines, names: Sequence[str], wanted: Sequence[str],
+            key: Sequence[str]) -> tuple[pa.Table, np.ndarray]:
+    """The rows of whole records, and the indices of those that have too many or too few cells."""
     import pyarrow as pa
     from pyarrow import csv as pa_csv
 
-    # A byte that is no UTF-8 may stand in a personal column further down, which is not read.
-    head = open_text(file).read(CHUNK)
-    header = csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace"), newline=""))
-    _check_names(file.name, next(header), columns)
-    # Arrow takes a header without an end of line for nothing.
-    bare = len(head) < CHUNK and b"\n" not in head and b"\r" not in head
-    malformed: list[int] = []
+    repeating = pa.dictionary(pa.int32(), pa.string())
+    types = {name: pa.string() if name in key else repeating for name in wanted}
+    if not lines.text:
+        return pa.schema(list(types.items())).empty_table(), np.empty(0, np.int64)
+    torn: list[int] = []
 
     def skip(row: pa_csv.InvalidRow) -> str:
-        malformed.append(row.number - 1)
+        torn.append(row.number - 1)
         return "skip"
 
-    repeating, wanted = pa.dictionary(pa.int32(), pa.string()), _wanted(columns)
-    with pa_csv.open_csv(
-            io.BytesIO(head + b"\n") if bare else open_text(file),
+    try:
+        rows = pa_csv.read_csv(
+            io.BytesIO(lines.text),
             read_options=pa_csv.ReadOptions(use_threads=False,  # rows are numbered only when read in turn
-                                            block_size=BLOCK_BYTES),
-            parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
-            convert_options=pa_csv.ConvertOptions(
-                include_columns=wanted, strings_can_be_null=False,
-                column_types={name: pa.string() if name in key else repeating for name in wanted})) as reader:
-        place = 1
-        for batch in reader:
-            if not batch.num_rows:
-                continue
-            torn = np.array(malformed, np.int64)  # the reader may be ahead: some come after this batch
-            numbers = np.setdiff1d(np.arange(place, place + batch.num_rows + len(torn)), torn)[:batch.num_rows]
-            place = numbers[-1] + 1
-            torn = torn[torn < place]
-            del malformed[:len(torn)]
-            yield Raw(pa.Table.from_batches([batch]), numbers, torn)
-        yield Raw(reader.schema.empty_table(), np.empty(0, np.int64), np.array(malformed, np.int64))
+                                            column_names=names, block_size=len(lines.text) + 1),
+            parse_options=pa_csv.ParseOptions(invalid_row_handler=skip),
+            convert_options=pa_csv.ConvertOptions(include_columns=wanted, strings_can_be_null=False,
+                                                  column_types=types))
+    except pa.ArrowInvalid as err:
+        if met := re.search(r"column #(\d+): Row #(\d+): .*invalid UTF8", str(err)):
+            raise Unreadable(f"line {lines.numbers[int(met[2]) - 1]} is not UTF-8 in the column "
+                             f"{names[int(met[1])]}") from err
+        raise
+    if rows.num_rows + len(torn) != len(lines.numbers):
+        raise RuntimeError(f"{len(lines.numbers)} lines were read as {rows.num_rows} rows, {len(torn)} malformed")
+    return rows, np.array(torn, np.int64)

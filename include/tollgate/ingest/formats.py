@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from tollgate.errors import Refused
 from tollgate.ingest.spool import CHUNK, Landed
 
 if TYPE_CHECKING:
@@ -19,10 +21,25 @@ ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 # than 64 MiB sends a bomb, or the same row over and over.
 RATIO_MAX, RATIO_FROM = 200, 64 * 2**20
 LINE_MAX = 16 * 2**20  # bytes of one row of text
+BOM = b"\xef\xbb\xbf"
 
 
 class Unreadable(Exception):
     """Bytes that are not what the file's name says."""
+
+
+class Unfit(Refused):
+    """A file that cannot be judged row by row; ``rule`` and ``column`` stand for it in the quarantine.
+
+    ``received`` is how many rows it holds; 0 when that cannot be told.
+    """
+
+    def __init__(self, rule: str, cause: str, *, column: str | None = None, value: object = None, received: int = 0,
+                 remedy: str = "Ask the lender for a file that fits the contract.") -> None:
+        self.rule = rule
+        self.column = column
+        self.received = received
+        super().__init__(cause, value=value, remedy=remedy)
 
 
 def check_unpacked(size: int, packed: int) -> None:
@@ -63,13 +80,15 @@ class _Unpacked(io.RawIOBase):
 
 
 def check_text(text: IO[bytes]) -> None:
-    """Raise ``Unreadable`` for what is empty, UTF-16 or no text at all."""
-    block = head = text.read(4096)
+    """Raise ``Unreadable`` for what is empty but for a byte order mark, UTF-16 or no text at all."""
+    head = text.read(4096)
+    block = head.removeprefix(BOM)
     while block.isspace():
         block = text.read(4096)
     if not block:
         raise Unreadable("it is empty")
-    if b"\0" in head:
+    # Further down, a zero byte is one bad cell of a text file.
+    if b"\0" in head.partition(b"\n")[0] or head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise Unreadable("it is UTF-16 or no text, not UTF-8")
 
 
@@ -93,7 +112,8 @@ def read_json_lines(text: IO[bytes]) -> Iterator[Row | None]:
 def _flat_object(line: str) -> Row | None:
     """The object's cells as text; None when it is broken, is no object, has a key twice or a cell that is no scalar."""
     try:
-        pairs = json.loads(line, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=str)
+        pairs = json.loads(line, object_pairs_hook=_Pairs, parse_int=str, parse_float=_float,
+                           parse_constant=str)
         if not isinstance(pairs, _Pairs):
             return None
         row = {name: _spelled(cell) for name, cell in pairs}
@@ -101,6 +121,11 @@ def _flat_object(line: str) -> Row | None:
     except (ValueError, TypeError, RecursionError):
         return None
     return row if len(row) == len(pairs) else None
+
+
+def _float(number: str) -> str:
+    """A number as it is spelled, with the sign of its exponent: a text ``1E5`` may be a code, a number is none."""
+    return re.sub(r"[eE](?=\d)", "e+", number)
 
 
 class _Pairs(list[tuple[str, Any]]):

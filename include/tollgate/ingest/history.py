@@ -11,7 +11,7 @@ from tollgate import lake
 from tollgate.config import Ingest
 from tollgate.errors import BadInput
 from tollgate.ingest.judge import PUBLISHED
-from tollgate.ingest.landing import files, land, months_of, new_files
+from tollgate.ingest.landing import files, land_table, months_of, waiting
 from tollgate.ingest.publish import ingest_file
 
 if TYPE_CHECKING:
@@ -37,13 +37,15 @@ def bring_history(book: Book, as_of: date, params: Ingest) -> dict[str, Any]:
         raise BadInput(f"The book {book.name} begins with {book.first_month}", value=as_of,
                        remedy="Stand at a later as-of.")
     published = _published(book)
-    since = _first_month_without(book, {*published, *_landed(book)})
-    if since <= last:
-        land(book, last, since)
-    new = {file["name"] for file in new_files(book.name)}
-    todo = [name for name in _landed(book) if name in new or name not in published]
-    within = [name for name in todo if (months := months_of(book, name)) is not None and months[2] <= last]
-    return {"book": book.name, "as_of": as_of, "files": [ingest_file(book, name, params) for name in within]}
+    names = {*published, *_landed(book)}
+    for table in book.tables:  # applications first: the others are about them
+        for first, until in _gaps(book, table.name, names, last):
+            land_table(book, table.name, first, until)
+    # A file that was refused before is judged again: a history is whole or it is told.
+    todo = dict.fromkeys([*waiting(book.name).files, *(name for name in _landed(book) if name not in published)])
+    within = [(table.name, name) for table in book.tables for name in todo
+              if (months := months_of(book, name)) is not None and months[0] == table.name and months[2] <= last]
+    return {"book": book.name, "as_of": as_of, "files": [ingest_file(book, name, params) for _, name in within]}
 
 
 def _published(book: Book) -> set[str]:
@@ -55,15 +57,17 @@ def _landed(book: Book) -> list[str]:
     return [entry.path.removeprefix(f"{book.name}/") for entry in files(book.name)]
 
 
-def _first_month_without(book: Book, names: set[str]) -> str:
-    """The first month of the book for which no applications were landed."""
-    had = sorted(months[1:] for name in names
-                 if (months := months_of(book, name)) is not None and months[0] == "applications")
+def _gaps(book: Book, table: str, names: set[str], last: str) -> list[tuple[str, str]]:
+    """The runs of months up to ``last`` for which no file of the table was landed, first and last month each."""
+    had = [months[1:] for name in names if (months := months_of(book, name)) is not None and months[0] == table]
+    runs: list[tuple[str, str]] = []
     month = book.first_month
-    for first, last in had:
-        if first <= month <= last:
-            month = _next(last)
-    return month
+    while month <= last:
+        if not any(first <= month <= until for first, until in had):
+            follows = bool(runs) and _next(runs[-1][1]) == month
+            runs[-1:] = [(runs[-1][0], month)] if follows else [*runs[-1:], (month, month)]
+        month = _next(month)
+    return runs
 
 
 def _next(month: str) -> str:

@@ -12,24 +12,24 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from tollgate.books import KEYS
 from tollgate.config import Ingest
 from tollgate.errors import Refused
 from tollgate.ingest.contract import check, row_contract
+from tollgate.ingest.examples import examples
 from tollgate.ingest.expect import Finding
-from tollgate.ingest.files import BATCH_ROWS, Raw, Unfit, batches, table_of
+from tollgate.ingest.files import BATCH_ROWS, Raw, batches, table_of
 from tollgate.ingest.keys import duplicates, hashes, repeated
-from tollgate.ingest.manifest import MANIFEST, Manifest, read_manifest
+from tollgate.ingest.links import PLACE, before_application, known_loans, link, linked_columns
+from tollgate.ingest.manifest import Manifest, read_manifest
 from tollgate.ingest.observe import Observation
 from tollgate.ingest.parse import REASONS, parse, reasons
 from tollgate.ingest.screen import suspects
-from tollgate.ingest.spool import Landed, opened
+from tollgate.ingest.spool import Landed
 from tollgate.ingest.surprise import observe, refusal, surprises
 
 if TYPE_CHECKING:
@@ -71,8 +71,11 @@ class Judgement:
         return len(self.bad_rows)
 
 
-def judge(book: Book, file: Landed, params: Ingest, manifest: bytes | None = None) -> Judgement:
-    """Read a file to its end and hold it against the contract, its sender's manifest, and the months before it.
+def judge(book: Book, file: Landed, params: Ingest, seen_on: date, manifest: bytes | None = None) -> Judgement:
+    """Read a file to its end and hold it against the contract, its sender's manifest, and what the lake knows.
+
+    Args:
+        seen_on: the day on which the file was first seen; no row may be dated later.
 
     Raises:
         Unfit: it is not what the manifest says, or it cannot be read, or its columns are not those of the contract.
@@ -81,32 +84,39 @@ def judge(book: Book, file: Landed, params: Ingest, manifest: bytes | None = Non
     if manifest is not None:
         said = read_manifest(file.name, manifest)
         said.check_content(file)
-    table = table_of(file.name)
-    columns, schema, key = book.columns(table), row_contract(book, table, file.at.date()), list(KEYS[table])
+    table = table_of(book, file.name)
+    asked_for = linked_columns(book, table)
+    columns, schema, key = book.columns(table), row_contract(book, table, seen_on), list(book.table(table).key)
 
     def screened(raw: Raw) -> _Screened:
-        rows, unread = parse(columns, raw.rows)
+        rows, unread = parse(columns, raw.rows, book.nulls)
         unread, asked = placed(unread, raw.numbers), suspects(schema, rows)
         clear = np.ones(rows.num_rows, bool)
         clear[asked] = False
         if unread.num_rows:
             clear &= ~np.isin(raw.numbers, unread["row"])
         return _Screened(raw, unread, _only(rows, clear), rows.take(asked), raw.numbers[asked],
-                         hashes(rows.select(key)))
+                         hashes(rows.select(key)), rows.select(asked_for).append_column(PLACE, pa.array(raw.numbers)))
 
     now = observe(book, table)
     received, broken, hashed, waiting = 0, [REASONS.empty_table()], [], _Waiting(schema, now)
+    about: list[pa.Table] = []
     for batch in ahead(screened, batches(book, file)):
         received += batch.raw.received
         broken += [reasons(batch.raw.malformed, MALFORMED, None), batch.unread, *waiting.add(batch)]
         hashed.append(batch.hashes)
+        about += [batch.about] if asked_for else []
     broken += waiting.judged()
     if said is not None:
         said.check_rows(file.name, received)
     broken.append(_duplicates(book, file, repeated(hashed)))
-    whole = pa.concat_tables(broken)
-    too_many = _too_many(file.name, received, whole, params)
-    found_out = [] if too_many else surprises(book, table, now, params)
+    whole, found_out = pa.concat_tables(broken), []
+    if about and not _too_many(book, file, received, whole, params):
+        rows = pa.concat_tables(about, promote_options="permissive")
+        linked = link(book, table, _only(rows, ~np.isin(rows[PLACE].to_numpy(), whole["row"].to_numpy())), params)
+        whole, found_out = pa.concat_tables([whole, linked.broken]), linked.found
+    too_many = _too_many(book, file, received, whole, params)
+    found_out = [] if too_many else [*found_out, *surprises(book, table, now, params)]
     return Judgement(received, whole, found_out, too_many or refusal(file.name, found_out, received))
 
 
@@ -115,12 +125,15 @@ def judge_records(book: Book, table: str, records: pa.Table, landed: date) -> tu
 
     Returns the parsed rows, and ``REASONS`` by index into them.
     """
-    key = list(KEYS[table])
-    rows, unread = parse(book.columns(table), records)
+    key = list(book.table(table).key)
+    rows, unread = parse(book.columns(table), records, book.nulls)
     schema = row_contract(book, table, landed)
     asked = suspects(schema, rows)
     found = check(schema, rows.take(asked), asked, unread)
-    keys = rows.select(key)
+    keys, about = rows.select(key), linked_columns(book, table)
+    if about:
+        linked = rows.select(about).append_column(PLACE, pa.array(np.arange(rows.num_rows)))
+        found = pa.concat_tables([found, before_application(linked, known_loans(book, linked))])
     return rows, pa.concat_tables([unread, found, duplicates([(keys, np.arange(rows.num_rows))],
                                                              repeated([hashes(keys)]), ", ".join(key))])
 
@@ -134,7 +147,7 @@ class _Screened:
         unread: ``REASONS`` of the cells that could not be parsed, by place in the file.
         clear: the parsed rows that break no rule, unless their key came before.
         suspects: those that may break one, which stand at ``places`` in the file.
-        hashes: of the keys of all rows.
+        hashes: of the keys of all rows. about: what ``link`` asks of them.
     """
 
     raw: Raw
@@ -143,6 +156,7 @@ class _Screened:
     suspects: pa.Table
     places: np.ndarray
     hashes: np.ndarray
+    about: pa.Table
 
 
 class _Waiting:
@@ -201,70 +215,29 @@ def _duplicates(book: Book, file: Landed, among: np.ndarray) -> pa.Table:
     """The rows whose key an earlier row has; the file is read again only when a hash came twice."""
     if not len(among):
         return REASONS.empty_table()
-    key = KEYS[table_of(file.name)]
-    columns = [column for column in book.columns(table_of(file.name)) if column.name in key]
+    key = book.table(table_of(book, file.name)).key
+    columns = [column for column in book.columns(table_of(book, file.name)) if column.name in key]
 
     def keys(raw: Raw) -> pa.Table:
-        return parse(columns, raw.rows)[0].select(list(key))
+        return parse(columns, raw.rows, book.nulls)[0].select(list(key))
 
     return duplicates(((keys(raw), raw.numbers) for raw in batches(book, file)), among, ", ".join(key))
 
 
-def _too_many(name: str, received: int, broken: pa.Table, params: Ingest) -> Refused | None:
+def _too_many(book: Book, file: Landed, received: int, broken: pa.Table, params: Ingest) -> Refused | None:
     bad = len(broken["row"].unique())
     if bad <= params.bad_share_max * received:
         return None
-    tally = ", ".join(f"{rows:,} {rule} in {column}" if column else f"{rows:,} {rule}"
-                      for (rule, column), rows in _tally(broken))
-    return Refused(f"{name} is refused whole: {bad:,} of its {received:,} rows are bad, "
-                   f"more than {params.bad_share_max:.1%}: {tally}", value=f"{bad / received:.1%}",
-                   remedy="None of it is published. Mend these rows and land the file anew.")
+    rules = tally(broken)
+    told = ", ".join(f"{rows:,} {rule} in {column}" if column else f"{rows:,} {rule}"
+                      for (rule, column), rows in rules)
+    found = examples(book.columns(table_of(book, file.name)), batches(book, file), broken, [rule for rule, _ in rules])
+    return Refused(f"{file.name} is refused whole: {bad:,} of its {received:,} rows are bad, "
+                   f"more than {params.bad_share_max:.1%}: {told}", value=f"{bad / received:.1%}",
+                   remedy=" ".join([*found, "None of it is published. Mend these rows and land the file anew."]))
 
 
-@dataclass(frozen=True)
-class Check:
-    """What ingesting a file would answer."""
-
-    book: str
-    file: str
-    received: int
-    good: int
-    reasons: list[dict[str, Any]]
-    warnings: list[str]
-    refused: Refused | None
-
-    def answer(self) -> dict[str, Any]:
-        """``{"book", "file", "table", "received", "good", "bad", "reasons", "warnings", "verdict"}``."""
-        return {"book": self.book, "file": self.file, "table": table_of(self.file), "received": self.received,
-                "good": self.good, "bad": self.received - self.good, "reasons": self.reasons,
-                "warnings": self.warnings,
-                "verdict": PUBLISHED if self.refused is None else REFUSED}
-
-
-def check_file(book: Book, path: Path, params: Ingest) -> Check:
-    """Judge a file on this machine's disk, with the manifest beside it if there is one, touching nothing.
-
-    Content that was published before is judged like any other. The reasons are ``{"rule", "column", "rows"}``, the
-    most frequent first; a file that is refused whole has one of no rows. The warnings are sentences.
-
-    Raises:
-        BadInput: a name that says no table.
-    """
-    table_of(path.name)
-    beside = path.with_name(path.name + MANIFEST)
-    try:
-        with opened(path) as file:
-            found = judge(book, file, params, beside.read_bytes() if beside.is_file() else None)
-    except Unfit as err:
-        whole = {"rule": err.rule, "column": err.column, "rows": 0}
-        return Check(book.name, path.name, err.received, 0, [whole], [], err)
-    tally = [{"rule": rule, "column": column, "rows": rows} for (rule, column), rows in _tally(found.broken)]
-    tally += [{"rule": f.check, "column": f.column, "rows": 0} for f in found.surprises if f.level == "refused"]
-    told = [finding.sentence for finding in found.surprises if finding.level == "warning"]
-    return Check(book.name, path.name, found.received, found.received - found.bad, tally, told, found.refused)
-
-
-def _tally(broken: pa.Table) -> list[tuple[tuple[str, str | None], int]]:
+def tally(broken: pa.Table) -> list[tuple[tuple[str, str | None], int]]:
     """How many rows break each rule of each column, the most frequent first, then in order of their coming."""
     counts = broken.group_by(["rule", "column"]).aggregate([("row", "count"), ("row", "min")]).sort_by(
         [("row_count", "descending"), ("row_min", "ascending"), ("column", "ascending"), ("rule", "ascending")])

@@ -14,20 +14,19 @@ from tollgate.ingest.expect import MONTHS_MIN, ROWS_MIN, Finding, improbable, re
 from tollgate.ingest.observe import Observation
 
 pc: Any = pyarrow.compute
-DEFAULT = "defaulted_on"
 
 
-def defaulted(outcomes: Observation) -> pa.ChunkedArray:
-    """Numbers of the sampled loans that defaulted."""
+def defaulted(day: str, outcomes: Observation) -> pa.ChunkedArray:
+    """Numbers of the sampled loans that defaulted: their rows have a ``day``, which is the name of a column."""
     rows = outcomes.sample()
-    return rows["loan_id"].filter(rows[DEFAULT].is_valid())
+    return rows["loan_id"].filter(rows[day].is_valid())
 
 
-def label_rate(now: Observation, before: Observation, params: Ingest) -> Iterator[Finding]:
+def label_rate(day: str, now: Observation, before: Observation, params: Ingest) -> Iterator[Finding]:
     """Months that report far more or far fewer defaults than the median of the months before, and than the last."""
     if len(before.months) < MONTHS_MIN:
         return
-    share, past = (1 - o.nulls[DEFAULT] / o.rows for o in (now, before))
+    share, past = (1 - o.nulls[day] / o.rows for o in (now, before))
     for month in sorted(month for month in now.months if month >= now.first_month()):
         defaults, were = now.months[month] * share, recent(now, before, month, params)
         usual, latest = median(were) * past, were[-1] * past
@@ -37,7 +36,7 @@ def label_rate(now: Observation, before: Observation, params: Ingest) -> Iterato
         many, few = min(ratio, since) > params.label_ratio_max, max(ratio, since) < 1 / params.label_ratio_max
         if many or (few and ratio >= params.rows_ratio_min):  # below: told as few rows
             limit = params.label_ratio_max if many else 1 / params.label_ratio_max
-            yield Finding("label_rate", DEFAULT, ratio, limit, "warning",
+            yield Finding("label_rate", day, ratio, limit, "warning",
                           f"{month} reports {defaults:,.0f} defaults, {ratio:.2f} times the usual {usual:,.0f} "
                           f"(limit {limit:g}).")
 

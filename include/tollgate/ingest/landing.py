@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
+from tollgate.books import load_book
 from tollgate.config import known_books, settings
-from tollgate.errors import BadInput
+from tollgate.errors import BadInput, PassingFault
+from tollgate.ingest.deliveries import deliveries
 from tollgate.ingest.manifest import MANIFEST
-from tollgate.ingest.spool import fingerprint
+from tollgate.ingest.spool import fingerprint_of, sha256_of, spelled
 from tollgate.lake import Entry, Store
 
 if TYPE_CHECKING:
@@ -21,15 +25,14 @@ if TYPE_CHECKING:
 
 NO_FILES = (".part", ".tmp", MANIFEST)
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
-# Outcomes first: a landing that was cut in half then lacks its applications, which is what the history looks for.
-TABLES = ("outcomes", "applications")
 
 
 def land(book: Book, month: str, since: str | None = None) -> dict[str, Any]:
     """Write the rows that the lender would send for ``since`` (default: ``month``) to ``month`` into landing.
 
     Each table becomes one whole file, or none when it has no rows: ``sba/applications_2006-03.csv``, or
-    ``sba/applications_1995-01_2006-12.csv`` for more than one month. The same months give the same bytes.
+    ``sba/applications_1995-01_2006-12.csv`` for more than one month. The same months give the same bytes. The
+    applications are written first: whoever takes the files in as they come finds the loans that the others are about.
 
     Returns ``{"book", "files": [name, ...], "rows": {table: count}}``.
 
@@ -42,16 +45,23 @@ def land(book: Book, month: str, since: str | None = None) -> dict[str, Any]:
     if first > last:
         raise BadInput("The first month to land lies after the last", value=f"{first}..{last}",
                        remedy="Swap the two.")
-    source, landing = _source(book), Store(settings().landing)
-    files, rows = [], {}
-    for table in TABLES:
-        sent = book.extract(source, table, first, last)
-        rows[table] = sent.num_rows
-        if sent.num_rows:
-            name = file_name(book, table, first, last)
-            landing.write(f"{book.name}/{name}", _encoded(sent, book.file_format))
-            files.append(name)
-    return {"book": book.name, "files": files, "rows": rows}
+    landed = {table.name: land_table(book, table.name, first, last) for table in book.tables}
+    return {"book": book.name, "files": [name for name, rows in landed.values() if rows],
+            "rows": {table: rows for table, (_, rows) in landed.items()}}
+
+
+def land_table(book: Book, table: str, first: str, last: str) -> tuple[str, int]:
+    """Write the rows of one table for these months into landing, if there are any; the file's name and their number."""
+    sent = book.extract(_source(book), table, first, last, _champions_decisions(book) if book.follows else None)
+    name = file_name(book, table, first, last)
+    if sent.num_rows:
+        Store(settings().landing).write(f"{book.name}/{name}", _encoded(sent, book.file_format))
+    return name, sent.num_rows
+
+
+def _champions_decisions(book: Book) -> pa.Table:
+    return lake.read(lake.scores(book.name), filters=[("role", "=", "champion")],
+                     columns=["loan_id", "as_of", "decision", "score", "model_version"])
 
 
 def file_name(book: Book, table: str, first: str, last: str) -> str:
@@ -62,7 +72,8 @@ def file_name(book: Book, table: str, first: str, last: str) -> str:
 
 def months_of(book: Book, name: str) -> tuple[str, str, str] | None:
     """``(table, first month, last month)`` of a file that ``land`` named; None for any other name."""
-    found = re.fullmatch(rf"(applications|outcomes)_({MONTH.pattern})(?:_({MONTH.pattern}))?\.{book.file_format}", name)
+    tables = "|".join(table.name for table in book.tables)
+    found = re.fullmatch(rf"({tables})_({MONTH.pattern})(?:_({MONTH.pattern}))?\.{book.file_format}", name)
     return None if found is None else (found[1], found[2], found[4] or found[2])
 
 
@@ -79,43 +90,96 @@ def is_complete(name: str) -> bool:
     return bool(name) and "/" not in name and not name.startswith(".") and not name.endswith(NO_FILES)
 
 
-def new_files(book: str | None = None) -> list[dict[str, str]]:
-    """``{"book", "name"}`` of every complete file in landing whose content was never received.
+@dataclass(frozen=True)
+class Waiting:
+    """What stands in a book's landing and was never taken in.
 
-    A file that somebody still has open for writing is not complete.
-
-    A file is known by the SHA-256 of its content, so that a renamed copy is not new. A file that stands unchanged
-    since the last look (same size, same time or ETag) is not read again: its fingerprint is kept in the store, as
-    a cache that may be lost without harm.
+    Attributes:
+        files: the fingerprint of each by its name, in the order in which they are to be taken in.
+        unreadable: names of files that cannot be read, each with the reason.
     """
-    found = []
+
+    files: dict[str, str]
+    unreadable: dict[str, str]
+
+
+def waiting(book: str) -> Waiting:
+    """The complete files in landing that were never taken in.
+
+    They are in the order of the deliveries: what was seen before by its number, then what is new by its table (as the
+    book lists them), by the time at which it was written, and by its name. A file that somebody still has open for
+    writing is not complete. A file that stands unchanged since the last look (same size, same time or ETag) is not read
+    again: its SHA-256 is kept in the store, as a cache that may be lost without harm.
+    """
+    landed = files(book)
+    if not landed:
+        return Waiting({}, {})
+    hashes, unreadable = _hashes(book, landed)
+    taken = set(lake.partitions(lake.received(book)))
+    new = {name: fingerprint for name, found in hashes.items()
+           if (fingerprint := fingerprint_of(name, found)) not in taken}
+    if not new:
+        return Waiting({}, unreadable)
+    seen, tables = deliveries(book), [table.name for table in load_book(book).tables]
+    written = {entry.path.removeprefix(f"{book}/"): entry.written for entry in landed}
+
+    def order(name: str) -> tuple[float, int, float, str]:
+        number = seen[new[name]].number if new[name] in seen else math.inf
+        rank = next((place for place, table in enumerate(tables) if name.startswith(table)), len(tables))
+        return number, rank, written[name], name.partition(".")[0]
+
+    return Waiting({name: new[name] for name in sorted(new, key=order)}, unreadable)
+
+
+def new_files(book: str | None = None) -> list[dict[str, Any]]:
+    """``{"book", "name"}`` of every complete file in landing that was never taken in, in order of the deliveries."""
+    return look(book)["files"]
+
+
+def look(book: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """What stands in landing and was never taken in.
+
+    Returns ``{"files": [{"book", "name"}, ...] in the order of the deliveries, "books": [{"book", "name"}, ...]: every
+    book that has some, with words for how many, "unreadable": [{"book", "name", "why"}, ...]}``.
+    """
+    found: dict[str, list[dict[str, Any]]] = {"files": [], "books": [], "unreadable": []}
     for name in known_books() if book is None else [book]:
-        landed = files(name)
-        if not landed:
-            continue
-        fingerprints = _fingerprints(name, landed)
-        seen = set(lake.partitions(lake.received(name)))
-        found += [{"book": name, "name": path.removeprefix(f"{name}/")} for path, known in fingerprints.items()
-                  if known not in seen]
+        there = waiting(name)
+        found["files"] += [{"book": name, "name": spelled(file)} for file in there.files]
+        found["unreadable"] += [{"book": name, "name": spelled(file), "why": why}
+                                for file, why in there.unreadable.items()]
+        if there.files:
+            count = len(there.files)
+            found["books"].append({"book": name, "name": f"{name}: {count:,} file{'s' if count > 1 else ''}"})
     return found
 
 
-def _fingerprints(book: str, landed: list[Entry]) -> dict[str, str]:
+def _hashes(book: str, landed: list[Entry]) -> tuple[dict[str, str], dict[str, str]]:
+    """The SHA-256 of each complete file by its name, and why the others cannot be read."""
     landing, store = Store(settings().landing), Store(settings().store)
-    cache = f"ingest/{book}/fingerprints.json"
+    cache = f"ingest/{book}/sha256.json"
     known = store.read_json(cache) if store.exists(cache) else {}
-    now = {}
+    now, unreadable = {}, {}
     for entry in landed:
-        stamp = f"{entry.size} {entry.stamp}"
-        before = known.get(entry.path, {})
-        if before.get("stamp") == stamp:
-            now[entry.path] = before
-        elif not landing.is_being_written(entry.path):
-            with landing.open(entry.path) as content:
-                now[entry.path] = {"stamp": stamp, "fingerprint": fingerprint(content)}
-    if now != known:
-        store.write_json(cache, now)
-    return {path: entry["fingerprint"] for path, entry in now.items()}
+        name = entry.path.removeprefix(f"{book}/")
+        stamp, key = f"{entry.size} {entry.stamp}", spelled(name)
+        before = known.get(key, {})
+        try:
+            if before.get("stamp") == stamp:
+                now[name] = before
+            elif not landing.is_being_written(entry.path):
+                with landing.open(entry.path) as content:
+                    now[name] = {"stamp": stamp, "sha256": sha256_of(content)}
+        except BadInput as err:
+            unreadable[name] = spelled(str(err))
+        except PassingFault as err:  # a server that is away is away for all; a broken sector is one file's
+            if "://" in settings().landing:
+                raise
+            unreadable[name] = spelled(str(err))
+    kept = {spelled(name): found for name, found in now.items()}
+    if kept != known:
+        store.write_json(cache, kept)
+    return {name: found["sha256"] for name, found in now.items()}, unreadable
 
 
 def _month(book: Book, month: str) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from tollgate.ingest.files import Unfit
+from tollgate.ingest.formats import Unfit
 from tollgate.ingest.spool import Landed
 
 MANIFEST = ".manifest.json"
@@ -22,9 +22,9 @@ class Manifest:
 
     def check_content(self, file: Landed) -> None:
         """Raise ``Unfit`` when the bytes are not those that were sent."""
-        if file.fingerprint != self.sha256:
+        if file.sha256 != self.sha256:
             raise Unfit("manifest_hash", f"{file.name} is not the file that its manifest describes",
-                        value=f"SHA-256 {file.fingerprint}, announced {self.sha256}", remedy=REMEDY)
+                        value=f"SHA-256 {file.sha256}, announced {self.sha256}", remedy=REMEDY)
 
     def check_rows(self, name: str, received: int) -> None:
         """Raise ``Unfit`` when there are more or fewer rows than were sent."""

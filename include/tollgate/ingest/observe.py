@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.types as pt
 
-from tollgate import lake
+from tollgate.books import BookTable
 
 pc: Any = pyarrow.compute
 SAMPLE = 10_000
@@ -26,14 +26,14 @@ class Observation:
 
     Attributes:
         rows: how many there were.
-        months: rows by ``YYYY-MM`` of the day on which they became known.
+        months: rows by ``YYYY-MM`` of the day on which they were told.
         newest: the latest of these days; None without rows.
         nulls: rows without a value, by column.
     """
 
-    def __init__(self, table: lake.Table) -> None:
-        self.schema = pa.schema([field for field in table.schema if field.name != table.partition])
-        self.known = str(table.known)
+    def __init__(self, table: BookTable) -> None:
+        self.schema = table.schema()
+        self.known = table.told[0]
         self.rows, self.step = 0, 1
         self.months: Counter[str] = Counter()
         self.nulls: Counter[str] = Counter()

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute
 
 from tollgate import lake
+from tollgate.books import LOAN
 from tollgate.errors import BadInput
+
+if TYPE_CHECKING:
+    from tollgate.books import Book
+
+pc: Any = pyarrow.compute
 
 FILE = ("fingerprint", "file", "table")
 
@@ -43,6 +51,22 @@ def quarantined_rows(book: str, fingerprint: str) -> dict[str, Any]:
             for line in lines]
     return {"book": book, "fingerprint": whole, "file": lines[0]["file"], "landed": lines[0]["landed"],
             "rows": rows}
+
+
+def quarantined_loan(book: Book, loan_id: str) -> list[dict[str, Any]]:
+    """Where a loan stands in the quarantine.
+
+    Returns ``{"fingerprint", "file", "table", "row", "rule", "column"}``, a line a broken rule, by file and place.
+    Rows of which no record is kept, because they are malformed, name no loan.
+    """
+    lines = lake.read(lake.quarantine(book.name), columns=[*FILE, "row", "rule", "column", "record"])
+    spelled = json.dumps(loan_id, ensure_ascii=False)[1:-1]
+    few = lines.filter(pc.match_substring(lines["record"], spelled)).to_pylist()
+    key = {table.name: next(c.source for c in table.columns if c.name == LOAN) for table in book.tables}
+    found = [line for line in few if line["table"] in key
+             and (json.loads(line["record"]).get(key[line["table"]]) or "").strip() == loan_id]
+    return sorted(({name: line[name] for name in (*FILE, "row", "rule", "column")} for line in found),
+                  key=lambda line: (line["file"], line["fingerprint"], line["row"], line["rule"], line["column"] or ""))
 
 
 def begins_with(table: lake.Table, fingerprint: str) -> str:

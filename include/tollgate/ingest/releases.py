@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tollgate import lake
+from tollgate.books import LOAN
+from tollgate.clock import today
 from tollgate.errors import BadInput
 from tollgate.ingest.cells import MASKED
 from tollgate.ingest.contract import DUPLICATE
+from tollgate.ingest.deliveries import deliveries
 from tollgate.ingest.judge import PUBLISHED, judge_records
 from tollgate.ingest.publish import spelled_in
 from tollgate.ingest.quarantine import begins_with
 
 if TYPE_CHECKING:
-    from tollgate.books import Book
+    from tollgate.books import Book, BookTable
 
 INTENT, COMMITTED = "release-intent", "release-committed"
 SUPERSEDED = "superseded"
@@ -67,9 +70,10 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
     registry.verify(book.name)
     open_intent = _open_intent(registry.entries(book.name), whole)
     promised = set(open_intent or ())
-    judged = _judged(book, target, lines)
-    loans = pa.array([row["loan_id"] for row in judged.passed.values()], pa.string())
-    same_loans = [("loan_id", "in", loans)]
+    delivery = deliveries(book.name)[whole].taken(today(book.time_zone))
+    judged = _judged(book, target, lines, delivery)
+    loans = pa.array([row[LOAN] for row in judged.passed.values()], pa.string())
+    same_loans = [(LOAN, "in", loans)]
     judged = judged.beside(lake.read(target, filters=same_loans), promised)
     answer = {"book": book.name, "file": received["file"], "table": received["table"], "fingerprint": whole}
     released = judged.released(promised)
@@ -91,7 +95,9 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
             lake.append_next(target, absent, same_loans)
         released, left = judged.released(promised), len({line["row"] for line in judged.left})
         months = {row["month"] for row in judged.passed.values()}
-        received = {**received, "published": received["received"] - left, "quarantined": left,
+        published = received["received"] - left
+        received = {**received, "published": published, "quarantined": left,
+                    "added": received["added"] + published - received["published"],
                     "partitions": sorted({*received["partitions"], *months})}
         lake.replace_partitions(taken, pa.Table.from_pylist([received], schema=taken.schema), [whole])
         lake.replace_partitions(quarantine, pa.Table.from_pylist(judged.left, schema=quarantine.schema), [whole])
@@ -128,10 +134,22 @@ class _Judged:
         """The same beside rows of the lake, which keep their keys; a promised row that lies there as it is, is ours."""
         there = {self.key_of(row): row for row in held.to_pylist()}
         late = {place for place, row in self.passed.items() if self.key_of(row) in there
-                and not (there[self.key_of(row)] == row and place in promised)}
+                and not (_said(there[self.key_of(row)]) == _said(row) and place in promised)}
         left = [*self.left, *(self.outrun[place] for place in late)]
         return replace(self, passed={place: row for place, row in self.passed.items() if place not in late},
                        left=sorted(left, key=lambda line: (line["row"], line["rule"], line["column"] or "")))
+
+
+def _said(row: dict[str, Any]) -> dict[str, Any]:
+    """What the lender said: a release that was killed may be ended on another day."""
+    return {name: cell for name, cell in row.items() if name != "known_on"}
+
+
+def _stamp(of: BookTable, row: dict[str, Any], delivery: lake.Delivery) -> dict[str, Any]:
+    """The month of a row of its file, and what makes it the first version of its key, known when it is released."""
+    told = max(day for name in of.told if (day := row[name]) is not None)
+    return {"month": f"{row[of.told[0]]:%Y-%m}", "delivery": delivery.number, "version": 1,
+            "known_on": told if told < delivery.live_on else delivery.day}
 
 
 def _open_intent(ledger: Lines, fingerprint: str) -> list[int] | None:
@@ -141,7 +159,7 @@ def _open_intent(ledger: Lines, fingerprint: str) -> list[int] | None:
     return own[-1]["payload"]["rows"] if own and own[-1]["kind"] == INTENT else None
 
 
-def _judged(book: Book, target: lake.Table, lines: Lines) -> _Judged:
+def _judged(book: Book, target: lake.Table, lines: Lines, delivery: lake.Delivery) -> _Judged:
     first = {line["row"]: line for line in reversed(lines)}
     places = sorted(place for place, line in first.items() if line["record"] != "{}" and MASKED not in line["record"])
     kept = [line for line in lines if line["row"] not in places]
@@ -162,7 +180,7 @@ def _judged(book: Book, target: lake.Table, lines: Lines) -> _Judged:
     good = [(index, row) for index, row in enumerate(rows.to_pylist()) if index not in bad]
     return _Judged(
         target.order,
-        {places[index]: {**row, "month": f"{row[str(target.known)]:%Y-%m}"} for index, row in good},
+        {places[index]: {**row, **_stamp(book.table(target.name), row, delivery)} for index, row in good},
         [*kept, *(line(reason["row"], reason["rule"], reason["column"]) for reason in reasons)],
         {places[index]: line(index, DUPLICATE if places[index] in twice else SUPERSEDED, ", ".join(target.order))
          for index, _ in good})

@@ -23,7 +23,7 @@ pc: Any = pyarrow.compute
 KEPT: dict[str, Callable[[pa.Array, dict[str, Any]], pa.Array]] = {
     "greater_than_or_equal_to": lambda cells, at: pc.greater_equal(cells, pa.scalar(at["min_value"]).cast(cells.type)),
     "less_than_or_equal_to": lambda cells, at: pc.less_equal(cells, pa.scalar(at["max_value"]).cast(cells.type)),
-    HARMLESS: lambda cells, at: harmless(cells, key=at["key"]),
+    HARMLESS: lambda cells, at: harmless(cells, **at),
     "isin": lambda cells, at: pc.is_in(cells, value_set=pa.array(at["allowed_values"], cells.type)),
 }
 

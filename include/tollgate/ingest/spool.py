@@ -1,4 +1,4 @@
-"""A landed file on this machine's disk, to be read more than once: its content, its fingerprint, and when it came."""
+"""A landed file on this machine's disk, to be read more than once: its content, and what it is known by."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -25,18 +24,21 @@ class Landed:
     """One file.
 
     Attributes:
-        name: in landing.
+        name: in landing, as it is shown.
         content: where its bytes are.
         size: how many.
-        fingerprint: their SHA-256, which the file is known by, whatever its name.
-        at: when it was written to landing, in UTC, to the second.
+        sha256: of its bytes.
     """
 
     name: str
     content: IO[bytes]
     size: int
-    fingerprint: str
-    at: datetime
+    sha256: str
+
+    @property
+    def fingerprint(self) -> str:
+        """What the file is known by; see ``fingerprint_of``."""
+        return fingerprint_of(self.name, self.sha256)
 
     def open(self) -> IO[bytes]:
         """Its bytes from the first; each reader has a position of its own, and closing it closes nothing else."""
@@ -78,22 +80,30 @@ def spool(landing: Store, path: str) -> Iterator[Landed]:
     """
     with scratch() as copy:
         digest, size = hashlib.sha256(), 0
-        at = landing.modified(path)
         with landing.open(path) as content:
             while chunk := content.read(CHUNK):
                 digest.update(chunk)
                 size += copy.append(chunk)[1]
-        yield Landed(path.rpartition("/")[2], copy.content, size, digest.hexdigest(), at)
+        yield Landed(spelled(path.rpartition("/")[2]), copy.content, size, digest.hexdigest())
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Landed]:
     """A file that lies on this machine's disk already."""
     with path.open("rb") as content:
-        at = datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(microsecond=0)
-        yield Landed(path.name, content, path.stat().st_size, fingerprint(content), at)
+        yield Landed(spelled(path.name), content, path.stat().st_size, sha256_of(content))
 
 
-def fingerprint(content: Any) -> str:
-    """What a file is known by, whatever its name."""
+def sha256_of(content: Any) -> str:
+    """The SHA-256 of an open file's bytes."""
     return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def fingerprint_of(name: str, sha256: str) -> str:
+    """What a delivery is known by: its name and its content, so that the same content under another name is another."""
+    return hashlib.sha256(f"{sha256} {spelled(name)}".encode()).hexdigest()
+
+
+def spelled(name: str) -> str:
+    """A file's name as it is shown and written down: bytes that are no UTF-8 are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()

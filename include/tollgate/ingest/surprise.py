@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.compute
 
 from tollgate import lake
+from tollgate.books import LOAN
 from tollgate.config import Ingest
 from tollgate.ingest.expect import MONTHS_MIN, ROWS_MIN, Finding, findings, freshness
-from tollgate.ingest.files import Unfit
+from tollgate.ingest.formats import Unfit
 from tollgate.ingest.labels import defaulted, label_flip, label_rate
 from tollgate.ingest.observe import Observation
 
 if TYPE_CHECKING:
-    from tollgate.books import Book
+    from tollgate.books import Book, BookTable
 
 pc: Any = pyarrow.compute
 ENOUGH = 250_000  # rows
@@ -25,7 +26,7 @@ REMEDY = ("None of it is published. Ask the lender; if it is right all the same,
 
 def observe(book: Book, table: str) -> Observation:
     """Nothing yet: to be told of a file's good rows, batch by batch."""
-    return Observation(lake.published(book, table))
+    return Observation(book.table(table))
 
 
 def surprises(book: Book, table: str, now: Observation, params: Ingest) -> list[Finding]:
@@ -38,12 +39,15 @@ def surprises(book: Book, table: str, now: Observation, params: Ingest) -> list[
         return []
     target = lake.published(book, table)
     held = lake.partitions(target)
-    before, newest = _earlier(target, held, now, params.history_months)
-    found = [*freshness(now, held[-1] if held else None, params),
-             *findings(book.columns(table), now, before, newest, params)]
-    if table == "outcomes" and before.rows:
-        found += label_rate(now, before, params)
-        loans, past = defaulted(now), defaulted(before)
+    before, newest = _earlier(target, book.table(table), held, now, params.history_months)
+    of = book.table(table)
+    told = [column for column in of.columns if column.name not in of.filled]  # how many are empty yet is no surprise
+    found = [*freshness(now, held[-1] if held else None, params), *findings(told, now, before, newest, params)]
+    for event in book.target.bad if before.rows else ():
+        if event.table != table or event.column is not None:
+            continue
+        found += label_rate(event.on, now, before, params)
+        loans, past = defaulted(event.on, now), defaulted(event.on, before)
         if min(len(loans), len(past)) >= ROWS_MIN:  # else nothing will be said, and the loans need not be looked up
             flipped, usual = _categories(book, loans, past)
             found += label_flip(flipped, usual, params)
@@ -59,14 +63,15 @@ def refusal(name: str, found: list[Finding], received: int) -> Unfit | None:
                  column=grave[0].column, value=f"{grave[0].value:.3g}", received=received, remedy=REMEDY)
 
 
-def _earlier(target: lake.Table, held: list[str], now: Observation, months: int) -> tuple[Observation, Observation]:
+def _earlier(target: lake.Table, of: BookTable, held: list[str], now: Observation,
+             months: int) -> tuple[Observation, Observation]:
     """The newest months of the lake before the file's own that it brings no row of, together; the last one alone.
 
     Of a large book they are fewer: as many as hold ``ENOUGH`` rows, so that a file is not judged by reading far more.
 
     What the file itself publishes is therefore never its own history, also when it is judged again after a kill.
     """
-    before, newest = Observation(target), Observation(target)
+    before, newest = Observation(of), Observation(of)
     past = [month for month in held if month < now.first_month() and month not in now.months][-months:][::-1]
     for rows in lake.batches(target, partitions=past, columns=[target.partition, *before.schema.names]):
         month = rows[target.partition][0].as_py()
@@ -80,10 +85,7 @@ def _earlier(target: lake.Table, held: list[str], now: Observation, months: int)
 
 def _categories(book: Book, *loans: pa.ChunkedArray) -> list[pa.Table]:
     """The categories with a closed vocabulary of each of some sets of loans, as far as the lake knows them."""
-    target = lake.applications(book)
     names = [c.name for c in book.applications if c.isin and not c.personal]
     wanted = pa.chunked_array([chunk for ids in loans for chunk in ids.chunks], pa.string()).unique()
-    parts = [rows.filter(pc.is_in(rows["loan_id"], value_set=wanted))
-             for rows in lake.batches(target, columns=["loan_id", *names])]
-    known = pa.concat_tables([target.schema.empty_table().select(["loan_id", *names]), *parts])
-    return [known.filter(pc.is_in(known["loan_id"], value_set=ids.combine_chunks())).select(names) for ids in loans]
+    known = lake.lookup(lake.applications(book), LOAN, wanted, [LOAN, *names])
+    return [known.filter(pc.is_in(known[LOAN], value_set=ids.combine_chunks())).select(names) for ids in loans]

@@ -5,21 +5,25 @@ from tollgate.lake.delta import (
     batches,
     change_partitions,
     copy,
-    digest,
+    count,
     partitions,
     read,
     replace_partition,
     replace_partitions,
-    upsert,
+    rewrite,
     version,
 )
+from tollgate.lake.digests import digest
 from tollgate.lake.disk import Pile, Scratch, scratch
 from tollgate.lake.schemas import (
     Table,
     alerts,
     applications,
     checks,
+    decisions,
+    deliveries,
     drift,
+    feeds,
     ledger,
     outcomes,
     performance,
@@ -31,10 +35,12 @@ from tollgate.lake.schemas import (
     verdicts,
 )
 from tollgate.lake.store import Entry, Store
+from tollgate.lake.versions import Changes, Delivery, append_versions, compare, lookup, view
 
 __all__ = [
-    "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "applications", "batches",
-    "change_partitions", "checks", "copy", "digest", "drift", "ledger", "outcomes", "partitions",
-    "performance", "published", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests",
-    "scores", "scratch", "upsert", "verdicts", "version",
+    "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "append_versions",
+    "applications", "batches", "change_partitions", "checks", "compare", "copy", "count", "decisions", "deliveries",
+    "digest", "drift", "feeds", "ledger", "lookup", "outcomes", "partitions", "performance", "published", "quarantine",
+    "read", "received", "replace_partition", "replace_partitions", "requests", "rewrite", "scores", "scratch",
+    "verdicts", "version", "view",
 ]

@@ -6,17 +6,13 @@ one whole result however many writers raced.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault
-from tollgate.lake.disk import Pile, scratch
+from tollgate.lake.disk import Pile
+from tollgate.lake.faults import faults_named, location, storage_options, torn
 from tollgate.lake.schemas import Table
 
 if TYPE_CHECKING:
@@ -29,104 +25,66 @@ if TYPE_CHECKING:
 RACES_LOST_AT_MOST = 50
 SEQUENCE = "tollgate.sequence"
 KEPT = {"delta.enableExpiredLogCleanup": "false"}  # else the versions that runs have pinned are forgotten in 30 days
-INCOMPLETE = ("Expected contiguous commit files", "No table metadata or protocol found")  # deltalake of a Delta log
 T = TypeVar("T")
 
 
-def _location(table: Table) -> str:
-    return f"{settings().lake.rstrip('/')}/{table.book}/{table.name}"
-
-
-def _options() -> dict[str, str]:
-    """Object-store options that deltalake does not take from the environment by itself.
-
-    A server that is away is given up on in seconds (its own default is three minutes): the caller's retry knows more.
-    """
-    if "://" not in settings().lake:
-        return {}
-    patience = {"connect_timeout": "5s", "max_retries": "4", "retry_timeout": "20s"}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    http = {"aws_endpoint": endpoint, "aws_allow_http": "true"} if endpoint.startswith("http://") else {}
-    return {**patience, **http}
-
-
-@contextmanager
-def _faults_named(table: Table, at: int | None = None) -> Iterator[None]:
-    """Turn the storage layer's errors into ours: a lake that does not answer is a passing fault.
-
-    A file that is not there is no passing fault: it was removed, or vacuumed where a version is asked for by number.
-    """
-    from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-
-    try:
-        yield
-    except (CommitFailedError, TableNotFoundError):
-        raise
-    except (FileNotFoundError, DeltaError) as err:
-        if "Json error" in str(err):
-            raise _torn(table, err) from err
-        if at is not None:
-            raise BadInput(f"Version {at} of the table {table.book}/{table.name} is no longer in the lake: "
-                           f"{_first_line(err)}", value=_location(table),
-                           remedy="Restore its files; Delta's vacuum removes those of older versions.") from err
-        if isinstance(err, FileNotFoundError) or any(said in str(err) for said in INCOMPLETE):
-            raise _torn(table, err, "missing") from err
-        raise PassingFault(f"The table {table.book}/{table.name} could not be read or written: {_first_line(err)}",
-                           value=_location(table), remedy="Check that the folder is a Delta table.") from err
-    except OSError as err:
-        if "The operation lacked" in str(err):  # object_store's words for 401 and 403
-            raise BadInput(f"The lake refused access to {table.book}/{table.name}: {_first_line(err)}",
-                           value=_location(table), remedy="Check the credentials of the lake.") from err
-        raise PassingFault(f"The lake did not answer for {table.book}/{table.name}: {_first_line(err)}",
-                           value=_location(table), remedy="Check TOLLGATE_LAKE, the disk and the network.") from err
-
-
-def _torn(table: Table, err: Exception, how: str = "torn") -> BadInput:
-    return BadInput(f"A file of the table {table.book}/{table.name} is {how}: {_first_line(err)[:300]}",
-                    value=_location(table), remedy="Restore that file from a backup.")
-
-
-def _first_line(err: BaseException) -> str:
-    """The fault in one line: what deltalake says first, and the root cause that it draws as the last arrow."""
-    plain = re.sub(r"\x1b\[\d*m", "", str(err))
-    said = [part.strip().splitlines()[0] for part in plain.split("\u21b3") if part.strip()]
-    causes = [part for part in dict.fromkeys(said[:1] + said[-1:]) if not part.startswith("<")]
-    return ": ".join(causes).removeprefix("Kernel error -> ") or type(err).__name__
-
-
-def _open(table: Table, at: int | None = None) -> DeltaTable | None:
+def open_table(table: Table, at: int | None = None) -> DeltaTable | None:
+    """The Delta table, or None when it was never written; ``BadInput`` for one that lacks columns of ours."""
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
-    with _faults_named(table, at):
+    with faults_named(table, at):
         try:
-            return DeltaTable(_location(table), version=at, storage_options=_options())
+            opened = DeltaTable(location(table), version=at, storage_options=storage_options())
+            _check_format(table, opened, at)
+            return opened
         except TableNotFoundError as err:
-            if at is None or _open(table) is None:
+            if at is None or open_table(table) is None:
                 return None
             raise DeltaError(str(err)) from err  # also said of a log that no longer reaches back so far
 
 
-def _open_or_create(table: Table) -> DeltaTable:
+def _check_format(table: Table, opened: DeltaTable, at: int | None) -> None:
+    """Raise ``BadInput`` for a table that an older Tollgate wrote: half of it would be read."""
+    held = {field.name for field in opened.schema().fields}
+    lacking = [name for name in table.schema.names if name not in held]
+    if lacking:
+        which = "The table" if at is None else f"Version {at} of the table"
+        raise BadInput(f"{which} {table.book}/{table.name} lacks the columns {', '.join(lacking)}: an older Tollgate "
+                       "wrote it", value=location(table),
+                       remedy=f"tollgate ingest migrate {table.book} brings the table up to date; a run that pinned an "
+                              "older version of it must be opened anew.")
+
+
+def open_or_create(table: Table) -> DeltaTable:
+    """The Delta table, made empty where there was none."""
     from deltalake import DeltaTable
 
-    opened = _open(table)
+    opened = open_table(table)
     if opened is None:
-        with _faults_named(table):
-            opened = DeltaTable.create(_location(table), schema=table.schema, partition_by=[table.partition],
-                                       mode="ignore", storage_options=_options(), configuration=KEPT)
+        with faults_named(table):
+            opened = DeltaTable.create(location(table), schema=table.schema, partition_by=[table.partition],
+                                       mode="ignore", storage_options=storage_options(), configuration=KEPT)
     return opened
+
+
+def files_of(opened: DeltaTable) -> list[dict[str, Any]]:
+    """What the log says of every data file: its rows, and the least and largest values of its columns."""
+    import pyarrow as pa
+
+    rows: list[dict[str, Any]] = pa.table(opened.get_add_actions(flatten=True)).to_pylist()
+    return rows
 
 
 def partitions(table: Table) -> list[str]:
     """The values of the partition column that have rows, sorted; told by the log alone, no data is read."""
-    opened = _open(table)
+    opened = open_table(table)
     return [] if opened is None else sorted(str(part[table.partition]) for part in opened.partitions())
 
 
 def version(table: Table) -> int:
     """The Delta version of the table now; -1 when it was never written."""
-    opened = _open(table)
+    opened = open_table(table)
     return -1 if opened is None else opened.version()
 
 
@@ -142,7 +100,7 @@ def read(table: Table, *, as_of: date | None = None, columns: Sequence[str] | No
 
     Returns an empty table with the right schema when the table was never written.
     """
-    opened = _open(table, at)
+    opened = open_table(table, at)
     keep = [*filters]
     if as_of is not None:
         if table.known is None:
@@ -153,7 +111,13 @@ def read(table: Table, *, as_of: date | None = None, columns: Sequence[str] | No
         import pyarrow as pa
 
         return pa.Table.from_batches([], table.schema).select(wanted)  # schema.empty_table() would load pandas
-    return _rows(opened, table, keep, wanted, at)
+    return read_rows(opened, table, keep, wanted, at)
+
+
+def count(table: Table) -> int:
+    """How many rows, every version counted; told by the log alone, no data is read."""
+    opened = open_table(table)
+    return 0 if opened is None else sum(file["num_records"] for file in files_of(opened))
 
 
 def copy(table: Table, root: str, *, as_of: date, at: int | None) -> None:
@@ -165,38 +129,44 @@ def copy(table: Table, root: str, *, as_of: date, at: int | None) -> None:
 
 
 def batches(table: Table, *, columns: Sequence[str], partitions: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The rows of some partitions, one partition after the other, or all rows in any order; never held together."""
+    """The rows of some partitions, one partition after the other, or all rows in any order; never held together.
+
+    Of a versioned table, the first version of each row.
+    """
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    opened = _open(table)
+    opened = open_table(table)
     if opened is None or partitions == []:
         return
-    filters = [None] if partitions is None else [ds.field(table.partition) == value for value in partitions]
-    with _faults_named(table):
+    first = ds.field("version") == 1 if table.versioned else ds.scalar(True)
+    filters = [first] if partitions is None else [first & (ds.field(table.partition) == value) for value in partitions]
+    with faults_named(table):
         within = None if partitions is None else [(table.partition, "in", list(partitions))]
-        rows = opened.to_pyarrow_dataset(filesystem=_local_files(table), file_pruning_predicate=within)
+        rows = opened.to_pyarrow_dataset(filesystem=local_files(table), file_pruning_predicate=within)
         for keep in filters:
             for batch in rows.to_batches(columns=list(columns), filter=keep, batch_readahead=2, fragment_readahead=2):
                 if batch.num_rows:
-                    yield _as(table, pa.Table.from_batches([batch]), columns)
+                    yield cast_to(table, pa.Table.from_batches([batch]), columns)
 
 
-def _rows(opened: DeltaTable, table: Table, keep: list[tuple[str, str, Any]], wanted: list[str],
-          at: int | None = None) -> pa.Table:
+def read_rows(opened: DeltaTable, table: Table, keep: Sequence[tuple[str, str, Any]], wanted: Sequence[str],
+              at: int | None = None) -> pa.Table:
+    """Rows that keep every filter, in the table's order, with the ``wanted`` columns."""
     import pyarrow as pa
 
-    order = list(dict.fromkeys([*table.order, table.partition]))  # an order may repeat across partitions
-    with _faults_named(table, at):
+    # An order may repeat across partitions, and under a key in its versions.
+    order = list(dict.fromkeys([*table.order, *(["version"] if table.versioned else []), table.partition]))
+    with faults_named(table, at):
         try:
-            rows = opened.to_pyarrow_table(columns=list(dict.fromkeys([*wanted, *order])), filters=keep or None,
-                                           filesystem=_local_files(table))
+            rows = opened.to_pyarrow_table(columns=list(dict.fromkeys([*wanted, *order])), filters=list(keep) or None,
+                                           filesystem=local_files(table))
         except pa.ArrowInvalid as err:
-            raise _torn(table, err) from err
-    return _as(table, rows.sort_by([(name, "ascending") for name in order]), wanted)
+            raise torn(table, err) from err
+    return cast_to(table, rows.sort_by([(name, "ascending") for name in order]), wanted)
 
 
-def _local_files(table: Table) -> SubTreeFileSystem | None:
+def local_files(table: Table) -> SubTreeFileSystem | None:
     """Arrow's own reader of local files; None leaves an object store to deltalake.
 
     deltalake's reader is called from Arrow's threads into Python; one that is still at it when the interpreter ends
@@ -204,11 +174,11 @@ def _local_files(table: Table) -> SubTreeFileSystem | None:
     """
     from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-    location = _location(table)
-    return None if "://" in location else SubTreeFileSystem(location, LocalFileSystem())
+    where = location(table)
+    return None if "://" in where else SubTreeFileSystem(where, LocalFileSystem())
 
 
-def _as(table: Table, rows: pa.Table, names: Sequence[str]) -> pa.Table:
+def cast_to(table: Table, rows: pa.Table, names: Sequence[str]) -> pa.Table:
     """``rows`` with exactly the schema's types, in the order of ``names``."""
     import pyarrow as pa
 
@@ -230,20 +200,20 @@ def change_partitions(table: Table, partitions: Sequence[str],
     wanted = sorted(set(partitions))
 
     def attempt() -> int:
-        opened = _open_or_create(table)
-        rows = _rows(opened, table, [(table.partition, "in", wanted)], table.schema.names)
-        new = _as(table, change(rows), table.schema.names).sort_by(
+        opened = open_or_create(table)
+        rows = read_rows(opened, table, [(table.partition, "in", wanted)], table.schema.names)
+        new = cast_to(table, change(rows), table.schema.names).sort_by(
             [(name, "ascending") for name in (table.partition, *table.order)])
         strays = set(new[table.partition].unique().to_pylist()) - set(wanted)
         if strays:
             raise ValueError(f"rows of {sorted(strays)} were given for the partitions {wanted}")
         if new.equals(rows.sort_by([(name, "ascending") for name in (table.partition, *table.order)])):
             return opened.version()
-        with _faults_named(table):
+        with faults_named(table):
             write_deltalake(opened, new, mode="overwrite", predicate=_within(table, wanted))
         return opened.version()
 
-    return _racing(table, "write", attempt)
+    return racing(table, "write", attempt)
 
 
 def _within(table: Table, partitions: Sequence[str]) -> str:
@@ -251,7 +221,7 @@ def _within(table: Table, partitions: Sequence[str]) -> str:
     return f"{table.partition} IN ({quoted})"
 
 
-def _racing(table: Table, what: str, attempt: Callable[[], T]) -> T:
+def racing(table: Table, what: str, attempt: Callable[[], T]) -> T:
     """Attempt it until no other writer gets there first."""
     from deltalake.exceptions import CommitFailedError
     from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
@@ -270,97 +240,24 @@ def replace_partitions(table: Table, rows: pa.Table, partitions: Sequence[str]) 
 
 
 def replace_partition(table: Table, name: str, rows: Pile) -> int:
-    """Replace one partition by that of ``rows``, in one atomic commit, a batch in memory at a time; see ``upsert``."""
+    """Replace one partition by that of ``rows``, in one atomic commit, a batch in memory at a time."""
     from deltalake import write_deltalake
 
     def attempt() -> int:
         import pyarrow as pa
 
-        opened = _open_or_create(table)
+        opened = open_or_create(table)
         stream = pa.RecordBatchReader.from_batches(table.schema, rows.batches(name))
-        with _faults_named(table):
+        with faults_named(table):
             write_deltalake(opened, stream, mode="overwrite", predicate=_within(table, [name]))
         return opened.version()
 
-    return _racing(table, "write", attempt)
-
-
-def upsert(table: Table, rows: Mapping[str, pa.Table]) -> int:
-    """Put rows into the table by key (``table.order``), in one atomic commit.
-
-    A row that the table holds under the key of a new one makes room for it, in whatever partition it stands. One
-    partition after the other is in memory, so that ``rows`` may be a ``Pile``; partitions that stay as they are, are
-    not written. Two upserts of one table never overlap: the later reads again what the first has left.
-
-    Args:
-        rows: by partition, in the table's columns, no key twice.
-
-    Returns the new Delta version; the old one when nothing changes.
-
-    Raises:
-        PassingFault: the lake did not answer, the disk is full, or too many races were lost.
-    """
-    from deltalake import CommitProperties, Transaction, write_deltalake
-
-    key = list(table.order)
-
-    def attempt() -> int:
-        import pyarrow as pa
-
-        opened = _open_or_create(table)
-        leaving = _moved(opened, table, rows)
-        changed = []
-        with scratch() as disk:
-            pile = Pile(disk, table.schema, table.partition)
-            for name in sorted({*rows, *leaving}):
-                now = _rows(opened, table, [(table.partition, "=", name)], table.schema.names)
-                new = _as(table, rows[name] if name in rows else now.slice(0, 0), table.schema.names)
-                gone = pa.concat_tables([new.select(key), leaving.get(name, new.select(key).slice(0, 0))])
-                kept = now.join(gone, keys=key, join_type="left anti") if now.num_rows else now
-                whole = pa.concat_tables([_as(table, kept, table.schema.names), new]).sort_by(
-                    [(column, "ascending") for column in key])
-                if not whole.equals(now):
-                    changed.append(name)
-                    pile.add(whole)
-            if not changed:
-                return opened.version()
-            stream = pa.RecordBatchReader.from_batches(table.schema, (b for name in pile for b in pile.batches(name)))
-            with _faults_named(table):
-                write_deltalake(opened, stream, mode="overwrite", predicate=_within(table, changed),
-                                commit_properties=CommitProperties(
-                                    app_transactions=[Transaction(SEQUENCE, opened.version())]))
-        return opened.version()
-
-    return _racing(table, "write", attempt)
-
-
-def _moved(opened: DeltaTable, table: Table, rows: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-    """The keys of ``rows`` that the table holds in another partition than theirs, by that partition."""
-    import pyarrow as pa
-
-    if table.known in table.order or not opened.partitions():  # the day in a key tells its partition
-        return {}
-    import duckdb
-
-    columns = [table.partition, *table.order]
-    schema = pa.schema([table.schema.field(name) for name in columns])
-    arriving = pa.RecordBatchReader.from_batches(
-        schema, (batch for name in rows for batch in rows[name].select(columns).to_batches()))
-    with _faults_named(table), duckdb.connect() as connection:
-        connection.register("held", opened.to_pyarrow_dataset(filesystem=_local_files(table)).scanner(columns=columns))
-        connection.register("arriving", arriving)
-        found = connection.sql(f"""
-            SELECT DISTINCT {", ".join(f"held.{name}" for name in columns)} FROM held
-            JOIN arriving USING ({", ".join(table.order)}) WHERE held.{table.partition} <> arriving.{table.partition}
-        """).to_arrow_table()
-    names = found[table.partition].unique().to_pylist()
-    return {name: found.filter(pa.compute.equal(found[table.partition], name)).select(list(table.order)).cast(
-        pa.schema([table.schema.field(column) for column in table.order])) for name in names}
+    return racing(table, "write", attempt)
 
 
 def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None],
                 filters: Sequence[tuple[str, str, Any]] = ()) -> pa.Table | None:
-    """Append ``make(all rows so far)`` so that no other append and no upsert can slip in between.
+    """Append ``make(all rows so far)`` so that no other append can slip in between.
 
     ``make`` sees every row, or those that ``filters`` (as of ``read``) let through, in order of ``table.order``, and
     returns the rows to add, or None to add nothing; it is called again after a lost race. Returns what was appended.
@@ -371,27 +268,43 @@ def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None],
     from deltalake import CommitProperties, Transaction, write_deltalake
 
     def attempt() -> pa.Table | None:
-        opened = _open_or_create(table)
-        rows = make(_rows(opened, table, [*filters], table.schema.names))
+        opened = open_or_create(table)
+        rows = make(read_rows(opened, table, [*filters], table.schema.names))
         if rows is None or rows.num_rows == 0:
             return None
-        rows = _as(table, rows, table.schema.names)
+        rows = cast_to(table, rows, table.schema.names)
         # Two commits that carry the same application transaction conflict by the Delta protocol; a plain
         # append never does.
         turn = CommitProperties(app_transactions=[Transaction(SEQUENCE, opened.version())])
-        with _faults_named(table):
+        with faults_named(table):
             write_deltalake(opened, rows, mode="append", commit_properties=turn)
         return rows
 
-    return _racing(table, "append to", attempt)
+    return racing(table, "append to", attempt)
 
 
-def digest(rows: pa.Table) -> str:
-    """SHA-256 over the rows' Arrow stream, one chunk a column: equal rows in equal order, equal digest."""
-    import pyarrow as pa
+def rewrite(table: Table, change: Callable[[pa.Table], pa.Table]) -> pa.Table | None:
+    """Replace all rows of a table, whatever columns it has, by ``change`` of them, in one atomic commit.
 
-    sink = pa.BufferOutputStream()
-    whole = rows.replace_schema_metadata(None).combine_chunks()
-    with pa.ipc.new_stream(sink, whole.schema) as stream:
-        stream.write_table(whole)
-    return hashlib.sha256(sink.getvalue()).hexdigest()
+    Returns the rows as they are now; None when the table was never written. Nothing is written when nothing changes.
+
+    Raises:
+        PassingFault: the lake did not answer, or too many races were lost.
+    """
+    from deltalake import DeltaTable, write_deltalake
+    from deltalake.exceptions import TableNotFoundError
+
+    def attempt() -> pa.Table | None:
+        with faults_named(table):
+            try:
+                opened = DeltaTable(location(table), storage_options=storage_options())
+            except TableNotFoundError:
+                return None
+            rows = opened.to_pyarrow_table(filesystem=local_files(table))
+            new = change(rows)
+            if new is not rows and not new.equals(rows):
+                write_deltalake(opened, new.sort_by([(name, "ascending") for name in (table.partition, *table.order)]),
+                                mode="overwrite", schema_mode="overwrite")
+        return new
+
+    return racing(table, "write", attempt)

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tollgate.books import KEYS, KNOWN, Book
+from tollgate.books import Book
+
+TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
+# First, so that Delta keeps their least and largest values of every file, however many columns the lender sends.
+VERSIONS = pa.schema([pa.field("known_on", DAY, nullable=False), pa.field("delivery", COUNT, nullable=False),
+                      pa.field("version", COUNT, nullable=False)])
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Table:
         partition: the text column whose values are replaced atomically.
         order: rows of a partition are sorted by these, so that the same rows give the same bytes.
         known: the date column on which a row became known; as-of reads filter on it.
+        versioned: whether it keeps every version of a row under the key ``order``, with the columns ``VERSIONS``.
     """
 
     book: str
@@ -27,12 +33,14 @@ class Table:
     partition: str
     order: tuple[str, ...]
     known: str | None = None
+    versioned: bool = False
 
 
 def published(book: Book, name: str) -> Table:
-    """``applications`` or ``outcomes``, by its name."""
-    schema = pa.schema([pa.field("month", pa.string(), nullable=False), *book.schema(name)])
-    return Table(book.name, name, schema, "month", KEYS[name], KNOWN[name])
+    """A table of the book by its name: every version of every row, by the month of the first of its ``told`` days."""
+    of = book.table(name)
+    schema = pa.schema([pa.field("month", TEXT, nullable=False), *VERSIONS, *of.schema()])
+    return Table(book.name, name, schema, "month", of.key, "known_on", versioned=True)
 
 
 def applications(book: Book) -> Table:
@@ -40,12 +48,21 @@ def applications(book: Book) -> Table:
     return published(book, "applications")
 
 
+def decisions(book: Book) -> Table:
+    """What the lender did with each application, by month of decision; none in a book of booked loans alone."""
+    return published(book, "decisions")
+
+
 def outcomes(book: Book) -> Table:
-    """What became of each loan, by the month in which it became known; a correction is a later row."""
+    """What became of each loan, by the month in which it was reported."""
     return published(book, "outcomes")
 
 
-TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
+def deliveries(book: str) -> Table:
+    """Every file in the order in which it was first seen, and the day of that."""
+    return Table(book, "deliveries", pa.schema([
+        ("kind", TEXT), ("delivery", COUNT), ("fingerprint", TEXT), ("file", TEXT), ("seen_on", DAY),
+    ]), "kind", ("delivery",))
 
 
 def quarantine(book: str) -> Table:
@@ -57,10 +74,15 @@ def quarantine(book: str) -> Table:
 
 
 def received(book: str) -> Table:
-    """Every file that was taken in, with its counts: received = published + quarantined."""
+    """Every file that was taken in, with its counts: received = published + quarantined.
+
+    Of the published rows, ``added`` are new, ``restated`` change what was published, ``superseded`` lie behind a later
+    delivery; the others say what the lake knew.
+    """
     return Table(book, "received", pa.schema([
-        ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("received", COUNT), ("published", COUNT),
-        ("quarantined", COUNT), ("partitions", pa.list_(TEXT)), ("verdict", TEXT),
+        ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("delivery", COUNT), ("known_on", DAY),
+        ("received", COUNT), ("published", COUNT), ("quarantined", COUNT), ("added", COUNT), ("restated", COUNT),
+        ("superseded", COUNT), ("partitions", pa.list_(TEXT)), ("verdict", TEXT),
     ]), "fingerprint", ("file",))
 
 
@@ -91,12 +113,24 @@ def drift(book: str) -> Table:
 
 
 def performance(book: str) -> Table:
-    """How the published scores fared: labels once the scored cohort has matured (null before), decisions at once."""
+    """How the published scores fared: labels once the scored cohort has matured (null before), decisions at once.
+
+    Of ``rows`` that were scored, those ``labelled`` are good or bad; the others tell nothing of the model.
+    """
     return Table(book, "performance", pa.schema([
         ("day", TEXT), ("as_of", DAY), ("scored_as_of", DAY), ("model_version", TEXT), ("rows", COUNT),
-        ("defaults", COUNT), ("auc", NUMBER), ("ks", NUMBER), ("false_negative_rate", NUMBER),
+        ("labelled", COUNT), ("unbooked", COUNT), ("indeterminate", COUNT), ("defaults", COUNT),
+        ("auc", NUMBER), ("ks", NUMBER), ("false_negative_rate", NUMBER),
         ("decline_rate", NUMBER), ("parity_gap", NUMBER), ("parity_null", NUMBER),
     ]), "day", ("scored_as_of", "model_version"), "as_of")
+
+
+def feeds(book: str) -> Table:
+    """What was found of the feed of outcomes at each scoring date, one line a check."""
+    return Table(book, "feeds", pa.schema([
+        ("day", TEXT), ("as_of", DAY), ("check", TEXT), ("value", NUMBER), ("limit", NUMBER), ("level", TEXT),
+        ("sentence", TEXT),
+    ]), "day", ("check",), "as_of")
 
 
 def alerts(book: str) -> Table:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,11 +15,17 @@ from tollgate.errors import BadInput, PassingFault
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: its path relative to the store, its size in bytes, and what changes when it is written anew."""
+    """One file of a store.
+
+    Attributes:
+        path: relative to the store. size: in bytes. stamp: what changes when it is written anew.
+        written: when it was, in seconds since 1970; whoever unpacks an archive may restore any time.
+    """
 
     path: str
     size: int
     stamp: str = ""
+    written: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,6 @@ class Store:
         with self._at(path) as (fs, full):
             return bool(fs.exists(full))
 
-    def modified(self, path: str) -> datetime:
-        """When the file was written, in UTC, to the second."""
-        with self._at(path) as (fs, full):
-            when: datetime = fs.modified(full)
-            return when.astimezone(UTC).replace(microsecond=0)
-
     def list(self, folder: str) -> list[Entry]:
         """Every file under ``folder``, sorted by path; empty when the folder is not there."""
         with self._at("") as (fs, base), self._at(folder) as (_, full):
@@ -97,7 +97,7 @@ class Store:
             fs.invalidate_cache()
             found = fs.find(full, detail=True)
             return [Entry(name.removeprefix(base).lstrip("/"), int(info["size"]),
-                          str(info.get("ETag") or info.get("mtime") or ""))
+                          str(info.get("ETag") or info.get("mtime") or ""), _written(info))
                     for name, info in sorted(found.items())
                     if info["type"] == "file" and name != full]  # some servers keep a marker for an empty folder
 
@@ -123,6 +123,11 @@ def _options(root: str) -> dict[str, Any]:
         return {}
     return {"use_listings_cache": False,
             "config_kwargs": {"connect_timeout": 5, "read_timeout": 60, "retries": {"total_max_attempts": 3}}}
+
+
+def _written(info: dict[str, Any]) -> float:
+    told = info.get("LastModified") or info.get("mtime") or 0.0
+    return told.timestamp() if isinstance(told, datetime) else float(told)
 
 
 def _is_local(fs: Any) -> bool:

@@ -20,6 +20,8 @@ from tollgate.statistics import normal_quantile
 
 Row = dict[str, Any]
 
+FEED_RANKS = {"ok": 0, "warn": 1, "refuse": 2}
+FEED_SEVERITY = {"warn": "info", "refuse": "warning"}
 PSI_SEVERITY = {"minor": "info", "moderate": "warning", "major": "warning"}
 
 
@@ -50,7 +52,7 @@ class Baseline:
 
 def signals(book: Book, params: Params, drift: Iterable[Row], performance: Iterable[Row],
             baselines: dict[str, Baseline]) -> list[Signal]:
-    """Every rule's signal for one window; a rule that cannot tell (too few rows, no labels) gives none.
+    """Every rule's signal on a model in one window; a rule that cannot tell (too few rows, no labels) gives none.
 
     Args:
         drift, performance: the window's rows of those tables. baselines: by model version.
@@ -58,6 +60,18 @@ def signals(book: Book, params: Params, drift: Iterable[Row], performance: Itera
     rows, cohorts = list(drift), list(performance)
     return [*_psi(book, params, rows), *_ks(params, rows), *_auc(params, cohorts, baselines),
             *_decline_rate(params, cohorts, baselines), *_parity(params, cohorts)]
+
+
+def feed_signals(feeds: Iterable[Row]) -> list[Signal]:
+    """The signals on the feed of outcomes, which is nobody's model, from one day's rows of ``feeds``.
+
+    A check that cannot tell gives none, nor does a feed that is thin because it stopped.
+    """
+    known = {row["check"]: row for row in feeds if row["level"] in FEED_RANKS}
+    if known.get("stopped", {}).get("level") == "refuse":
+        known.pop("thinned", None)
+    return [Signal(f"feed:{row['check']}", FEED_RANKS[row["level"]], FEED_SEVERITY.get(row["level"], "info"),
+                   row["value"], row["limit"], row["sentence"]) for row in known.values()]
 
 
 def fresh(earlier: Sequence[Sequence[Signal]], now: Sequence[Signal]) -> list[Signal]:
@@ -76,8 +90,9 @@ def alert_rows(new: Sequence[Signal], version: str, action: str) -> list[Row]:
     """
     drifted = sorted((s for s in new if s.event.startswith("psi:")), key=lambda s: (-s.value, s.event))
     others = [s for s in new if not s.event.startswith("psi:")]
-    rows = [{"key": f"{s.event}:v{version}", "severity": s.severity, "subject": s.event.split(":")[0],
-             "value": s.value, "limit": s.limit, "message": f"{s.text}."} for s in others]
+    rows = [{"key": s.event if s.event.startswith("feed:") else f"{s.event}:v{version}", "severity": s.severity,
+             "subject": s.event.split(":")[0], "value": s.value, "limit": s.limit,
+             "message": f"{s.text}."} for s in others]
     if drifted:
         level = LEVELS[max(s.rank for s in drifted)]
         names = "+".join(s.event.removeprefix("psi:") for s in drifted)
@@ -118,7 +133,7 @@ def _auc(params: Params, cohorts: list[Row], baselines: dict[str, Baseline]) -> 
     row = max(measured, key=lambda r: r["scored_as_of"])
     promised = baselines[row["model_version"]].auc
     limit = promised * (1 - params.monitoring.auc_drop)
-    error = auc_error(row["auc"], row["defaults"], row["rows"] - row["defaults"])
+    error = auc_error(row["auc"], row["defaults"], row["labelled"] - row["defaults"])
     luck = normal_quantile(params.monitoring.confidence) * error
     low = row["auc"] < limit and row["auc"] < promised - luck
     return [Signal("auc", int(low), "warning", row["auc"], limit,
@@ -132,7 +147,8 @@ def _decline_rate(params: Params, cohorts: list[Row], baselines: dict[str, Basel
         return []
     promised = baselines[row["model_version"]].decline_rate
     limit = promised * params.monitoring.decline_rate_shift
-    luck = normal_quantile(params.monitoring.confidence) * float(np.sqrt(promised * (1 - promised) / row["rows"]))
+    either_way = normal_quantile((1 + params.monitoring.confidence) / 2)
+    luck = either_way * float(np.sqrt(promised * (1 - promised) / row["rows"]))
     moved = abs(row["decline_rate"] - promised)
     return [Signal("decline_rate", int(moved > limit and moved > luck), "warning", row["decline_rate"], promised,
                    f"{row['decline_rate']:.1%} of the applications are declined where v{row['model_version']} was "

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate.statistics import normal_quantile
+from tollgate.statistics import normal_quantile, placements, places
 
 Row = dict[str, Any]
 
@@ -26,11 +26,11 @@ def matured(label: np.ndarray, score: np.ndarray, declined: np.ndarray) -> Row:
     row: Row = {"defaults": defaults, "auc": None, "ks": None,
                 "false_negative_rate": float(np.mean(~declined[label == 1])) if defaults else None}
     if 0 < defaults < len(label):
-        from sklearn.metrics import roc_auc_score, roc_curve
-
-        false_positive, true_positive, _ = roc_curve(label, score)
-        row["auc"] = float(roc_auc_score(label, score))
-        row["ks"] = float(np.max(true_positive - false_positive))
+        bad, place = label == 1, places(score)
+        from_above = [np.bincount(place[kind], minlength=int(place.max()) + 1)[::-1].cumsum() / kind.sum()
+                      for kind in (bad, ~bad)]
+        row["auc"] = float(placements(bad, place)[0].mean())
+        row["ks"] = float(np.max(from_above[0] - from_above[1]))
     return row
 
 

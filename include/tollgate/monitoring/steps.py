@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import asdict
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate import lake
 from tollgate.books import Book
+from tollgate.clock import months_before
 from tollgate.config import Params
 from tollgate.features import make_features
+from tollgate.labels import (
+    BAD,
+    GOOD,
+    IMMATURE,
+    INDETERMINATE,
+    UNBOOKED,
+    feed_evidence,
+    findings,
+    label_of,
+    mature_before,
+    read_labels,
+)
 from tollgate.monitoring.drift import measure, watched, worst
 from tollgate.monitoring.performance import decline_rates, matured, parity_gap
 from tollgate.monitoring.window import (
@@ -23,7 +38,6 @@ from tollgate.monitoring.window import (
     read_reference,
     scored_only,
 )
-from tollgate.training import labels, months_before
 
 WATCHED_MONTHS = 12  # matured cohorts older than this have been reported long ago
 
@@ -56,11 +70,11 @@ def record_drift(book: Book, as_of: date, params: Params, window: Window, model:
 
 
 def performance_step(book: Book, as_of: date, params: Params) -> Answer:
-    """How decisions fared, into the lake's ``performance`` table.
+    """How decisions fared, into the lake's ``performance`` table, and whether outcomes still arrive, into ``feeds``.
 
     One row for tonight's scores (decline rate, parity gap; no labels yet), and one for each scoring date of the last
     12 months of cohorts whose every label has matured. ``groups`` of the answer are tonight's decline rates by
-    protected group.
+    protected group, ``feed`` what was found of the feed of outcomes.
 
     Raises:
         BadInput: nothing was scored for that as-of.
@@ -77,25 +91,50 @@ def performance_step(book: Book, as_of: date, params: Params) -> Answer:
     lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in cohorts], table.schema),
                             [as_of.isoformat()])
     return {"book": book.name, "as_of": as_of.isoformat(), "model_version": window.version,
-            "decline_rate": tonight["decline_rate"], "parity_gap": gap, "parity_null": null, "groups": groups,
+            "feed": record_feed(book, as_of, params), "decline_rate": tonight["decline_rate"], "parity_gap": gap,
+            "parity_null": null, "groups": groups,
             "cohorts": [{**row, "scored_as_of": row["scored_as_of"].isoformat()} for row in cohorts[1:]]}
 
 
-def _matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[dict[str, Any]]:
-    """One performance row for each scoring date whose loans' labels had all matured by ``as_of``.
+def record_feed(book: Book, as_of: date, params: Params) -> list[Answer]:
+    """What the outcomes that were known by then say of their feed, into the lake's ``feeds`` table."""
+    found = [asdict(one) for one in findings(feed_evidence(book, as_of), book, as_of, params.labels)]
+    table, stamp = lake.feeds(book.name), {"day": as_of.isoformat(), "as_of": as_of}
+    lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in found], table.schema),
+                            [as_of.isoformat()])
+    return found
 
-    A loan was applied for before the date it was scored on, so that a cohort matures with its scoring date.
+
+def _matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[dict[str, Any]]:
+    """One performance row for each scoring date of which every booked loan's label had matured by ``as_of``.
+
+    A loan was applied for before the date it was scored on. Where loans are booked later than that, their cohort waits
+    for the last of them.
     """
-    until = months_before(as_of, horizon_months)
+    until = mature_before(book, as_of, horizon_months)
     since = months_before(until, WATCHED_MONTHS)
-    scores = scored_only(lake.read(lake.scores(book.name), filters=[
+    scores = scored_only(lake.read(lake.scores(book.name), columns=[
+        "as_of", "loan_id", "applied_on", "model_version", "score", "decision"], filters=[
         ("day", ">=", since.isoformat()), ("day", "<=", until.isoformat()), ("role", "=", "champion")]))
-    outcomes = lake.read(lake.outcomes(book), as_of=as_of)
-    rows = []
-    for scored in sorted(scores["as_of"].unique().to_pylist()):
-        cohort = scores.filter(pc.equal(scores["as_of"], scored))
-        declined = is_declined(cohort)
-        rows.append({"scored_as_of": scored, "model_version": cohort["model_version"][0].as_py(),
-                     "rows": cohort.num_rows, "decline_rate": float(declined.mean()),
-                     **matured(labels(cohort, outcomes, horizon_months), cohort["score"].to_numpy(), declined)})
-    return rows
+    if not scores.num_rows:
+        return []
+    first, last = pc.min_max(scores["applied_on"]).as_py().values()
+    labels = read_labels(book, as_of, horizon_months, since=first, until=last + timedelta(days=1))
+    label = label_of(scores["loan_id"], labels)
+    day = scores["as_of"].to_numpy()
+    order = np.argsort(day, kind="stable")
+    starts = np.flatnonzero(np.diff(day[order], prepend=day[order][:1] - 1))
+    score, declined = scores["score"].to_numpy(), is_declined(scores)
+    return [_cohort(scores, cohort, label, score, declined) for cohort in np.split(order, starts[1:])
+            if not np.any(label[cohort] == IMMATURE)]
+
+
+def _cohort(scores: pa.Table, cohort: np.ndarray, label: np.ndarray, score: np.ndarray,
+            declined: np.ndarray) -> dict[str, Any]:
+    """A matured scoring date: power and error on its good and bad loans, the decline rate of all that were scored."""
+    judged = cohort[(label[cohort] == GOOD) | (label[cohort] == BAD)]
+    counts = {name: int(np.sum(label[cohort] == name)) for name in (UNBOOKED, INDETERMINATE)}
+    of = int(cohort[0])
+    return {"scored_as_of": scores["as_of"][of].as_py(), "model_version": scores["model_version"][of].as_py(),
+            "rows": len(cohort), "labelled": len(judged), **counts, "decline_rate": float(declined[cohort].mean()),
+            **matured((label[judged] == BAD).astype(np.int8), score[judged], declined[judged])}

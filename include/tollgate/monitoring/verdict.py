@@ -13,7 +13,7 @@ from tollgate import lake
 from tollgate.books import Book
 from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
-from tollgate.monitoring.alerts import Baseline, Signal, alert_rows, fresh, signals
+from tollgate.monitoring.alerts import Baseline, Signal, alert_rows, feed_signals, fresh, signals
 from tollgate.monitoring.drift import LEVELS, watched, worst
 from tollgate.monitoring.requests import Request, open_request
 from tollgate.monitoring.window import read_record
@@ -62,7 +62,8 @@ def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -
 
     *earlier, now = _signals_by_day(book, params, [row for row in drift if row["model_version"] == version],
                                     performance, _baselines(models))
-    alerts = alert_rows(fresh(earlier, now), version, action)
+    *heard, told = _feed_by_day(book, as_of)
+    alerts = alert_rows([*fresh(earlier, now), *fresh(heard, told)], version, action)
     if opened:
         alerts.append({"key": f"request:{key}", "severity": "warning", "subject": "retrain", "message": sentence,
                        "value": moved[0]["psi"], "limit": params.monitoring.psi_major})
@@ -94,6 +95,13 @@ def _signals_by_day(book: Book, params: Params, drift: list[Row], performance: l
     return [signals(book, params, [row for row in drift if row["as_of"] == day],
                     [row for row in performance if row["as_of"] == day], baselines)
             for day in sorted({row["as_of"] for row in drift})]
+
+
+def _feed_by_day(book: Book, as_of: date) -> list[list[Signal]]:
+    """The signals on the feed of outcomes of every day up to ``as_of``, that one (perhaps of none) the last."""
+    rows = _recent(lake.feeds(book.name), as_of)
+    return [feed_signals(row for row in rows if row["as_of"] == day)
+            for day in sorted({as_of, *(row["as_of"] for row in rows)})]
 
 
 def _recent(table: lake.Table, as_of: date) -> list[Row]:

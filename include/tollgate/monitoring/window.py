@@ -55,7 +55,7 @@ def load_window(book: Book, as_of: date) -> Window:
                        remedy=f"Score first: run score_nightly for {book.name} as of {day}.")
     months = pc.strftime(scores["applied_on"], format="%Y-%m").unique().to_pylist()
     scores = scored_only(scores)
-    known = lake.read(lake.applications(book), as_of=as_of, filters=[("month", "in", months)])
+    known = lake.view(lake.applications(book), as_of=as_of, filters=[("month", "in", months)])
     place = pc.index_in(scores["loan_id"], value_set=known["loan_id"].combine_chunks())
     if place.null_count:
         lost = scores.filter(pc.is_null(place))["loan_id"]

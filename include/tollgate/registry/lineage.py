@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tollgate import lake
@@ -11,19 +12,28 @@ from tollgate.registry.models import registered
 from tollgate.registry.standing import COMMITS, answered_at, version_in
 
 
-def trace(book: str, loan_id: str) -> dict[str, Any]:
+def trace(book: str, loan_id: str, quarantined: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """Walk from a loan's scores to model versions, their runs, data, code, parameters and approvers.
+
+    Args:
+        quarantined: the loan's rows in the quarantine, as ``ingest.quarantined_loan`` answers.
 
     Returns:
         ``{"book", "loan_id", "scores": [row of the lake, newest night first], "models": {version: {"digest", "as_of",
         "mlflow_run", what ``origin_of`` recorded, "decisions": [{"at", "answered_at", "kind", "by", "comment",
-        "effective_on", "ledger"}]}}}``.
+        "effective_on", "ledger"}]}}, "quarantined"}``.
 
     Raises:
-        BadInput: the loan was never scored, or by a version that the ledger does not know.
+        BadInput: the loan was never scored (its rows in the quarantine are named), or by a version that the ledger does
+            not know.
         PassingFault: the lake did not answer.
     """
     rows = lake.read(lake.scores(book), filters=[("loan_id", "=", loan_id)]).to_pylist()
+    if not rows and quarantined:
+        first = quarantined[0]
+        raise BadInput(f"No scores of this loan were published in {book}; it stands in the quarantine: "
+                       f"{_and_more([_stands(line) for line in quarantined])}", value=loan_id,
+                       remedy=f"tollgate quarantine show {book} {first['fingerprint'][:12]} shows the row as it came.")
     if not rows:
         raise BadInput(f"No scores of this loan were published in {book}", value=loan_id,
                        remedy="Check the loan's number, and that its month was scored.")
@@ -33,7 +43,16 @@ def trace(book: str, loan_id: str) -> dict[str, Any]:
     scores = [{**row, "as_of": row["as_of"].isoformat(), "applied_on": row["applied_on"].isoformat()} for row in rows]
     versions = sorted({row["model_version"] for row in rows})
     return {"book": book, "loan_id": loan_id, "scores": scores,
-            "models": {version: _made_of(registered(book, chain, version), chain) for version in versions}}
+            "models": {version: _made_of(registered(book, chain, version), chain) for version in versions},
+            "quarantined": list(quarantined)}
+
+
+def _stands(line: dict[str, Any]) -> str:
+    return f"{line['file']}, row {line['row']}: {line['rule']}" + (f" in {line['column']}" if line["column"] else "")
+
+
+def _and_more(words: list[str], most: int = 3) -> str:
+    return "; ".join(words[:most]) + (f"; and {len(words) - most} more" if len(words) > most else "")
 
 
 def _made_of(entry: ledger.Entry, chain: list[ledger.Entry]) -> dict[str, Any]:

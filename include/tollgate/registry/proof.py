@@ -71,7 +71,7 @@ def _compare(model: Version, before: pa.Table) -> tuple[int, float]:
     if before.num_rows == 0:
         return 0, 0.0
     span = pc.min_max(before["applied_on"]).as_py()
-    rows = lake.read(lake.applications(load_book(model.book)),
+    rows = lake.view(lake.applications(load_book(model.book)),
                      filters=[("applied_on", ">=", span["min"]), ("applied_on", "<=", span["max"])])
     rows = rows.filter(pc.is_in(rows["loan_id"], before["loan_id"].combine_chunks()))
     scored = Model.load(kept(model.digest) or rehash(model)).predict(rows)

@@ -129,15 +129,15 @@ def _rebuild(python: str, code: Path, origin: Origin, folder: Path) -> list[str]
 
 
 def _shown(lake: dict[str, Any]) -> str:
-    return ", ".join(f"{lake[table]['rows']} {table} {lake[table]['digest'][:12]}" for table in
-                     ("applications", "outcomes"))
+    return ", ".join(f"{content['rows']} {name} {content['digest'][:12]}" for name, content in lake.items()
+                     if isinstance(content, dict))
 
 
 def _copy_lake(params: dict[str, Any], versions: dict[str, int | None], root: Path) -> None:
-    """The book's two tables as known before the as-of, at these Delta versions, as a lake of their own."""
+    """The book's tables as known before the as-of, at these Delta versions, as a lake of their own."""
     shutil.rmtree(root, ignore_errors=True)
     book = load_book(params["book"])
-    for table in (lake.applications(book), lake.outcomes(book)):
+    for table in (lake.published(book, of.name) for of in book.tables):
         lake.copy(table, str(root), as_of=date.fromisoformat(params["as_of"]), at=versions[table.name])
 
 

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 
 from tollgate import lake, registry
 from tollgate.books import Book
+from tollgate.clock import months_before
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
-from tollgate.training import months_before
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
 
@@ -66,7 +66,7 @@ def pin(book: Book, as_of: date, run_id: str, params: Params) -> dict[str, Any]:
     shadow = registry.challenger(book.name)
     models = {role: _fetched(model) for role, model in (("champion", champion), ("challenger", shadow)) if model}
     table, version = lake.applications(book), lake.version(lake.applications(book))
-    rows = lake.read(table, as_of=as_of,
+    rows = lake.view(table, as_of=as_of,
                      filters=[("applied_on", ">=", months_before(as_of, params.scoring.window_months))])
     _check(book, as_of, params, rows)
     shards = params.scoring.shards

@@ -77,8 +77,19 @@ def judge(model: Model, rows: pa.Table, features: pa.Table, *, role: str, reason
 
 
 def refusals(model: Model, features: pa.Table) -> list[str | None]:
-    """Why each row cannot be scored, None where it can: XGBoost refuses a whole matrix for one infinite cell."""
+    """Why each row cannot be scored, None where it can.
+
+    A feature that the book requires is missing, or all of them are; or a cell is infinite, for which XGBoost refuses a
+    whole matrix.
+    """
+    required = [name for name in load_book(model.book).required if name in model.features]
     why: list[str | None] = [None] * features.num_rows
+    for name in required:
+        for i in np.flatnonzero(features[name].is_null().to_numpy()):
+            why[i] = why[i] or f"{name} is missing"
+    nothing = np.all([features[name].is_null().to_numpy() for name in model.features], axis=0)
+    for i in np.flatnonzero(nothing):
+        why[i] = why[i] or "every feature is missing"
     where, which = np.nonzero(np.isinf(model.encoder.encode(features)))
     for i, k in zip(where, which, strict=True):
         why[i] = why[i] or f"{model.features[k]} is too large for a 32-bit float"

@@ -12,6 +12,7 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.features import Encoder, matrix
+from tollgate.labels import augment
 from tollgate.training.split import TRAIN, VALIDATION, folds
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray) -> Parts:
     """Learn the encoder on the training rows and encode both parts.
 
     Args:
-        features: raw features, and their ``label``.
+        features: raw features, their ``label``, and where there is one the ``weight`` of a row in training.
         part: ``train`` or ``validation`` of each row; rows of any other part are left out.
 
     Raises:
@@ -48,7 +49,8 @@ def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray) -> Parts:
                            f"{defaults} defaulted", value=name,
                            remedy="Widen snapshot.window_months, or lower split.folds in params.yaml.")
     encoder = Encoder.learn(book, train)
-    return Parts(encoder, matrix(encoder, train, train["label"].to_numpy()),
+    weight = train["weight"].to_numpy() if "weight" in train.column_names else None
+    return Parts(encoder, matrix(encoder, train, train["label"].to_numpy(), weight),
                  matrix(encoder, validation, validation["label"].to_numpy()),
                  tuple(f.monotone for f in book.features))
 
@@ -92,6 +94,41 @@ def fit(parts: Parts, params: Params, choice: dict[str, Any]) -> tuple[xgboost.B
                             evals=[(parts.validation, "validation")],
                             early_stopping_rounds=params.sweep.early_stopping, verbose_eval=False)
     return booster[: booster.best_iteration + 1], float(booster.best_score)
+
+
+def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked: pa.Table, params: Params,
+                 choice: dict[str, Any]) -> tuple[Parts, xgboost.Booster, float]:
+    """Fit as ``train.reject_inference`` says; validation stays on booked loans, unweighted, whatever it says.
+
+    Args:
+        features, part: as for ``prepare``, of booked loans; with ``approval_probability`` where the lender tells it.
+        unbooked: raw features of the unbooked applicants of the training months, none of them an applicant of another
+            part.
+
+    Returns:
+        The parts that were fitted on, and what ``fit`` gives.
+
+    Raises:
+        BadInput: a part does not hold both classes, or ``weighted`` lacks its probabilities.
+    """
+    import pyarrow.compute as pc
+
+    parts = prepare(book, features, part)
+    method = params.train.reject_inference
+    if method == "booked" or (method != "weighted" and not unbooked.num_rows):
+        return parts, *fit(parts, params, choice)
+
+    def scores(rows: pa.Table) -> np.ndarray:
+        return booked_only.predict(matrix(parts.encoder, rows)).astype(np.float64)
+
+    if method != "weighted":
+        booked_only, _ = fit(parts, params, choice)
+    train, validation = (features.filter(pc.equal(part, name)) for name in (TRAIN, VALIDATION))
+    train = augment(method, train, unbooked, scores, params.seed)
+    rows = pa.concat_tables([train, validation], promote_options="default")
+    parted = pa.chunked_array([[TRAIN] * train.num_rows + [VALIDATION] * validation.num_rows])
+    parts = prepare(book, rows, parted)
+    return parts, *fit(parts, params, choice)
 
 
 def operating_point(label: np.ndarray, score: np.ndarray, false_negative_target: float) -> dict[str, float]:

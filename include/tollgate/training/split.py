@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
-from tollgate.books import Book
+from tollgate.books import APPLICANT, LOAN, Book
+from tollgate.clock import months_before
 from tollgate.config import Params
 from tollgate.errors import BadInput
-from tollgate.training.snapshot import months_before
+from tollgate.labels import mature_before
 
+pc: Any = pyarrow.compute
 TRAIN, VALIDATION, TEST, UNSEEN = "train", "validation", "test", "unseen"
 FOLD = "fold_"
 
@@ -24,13 +28,19 @@ def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
     newest is the split itself without its test, each one before it validates ``validation_months`` earlier and trains
     on what came before that; what came later is unseen by a fold. A fold with too short a past to learn from, one
     class at the most, is left out. An undated book is cut by a hash of the loan's id into sixths: one tests, and each
-    fold validates on another and trains on the four that are left.
+    fold validates on another and trains on the four that are left. Where the book tells who asks, no person stands on
+    both sides: of somebody with loans in two parts only those of the later part are seen; an undated book is cut by a
+    hash of the person.
 
     Raises:
         BadInput: a part of the split is empty or holds one class only.
     """
-    test, folds = (_by_time if book.dated else _by_hash)(params, rows)
+    test, folds = (_by_time if book.dated else _by_hash)(book, params, rows)
     split, label = np.where(test, TEST, folds[-1]), rows["label"].to_numpy()
+    if book.grouped:
+        who = rows[APPLICANT].combine_chunks().dictionary_encode().indices
+        group = pc.fill_null(who, -1).to_numpy()
+        split, folds = _apart(split, group), [_apart(fold, group) for fold in folds]
     for part in (TRAIN, VALIDATION, TEST):
         rows_in, defaults = int((split == part).sum()), int(label[split == part].sum())
         if not 0 < defaults < rows_in:
@@ -44,15 +54,43 @@ def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
                      **{f"{FOLD}{k}": pa.array(fold) for k, fold in enumerate(taught, start=1)}})
 
 
+def _apart(part: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """The parts without the rows whose group has rows in a later part; group -1 is nobody's."""
+    apart = part.copy()
+    for later, earlier in ((TEST, (TRAIN, VALIDATION)), (VALIDATION, (TRAIN,))):
+        shared = np.isin(group, group[(apart == later) & (group >= 0)])
+        apart[shared & np.isin(apart, earlier)] = UNSEEN
+    return apart
+
+
+def beside_training(book: Book, declined: pa.Table, snapshot: pa.Table, split: pa.Table) -> pa.Table:
+    """Those of the declined applications that may stand beside the training rows.
+
+    They were applied for within the months of these, and by nobody who has a loan in another part.
+
+    Args:
+        declined, snapshot: applications as the lake holds them; split: of the snapshot's rows, loan by loan.
+    """
+    place = pc.index_in(split[LOAN], value_set=snapshot[LOAN].combine_chunks())
+    rows, trains = snapshot.take(place), pc.equal(split["split"], TRAIN)
+    ends = pc.min_max(rows.filter(trains)["applied_on"])
+    kept = pc.and_(pc.greater_equal(declined["applied_on"], ends["min"]),
+                   pc.less_equal(declined["applied_on"], ends["max"]))
+    if book.grouped:
+        others = rows.filter(pc.invert(trains))[APPLICANT].drop_null().combine_chunks()
+        kept = pc.and_(kept, pc.invert(pc.is_in(declined[APPLICANT], value_set=others)))
+    return declined.filter(kept)
+
+
 def folds(split: pa.Table) -> list[pa.ChunkedArray]:
     """The folds of ``run/split.parquet``, the oldest first: of each row ``train``, ``validation`` or ``unseen``."""
     return [split[name] for name in split.column_names if name.startswith(FOLD)]
 
 
-def _by_time(params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
+def _by_time(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
     """Which rows test, and the folds, the oldest first."""
     applied = rows["applied_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
-    end, cut = months_before(params.as_of, params.snapshot.horizon_months), params.split
+    end, cut = mature_before(book, params.as_of, params.snapshot.horizon_months), params.split
 
     def last(months: int) -> np.ndarray:
         """Rows of the last ``months`` before ``end``."""
@@ -67,8 +105,10 @@ def _by_time(params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarra
     return last(cut.test_months), [fold(newest + k * cut.validation_months) for k in reversed(range(cut.folds))]
 
 
-def _by_hash(params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
+def _by_hash(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
     """Which rows test, and the folds, the one that the split takes last."""
-    sixth = np.array([hashlib.sha256(loan.encode()).digest()[0] % 6 for loan in rows["loan_id"].to_pylist()])
+    loans = rows[LOAN].combine_chunks()
+    who = pc.coalesce(rows[APPLICANT].combine_chunks(), loans) if book.grouped else loans
+    sixth = np.array([hashlib.sha256(name.encode()).digest()[0] % 6 for name in who.to_pylist()])
     return sixth == 0, [np.select([sixth == 0, sixth == k], [UNSEEN, VALIDATION], TRAIN)
                         for k in reversed(range(1, params.split.folds + 1))]

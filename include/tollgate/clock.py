@@ -1,0 +1,44 @@
+"""Days and months of the calendar, and the one clock by which Tollgate learns things."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from tollgate.errors import BadInput
+
+
+def add_months(days: np.ndarray, months: int) -> np.ndarray:
+    """The same day ``months`` later (or earlier), clipped to the month's end; ``datetime64[D]`` in and out."""
+    month = days.astype("datetime64[M]")
+    into = (days - month.astype("datetime64[D]")).astype(int)
+    target = month + months
+    length = ((target + 1).astype("datetime64[D]") - target.astype("datetime64[D]")).astype(int)
+    return target.astype("datetime64[D]") + np.minimum(into, length - 1)
+
+
+def months_before(day: date, months: int) -> date:
+    """The date ``months`` before ``day``."""
+    moved: date = add_months(np.array([day], dtype="datetime64[D]"), -months)[0].item()
+    return moved
+
+
+def today(time_zone: str) -> date:
+    """The day on which Tollgate learns what comes now: the machine's, or that of ``TOLLGATE_TODAY`` in a replay.
+
+    No computation may ask for it: it dates deliveries, which decide what an as-of read sees.
+
+    Raises:
+        BadInput: ``TOLLGATE_TODAY`` is no day.
+    """
+    replayed = os.environ.get("TOLLGATE_TODAY")
+    if not replayed:
+        return datetime.now(UTC).astimezone(ZoneInfo(time_zone)).date()
+    try:
+        return date.fromisoformat(replayed)
+    except ValueError:
+        raise BadInput("TOLLGATE_TODAY is written YYYY-MM-DD", value=replayed,
+                       remedy="Correct it, or unset it to go by the machine's clock.") from None

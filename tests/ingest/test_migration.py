@@ -1,0 +1,80 @@
+"""A lake that an older Tollgate wrote is refused with the command that brings it up to date, and that command does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from lender import as_csv, bad_share, sba_loans
+
+from tollgate import lake
+from tollgate.books import Book
+from tollgate.errors import BadInput
+from tollgate.ingest import audit, ingest_file, migrate, new_files, quarantined_rows
+
+Drop = Callable[..., str]
+SENT = as_csv(sba_loans({}, {"State": "ZZ"}))
+
+
+@pytest.fixture
+def old(home: Path, sba: Book, drop: Drop) -> Book:
+    """Two loans of which one defaulted and one was quarantined, and the file of them, as version 0.1 left them."""
+    drop(SENT, "applications.csv")
+    sha = hashlib.sha256(SENT).hexdigest()
+    loan = {"month": "2006-02", "loan_id": "0000000001", "applied_on": date(2006, 2, 28), "franchise": "1",
+            "approved": 60000.0, "guaranteed": 1000.0, "employees": 4}
+    told = {"month": "2007-03", "loan_id": "0000000001", "known_on": date(2007, 3, 2), "defaulted_on": date(2007, 3, 2),
+            "charged_off": 5.0}
+    quarantined = {"fingerprint": sha, "file": "applications.csv", "table": "applications",
+                   "landed": "2026-01-02T03:04:05Z", "row": 2, "rule": "not_in_vocabulary", "column": "state",
+                   "value": "ZZ", "record": "{}"}
+    received = {"fingerprint": sha, "file": "applications.csv", "table": "applications", "received": 2, "published": 1,
+                "quarantined": 1, "partitions": ["2006-02"], "verdict": "published"}
+    gone = {**received, "fingerprint": "0" * 64, "file": "outcomes.csv", "table": "outcomes", "received": 1,
+            "quarantined": 0, "partitions": ["2007-03"]}
+    applications = pa.schema([("month", pa.string()), *sba.table("applications").schema()])
+    for name, rows, schema, by in (
+            ("applications", [loan], applications, "month"), ("outcomes", [told], None, "month"),
+            ("quarantine", [quarantined], lake.quarantine("sba").schema, "fingerprint"),
+            ("received", [received, gone], None, "fingerprint")):
+        write_deltalake(home / "lake" / "sba" / name, pa.Table.from_pylist(rows, schema=schema), partition_by=[by])
+    return sba
+
+
+def test_an_old_lake_is_refused_and_not_half_read(old: Book) -> None:
+    for read in (lambda: lake.view(lake.applications(old)), lambda: lake.view(lake.outcomes(old)),
+                 lambda: ingest_file(old, "applications.csv", bad_share(1.0))):
+        with pytest.raises(BadInput, match="an older Tollgate wrote it.*tollgate ingest migrate sba"):
+            read()
+
+
+def test_migrating_keeps_every_row_and_what_was_taken_in_and_doing_it_again_changes_nothing(
+        old: Book, home: Path) -> None:
+    assert migrate(old)["migrated"] == {"applications": 1, "outcomes": 1, "performance": 0, "quarantine": 1,
+                                        "checks": 0, "received": 2}
+    versions = [DeltaTable(path).version() for path in sorted((home / "lake" / "sba").iterdir())]
+    assert lake.read(lake.outcomes(old)).to_pylist() == [{
+        "month": "2007-03", "known_on": date(2007, 3, 2), "delivery": 1, "version": 1, "loan_id": "0000000001",
+        "reported_on": date(2007, 3, 2), "defaulted_on": date(2007, 3, 2), "charged_off": 5.0}]
+    assert lake.view(lake.applications(old), as_of=date(2006, 2, 28)).num_rows == 0
+    assert lake.view(lake.applications(old), as_of=date(2006, 3, 1))["employees"].to_pylist() == [4]
+    assert new_files("sba") == []
+    assert ingest_file(old, "applications.csv", bad_share(1.0))["new"] is False
+    assert audit(old)["files"] == 2
+    (fingerprint,) = lake.partitions(lake.quarantine("sba"))
+    assert quarantined_rows("sba", fingerprint)["rows"][0]["value"] == "ZZ"
+    migrate(old)
+    assert [DeltaTable(path).version() for path in sorted((home / "lake" / "sba").iterdir())] == versions
+
+
+def test_what_comes_after_a_migration_is_a_new_version(old: Book, drop: Drop) -> None:
+    migrate(old)
+    answer = ingest_file(old, drop(as_csv(sba_loans({"NoEmp": "9"})), "applications_b.csv"), bad_share(1.0))
+    assert (answer["restated"], answer["delivery"]) == (1, 3)
+    assert lake.view(lake.applications(old))["employees"].to_pylist() == [9]
+    assert lake.view(lake.applications(old), as_of=date(2006, 3, 1))["employees"].to_pylist() == [4]
