@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo stop clean-demo test lint types imports docs lock bench repro
+.PHONY: help setup demo stop clean-demo cluster cluster-stop test lint types imports docs lock bench repro
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,11 +26,17 @@ setup: .venv/.done .venv-airflow/.done  ## build both environments from the lock
 demo: setup  ## the whole loop on real loans, from nothing (DEMO_FLAGS="--months N" shortens it)
 	.venv/bin/tollgate demo run $(DEMO_FLAGS)
 
-stop:  ## stop everything that the demo started
+stop:  ## stop what the demo or dvc repro left running
 	@if [ -x .venv/bin/tollgate ]; then .venv/bin/tollgate demo stop; else echo "Nothing was set up, so nothing runs."; fi
 
 clean-demo: stop  ## stop the demo and forget its state; downloads are kept
 	@if [ -x .venv/bin/tollgate ]; then .venv/bin/tollgate demo clean; fi
+
+cluster: setup  ## the services of docker-compose.yml on this machine, without a container engine
+	.venv/bin/tollgate cluster start
+
+cluster-stop:  ## stop every service of the cluster; its data are kept
+	@if [ -x .venv/bin/tollgate ]; then .venv/bin/tollgate cluster stop; else echo "Nothing was set up, so nothing runs."; fi
 
 test: setup lint types imports  ## lint, types, import rules and every test
 	.venv/bin/pytest $(PYTEST_FLAGS)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tollgate import stages
+from tollgate import services, stages
 from tollgate.config import load_params
 from tollgate.gates.evidence import Case
 from tollgate.gates.fairness import Measure, Parity, parity
@@ -99,8 +99,11 @@ def main() -> None:
     params = load_params(book="card", as_of=AS_OF)
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch) / "run"
-        for stage in STAGES:
-            stages.STAGES[stage](run, params)
+        try:
+            for stage in STAGES:
+                stages.STAGES[stage](run, params)
+        finally:
+            services.stop_embedded()  # the sweep's database
         case = Case(run, params)
         found = [parity(case, attribute) for attribute in ATTRIBUTES]
         print(INTRODUCTION)

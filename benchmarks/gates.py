@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from tollgate import lake, stages, training
+from tollgate import lake, services, stages, training
 from tollgate.books import consumer
 from tollgate.config import PROJECT, Params, load_params, read_params_file
 from tollgate.features import digest_of
@@ -70,6 +70,7 @@ def build(run: Path, params: Params, test_rows: int) -> None:
                                    "feed": lake.digest(feed)})
     for stage in (stages.features, stages.split, stages.sweep):
         stage(run, params)
+    services.stop_embedded()  # the sweep's database
     stages.train(run, params.model_copy(update={"seed": params.seed + 1}))
     champion = (run / "model").rename(run.parent / "champion")
     _write(run / "champion.json", {"model": "consumer", "version": "1", "digest": digest_of(champion)})

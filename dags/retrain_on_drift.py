@@ -21,11 +21,13 @@ REQUEST = "{{ ti.xcom_pull('drift')['%s'] }}"
 TRAINING = "drift__{{ ti.xcom_pull('drift')['key'] | replace(':', '-') | replace('|', '-') }}"
 
 with DAG("retrain_on_drift", schedule="@continuous", start_date=datetime(2024, 1, 1, tzinfo=UTC), catchup=False,
-         max_active_runs=1, default_args=forms.RETRIES, tags=["tollgate", "monitoring", "model"], doc_md=ABOUT) as dag:
+         max_active_runs=1, default_args=forms.within(forms.QUICK), tags=["tollgate", "monitoring", "model"],
+         doc_md=ABOUT) as dag:
     drift = DriftSensor(task_id="drift", doc_md="Waits on the triggerer for an open request.")
     claim = TollgateOperator(
         task_id="claim", command=["requests", "claim", REQUEST % "book", REQUEST % "key"],
-        options={"run-id": forms.RUN}, doc_md="Takes the request, for this run alone.")
+        options={"run-id": "{{ run_id }}", "ended": REQUEST % "ended"},
+        doc_md="Takes the request, for this run alone; over from a run that ended without closing it.")
     train = TriggerDagRunOperator(
         task_id="train", trigger_dag_id="train_weekly", trigger_run_id=TRAINING, skip_when_already_exists=True,
         conf={"book": REQUEST % "book", "as_of": REQUEST % "as_of", "reason": REQUEST % "reason"},

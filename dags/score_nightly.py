@@ -17,7 +17,7 @@ which starts `monitor_drift`.
 """
 
 with DAG("score_nightly", schedule="0 2 * * *", catchup=False, max_active_runs=2,
-         default_args=forms.RETRIES, params={"book": forms.book(), "as_of": forms.as_of()},
+         default_args=forms.within(forms.STEP), params={"book": forms.book(), "as_of": forms.as_of()},
          tags=["tollgate", "scores"], doc_md=ABOUT) as dag:
     pin = TollgateOperator(
         task_id="pin", command=["score", "pin", forms.BOOK], returns="shards",

@@ -18,12 +18,12 @@ The answer is bound to the digest it saw; without one in 7 days the run fails an
 DECISION = "{{ ti.xcom_pull('approve', key='decision')['%s'] }}"
 
 
-def stage(name: str, doc: str, returns: str | None = None, kind: type[Tollgate] = Tollgate) -> Tollgate:
+def stage(name: str, doc: str, kind: type[Tollgate] = Tollgate, **more: object) -> Tollgate:
     """One stage of `dvc.yaml`, in the run's own workspace."""
-    return kind(task_id=name, command=["run", "stage", forms.RUN, name], returns=returns, doc_md=doc)
+    return kind(task_id=name, command=["run", "stage", forms.RUN, name], doc_md=doc, **more)
 
 
-with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4, default_args=forms.RETRIES,
+with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4, default_args=forms.within(forms.STEP),
          tags=["tollgate", "model"], doc_md=ABOUT, params={"book": forms.book(), "as_of": forms.as_of(),
          "trials": forms.trials(), "reason": forms.reason("weekly training")}) as dag:
     opened = Tollgate(
@@ -34,9 +34,9 @@ with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4,
     features = stage("features", "The model's inputs, by the library that scoring calls too.")
     split = stage("split", "Train, validation and test, in the order of time.")
     work = Tollgate.partial(
-        task_id="work", command=["run", "work", forms.RUN], each=["worker"], map_index_template=forms.MAP_NAME,
-        doc_md="One worker's share of the sweep; all workers feed one Optuna study.").expand(item=opened.output)
-    sweep = stage("sweep", "The best trial of the study.")
+        task_id="work", command=["run", "work", forms.RUN], each=["worker"], execution_timeout=forms.LONG,
+        map_index_template=forms.MAP_NAME, doc_md="One worker's share of the one study.").expand(item=opened.output)
+    sweep = stage("sweep", "The best trial of the study.", execution_timeout=forms.LONG)
     train = stage("train", "The model of the best trial, its operating threshold and its profile.")
     evaluate = stage("evaluate", "The saved predictions that every gate recomputes from.")
     gate = stage("gate", "All gates, the report and the table for the approver.", returns="gates", kind=GateOperator)

@@ -1,11 +1,9 @@
 #!/bin/sh
-# Before anything starts: the bucket and Airflow's tables. Running it again changes nothing.
+# Before anything starts: what the machines share, Airflow's tables, and who may come in. Running it again changes
+# nothing.
 set -eu
-/opt/tollgate/.venv/bin/python - <<'PYTHON'
-import boto3
-
-client = boto3.client("s3")
-if "tollgate" not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
-    client.create_bucket(Bucket="tollgate")
-PYTHON
+/opt/tollgate/.venv/bin/tollgate prepare
 airflow db migrate
+# What they write of each permission is of no use in init's log, which is short enough to be read whole.
+AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING python docker/doors/airflow_people.py
+/opt/tollgate/.venv/bin/python docker/doors/mlflow_people.py

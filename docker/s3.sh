@@ -7,4 +7,13 @@ cat >/tmp/s3.json <<JSON
                  "credentials": [{"accessKey": "$AWS_ACCESS_KEY_ID", "secretKey": "$AWS_SECRET_ACCESS_KEY"}],
                  "actions": ["Admin", "Read", "List", "Tagging", "Write"]}]}
 JSON
-exec weed server -dir=/data -ip=s3 -ip.bind=0.0.0.0 -s3 -s3.port=8333 -s3.config=/tmp/s3.json
+# The S3 gateway's own gRPC port listens wherever S3 does, and without this key it makes whoever asks an administrator
+# (seaweedfs/seaweedfs#11190). Nobody else needs the key, so it is a new one at every start.
+WEED_JWT_FILER_SIGNING_KEY=$(head -c 32 /dev/urandom | base64)
+export WEED_JWT_FILER_SIGNING_KEY
+# Master, volumes and filer know no login and would list every bucket: they talk to each other inside this service
+# alone. Only S3 listens outside.
+exec weed server -dir=/data -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false -volume.port=8081 \
+    -filer.disableDirListing -filer.exposeDirectoryData=false \
+    -s3 -s3.ip.bind=0.0.0.0 -s3.port=8333 -s3.port.iceberg=0 -s3.port.lance=0 -s3.config=/tmp/s3.json \
+    -s3.allowDeleteBucketNotEmpty=false

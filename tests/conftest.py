@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 from ports import free_port
+from tests.databases import Databases
 from tests.processes import move_to
 
 move_to({})  # nobody's lake or credentials but those that a test asks for
@@ -29,12 +31,63 @@ settings.load_profile("anywhere")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test started stands in its folder, and is to have ended when all tests have."""
+    base = tmp_path_factory.getbasetemp().resolve()
+    yield
+    left = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.status() != psutil.STATUS_ZOMBIE and base in Path(process.cwd()).parents:
+                left.append(f"{process.pid} {' '.join(process.cmdline())}")
+    assert not left
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh TOLLGATE_DATA: lake, landing, store, MLflow and the rest live under it."""
+    """A fresh TOLLGATE_DATA: lake, landing, store and the rest live under it."""
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the first keys that it saw, here another test's
     monkeypatch.setenv("TOLLGATE_DATA", str(tmp_path / "data"))
+    for name in ("TOLLGATE_MLFLOW", "TOLLGATE_OPTUNA"):  # no server of its own: who needs a database asks for one
+        monkeypatch.setenv(name, "postgresql+psycopg2://nobody@127.0.0.1:1/asked-for-none")
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """A PostgreSQL, started once by each test process that asks for it, ended with it."""
+    with Databases(tmp_path_factory.mktemp("postgres")).running() as server:
+        yield server
+
+
+@pytest.fixture
+def settle(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Path]]:
+    """Give a home an MLflow of its own and live there; it is gone after the test."""
+    names = []
+
+    def settled(home: Path) -> Path:
+        names.append(databases.settle(monkeypatch, home))
+        return home
+
+    yield settled
+    for name in names:
+        databases.forget(name)
+
+
+@pytest.fixture
+def studies(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Sweep in a database that knows nothing of other sweeps; called, in another such."""
+    names = []
+
+    def elsewhere() -> None:
+        names.append(databases.new(databases.studies))
+        monkeypatch.setenv("TOLLGATE_OPTUNA", databases.url(names[-1]))
+
+    elsewhere()
+    yield elsewhere
+    for name in names:
+        databases.forget(name)
 
 
 PORTS = [f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import yaml
 from tests.processes import places
 
+from tollgate import services
 from tollgate.books import consumer
 from tollgate.config import PROJECT
 
@@ -47,6 +48,10 @@ class Scratch:
         assert done.returncode == 0, done.stderr
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return answer
+
+    def stop(self) -> None:
+        """End the embedded database if a command started it, as ``make stop`` would."""
+        services.stop_embedded(self.data)
 
     def repro(self) -> str:
         """``dvc repro``, which must succeed; what it said."""

@@ -74,3 +74,4 @@ AnsweredAt = Annotated[datetime | None, typer.Option(
     help="when the person answered, such as 2026-03-02T09:30:00+01:00; default: now")]
 By = Annotated[str, typer.Option("--by", help="who decides")]
 Fingerprint = Annotated[str, typer.Argument(metavar="FINGERPRINT", help="of the file, or the beginning of it")]
+Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="as `tollgate cluster status` lists it")]

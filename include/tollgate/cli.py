@@ -31,6 +31,7 @@ from tollgate.arguments import (
     Version,
 )
 from tollgate.cli_data import app as data_app
+from tollgate.cli_machines import app as machines_app
 from tollgate.errors import TollgateError
 
 app = typer.Typer(name="tollgate", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -45,12 +46,12 @@ def _group(name: str, help: str, panel: Panel) -> typer.Typer:
 
 
 app.add_typer(data_app)
+app.add_typer(machines_app)
 run_app = _group("run", "One training run in its own workspace.", Panel.STEPS)
 score_app = _group("score", "Score a book: pin, shards, publish.", Panel.STEPS)
 monitor_app = _group("monitor", "Compare what was scored with what was trained on.", Panel.STEPS)
 requests_app = _group("requests", "Requests for a retrain.", Panel.STEPS)
 ledger_app = _group("ledger", "Check the record of every decision.", Panel.MODELS)
-demo_app = _group("demo", "The whole loop on this machine: Airflow, MLflow and a replay.", Panel.LOOP)
 
 
 def _version(asked: bool) -> None:
@@ -59,6 +60,16 @@ def _version(asked: bool) -> None:
 
         print(f"tollgate {version('tollgate')}")
         raise typer.Exit
+
+
+@run_app.callback()
+@score_app.callback()
+@monitor_app.callback()
+def _same_code() -> None:
+    """What machines hand to one another is made by one code."""
+    from tollgate.deployment import check_code
+
+    check_code()
 
 
 @app.callback()
@@ -328,11 +339,13 @@ def requests_list(context: typer.Context, book: MaybeBook = None) -> None:
 
 @requests_app.command("claim")
 def requests_claim(context: typer.Context, book: BookName, key: RequestKey,
-                   run_id: Annotated[str, typer.Option(help="the run that will answer the request")]) -> None:
-    """Take a request, so that no other run does."""
+                   run_id: Annotated[str, typer.Option(help="the run that will answer the request")],
+                   ended: Annotated[str | None, typer.Option(
+                       help="a run that has ended or was deleted, whose claim is taken over")] = None) -> None:
+    """Take a request, so that no other run does; or take it over from a run that has ended."""
     from tollgate.monitoring import claim
 
-    _answer(context, claim(book, key, run_id))
+    _answer(context, claim(book, key, run_id, ended))
 
 
 @requests_app.command("close")
@@ -342,35 +355,3 @@ def requests_close(context: typer.Context, book: BookName, key: RequestKey,
     from tollgate.monitoring import close
 
     _answer(context, close(book, key, result))
-
-
-# The demo -----------------------------------------------------------------------------------------------------
-
-@demo_app.command("run")
-def demo_run(context: typer.Context,
-             book: MaybeBook = None,
-             months: Annotated[int, typer.Option(min=1, help="months to replay after the first model")] = 22,
-             scenario: Annotated[str, typer.Option(help="world of a simulated book")] = "stationary",
-             approve: Annotated[bool, typer.Option(help="answer approvals on your behalf")] = True) -> None:
-    """Start Airflow and MLflow, and replay a book through the loop; running it again resumes."""
-    from tollgate import demo
-    from tollgate.config import load_params
-
-    chosen = book or load_params().book
-    demo.run(demo.Plan(book=chosen, months=months, scenario=scenario, approve=approve))
-
-
-@demo_app.command("stop")
-def demo_stop(context: typer.Context) -> None:
-    """End every process that the demo left running."""
-    from tollgate import demo
-
-    _answer(context, demo.stop())
-
-
-@demo_app.command("clean")
-def demo_clean(context: typer.Context) -> None:
-    """Stop, and remove everything that the demo made; fetched sources stay."""
-    from tollgate import demo
-
-    _answer(context, demo.clean())

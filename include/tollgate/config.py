@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from tollgate.errors import BadInput
 
 PROJECT = Path(__file__).resolve().parents[2]
+EMBEDDED = "embedded"  # instead of a database's URL: the PostgreSQL under the data folder
 
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
@@ -237,13 +238,13 @@ class Settings:
     lake: str           # Delta tables
     store: str          # run records, shards in flight, reports
     dvc_remote: str     # DVC's content-addressed remote
-    mlflow: str         # tracking and registry
+    mlflow: str         # tracking and registry: a server, a database, or EMBEDDED
     mlflow_artifacts: str
-    optuna: str         # folder or database of the sweeps' studies
+    optuna: str         # database of the sweeps' studies, or EMBEDDED
 
 
 def settings() -> Settings:
-    """Locations from ``TOLLGATE_*`` environment variables, falling back to folders under ``data/``."""
+    """Locations from ``TOLLGATE_*`` environment variables, falling back to what lies under ``data/``."""
     env = os.environ.get
     project = Path(env("TOLLGATE_PROJECT") or PROJECT).resolve()
     data = Path(env("TOLLGATE_DATA") or project / "data").resolve()
@@ -254,7 +255,7 @@ def settings() -> Settings:
         lake=env("TOLLGATE_LAKE") or str(data / "lake"),
         store=env("TOLLGATE_STORE") or str(data / "store"),
         dvc_remote=env("TOLLGATE_DVC_REMOTE") or str(data / "dvc-remote"),
-        mlflow=env("TOLLGATE_MLFLOW") or f"sqlite:///{data / 'mlflow.db'}",
+        mlflow=env("TOLLGATE_MLFLOW") or EMBEDDED,
         mlflow_artifacts=env("TOLLGATE_MLFLOW_ARTIFACTS") or str(data / "mlflow-artifacts"),
-        optuna=env("TOLLGATE_OPTUNA") or str(data / "sweeps"),
+        optuna=env("TOLLGATE_OPTUNA") or EMBEDDED,
     )

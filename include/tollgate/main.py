@@ -11,10 +11,12 @@ from typer.exceptions import TyperException
 
 from tollgate.cli import app
 from tollgate.errors import BadInput, PassingFault, TollgateError
+from tollgate.parent import end_with_parent
 
 
 def main() -> None:
     """Run the command line; a person sees one clear message, never a traceback unless they asked for it."""
+    end_with_parent()
     code = _run()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -57,3 +57,15 @@ def _decision(record: Answer, version: str, line: object) -> Answer:
     when = record["answered_at"] or record["at"]
     return {"line": line, "when (UTC)": when[:19].replace("T", " "), "what": record["kind"], "version": version,
             "by": record["by"], "why": record["comment"]}
+
+
+def started(answer: Answer) -> Answer:
+    """Where the pages of a cluster are and who may log in."""
+    return {**answer["pages"], "who may log in": "the names and passwords in .env; docs/doors.md says who may do what",
+            "next": "docs/operating.md; `make cluster-stop` ends it and keeps its data"}
+
+
+def instances(answer: Answer) -> Answer:
+    """One line an instance."""
+    return {"services": [{name: one[name] for name in ("instance", "state", "restarts", "code", "pid", "address")}
+                         for one in answer["services"]]}

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from html import escape
 from typing import Annotated, Any, NamedTuple
 
-from airflow.api_fastapi.core_api.security import get_user
+from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Path
 from fastapi.responses import HTMLResponse, RedirectResponse
 
@@ -50,8 +50,9 @@ Book = Annotated[str, Depends(known_book)]
 MlflowRun = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 AirflowRun = Annotated[str, Path(pattern=r"^\w[\w.-]*$")]  # as the tasks spell it: a plain folder name
 
+may_read = requires_access_dag("GET")  # whoever may see the DAGs: a login alone may be of no role at all
 app = FastAPI(title="Tollgate Model Board", docs_url=None, redoc_url=None, openapi_url=None,
-              dependencies=[Depends(get_user)])  # a plugin's app is open to the world unless it asks for a login
+              dependencies=[Depends(may_read)])  # a plugin's app is open to the world unless it asks for a login
 _lock = threading.Lock()
 _asked: dict[tuple[str, ...], tuple[float, Future[dict[str, Any]]]] = {}
 _children = ThreadPoolExecutor(max_workers=4)  # commands that run at once, whoever asks

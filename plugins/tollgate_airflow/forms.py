@@ -18,8 +18,17 @@ RUN = "{{ run_id | replace(':', '-') | replace('+', '-') | replace('~', '-') }}"
 MAP_NAME = "{{ task.item['name'] }}"
 GATE_NAME = "{{ task.item['gate'] }}"
 
-RETRIES: dict[str, Any] = {"retries": 2, "retry_delay": timedelta(seconds=5), "retry_exponential_backoff": 2.0,
-                           "max_retry_delay": timedelta(minutes=5)}
+# How long the command of a task may take before it is taken for hung: ended with all that it has started, and retried.
+QUICK, STEP, LONG = timedelta(minutes=15), timedelta(hours=2), timedelta(hours=12)
+
+
+def within(limit: timedelta) -> dict[str, Any]:
+    """The default arguments of a DAG whose tasks each take less than ``limit``.
+
+    A passing fault is retried for more than five minutes: a server is restarted, a worker replaced meanwhile.
+    """
+    return {"retries": 6, "retry_delay": timedelta(seconds=6), "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=5), "execution_timeout": limit}
 
 
 def books() -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from tollgate_airflow.links import GateReport
 from tollgate_airflow.process import Child, CommandFailed
@@ -31,6 +31,7 @@ class TollgateOperator(BaseOperator):
 
     Raises:
         AirflowFailException: bad input or a refusal (exit codes 2 and 3), where a retry will not help.
+        AirflowTaskTimeout: the command had not ended within the task's ``execution_timeout``.
         AirflowException: anything else.
     """
 
@@ -64,6 +65,10 @@ class TollgateOperator(BaseOperator):
                 raise (AirflowException if failure.passing else AirflowFailException)(str(failure)) from None
             self.log.error("%s", failure)
             answer = failure.answer
+        except AirflowTaskTimeout:
+            raise AirflowTaskTimeout(
+                f"tollgate {' '.join(self.command)} had not ended within {self.execution_timeout}, and was ended with "
+                "all that it had started. The lines above say how far it came.") from None
         self._announce(context, answer)
         if self.returns is None:
             return answer
@@ -100,13 +105,18 @@ class RefusedFiles(BaseOperator):
 
     def execute(self, context: Any) -> None:
         """Raise ``AirflowFailException`` when there is one."""
-        faults = [f"{answer['book']} {file['name']}: {file['why']}" for answer in self.answers
+        faults = [_fault(answer["book"], file["name"], file["why"]) for answer in self.answers
                   for level in ("refused", "unreadable") for file in answer[level]]
         for fault in faults:
             self.log.error("%s", fault)
         if faults:
             more = f" And {len(faults) - 1} more: see the lines above." if len(faults) > 1 else ""
             raise AirflowFailException(f"{faults[0]}{more}")
+
+
+def _fault(book: str, name: str, why: str) -> str:
+    """Why a file was not taken in; its name stands before a reason that does not hold it."""
+    return f"{book}: {why}" if name in why else f"{book} {name}: {why}"
 
 
 class GateOperator(TollgateOperator):

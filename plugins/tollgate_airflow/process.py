@@ -19,6 +19,7 @@ from typing import Any
 
 DONE, BAD_INPUT, REFUSED, PASSING_FAULT = 0, 2, 3, 75
 GRACE = 10.0  # seconds between TERM and KILL
+END_WITH = "TOLLGATE_END_WITH"
 CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -49,6 +50,15 @@ def command_line(arguments: Sequence[str]) -> list[str]:
     return [os.environ.get("TOLLGATE_BIN") or str(project() / ".venv" / "bin" / "tollgate"), *arguments]
 
 
+def environment() -> dict[str, str]:
+    """Ours, and what lets the command end with us.
+
+    It ends, with all that it has started, when its standard input is closed, of which we hold the other end and never
+    write, or when the process that supervises us is gone: the system tells of both, also where we were killed.
+    """
+    return {**os.environ, END_WITH: str(os.getppid())}
+
+
 def without_credentials(line: str) -> str:
     """``line`` with the user and password of every URL in it taken out."""
     return CREDENTIALS.sub("***@", line)
@@ -74,17 +84,20 @@ def read_answer(stdout: str, last_word: str, exit_code: int) -> dict[str, Any]:
 
 
 class Child:
-    """One ``tollgate`` command in a process group of its own."""
+    """One ``tollgate`` command in a process group of its own, which ends with the command."""
 
     def __init__(self, arguments: Sequence[str], say: Callable[[str], object] = lambda line: None) -> None:
         self._say = say
-        self._child = subprocess.Popen(command_line(arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE, text=True, errors="replace", process_group=0)
+        self._child = subprocess.Popen(command_line(arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True, errors="replace", process_group=0,
+                                       env=environment())
+        self._end = threading.Thread(target=self._wait, daemon=True)
+        self._end.start()
 
     def answer(self) -> dict[str, Any]:
         """Wait for the end, passing on every line of the log; an interruption ends the whole group first."""
         child = self._child
-        assert child.stdout is not None and child.stderr is not None
+        assert child.stdin is not None and child.stdout is not None and child.stderr is not None
         heard: list[str] = []
         listener = threading.Thread(target=lambda out=child.stdout: heard.append(out.read()), daemon=True)
         listener.start()
@@ -95,33 +108,46 @@ class Child:
                 last_word = line or last_word
                 self._say(line)
             listener.join()
-            child.wait()
+            self._end.join()
         finally:
             self.stop()
+            child.stdin.close()
         return read_answer("".join(heard), last_word, child.returncode)
 
     def stop(self, grace: float = GRACE) -> None:
         """TERM the group, then KILL what is left of it after ``grace`` seconds. Does nothing once it has ended."""
-        if self._child.poll() is not None:
+        if not self._end.is_alive():
             return
         _signal_group(self._child.pid, signal.SIGTERM)
         try:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(grace)
+            self._end.join(grace)
         finally:
             _signal_group(self._child.pid, signal.SIGKILL)
-            self._child.wait()
+            self._end.join()
+
+    def _wait(self) -> None:
+        """Wait for the command's end, and end what it leaves behind: a stage whose DVC was killed under it."""
+        if hasattr(os, "waitid"):  # else, on an older macOS, what is left may live on
+            # Uncollected, so that its number is still the group's and nobody else's.
+            os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
+            _signal_group(self._child.pid, signal.SIGKILL)
+        self._child.wait()
 
 
 async def ask(arguments: Sequence[str]) -> dict[str, Any]:
     """The answer of a light command, without blocking the event loop. Raises ``CommandFailed``."""
-    child = await asyncio.create_subprocess_exec(*command_line(arguments), stdin=subprocess.DEVNULL,
-                                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
+    stdin, held = os.pipe()
     try:
-        out, err = await child.communicate()
-    except asyncio.CancelledError:
-        _signal_group(child.pid, signal.SIGKILL)
-        raise
+        child = await asyncio.create_subprocess_exec(*command_line(arguments), stdin=stdin, env=environment(),
+                                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
+        try:
+            out, err = await child.communicate()
+        except asyncio.CancelledError:
+            _signal_group(child.pid, signal.SIGKILL)
+            raise
+    finally:
+        os.close(stdin)
+        os.close(held)
     words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
     return read_answer(out.decode(errors="replace"), without_credentials(words[-1] if words else ""),
                        child.returncode or 0)

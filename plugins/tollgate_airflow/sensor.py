@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.triggers.external_task import DagStateTrigger
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferralTimeout
 
-from tollgate_airflow.triggers import DriftTrigger
-
-ENDED = ["success", "failed"]
+from tollgate_airflow.approval import PATIENCE
+from tollgate_airflow.triggers import DriftTrigger, EndTrigger, lives
 
 
 class DriftSensor(BaseOperator):
-    """Wait for an open request to retrain, and return it."""
+    """Wait for a request to retrain that this run may take, and return it.
+
+    It waits for as long as there is none: its DAG is always on, and a bound would only start the same wait anew.
+    A request whose run has ended or was deleted (``ended``) is taken over.
+    """
 
     ui_color = "#f4e7d3"
+    patience: timedelta | None = None
 
     def execute(self, context: Any) -> None:
         """Hand over to the triggerer at once."""
-        self.defer(trigger=DriftTrigger(), method_name="found")
+        self.defer(trigger=DriftTrigger(context["ti"].dag_id, context["ti"].run_id), method_name="found")
 
     def found(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """The request becomes the task's result."""
         self.log.info("Request %s of book %s: %s", event["key"], event["book"], event["reason"])
+        if event["ended"]:
+            self.log.warning("It was claimed by the run %s, which has ended: this run takes it over.", event["ended"])
         return event
 
 
@@ -32,11 +39,13 @@ class TrainingSensor(BaseOperator):
     """Wait for one run of a training DAG, whoever started it, and return how it ended in a few words.
 
     Apart from the task that triggers the run, so that a restart between the two neither trains twice nor forgets
-    to wait. A run that failed is a result, not a fault of this task.
+    to wait. A run that failed or was deleted is a result, not a fault of this task; one that has not ended after
+    ``patience``, which outlasts that of its approver, is given up on.
     """
 
     template_fields: Sequence[str] = ("run",)
     ui_color = "#f4e7d3"
+    patience = PATIENCE + timedelta(days=1)
 
     def __init__(self, *, training_dag_id: str, run: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -45,10 +54,18 @@ class TrainingSensor(BaseOperator):
 
     def execute(self, context: Any) -> str:
         """Look once, then hand over to the triggerer."""
-        if context["ti"].get_dagrun_state(self.training_dag_id, self.run) not in ENDED:
-            self.defer(trigger=DagStateTrigger(dag_id=self.training_dag_id, run_ids=[self.run], states=ENDED,
-                                               poll_interval=2.0), method_name="ended")
+        if lives(self.training_dag_id, self.run):
+            self.defer(trigger=EndTrigger(self.training_dag_id, self.run), method_name="ended", timeout=self.patience)
         return self.ended(context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """Go on. Raises ``AirflowFailException`` when the patience is at its end: to wait again would not help."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            raise AirflowFailException(
+                f"The run {self.run} of {self.training_dag_id} has not ended within {self.patience.days} days. End it, "
+                "or clear this task to wait again.") from None
 
     def ended(self, context: Any, event: Any = None) -> str:
         """Say how the run ended, from the states of its tasks."""

@@ -1,12 +1,16 @@
-"""The two things Tollgate waits for without holding a worker: files in landing, and a request to retrain."""
+"""What Tollgate waits for without holding a worker: files in landing, a request to retrain, the end of a training."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
 
 from tollgate_airflow.process import CommandFailed, ask
 
@@ -33,40 +37,117 @@ async def _poll(command: list[str], every: float, log: Any) -> AsyncIterator[dic
 
 
 class LandingTrigger(BaseEventTrigger):
-    """Fires when complete files stand in landing that no earlier event named."""
+    """Fires when complete files stand in landing that no earlier event named, and again while any of them waits.
 
-    def __init__(self, every: float = 5.0) -> None:
+    Args:
+        every: seconds between two looks.
+        again: seconds after which files that still stand there are announced once more: whatever the run of the event
+            before came to, they do not wait for the next file.
+    """
+
+    def __init__(self, every: float = 5.0, again: float = 600.0) -> None:
         super().__init__()
         self.every = every
+        self.again = again
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How the triggerer makes it again."""
-        return "tollgate_airflow.triggers.LandingTrigger", {"every": self.every}
+        return "tollgate_airflow.triggers.LandingTrigger", {"every": self.every, "again": self.again}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll landing; a file that was taken in and lands again is new again."""
         named: set[tuple[str, str]] = set()
+        told = time.monotonic()
         async for answer in _poll(["ingest", "list"], self.every, self.log):
             waiting = {(file["book"], file["name"]) for file in answer["files"]}
-            if waiting - named:
+            if waiting - named or (waiting and time.monotonic() - told >= self.again):
+                told = time.monotonic()
                 yield TriggerEvent({"files": len(waiting)})
             named = waiting
 
 
 class DriftTrigger(BaseTrigger):
-    """Fires once, with the oldest open request to retrain."""
+    """Fires once, with the oldest request to retrain that the run may take.
 
-    def __init__(self, every: float = 5.0) -> None:
+    Args:
+        dag_id, run_id: the run that waits.
+        every: seconds between two looks.
+    """
+
+    def __init__(self, dag_id: str, run_id: str, every: float = 5.0) -> None:
         super().__init__()
+        self.dag_id = dag_id
+        self.run_id = run_id
         self.every = every
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How the triggerer makes it again."""
-        return "tollgate_airflow.triggers.DriftTrigger", {"every": self.every}
+        return ("tollgate_airflow.triggers.DriftTrigger",
+                {"dag_id": self.dag_id, "run_id": self.run_id, "every": self.every})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll the requests until one is open."""
+        """Poll the requests until one is free; Airflow is asked of the runs that hold the others."""
         async for answer in _poll(["requests", "list"], self.every, self.log):
-            if waiting := [request for request in answer["requests"] if request["state"] == "open"]:
-                yield TriggerEvent(waiting[0])
+            requests = answer["requests"]
+            try:
+                living = {run for run in claimants(requests) if await sync_to_async(lives)(self.dag_id, run)}
+            except AirflowRuntimeError as failure:  # an Airflow that does not tell has not said that a run has ended
+                self.log.warning("Airflow does not tell which runs live: %s", failure)
+                living = claimants(requests)
+            if (request := free(requests, self.run_id, living)) is not None:
+                yield TriggerEvent(request)
                 return
+
+
+class EndTrigger(BaseTrigger):
+    """Fires once, when a run has ended or was deleted: nobody can wait for what is no more.
+
+    Args:
+        dag_id, run_id: that run.
+        every: seconds between two looks.
+    """
+
+    def __init__(self, dag_id: str, run_id: str, every: float = 2.0) -> None:
+        super().__init__()
+        self.dag_id = dag_id
+        self.run_id = run_id
+        self.every = every
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """How the triggerer makes it again."""
+        return ("tollgate_airflow.triggers.EndTrigger",
+                {"dag_id": self.dag_id, "run_id": self.run_id, "every": self.every})
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Ask Airflow until the run lives no more; an Airflow that does not tell is asked again."""
+        while True:
+            await asyncio.sleep(self.every)
+            try:
+                if not await sync_to_async(lives)(self.dag_id, self.run_id):
+                    yield TriggerEvent(self.run_id)
+                    return
+            except AirflowRuntimeError as failure:
+                self.log.warning("Airflow does not tell whether %s lives: %s", self.run_id, failure)
+
+
+def claimants(requests: list[dict[str, Any]]) -> set[str]:
+    """The runs that have claimed one of the requests."""
+    return {request["run_id"] for request in requests if request["state"] == "claimed"}
+
+
+def free(requests: list[dict[str, Any]], run_id: str, living: Collection[str]) -> dict[str, Any] | None:
+    """The first request that the run may take: one that is open, its own, or that of a run which lives no more.
+
+    That run is told under ``ended``, which is empty else.
+    """
+    for request in requests:
+        if request["state"] == "open" or request["run_id"] == run_id:
+            return {**request, "ended": ""}
+        if request["run_id"] not in living:
+            return {**request, "ended": request["run_id"]}
+    return None
+
+
+def lives(dag_id: str, run_id: str) -> bool:
+    """Whether Airflow still has something to do for that run; one that was deleted does not live."""
+    return RuntimeTaskInstance.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=["queued", "running"]) > 0

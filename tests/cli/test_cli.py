@@ -26,13 +26,15 @@ from tollgate.cli import app
 from tollgate.config import PROJECT, known_books
 
 LEARNING = {"pandas", "sklearn", "scipy", "xgboost", "mlflow", "pandera", "evidently", "fairlearn", "optuna", "dvc",
-            "duckdb", "matplotlib", "boto3"}
+            "duckdb", "matplotlib", "boto3", "psycopg2", "sqlalchemy"}
 LAKE = {"numpy", "pyarrow", "deltalake"}
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Scratch:
-    return scratch.make(tmp_path / "project", book="consumer")
+def project(tmp_path: Path) -> Iterator[Scratch]:
+    made = scratch.make(tmp_path / "project", book="consumer")
+    yield made
+    made.stop()
 
 
 @pytest.fixture
@@ -275,6 +277,7 @@ def test_help_loads_nothing_heavy(project: Scratch, arguments: tuple[str, ...]) 
 @pytest.mark.parametrize("arguments", [("requests", "list"), ("ingest", "list")])
 def test_what_sensors_poll_loads_no_library_of_learning(project: Scratch, arguments: tuple[str, ...]) -> None:
     assert not loaded(project, *arguments) & LEARNING
+    assert not (project.data / "postgres").exists()
 
 
 def test_a_disk_that_takes_no_more_leaves_no_part_of_a_file_in_landing(simulated: Scratch) -> None:

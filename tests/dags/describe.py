@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,8 +20,18 @@ def of_task(task: Any) -> dict[str, Any]:
     """One task, mapped or not."""
     return {"doc": task.doc_md, "downstream": sorted(task.downstream_task_ids), "mapped": task.is_mapped,
             "map_name": task.map_index_template if task.is_mapped else None, "retries": task.retries,
+            "retry_delays": [task.retry_delay.total_seconds() * (task.retry_exponential_backoff or 1) ** number
+                             for number in range(task.retries)],
+            "retry_delay_at_most": task.max_retry_delay.total_seconds(), "seconds": _seconds(task.execution_timeout),
+            # mapped tasks never wait deferred
+            "patience": _seconds(getattr(task, "response_timeout", None) or getattr(task, "patience", None)),
+            "waits": hasattr(task, "response_timeout") or hasattr(task, "patience"),
             "outlets": sorted(asset.name for asset in task.outlets), "teardown": task.is_teardown,
             "fails_the_run": task.on_failure_fail_dagrun}
+
+
+def _seconds(limit: timedelta | None) -> float | None:
+    return None if limit is None else limit.total_seconds()
 
 
 def of_dag(dag: Any) -> dict[str, Any]:
@@ -72,7 +83,6 @@ def board_page() -> dict[str, Any]:
 
 def visitor() -> Any:
     """A logged-in visitor of the Model Board, whose pages say which command would make them."""
-    from airflow.api_fastapi.core_api.security import get_user
     from fastapi.testclient import TestClient
 
     from tollgate_airflow import board
@@ -83,7 +93,7 @@ def visitor() -> Any:
         return {"html": f"the answer of {' '.join(command)}"}
 
     board.asked = asked
-    board.app.dependency_overrides[get_user] = lambda: None
+    board.app.dependency_overrides[board.may_read] = lambda: None
     return TestClient(board.app)
 
 

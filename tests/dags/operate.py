@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Instance:
 def main() -> None:
     """Build the operator from the JSON argument, execute it, print what came of it."""
     from airflow.sdk import Asset
+    from airflow.sdk.execution_time.task_runner import _run_execute_callable
 
     from tollgate_airflow.operator import RefusedFiles, TollgateOperator
 
@@ -41,12 +43,15 @@ def main() -> None:
     kind = RefusedFiles if "answers" in settings else TollgateOperator
     assets = {name: Asset(name) for name in settings.pop("outlets", [])}
     events = {asset: Outlet() for asset in assets.values()}
-    operator = kind(task_id="t", outlets=list(assets.values()), **settings)
+    limit = timedelta(hours=1)
+    operator = kind(task_id="t", outlets=list(assets.values()), execution_timeout=limit, **settings)
     instance = Instance()
     result: dict[str, Any] = {}
     try:
-        result["returned"] = operator.execute({"ti": instance, "outlet_events": events})
-    except Exception as error:
+        # As Airflow runs it: under its execution timeout.
+        context = {"ti": instance, "outlet_events": events}
+        result["returned"] = _run_execute_callable(context, operator.execute, operator)
+    except BaseException as error:  # a timeout is no Exception
         result.update(raised=type(error).__name__, message=str(error))
     result["pushed"] = instance.pushed
     result["events"] = {asset.name: [events[asset].partitions, events[asset].extra] for asset in operator.outlets}

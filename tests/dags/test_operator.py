@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -82,3 +83,40 @@ def test_what_was_taken_in_beside_a_refused_file_is_announced_and_the_refusal_is
     red = operate("", answers=[ended["returned"]])
     assert (red["raised"], red["message"]) == ("AirflowFailException", "sba outcomes_b.csv: too many bad rows")
     assert "raised" not in operate("", answers=[{**ended["returned"], "refused": []}])
+
+
+@pytest.mark.parametrize(("level", "why", "says"), [
+    ("refused", "loans.csv lacks a column of the contract (got: AGE). See `tollgate contract show card`.",
+     "card: loans.csv lacks a column of the contract (got: AGE). See `tollgate contract show card`."),
+    ("refused", "The cells of loans.csv are separated by tabs, not by commas. Save it with commas between the cells.",
+     "card: The cells of loans.csv are separated by tabs, not by commas. Save it with commas between the cells."),
+    ("unreadable", "Storage refused access: Permission denied (got: /landing/card/loans.csv). Mend it.",
+     "card: Storage refused access: Permission denied (got: /landing/card/loans.csv). Mend it."),
+    ("refused", "The column AGE has a type that is not read as integer (got: list<item: int64>). Ask the lender.",
+     "card loans.csv: The column AGE has a type that is not read as integer (got: list<item: int64>). Ask the lender."),
+], ids=["it begins the reason", "it stands in the reason", "in the path", "not in the reason"])
+def test_a_file_that_was_not_taken_in_is_told_with_its_name_once(operate: Operate, level: str, why: str,
+                                                                 says: str) -> None:
+    answer = {"book": "card", "files": [], "refused": [], "unreadable": [], level: [{"name": "loans.csv", "why": why}]}
+    assert operate("", answers=[answer])["message"] == says
+
+
+def test_of_more_files_that_were_not_taken_in_the_first_is_told_and_the_others_are_counted(operate: Operate) -> None:
+    why = "applications_a.csv is refused whole: 3 of its 4 rows are bad"
+    answer = {"book": "card", "files": [], "refused": [{"name": "applications_a.csv", "why": why}],
+              "unreadable": [{"name": "applications_b.csv", "why": "applications_b.csv is not there"}]}
+    assert operate("", answers=[answer])["message"] == f"card: {why} And 1 more: see the lines above."
+
+
+def test_a_command_that_hangs_is_ended_with_all_below_it_at_the_timeout_and_the_log_says_so(
+        operate: Operate, tmp_path: Path) -> None:
+    # The alarm is the one that Airflow has set for the timeout. It comes when the operator is sure to wait: it must
+    # have read most of a log that no pipe holds.
+    log = "head -c 200000 /dev/zero | tr '\\0' x | fold -w 2000 >&2"
+    ended = operate(f"sleep 600 & echo $! > {tmp_path}/below; {log}; kill -ALRM $PPID; wait",
+                    command=["run", "stage"])
+    assert ended["raised"] == "AirflowTaskTimeout"
+    assert ended["message"].startswith("tollgate run stage had not ended within 1:00:00")
+    _, alive = psutil.wait_procs([process for process in psutil.process_iter()
+                                  if process.pid == int((tmp_path / "below").read_text())], timeout=60)
+    assert alive == []

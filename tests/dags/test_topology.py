@@ -28,6 +28,7 @@ EDGES: dict[str, dict[str, list[str]]] = {
     "rollback_model": {"rollback": []},
 }
 MAPPED = {("ingest_validate", "files"), ("train_weekly", "work"), ("train_weekly", "gates"), ("score_nightly", "shard")}
+HOUR = 3_600
 PARAMS = {"ingest_validate": {"book"}, "train_weekly": {"book", "as_of", "trials", "reason"},
           "score_nightly": {"book", "as_of"}, "monitor_drift": {"book", "as_of"}, "retrain_on_drift": set(),
           "rollback_model": {"book", "version", "reason"}}
@@ -85,10 +86,30 @@ def test_files_workers_gates_and_shards_are_mapped_under_readable_names(seen: di
     assert all("item[" in template for template in mapped.values())
 
 
-def test_a_passing_fault_is_retried_and_nothing_catches_up(seen: dict[str, Any]) -> None:
+def test_a_passing_fault_is_retried_for_more_than_five_minutes_and_nothing_catches_up(seen: dict[str, Any]) -> None:
     for dag, about in seen["dags"].items():
         assert about["catchup"] is False, dag
-        assert all(task["retries"] >= 1 for task in about["tasks"].values()), dag
+        for name, task in about["tasks"].items():
+            # Airflow waits at least this long before each retry, and at most twice as long.
+            least = sum(min(delay, task["retry_delay_at_most"]) for delay in task["retry_delays"])
+            assert 300 < least < 3_600, (dag, name)
+            assert task["retry_delays"][0] <= 10, "the first retry comes soon"
+
+
+def test_every_task_is_ended_when_its_command_hangs(seen: dict[str, Any]) -> None:
+    limits = {f"{dag}.{name}": task["seconds"] for dag, about in seen["dags"].items()
+              for name, task in about["tasks"].items()}
+    assert all(limits.values()), limits
+    long = {name for name, seconds in limits.items() if seconds > 2 * HOUR}
+    assert long == {"ingest_validate.files", "train_weekly.work", "train_weekly.sweep"}
+    assert max(limits.values()) == 12 * HOUR
+
+
+def test_every_wait_has_an_end_but_the_one_for_drift(seen: dict[str, Any]) -> None:
+    waits = {f"{dag}.{name}": task["patience"] for dag, about in seen["dags"].items()
+             for name, task in about["tasks"].items() if task["waits"]}
+    assert waits.pop("retrain_on_drift.drift") is None, "always on by design: it waits for a request"
+    assert waits == {"train_weekly.approve": 7 * 24 * HOUR, "retrain_on_drift.wait": 8 * 24 * HOUR}
 
 
 def test_scores_start_the_monitoring_of_their_partition(seen: dict[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""Run by the tests in Airflow's own environment: the landing trigger, each of its events as one line of JSON."""
+"""Run by the tests in Airflow's own environment: the landing trigger, each of its events as one line of JSON.
+
+Its argument is after how many seconds a file that still waits is announced again.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ async def main() -> None:
     """Say how often it looks unless told otherwise, then print what it announces, for ever."""
     from tollgate_airflow.triggers import LandingTrigger
 
-    print(json.dumps(LandingTrigger().every), flush=True)
-    async for event in LandingTrigger(every=0.5).run():
+    usual = LandingTrigger()
+    print(json.dumps({"every": usual.every, "again": usual.again}), flush=True)
+    async for event in LandingTrigger(every=0.5, again=float(sys.argv[1])).run():
         print(json.dumps(event.payload), flush=True)
 
 

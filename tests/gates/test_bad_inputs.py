@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.databases import Databases
 from tests.gates.bad_inputs import AS_OF, CASES, Case
 
 from tollgate import registry, stages
@@ -18,6 +19,7 @@ from tollgate.books import consumer
 from tollgate.config import PROJECT, Params, load_params
 from tollgate.errors import Refused, TollgateError
 
+Settle = Callable[[Path], Path]
 SMALL = {"sweep": {"trials": 1}, "gates": {"bootstrap_draws": 50}}
 STEPS = ("history", "snapshot", "features", "split", "sweep", "train", "evaluate")
 MADE = ("metrics.json", "gates.json", "gates.md", "gates.html", "model/profile.json", "model/scorecard.json")
@@ -45,12 +47,11 @@ def loans(params: Params) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory, params: Params, loans: pa.Table) -> Path:
+def honest(tmp_path_factory: pytest.TempPathFactory, databases: Databases, params: Params, loans: pa.Table) -> Path:
     """A home in which nothing is wrong: MLflow without a model, and a run up to its evidence."""
     home = tmp_path_factory.mktemp("honest")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_DATA", str(home))
-        registry.prepare()
+        databases.settle(patch, home)
         send(home, loans)
         assert said(home / "run", params, STEPS) == {}
     return home
@@ -76,15 +77,14 @@ def said(run: Path, params: Params, steps: Iterable[str]) -> dict[str, str]:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.item}: {case.done}")
 def test_what_is_said_of_it_is_what_the_page_says(case: Case, honest: Path, loans: pa.Table, home: Path,
-                                                  params: Params) -> None:
+                                                  settle: Settle, params: Params) -> None:
     run = home / "run"
     if case.loans:
-        home.mkdir()
-        shutil.copy(honest / "mlflow.db", home)
+        settle(home)
         send(home, case.loans(loans))
         found = said(run, params, [*STEPS, "gate"])
     else:
-        shutil.copytree(honest, home)
+        settle(Path(shutil.copytree(honest, home)))
         case.spoil(run)
         found = said(run, params, ["gate"])
     if not found:
@@ -101,6 +101,7 @@ def test_what_is_said_of_it_is_what_the_page_says(case: Case, honest: Path, loan
     assert (registry.challenger("consumer") is not None) is case.passes
 
 
-def test_an_honest_lender_gets_a_model_past_the_gates(honest: Path, home: Path, params: Params) -> None:
-    shutil.copytree(honest, home)
+def test_an_honest_lender_gets_a_model_past_the_gates(honest: Path, home: Path, settle: Settle,
+                                                        params: Params) -> None:
+    settle(Path(shutil.copytree(honest, home)))
     assert said(home / "run", params, ["gate", "register"]) == {}

@@ -118,10 +118,10 @@ def test_secrets_come_from_the_environment_and_stand_in_no_url() -> None:
 
 
 def test_the_example_of_env_lists_exactly_what_the_topology_asks_for() -> None:
-    asked = set(re.findall(r"(?<!\$)\$\{(\w+)", (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")))
+    asked = set(re.findall(r"(?<!\$)\$\{(\w+):\?", (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")))
     listed = re.findall(r"^(\w+)=(.*)$", (PROJECT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     assert {name for name, _ in listed} == asked
-    assert {value for _, value in listed} == {"replace-me"}
+    assert {value for name, value in listed if not name.endswith("_NAME")} == {"replace-me"}
 
 
 def test_every_file_that_is_mounted_is_in_the_repository() -> None:
@@ -129,3 +129,28 @@ def test_every_file_that_is_mounted_is_in_the_repository() -> None:
         for volume in body.get("volumes", []):
             source = volume.split(":")[0]
             assert (PROJECT / source).is_file() if source.startswith("./") else source in COMPOSE["volumes"]
+
+
+def test_who_comes_in_is_asked_by_airflow_and_by_mlflow_alike() -> None:
+    assert "auth.TollgateAuthManager" in AIRFLOW["AIRFLOW__CORE__AUTH_MANAGER"]
+    assert not [name for name in AIRFLOW if "SIMPLE_AUTH" in name or name == "AIRFLOW__FAB__AUTH_ROLE_PUBLIC"]
+    assert "--app-name=basic-auth" in SERVICES["mlflow"]["command"]
+    asked = re.findall(r'from_environment\("(\w+)"\)',
+                       (PROJECT / "docker" / "doors" / "mlflow_people.py").read_text(encoding="utf-8"))
+    assert asked
+    assert set(asked) <= set(SERVICES["init"]["environment"])
+
+
+def test_only_the_init_job_is_given_the_passwords_of_people() -> None:
+    people = {name for name in SERVICES["init"]["environment"]
+              if name.endswith("_PASSWORD") and name.startswith(("AIRFLOW_", "MLFLOW_"))} - {"MLFLOW_TRACKING_PASSWORD"}
+    assert len(people) == 5
+    assert not [(service, name) for service, name, _ in environments() if service != "init" and name in people]
+
+
+def test_no_command_line_of_the_topology_carries_a_secret() -> None:
+    secret = {name for name in re.findall(r"^(\w+)=replace-me$", (PROJECT / ".env.example").read_text(), re.MULTILINE)}
+    for service, body in SERVICES.items():
+        told = json.dumps([body.get("command"), body.get("entrypoint"), body.get("healthcheck")])
+        assert not [name for name in secret if f"${{{name}" in told], service
+        assert "--requirepass" not in told, service

@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 from lender import as_csv, bad_share, consumer_loans
 
@@ -16,6 +18,7 @@ from tollgate.books import APPLICANT, Book, load_book
 from tollgate.config import Ingest, settings
 from tollgate.errors import Refused
 from tollgate.ingest import check_file, ingest_file, look, new_files, take_in
+from tollgate.ingest.deliveries import deliveries, register
 
 Drop = Callable[..., str]
 Loans = Callable[..., list[dict[str, str]]]
@@ -98,6 +101,36 @@ def test_a_thousand_files_are_taken_in_by_one_call_in_order(sba: Book, limits: I
     assert len(take_in(sba, limits)["files"]) == 30
     assert employees(sba) == {"0000000001": 0}
     assert new_files("sba") == []
+
+
+def test_the_deliveries_are_read_no_more_often_for_many_files_than_for_one(
+        sba: Book, limits: Ingest, loans: Loans, drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, tables = lake.read, []
+
+    def counted(table: lake.Table, **named: Any) -> pa.Table:
+        tables.append(table.name)
+        return read(table, **named)
+
+    monkeypatch.setattr(lake, "read", counted)
+    times = []
+    for numbers in ((1,), (2, 3, 4, 5)):
+        tables.clear()
+        for number in numbers:
+            drop(loans({"NoEmp": str(number)}), f"applications_{number}.csv", written=float(number))
+        assert [file["delivery"] for file in take_in(sba, limits)["files"]] == list(numbers)
+        times.append(tables.count("deliveries"))
+    assert times == [2, 2]  # before the new files were numbered, and after
+    tables.clear()
+    assert take_in(sba, limits)["files"] == []
+    assert "deliveries" not in tables
+
+
+def test_a_file_that_is_written_anew_after_it_was_numbered_is_another_delivery(
+        sba: Book, limits: Ingest, loans: Loans, drop: Drop) -> None:
+    name = drop(loans({"NoEmp": "1"}))
+    numbered = register(sba, [("0" * 64, name)])
+    assert ingest_file(sba, name, limits, numbered)["delivery"] == 2
+    assert [seen.number for seen in deliveries("sba").values()] == [1, 2]
 
 
 def test_a_name_that_is_no_utf_8_is_refused_once_and_shown_escaped(sba: Book, limits: Ingest, loans: Loans,

@@ -27,6 +27,12 @@ def test_what_was_written_is_read_back(store: Store) -> None:
         assert handle.read() == b"two"
 
 
+def test_a_file_is_created_by_whoever_comes_first_and_nobody_after(store: Store) -> None:
+    assert store.create("run/a.bin", b"one")
+    assert not store.create("run/a.bin", b"two")
+    assert store.read("run/a.bin") == b"one"
+
+
 def test_equal_records_have_equal_bytes(store: Store) -> None:
     store.write_json("x.json", {"b": 1, "a": [2]})
     store.write_json("y.json", {"a": [2], "b": 1})

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from datetime import date
@@ -50,6 +52,53 @@ def test_a_claim_belongs_to_one_run_and_that_run_may_repeat_it(home: Path) -> No
         claim("consumer", "k1", "run b")
 
 
+def test_the_claim_of_a_run_that_has_ended_is_taken_over_once_and_the_table_keeps_both(home: Path) -> None:
+    _open("k1")
+    claim("consumer", "k1", "run a")
+    assert claim("consumer", "k1", "run b", ended="run a")["claimed"] is True
+    assert [(r["state"], r["run_id"]) for r in open_requests()] == [("claimed", "run b")]
+    with pytest.raises(Refused, match="run b"):
+        claim("consumer", "k1", "run c", ended="run a")
+    events = lake.read(lake.requests("consumer")).to_pylist()
+    assert [(e["kind"], e["run_id"]) for e in sorted(events, key=lambda e: e["seq"])] == [
+        ("opened", ""), ("claimed", "run a"), ("claimed", "run b")]
+    close("consumer", "k1", "promoted v2")
+    with pytest.raises(Refused, match="closed"):
+        claim("consumer", "k1", "run c", ended="run b")
+
+
+def test_a_refused_claim_tells_a_person_the_command_that_takes_it_over(home: Path) -> None:
+    _open("k1")
+    claim("consumer", "k1", "run a")
+    with pytest.raises(Refused) as refused:
+        claim("consumer", "k1", "run b")
+    said = re.search(r"by hand: tollgate (requests claim [^;]*);", str(refused.value))
+    assert said
+    done = subprocess.run([Path(sys.executable).with_name("tollgate"), *shlex.split(said[1])], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.run([Path(sys.executable).with_name("tollgate"), "requests", "list"], capture_output=True,
+                            text=True)
+    assert [(r["state"], r["run_id"]) for r in json.loads(listed.stdout)["requests"]] == [("claimed", "run b")]
+
+
+def test_of_two_processes_racing_to_take_over_one_has_it_and_the_other_is_told(home: Path) -> None:
+    _open("k1")
+    claim("consumer", "k1", "dead")
+    racers = [subprocess.Popen([sys.executable, "-c", HEIR, run], text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE) for run in ("run a", "run b")]
+    for racer in racers:
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    answers = {run: racer.communicate()[0].strip()
+               for run, racer in zip(("run a", "run b"), racers, strict=True)}
+    (request,) = open_requests("consumer")
+    assert sorted(answers.values()) == ["Refused", "True"]
+    assert answers[request["run_id"]] == "True"
+
+
 def test_a_closed_request_is_not_claimed_nor_closed_otherwise(home: Path) -> None:
     _open("k1")
     close("consumer", "k1", "dismissed")
@@ -92,6 +141,18 @@ from tollgate.monitoring.requests import open_request
 sys.stdin.readline()
 print(open_request("consumer", sys.argv[1], date(2007, 3, 1), "drift", cooldown_days=180)["key"], flush=True)
 sys.stdin.readline()
+"""
+
+HEIR = """
+import sys
+from tollgate.errors import Refused
+from tollgate.monitoring import claim
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    print(claim("consumer", "k1", sys.argv[1], ended="dead")["claimed"], flush=True)
+except Refused as refused:
+    print(type(refused).__name__, flush=True)
 """
 
 

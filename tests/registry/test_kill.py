@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 import pytest
 from registry.killing import decide, decide_and_die
 from registry.world import BOOK, aliases, copy_of
+from tests.databases import Databases
 from tests.processes import PROCESSES, places
 
 from tollgate import lake, registry
@@ -21,34 +23,33 @@ CHAMPION = {"promote": ("1", "2"), "rollback": ("2", "1"), "reject": ("1", "1")}
 
 
 @pytest.fixture(scope="module")
-def before(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def before(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A home with a champion and a challenger, and one with two champions in a row; the tests copy them."""
     folder = tmp_path_factory.mktemp("before")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_DATA", str(folder / "promote"))
+        databases.settle(patch, folder / "promote")
         world = copy_of(made, folder / "promote", folder)
         world.promoted("a")
         second = world.registered("b")
         for decision in ("reject", "rollback"):
             shutil.copytree(folder / "promote", folder / decision)
-        patch.setenv("TOLLGATE_DATA", str(folder / "rollback"))
+            databases.settle(patch, folder / decision)
         registry.promote(BOOK, "2", second.digest, by="ann")
     return {name: folder / name for name in WRITES}
 
 
 @pytest.mark.parametrize("decision", WRITES)
 def test_a_decision_killed_around_any_write_leaves_one_champion_and_is_mended(
-        before: dict[str, Path], home: Path, monkeypatch: pytest.MonkeyPatch, decision: str) -> None:
+        before: dict[str, Path], databases: Databases, settle: Callable[[Path], Path], home: Path,
+        monkeypatch: pytest.MonkeyPatch, decision: str) -> None:
     was, wanted = CHAMPION[decision]
     with monkeypatch.context() as patch:
-        patch.setenv("TOLLGATE_DATA", str(before[decision]))
+        databases.enter(patch, before[decision])
         version = next(v for e in registry.entries(BOOK) if e["kind"] == "registered"
                        and (v := registry.Version.from_json(e["payload"]["model"])).version == DECIDED[decision])
         lines = len(registry.entries(BOOK))
     for nth in count(1):
-        here = home / str(nth)
-        shutil.copytree(before[decision], here)
-        monkeypatch.setenv("TOLLGATE_DATA", str(here))
+        settle(Path(shutil.copytree(before[decision], home / str(nth))))
         child = PROCESSES.Process(target=decide_and_die, args=(places(), decision, version, nth))
         child.start()
         child.join()

@@ -37,7 +37,8 @@ class Server:
             self.process = subprocess.Popen(
                 [str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1", "--port",
                  str(self.port), "--workers", "1", "--backend-store-uri", self.database],
-                stdout=log, stderr=log, start_new_session=True, cwd=self.folder)
+                stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline and self.process.poll() is None:
             try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from registry.world import BOOK, World, aliases, client, kinds, params_of
+from tests.databases import Databases
 
 from tollgate import registry
 from tollgate.errors import BadInput, PassingFault, Refused
@@ -219,10 +220,37 @@ def test_an_mlflow_that_is_another_than_the_ledgers_is_refused(world: World) -> 
     assert kinds() == ["registered"]
 
 
-def test_a_database_that_cannot_be_made_is_a_passing_fault(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOLLGATE_MLFLOW", "sqlite:////proc/none/mlflow.db")
-    with pytest.raises(PassingFault):
+def test_a_database_that_is_away_is_a_passing_fault(home: Path) -> None:
+    with pytest.raises(PassingFault, match="MLflow's database did not answer.*Check TOLLGATE_MLFLOW"):
         registry.prepare()
+
+
+def test_a_password_that_the_database_does_not_know_is_told(databases: Databases, home: Path, tmp_path: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pgpass").touch(mode=0o600)
+    (tmp_path / "pgpass").write_text("*:*:*:*:wrong\n")
+    monkeypatch.setenv("TOLLGATE_MLFLOW", databases.url("postgres").partition("?")[0] + f"?passfile={tmp_path}/pgpass")
+    with pytest.raises(BadInput, match="MLflow's database did not let us in.*password in its pgpass file"):
+        registry.prepare()
+
+
+@pytest.mark.parametrize("where", ["sqlite:////somewhere/mlflow.db", "/somewhere/mlruns", "mysql://me:secret@host/m"])
+def test_an_mlflow_that_is_neither_a_server_nor_a_postgresql_is_refused(home: Path, where: str,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLGATE_MLFLOW", where)
+    with pytest.raises(BadInput, match="TOLLGATE_MLFLOW must be an MLflow server or a PostgreSQL") as caught:
+        registry.prepare()
+    assert "secret" not in str(caught.value)
+
+
+def test_models_that_an_older_version_left_in_sqlite_are_told_and_not_taken_for_none(
+        home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TOLLGATE_MLFLOW")
+    home.mkdir()
+    (home / "mlflow.db").touch()
+    with pytest.raises(BadInput, match=r"older Tollgate left its models in SQLite.*mlflow\.db.*make clean-demo"):
+        registry.champion(BOOK)
+    assert [path.name for path in home.iterdir()] == ["mlflow.db"]
 
 
 def test_the_gate_report_of_a_recorded_run_can_be_read_again(world: World) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from registry.world import BOOK, client, copy_of, params_of
+from tests.databases import Databases
 
 from tollgate import lake, monitoring, registry, scoring, stages
 from tollgate.books import load_book
@@ -23,11 +24,11 @@ NIGHT = date(2006, 8, 1)
 
 
 @pytest.fixture(scope="module")
-def seen(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+def seen(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """What can be read of a model that was trained, gated, approved, served for a night and watched."""
     folder, book, params = tmp_path_factory.mktemp("regulation"), load_book(BOOK), params_of("a")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_DATA", str(folder / "home"))
+        databases.settle(patch, folder / "home")
         run = copy_of(made, folder / "home", folder).run("a")
         stages.gate(run, params)
         gates = json.loads((run / "gates.json").read_text())

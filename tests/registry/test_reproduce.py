@@ -3,17 +3,16 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from registry.world import BOOK, World, client
+from sqlalchemy import create_engine, text
 
 from tollgate import lake, registry
 from tollgate.books import load_book
@@ -104,8 +103,8 @@ def test_a_model_that_comes_out_another_is_told_tree_prediction_parameter_and_co
     commit = git(checkout, "rev-parse", "HEAD")
     shutil.rmtree(checkout / ".git")
     coarser(checkout)
-    with closing(sqlite3.connect(settings().data / "mlflow.db")) as database, database:
-        database.execute("update params set value = '7' where key = 'seed'")
+    with create_engine(settings().mlflow).begin() as database:
+        database.execute(text("update params set value = '7' where key = 'seed'"))
     with pytest.raises(Refused) as refusal:
         registry.reproduce(BOOK, "1")
     said = str(refusal.value)

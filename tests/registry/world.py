@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from published import publish_sent
+from tests.databases import Databases
 
 from tollgate import registry, stages, training
 from tollgate.books import consumer, load_book
@@ -115,36 +115,31 @@ def _write(path: Path, record: dict[str, object]) -> None:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The lake, the empty MLflow database and the trained runs."""
-    return _made(tmp_path_factory.getbasetemp())
+def made(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Path:
+    """The lake, an empty MLflow and the trained runs."""
+    return _made(tmp_path_factory.getbasetemp(), databases)
 
 
 @cache  # each conftest that borrows the fixture would make it anew
-def _made(base: Path) -> Path:
+def _made(base: Path, databases: Databases) -> Path:
     folder = base / "made"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_DATA", str(folder / "data"))
+        databases.settle(patch, folder / "data")
         fill_lake()
-        # Two at once, as on a fresh machine where Airflow starts two tasks.
-        preparing = [subprocess.Popen([sys.executable, "-c", "from tollgate import registry; registry.prepare()"])
-                     for _ in range(2)]
         for name in AS_OF:
             train(folder / name, params_of(name))
-    assert [process.wait() for process in preparing] == [0, 0]
     return folder
 
 
 def copy_of(made: Path, home: Path, folder: Path) -> World:
-    """The lake and the empty MLflow of ``made``, copied to a home."""
-    home.mkdir(parents=True)
+    """The lake of ``made``, copied to a home."""
+    home.mkdir(parents=True, exist_ok=True)
     # Delta never rewrites a file, so links do.
     shutil.copytree(made / "data" / "lake", home / "lake", copy_function=os.link)
-    shutil.copy(made / "data" / "mlflow.db", home / "mlflow.db")
     return World(folder, made)
 
 
 @pytest.fixture
-def world(made: Path, home: Path, tmp_path: Path) -> World:
+def world(made: Path, home: Path, tmp_path: Path, settle: Callable[[Path], Path]) -> World:
     """A fresh copy of it all."""
-    return copy_of(made, home, tmp_path)
+    return copy_of(made, settle(home), tmp_path)

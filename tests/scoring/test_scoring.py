@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from registry.world import BOOK, copy_of, kinds, params_of
+from tests.databases import Databases
 
 from tollgate import lake, registry, scoring
 from tollgate.books import consumer, load_book
@@ -26,11 +28,11 @@ ROWS = 250
 
 
 @pytest.fixture(scope="module")
-def served(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def served(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a champion and a challenger; the tests copy it."""
     folder = tmp_path_factory.mktemp("served")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_DATA", str(folder / "data"))
+        databases.settle(patch, folder / "data")
         world = copy_of(made, folder / "data", folder)
         world.promoted("a")
         world.registered("b")
@@ -38,8 +40,8 @@ def served(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def night(served: Path, home: Path) -> Path:
-    return Path(shutil.copytree(served, home))
+def night(served: Path, home: Path, settle: Callable[[Path], Path]) -> Path:
+    return settle(Path(shutil.copytree(served, home)))
 
 
 def _params(shards: int = 2, **scoring_changes: int) -> Params:

@@ -25,8 +25,9 @@ MADE = ("lake.json", "snapshot.parquet", "snapshot.json", "features.parquet", "s
 
 
 @pytest.fixture
-def world(home: Path, params: Params, receive: Callable[..., None]) -> Params:
+def world(home: Path, settle: Callable[[Path], Path], params: Params, receive: Callable[..., None]) -> Params:
     """Simulated loans of 2003 to 2007 with their outcomes, ingested; and parameters that are content with so few."""
+    settle(home)
     sent = consumer.simulate(seed=8, rows_a_month=40, last_month="2007-04")
     for table in consumer.TABLES:
         rows = sent.select([column.source for column in table.columns])

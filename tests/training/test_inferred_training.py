@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -21,8 +22,9 @@ STEPS = ("snapshot", "features", "split", "train", "evaluate")
 
 
 @pytest.fixture
-def book(home: Path) -> Book:
+def book(home: Path, settle: Callable[[Path], Path]) -> Book:
     """A lender that declined three in ten of its applicants in 2003 to 2006, some of whom came again."""
+    settle(home)
     found = load_book("consumer")
     publish_sent(found, consumer.simulate(seed=4, rows_a_month=150, last_month="2006-12", declined=0.3))
     return found

@@ -89,6 +89,26 @@ def test_a_pin_that_no_version_of_the_lake_shows_is_refused(book: Book, params: 
         take_snapshot(book, params, pinned, NOW)
 
 
+def test_of_a_pin_only_what_late_rows_changed_is_read_as_it_was_then(
+        book: Book, params: Params, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(PAST, [("a", date(2004, 1, 1), date(2003, 12, 1))])
+    pinned = pin_lake(book, params)
+    versions = {table.name: lake.version(lake.published(book, table.name)) for table in book.tables}
+    before = take_snapshot(book, params, pinned, versions)
+    publish({}, [("b", date(2005, 1, 1), date(2004, 12, 1))])
+    view, read = lake.view, []
+
+    def noted(table: lake.Table, **named: Any) -> pa.Table:
+        if "columns" not in named:  # the feed has its own
+            read.append((table.name, named.get("at")))
+        return view(table, **named)
+
+    monkeypatch.setattr(lake, "view", noted)
+    assert take_snapshot(book, params, pinned, versions) == before
+    assert read == [("applications", None), ("decisions", None), ("outcomes", None),
+                    ("outcomes", versions["outcomes"])]
+
+
 @pytest.mark.parametrize(("least", "said"), [
     ({"min_rows": 4}, "holds 3 matured loans of consumer with 1 defaults; at least 4 with 1 are needed"),
     ({"min_defaults": 2}, "holds 3 matured loans of consumer with 1 defaults; at least 1 with 2 are needed")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,10 +14,11 @@ import numpy as np
 import optuna
 import pyarrow as pa
 import pytest
+from tests.databases import Databases
 from training.conftest import changed
 
 from tollgate.books import Book, consumer
-from tollgate.config import Params, settings
+from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault
 from tollgate.features import make_features
 from tollgate.training import Parts, draw, finish, open_study, prepare, prepare_folds, sweep, work
@@ -43,19 +45,18 @@ def small(params: Params) -> Params:
     return changed(params, sweep={"trials": 4, "rounds_first": 5, "rounds_max": 15, "workers": 1})
 
 
-Elsewhere = Callable[[str], None]
+Elsewhere = Callable[[], None]
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
-    """Move to a study storage that knows nothing of the others."""
-    return lambda name: monkeypatch.setenv("TOLLGATE_DATA", str(tmp_path / name))
+@pytest.fixture(autouse=True)
+def elsewhere(book: Book, studies: Elsewhere) -> Elsewhere:
+    """Move to a database that knows nothing of the studies so far."""
+    return studies
 
 
 def test_one_worker_and_three_find_the_same(parts: Folds, small: Params, elsewhere: Elsewhere) -> None:
-    elsewhere("one")
     alone = finish(open_study(small, "d"), parts, small)
-    elsewhere("three")
+    elsewhere()
     three = changed(small, sweep={"workers": 3})
     with ThreadPoolExecutor(3) as pool:
         shares = [worker.result() for worker in
@@ -94,9 +95,8 @@ def climb_and_die(params: Params) -> None:
 
 def test_a_point_that_a_dead_worker_left_running_is_tried_again(parts: Folds, small: Params,
                                                                elsewhere: Elsewhere) -> None:
-    elsewhere("whole")
     whole = finish(open_study(small, "d"), parts, small)
-    elsewhere("struck")
+    elsewhere()
     study = open_study(small, "d")
     climb_and_die(small)
     assert [point["point"] for point in work(open_study(small, "d"), parts, small)] == [1, 2, 3]
@@ -105,25 +105,35 @@ def test_a_point_that_a_dead_worker_left_running_is_tried_again(parts: Folds, sm
     assert study.get_trials(states=[optuna.trial.TrialState.RUNNING]) == []
 
 
-@pytest.mark.parametrize("torn", [b'{"op_code":4,"worker_id":"dead","study', b'{"op_code":4}'])
-def test_a_line_that_a_dead_worker_left_half_written_is_cut_off(parts: Folds, small: Params, elsewhere: Elsewhere,
-                                                                torn: bytes) -> None:
-    elsewhere("whole")
-    whole = finish(open_study(small, "d"), parts, small)
-    elsewhere("torn")
-    open_study(small, "d")
-    journal, = (settings().data / "sweeps").glob("*.log")
-    with journal.open("ab") as file:
-        file.write(torn)
-    assert finish(open_study(small, "d"), parts, small) == whole
-    assert torn not in journal.read_bytes()
+OPENING = """
+import sys
+from tollgate.config import Params
+from tollgate.training import open_study
+
+params = Params.model_validate_json(sys.stdin.read())
+print("ready", flush=True)
+print(len(open_study(params, "d").get_trials()), flush=True)
+"""
 
 
-def test_a_database_finds_the_same_as_a_journal(parts: Folds, small: Params, tmp_path: Path,
-                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = finish(open_study(small, "d"), parts, small)
-    monkeypatch.setenv("TOLLGATE_OPTUNA", f"sqlite:///{tmp_path / 'optuna.db'}")
-    assert finish(open_study(small, "d"), parts, small) == journal
+@pytest.mark.parametrize("tables", ["made", "not made"])
+def test_two_machines_that_open_a_study_at_once_enqueue_its_points_once(
+        small: Params, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tables: str) -> None:
+    empty = databases.new(databases.studies if tables == "made" else "template1")
+    monkeypatch.setenv("TOLLGATE_OPTUNA", databases.url(empty))
+    many = changed(small, sweep={"trials": 12})
+    openers = []
+    for machine in ("one", "another"):
+        openers.append(subprocess.Popen([sys.executable, "-c", OPENING], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env={**os.environ, "TOLLGATE_DATA": str(tmp_path / machine)}))
+        assert openers[-1].stdin is not None
+        openers[-1].stdin.write(many.model_dump_json())
+    for opener in openers:
+        opener.stdin.close()
+    told = [opener.stdout.read().split() for opener in openers]
+    assert [opener.wait() for opener in openers] == [0, 0]
+    assert told == [["ready", "12"]] * 2
+    assert sorted(trial.user_attrs["point"] for trial in open_study(many, "d").get_trials()) == list(range(12))
 
 
 def test_finishing_twice_tries_nothing_again(parts: Folds, small: Params) -> None:
@@ -166,7 +176,7 @@ def test_a_score_is_the_mean_over_the_folds(parts: Folds, small: Params) -> None
 def test_the_pictures_of_a_sweep_are_the_same_whoever_worked(parts: Folds, small: Params, elsewhere: Elsewhere,
                                                             tmp_path: Path) -> None:
     def drawn(name: str, workers: int) -> list[bytes]:
-        elsewhere(name)
+        elsewhere()
         params = changed(small, sweep={"workers": workers})
         study = open_study(params, "d")
         finish(study, parts, params)
@@ -228,8 +238,25 @@ def test_rows_of_validation_do_not_teach_the_encoder(book: Book, parts: Folds) -
     assert prepare(few, rows, part).encoder.inputs[0].vocabulary == ("car",)
 
 
-@pytest.mark.parametrize("where", ["sqlite:////proc/no/such/folder/optuna.db", "/proc/no/such/folder"])
-def test_a_storage_that_is_away_is_a_passing_fault(small: Params, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    monkeypatch.setenv("TOLLGATE_OPTUNA", where)
-    with pytest.raises(PassingFault, match="The sweep's storage did not answer.*Check TOLLGATE_OPTUNA"):
+def test_a_database_that_is_away_is_a_passing_fault(small: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLGATE_OPTUNA", "postgresql+psycopg2://nobody@127.0.0.1:1/none")
+    with pytest.raises(PassingFault, match="The sweep's database did not answer.*Check TOLLGATE_OPTUNA"):
         open_study(small, "d")
+
+
+def test_a_password_that_the_database_does_not_know_is_told(small: Params, databases: Databases, tmp_path: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pgpass").touch(mode=0o600)
+    (tmp_path / "pgpass").write_text("*:*:*:*:wrong\n")
+    monkeypatch.setenv("TOLLGATE_OPTUNA", databases.url("postgres").partition("?")[0] + f"?passfile={tmp_path}/pgpass")
+    with pytest.raises(BadInput, match="The sweep's database did not let us in.*password in its pgpass file"):
+        open_study(small, "d")
+
+
+@pytest.mark.parametrize("where", ["sqlite:////somewhere/optuna.db", "/somewhere/sweeps", "mysql://me:secret@host/o"])
+def test_studies_anywhere_but_in_a_postgresql_are_refused(small: Params, where: str,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLGATE_OPTUNA", where)
+    with pytest.raises(BadInput, match="TOLLGATE_OPTUNA must be a PostgreSQL database.*leave it unset") as caught:
+        open_study(small, "d")
+    assert "secret" not in str(caught.value)

@@ -57,8 +57,11 @@ def test_the_term_of_a_loan_as_a_feature_is_refused_and_the_message_says_why(tmp
     work = ("from pathlib import Path; from tollgate import stages; from tollgate.config import load_params\n"
             f"for name in {stages}: stages.STAGES[name](Path('run'), load_params())\n"
             "import sys; from tollgate.main import main; sys.argv = ['tollgate', 'stage', 'register']; main()")
-    done = subprocess.run([sys.executable, "-c", work], cwd=project.folder, capture_output=True, text=True, check=False,
-                          env={**os.environ, **project.places, "PYTHONPATH": str(code)})
+    try:
+        done = subprocess.run([sys.executable, "-c", work], cwd=project.folder, capture_output=True, text=True,
+                              check=False, env={**os.environ, **project.places, "PYTHONPATH": str(code)})
+    finally:
+        project.stop()
     assert done.returncode == 3, done.stderr
     said = done.stderr.splitlines()[-1]
     assert "feature term uses term, which is not known at the application" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,20 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scratch, str]:
     project = scratch.make(tmp_path_factory.mktemp("repro") / "project", book="consumer", sweep={"trials": 2},
                            gates={"bootstrap_draws": 20})
     project.simulate(600)
-    return project, project.repro()
+    try:
+        said = project.repro()
+    finally:
+        project.stop()  # what serves cannot be copied
+    return project, said
 
 
 @pytest.fixture
-def project(reproduced: tuple[Scratch, str], tmp_path: Path) -> Scratch:
+def project(reproduced: tuple[Scratch, str], tmp_path: Path) -> Iterator[Scratch]:
     """A copy of it, to be changed."""
     folder = shutil.copytree(reproduced[0].folder, tmp_path / "project", symlinks=True)
-    return Scratch(folder, folder / "data")
+    copy = Scratch(folder, folder / "data")
+    yield copy
+    copy.stop()
 
 
 def ran(said: str) -> list[str]:
@@ -41,8 +48,9 @@ def result(project: Scratch, name: str) -> Any:
     return json.loads((project.folder / "run" / name).read_text(encoding="utf-8"))
 
 
-def test_the_first_repro_runs_every_stage_and_ends_with_a_registered_model(reproduced: tuple[Scratch, str]) -> None:
-    project, said = reproduced
+def test_the_first_repro_runs_every_stage_and_ends_with_a_registered_model(reproduced: tuple[Scratch, str],
+                                                                           project: Scratch) -> None:
+    said = reproduced[1]
     assert sorted(ran(said)) == sorted(STAGES)
     registered = result(project, "registered.json")
     assert registered["passed"] is True

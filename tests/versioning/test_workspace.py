@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 
 import pytest
 import scratch
 from scratch import Scratch
+from tests.processes import places
 
 from tollgate import stages
 from tollgate.answers import Answer
@@ -28,7 +32,7 @@ def another_machine(project: Scratch) -> None:
 
 
 @pytest.fixture(scope="module")
-def moved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scratch, dict[str, Answer]]:
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scratch, dict[str, Answer]]]:
     """A run whose every stage ran on another machine, and the stages' answers; its gates refuse it."""
     project = scratch.make(tmp_path_factory.mktemp("moved") / "project", book="consumer",
                            sweep={"trials": 1, "rounds_max": 40},
@@ -37,14 +41,17 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scratch, dict[str, 
     project.ask("ingest", "history", "consumer", "--as-of", "2007-01-01")
     project.ask("run", "open", RUN, *AS_OF)
     answers = {}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in project.places.items():
-            patch.setenv(name, value)
-        for stage in MADE:
-            another_machine(project)
-            answers[stage] = stages.answer(stage, run_stage(RUN, stage) / "run")
-    another_machine(project)
-    return project, answers
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in project.places.items():
+                patch.setenv(name, value)
+            for stage in MADE:
+                another_machine(project)
+                answers[stage] = stages.answer(stage, run_stage(RUN, stage) / "run")
+        another_machine(project)
+        yield project, answers
+    finally:
+        project.stop()
 
 
 def test_every_stage_goes_on_from_what_the_ones_before_it_left(moved: tuple[Scratch, dict[str, Answer]]) -> None:
@@ -69,6 +76,19 @@ def test_a_gate_is_read_on_a_machine_that_has_nothing_of_the_run(moved: tuple[Sc
     assert refused.returncode == 3
     assert "The gate auc refuses: AUC is" in refused.stderr
     assert "it must be above 0.99" in refused.stderr
+
+
+def test_all_gates_are_read_at_once_on_a_machine_that_has_nothing_of_the_run(
+        moved: tuple[Scratch, dict[str, Answer]]) -> None:
+    project, answers = moved
+    another_machine(project)
+    clean = {name: value for name, value in os.environ.items() if name not in places()}
+    children = {gate: subprocess.Popen([scratch.BIN / "tollgate", "run", "gate", RUN, gate], cwd=project.folder,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                       env={**clean, **project.places}) for gate in GATES}
+    ended = {gate: (child.communicate()[1], child.returncode) for gate, child in children.items()}
+    told = {gate["gate"]: 3 if gate["verdict"] == "refuse" else 0 for gate in answers["gate"]["gates"]}
+    assert {gate: code for gate, (_, code) in ended.items()} == told, ended
 
 
 def test_a_passing_fault_and_then_a_refusal_keep_their_exit_codes_through_dvc(

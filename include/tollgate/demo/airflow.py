@@ -10,7 +10,7 @@ from typing import Any
 import requests
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from tollgate.errors import PassingFault
+from tollgate.errors import BadInput, PassingFault
 
 DAGS = ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift", "retrain_on_drift", "rollback_model")
 OVER = ("success", "failed")
@@ -21,9 +21,11 @@ PATIENCE_SECONDS = 60
 
 @dataclass
 class Airflow:
-    """A client of the Airflow at ``url``, logged in as whoever it lets in on loopback."""
+    """A client of the Airflow at ``url``: a person of that name, or whoever it lets in on loopback."""
 
     url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
     _session: requests.Session = field(default_factory=requests.Session)
 
     def call(self, method: str, path: str, *, body: dict[str, Any] | None = None,
@@ -31,6 +33,7 @@ class Airflow:
         """One request to ``/api/v2``; its JSON. Codes in ``accept`` are answered with None.
 
         Raises:
+            BadInput: Airflow does not know the login, or does not let it do this.
             PassingFault: Airflow did not answer for a minute, or answered with an error.
         """
         try:
@@ -40,6 +43,9 @@ class Airflow:
                                remedy="Run `make demo` again: it starts Airflow and resumes.") from err
         if answer.status_code in accept:
             return None
+        if answer.status_code == HTTPStatus.FORBIDDEN and self.username:
+            raise BadInput(f"Airflow does not let this login {method} {path}", value=self.username,
+                           remedy="Log in as somebody of a role that may: docs/doors.md has the table.")
         if not answer.ok:
             raise PassingFault(f"Airflow refused {method} {path}: {answer.text[:300]}", value=answer.status_code,
                                remedy="Read data/demo/airflow.log.")
@@ -50,12 +56,26 @@ class Airflow:
     def _request(self, method: str, address: str, body: dict[str, Any] | None) -> requests.Response:
         answer = self._session.request(method, address, json=body, timeout=PATIENCE_SECONDS)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
-            token = self._session.get(f"{self.url}/auth/token", timeout=PATIENCE_SECONDS).json()["access_token"]
-            self._session.headers["Authorization"] = f"Bearer {token}"
+            self._session.headers["Authorization"] = f"Bearer {self._token()}"
             answer = self._session.request(method, address, json=body, timeout=PATIENCE_SECONDS)
         if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             answer.raise_for_status()
         return answer
+
+    def _token(self) -> str:
+        address = f"{self.url}/auth/token"
+        alone: Any = {"Authorization": None}  # without the token that has expired
+        if self.username is None:
+            answer = self._session.get(address, timeout=PATIENCE_SECONDS, headers=alone)
+        else:
+            answer = self._session.post(address, timeout=PATIENCE_SECONDS, headers=alone,
+                                        json={"username": self.username, "password": self.password})
+        if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            answer.raise_for_status()
+        if not answer.ok:
+            raise BadInput(f"Airflow at {self.url} does not know this login", value=self.username or "none",
+                           remedy="Give the name and password of somebody whom Airflow's administrator has added.")
+        return str(answer.json()["access_token"])
 
     def ready(self) -> bool:
         """Whether every DAG of ours is parsed."""

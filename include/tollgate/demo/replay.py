@@ -68,13 +68,14 @@ class _Replay:
     def run(self) -> Answer:
         with self.view.step("source data") as progress:
             self.book.fetch(settings().data / "sources" / self.book.name, progress, self.seed, self.plan.scenario)
-        with self.view.step("Airflow and MLflow"):
-            stack.start(stack.airflow())
+        with self.view.step("PostgreSQL, Airflow and MLflow"):
+            airflow, self.mlflow = stack.airflow(), stack.mlflow()
+            stack.start(airflow)
             registry.prepare()
-            stack.start(stack.mlflow())
-            for service in (stack.airflow(), stack.mlflow()):
+            stack.start(self.mlflow)
+            for service in (airflow, self.mlflow):
                 stack.wait_until_up(service)
-            self.airflow = Airflow(stack.airflow().url)
+            self.airflow = Airflow(airflow.url)
             self._until(self.airflow.ready, "Airflow to read the DAG files", problem=self._import_error)
             for dag in DAGS:  # an earlier demo may have paused some
                 self.airflow.pause(dag, False)
@@ -167,7 +168,7 @@ class _Replay:
         return self.view.story(
             {**readable.models({"book": name, "models": registry.models(name)}),
              "months": self.view.rows, "requests": _requests(name), "airflow": self.airflow.url,
-             "mlflow": stack.mlflow().url, "reports": f"{settings().store}/reports/{name}"})
+             "mlflow": self.mlflow.url, "reports": f"{settings().store}/reports/{name}"})
 
     # Waiting -------------------------------------------------------------------------------------------------
 

@@ -22,18 +22,18 @@ REQUIRED = "required"
 Frame = Callable[["pd.DataFrame"], "pd.Series[bool]"]
 
 
-def contract(book: Book, table: str, landed: date | None = None) -> pandera.DataFrameSchema:
+def contract(book: Book, table: str, seen_on: date | None = None) -> pandera.DataFrameSchema:
     """The Pandera schema of a table of the book, under the lake's names and Arrow types.
 
     Personal columns are not in it: they are never read. Of rows that share a key, the first keeps it and every later
     one fails, also when the first is bad for another reason.
 
     Args:
-        landed: the day on which the rows came; no row may be dated later. None leaves the future open.
+        seen_on: the day on which the file was first seen; no row may be dated later. None leaves the future open.
     """
     from pandera.pandas import Check
 
-    schema = row_contract(book, table, landed)
+    schema = row_contract(book, table, seen_on)
     key = list(book.table(table).key)
     schema.checks = [*schema.checks, Check(
         lambda rows: ~rows.duplicated(subset=key) | rows[key].isna().any(axis="columns"), error=DUPLICATE,
@@ -41,7 +41,7 @@ def contract(book: Book, table: str, landed: date | None = None) -> pandera.Data
     return schema
 
 
-def row_contract(book: Book, table: str, landed: date | None = None) -> pandera.DataFrameSchema:
+def row_contract(book: Book, table: str, seen_on: date | None = None) -> pandera.DataFrameSchema:
     """That part of the contract which is held against every row by itself."""
     import pandas as pd
     import pandera.pandas as pandera
@@ -49,13 +49,13 @@ def row_contract(book: Book, table: str, landed: date | None = None) -> pandera.
     of = book.table(table)
     return pandera.DataFrameSchema({
         c.name: pandera.Column(pd.ArrowDtype(ARROW[c.kind]), nullable=c.nullable, description=c.doc,
-                               checks=_checks(c, landed if c.name in of.told else None))
+                               checks=_checks(c, seen_on if c.name in of.told else None))
         for c in of.columns if not c.personal
     }, checks=[pandera.Check(_holds(rule), error=rule.name, statistics={"uses": rule.uses})
                for rule in of.rules], strict=True, name=f"{book.name} {table}")
 
 
-def _checks(column: Column, landed: date | None) -> list[pandera.Check]:
+def _checks(column: Column, seen_on: date | None) -> list[pandera.Check]:
     from pandera.pandas import Check
 
     checks = []
@@ -65,8 +65,8 @@ def _checks(column: Column, landed: date | None) -> list[pandera.Check]:
         checks.append(Check.le(column.le, error="above_maximum"))
     if column.isin:
         checks.append(Check.isin(list(column.isin), error="not_in_vocabulary"))
-    if landed is not None:
-        checks.append(Check.le(landed, error=FUTURE))
+    if seen_on is not None:
+        checks.append(Check.le(seen_on, error=FUTURE))
     if is_free(column):
         key = is_key(column)
         looked_at = {"key": key, "screened": not column.unscreened}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -35,11 +36,14 @@ class Seen:
         return lake.Delivery(self.number, day, self.live_on)
 
 
-def register(book: Book, files: list[tuple[str, str]]) -> dict[str, Seen]:
-    """Number the files that were never seen, in this order, and answer the numbers of all.
+def register(book: Book, files: list[tuple[str, str]], seen: Mapping[str, Seen] | None = None) -> Mapping[str, Seen]:
+    """Number the files that were never seen, in this order.
 
     Args:
         files: the fingerprint and the name of each.
+        seen: ``deliveries`` as read before; they are read again only when a file is not among them.
+
+    Returns at least these files, by their fingerprints.
 
     Raises:
         PassingFault: the lake did not answer.
@@ -53,11 +57,12 @@ def register(book: Book, files: list[tuple[str, str]]) -> dict[str, Seen]:
             {"kind": SEEN, "delivery": number, "fingerprint": fingerprint, "file": name, "seen_on": day}
             for number, (fingerprint, name) in enumerate(fresh, start=last + 1)], schema=table.schema)
 
-    seen = deliveries(book.name)
-    if not {fingerprint for fingerprint, _ in files} <= set(seen):
+    wanted = dict(files).keys()
+    seen = deliveries(book.name) if seen is None else seen
+    if not wanted <= seen.keys():
         lake.append_next(table, unseen)
         seen = deliveries(book.name)
-    return {fingerprint: seen[fingerprint] for fingerprint, _ in files}
+    return seen
 
 
 def deliveries(book: str) -> dict[str, Seen]:

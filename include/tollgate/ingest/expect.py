@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from tollgate.books import Column
+from tollgate.books import LOAN, Column
 from tollgate.config import Ingest
 from tollgate.distribution import frozen, psi, psi_null, shares
 from tollgate.ingest.observe import Observation
@@ -30,7 +30,6 @@ FENCE = 3                      # interquartile ranges: Tukey's "far out"
 UNIT = 10                      # a median this many times the old one is another unit
 LEVELS = 20                    # the most frequent values of a category; the others are one bin
 BURST = 20                     # fewer identical rows are no burst
-LOAN = "loan_id"               # differs in every row
 
 Level = Literal["refused", "warning"]
 
@@ -52,7 +51,7 @@ def findings(columns: Sequence[Column], now: Observation, before: Observation, n
     """Everything that is surprising in a file's good rows.
 
     Args:
-        columns: of the table. before: the months before the file's own, as ``observe.earlier`` finds them.
+        columns: of the table. before: the months before the file's own, as ``surprise.surprises`` finds them.
         newest: the last of these months alone: what it showed already is no news, and no longer told.
 
     Of each column only the first surprise is told, the most telling first: its nulls, a constant, another unit, a

@@ -43,9 +43,9 @@ def bring_history(book: Book, as_of: date, params: Ingest) -> dict[str, Any]:
             land_table(book, table.name, first, until)
     # A file that was refused before is judged again: a history is whole or it is told.
     todo = dict.fromkeys([*waiting(book.name).files, *(name for name in _landed(book) if name not in published)])
-    within = [(table.name, name) for table in book.tables for name in todo
+    within = [name for table in book.tables for name in todo
               if (months := months_of(book, name)) is not None and months[0] == table.name and months[2] <= last]
-    return {"book": book.name, "as_of": as_of, "files": [ingest_file(book, name, params) for _, name in within]}
+    return {"book": book.name, "as_of": as_of, "files": [ingest_file(book, name, params) for name in within]}
 
 
 def _published(book: Book) -> set[str]:

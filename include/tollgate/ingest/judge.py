@@ -120,14 +120,14 @@ def judge(book: Book, file: Landed, params: Ingest, seen_on: date, manifest: byt
     return Judgement(received, whole, found_out, too_many or refusal(file.name, found_out, received))
 
 
-def judge_records(book: Book, table: str, records: pa.Table, landed: date) -> tuple[pa.Table, pa.Table]:
-    """Hold rows under the lender's column names against the contract, as those of one file that came on ``landed``.
+def judge_records(book: Book, table: str, records: pa.Table, seen_on: date) -> tuple[pa.Table, pa.Table]:
+    """Hold rows under the lender's column names against the contract, as those of one file first seen on ``seen_on``.
 
     Returns the parsed rows, and ``REASONS`` by index into them.
     """
     key = list(book.table(table).key)
     rows, unread = parse(book.columns(table), records, book.nulls)
-    schema = row_contract(book, table, landed)
+    schema = row_contract(book, table, seen_on)
     asked = suspects(schema, rows)
     found = check(schema, rows.take(asked), asked, unread)
     keys, about = rows.select(key), linked_columns(book, table)

@@ -13,7 +13,7 @@ from tollgate import lake
 from tollgate.books import load_book
 from tollgate.config import known_books, settings
 from tollgate.errors import BadInput, PassingFault
-from tollgate.ingest.deliveries import deliveries
+from tollgate.ingest.deliveries import Seen, deliveries
 from tollgate.ingest.manifest import MANIFEST
 from tollgate.ingest.spool import fingerprint_of, sha256_of, spelled
 from tollgate.lake import Entry, Store
@@ -97,10 +97,12 @@ class Waiting:
     Attributes:
         files: the fingerprint of each by its name, in the order in which they are to be taken in.
         unreadable: names of files that cannot be read, each with the reason.
+        seen: every delivery of the book so far, by its fingerprint; none where nothing waits.
     """
 
     files: dict[str, str]
     unreadable: dict[str, str]
+    seen: dict[str, Seen]
 
 
 def waiting(book: str) -> Waiting:
@@ -113,13 +115,13 @@ def waiting(book: str) -> Waiting:
     """
     landed = files(book)
     if not landed:
-        return Waiting({}, {})
+        return Waiting({}, {}, {})
     hashes, unreadable = _hashes(book, landed)
     taken = set(lake.partitions(lake.received(book)))
     new = {name: fingerprint for name, found in hashes.items()
            if (fingerprint := fingerprint_of(name, found)) not in taken}
     if not new:
-        return Waiting({}, unreadable)
+        return Waiting({}, unreadable, {})
     seen, tables = deliveries(book), [table.name for table in load_book(book).tables]
     written = {entry.path.removeprefix(f"{book}/"): entry.written for entry in landed}
 
@@ -128,7 +130,7 @@ def waiting(book: str) -> Waiting:
         rank = next((place for place, table in enumerate(tables) if name.startswith(table)), len(tables))
         return number, rank, written[name], name.partition(".")[0]
 
-    return Waiting({name: new[name] for name in sorted(new, key=order)}, unreadable)
+    return Waiting({name: new[name] for name in sorted(new, key=order)}, unreadable, seen)
 
 
 def new_files(book: str | None = None) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def _versioned(book: Book, name: str) -> Callable[[pa.Table], pa.Table]:
                  if field.name in rows.column_names or field.name in RENAMED else pa.nulls(rows.num_rows, field.type)
                  for field in of.schema()}
         told = pc.max_element_wise(*(cells[day] for day in of.told))
-        one = pa.array([1], pa.int64()).take(pa.array([0] * rows.num_rows, pa.int64()))
+        one = pa.repeat(pa.scalar(1, pa.int64()), rows.num_rows)
         return pa.table({"month": rows["month"], "known_on": told, "delivery": one, "version": one, **cells},
                         schema=schema)
 

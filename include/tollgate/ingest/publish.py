@@ -83,11 +83,11 @@ def take_in(book: Book, params: Ingest, before: str | None = None) -> dict[str, 
         PassingFault: landing or the lake did not answer; what was taken in by then stays.
     """
     there = waiting(book.name)
-    register(book, [(fingerprint, spelled(name)) for name, fingerprint in there.files.items()])
+    deliveries = register(book, [(fingerprint, spelled(name)) for name, fingerprint in there.files.items()], there.seen)
     answers, refused = [], []
     for name in _chosen(book, list(there.files), before):
         try:
-            answers.append(ingest_file(book, name, params))
+            answers.append(ingest_file(book, name, params, deliveries))
         except (Refused, BadInput) as err:
             log.error("%s", err)
             refused.append({"name": spelled(name), "why": str(err)})
@@ -103,12 +103,16 @@ def _chosen(book: Book, names: list[str], before: str | None) -> list[str]:
             if name.startswith(table.name) and before.startswith(table.name)]
 
 
-def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
+def ingest_file(book: Book, name: str, params: Ingest,
+                deliveries: Mapping[str, Seen] | None = None) -> dict[str, Any]:
     """Take one landed file in, once.
 
     A row that breaks any rule goes to the quarantine, the others are published: one whose key the lake knows becomes a
     new version of it where it says something else. A file that was published before, the same name and content, is left
     alone and answered with ``"new": False``. One that was refused before is judged again.
+
+    Args:
+        deliveries: those of the book, by their fingerprints, where they were read before.
 
     Returns ``{"book", "file", "table", "fingerprint", "delivery", "known_on", "received", "published", "quarantined",
     "added", "restated", "superseded", "partitions", "version", "warnings", "new"}``: row counts, the months of the
@@ -133,7 +137,7 @@ def ingest_file(book: Book, name: str, params: Ingest) -> dict[str, Any]:
                                 filters=[("fingerprint", "=", landed.fingerprint)]).to_pylist():
             if before["verdict"] == PUBLISHED:
                 return _answer(before, book, new=False)
-        seen = register(book, [(landed.fingerprint, spelled(name))])[landed.fingerprint]
+        seen = register(book, [(landed.fingerprint, spelled(name))], deliveries)[landed.fingerprint]
         file = _File(book, landed, seen)
         try:
             table_of(book, landed.name)

@@ -39,7 +39,7 @@ def quarantined_rows(book: str, fingerprint: str) -> dict[str, Any]:
 
     Returns ``{"book", "fingerprint", "file", "landed", "rows": [{"row", "rule", "column", "value", "record"}, ...]}``:
     a line a broken rule, by place in the file; row 0 stands for the file as a whole. The record is the row as it came,
-    without personal columns.
+    without personal columns; ``landed`` is the day on which the file was first seen.
 
     Raises:
         BadInput: no file in the quarantine, or more than one, begins so.

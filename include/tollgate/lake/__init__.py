@@ -1,5 +1,6 @@
 """The lake: Delta tables with written schemas, atomic partition replace and reads as-of."""
 
+from tollgate.lake.contention import prove_put_if_absent
 from tollgate.lake.delta import (
     append_next,
     batches,
@@ -40,7 +41,7 @@ from tollgate.lake.versions import Changes, Delivery, append_versions, compare, 
 __all__ = [
     "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "append_versions",
     "applications", "batches", "change_partitions", "checks", "compare", "copy", "count", "decisions", "deliveries",
-    "digest", "drift", "feeds", "ledger", "lookup", "outcomes", "partitions", "performance", "published", "quarantine",
-    "read", "received", "replace_partition", "replace_partitions", "requests", "rewrite", "scores", "scratch",
-    "verdicts", "version", "view",
+    "digest", "drift", "feeds", "ledger", "lookup", "outcomes", "partitions", "performance", "prove_put_if_absent",
+    "published", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests", "rewrite",
+    "scores", "scratch", "verdicts", "version", "view",
 ]

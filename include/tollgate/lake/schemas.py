@@ -66,7 +66,10 @@ def deliveries(book: str) -> Table:
 
 
 def quarantine(book: str) -> Table:
-    """Refused rows, whole but for the personal columns, one line a broken rule; ``landed`` is when the file came."""
+    """Refused rows, whole but for the personal columns, one line a broken rule.
+
+    ``landed`` is the day on which the file was first seen; an older Tollgate wrote the instant at which it came.
+    """
     return Table(book, "quarantine", pa.schema([
         ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("landed", TEXT), ("row", COUNT), ("rule", TEXT),
         ("column", TEXT), ("value", TEXT), ("record", TEXT),

@@ -76,6 +76,20 @@ class Store:
             else:
                 fs.pipe_file(full, content)
 
+    def create(self, path: str, content: bytes) -> bool:
+        """Write a whole file where there is none; False, and nothing is changed, where there is one."""
+        with self._at(path) as (fs, full):
+            try:
+                if _is_local(fs):
+                    _write_local(Path(full), content, anew=True)
+                else:
+                    fs.pipe_file(full, content, mode="create")
+            except OSError as err:
+                if isinstance(err, FileExistsError) or _precondition_failed(err):
+                    return False
+                raise
+            return True
+
     def read_json(self, path: str) -> Any:
         """A JSON record. Raises ``BadInput`` when it is not there."""
         return json.loads(self.read(path))
@@ -125,6 +139,11 @@ def _options(root: str) -> dict[str, Any]:
             "config_kwargs": {"connect_timeout": 5, "read_timeout": 60, "retries": {"total_max_attempts": 3}}}
 
 
+def _precondition_failed(err: OSError) -> bool:
+    """Whether an object store refused because the object is there already; s3fs has no exception of its own for it."""
+    return getattr(err.__cause__, "response", {}).get("Error", {}).get("Code") == "PreconditionFailed"
+
+
 def _written(info: dict[str, Any]) -> float:
     told = info.get("LastModified") or info.get("mtime") or 0.0
     return told.timestamp() if isinstance(told, datetime) else float(told)
@@ -152,7 +171,7 @@ def _is_open_for_writing(path: Path) -> bool:
     return False
 
 
-def _write_local(path: Path, content: bytes) -> None:
+def _write_local(path: Path, content: bytes, anew: bool = False) -> None:
     import os
     from uuid import uuid4
 
@@ -163,7 +182,11 @@ def _write_local(path: Path, content: bytes) -> None:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(draft, path)
+        if anew:
+            os.link(draft, path)
+            draft.unlink()
+        else:
+            os.replace(draft, path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

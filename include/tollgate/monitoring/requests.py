@@ -26,7 +26,7 @@ def fold(book: str, events: Iterable[Event]) -> dict[str, Request]:
     """The requests that ``events`` (in sequence) leave behind, by key, in the order of opening.
 
     Each is ``{"book", "key", "as_of" (date), "reason", "state", "run_id", "result"}`` with the state open, claimed or
-    closed.
+    closed, and the run that claimed it last.
     """
     requests: dict[str, Request] = {}
     for event in events:
@@ -73,8 +73,13 @@ def open_requests(book: str | None = None) -> list[dict[str, Any]]:
     return found
 
 
-def claim(book: str, key: str, run_id: str) -> dict[str, Any]:
+def claim(book: str, key: str, run_id: str, ended: str | None = None) -> dict[str, Any]:
     """Take a request for one run; the same run may claim it again.
+
+    Args:
+        run_id: the run that will answer the request, by the id that Airflow knows it by.
+        ended: a run of which the caller knows that it has ended or was deleted: its claim is taken over, unless
+            another has taken it over first.
 
     Raises:
         BadInput: there is no such request.
@@ -87,11 +92,14 @@ def claim(book: str, key: str, run_id: str) -> dict[str, Any]:
         if request["state"] == "closed":
             raise Refused(f"The request {key} is closed: {request['result']}", value=key,
                           remedy="Nothing is left to do for it.")
-        if request["state"] == "claimed":
-            if request["run_id"] == run_id:
-                return None
+        if request["state"] == "claimed" and request["run_id"] == run_id:
+            return None
+        if request["state"] == "claimed" and request["run_id"] != ended:
             raise Refused(f"The request {key} is claimed by the run {request['run_id']}", value=run_id,
-                          remedy="Leave it to that run, or close it: tollgate requests close.")
+                          remedy="Leave it to that run. Where it has ended or was deleted, retrain_on_drift takes the "
+                                 f"request over by itself; to do so by hand: tollgate requests claim {book} '{key}' "
+                                 f"--run-id '{run_id}' --ended '{request['run_id']}'; or close the request: tollgate "
+                                 "requests close.")
         return _rows(book, _event(events, kind=CLAIMED, key=key, as_of=request["as_of"], run_id=run_id))
 
     lake.append_next(lake.requests(book), make)

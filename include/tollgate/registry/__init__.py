@@ -5,14 +5,16 @@ from tollgate.registry.card import card
 from tollgate.registry.ledger import decisions, entries, record, verify
 from tollgate.registry.lineage import trace
 from tollgate.registry.models import challenger, champion_on, fetch_model, models, register
+from tollgate.registry.origin import code_digest
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
 from tollgate.registry.reports import gate_report
-from tollgate.registry.tracking import prepare
+from tollgate.registry.tracking import address, prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
-    "Version", "card", "challenger", "champion", "champion_on", "decisions", "entries", "fetch_model",
+    "Version", "address", "card", "challenger", "champion", "champion_on", "code_digest", "decisions", "entries",
+    "fetch_model",
     "gate_report", "models", "prepare", "promote", "record", "register", "reject", "reproduce", "rollback", "trace",
     "verify",
 ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from tollgate import lake
+from tollgate import lake, services
 from tollgate.books import load_book
 from tollgate.config import PROJECT, settings
 from tollgate.errors import BadInput, PassingFault, Refused
@@ -55,7 +55,11 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
         code, code_told = checkout(origin, folder / "code")
         python, libraries, python_told = interpreter(origin, folder)
         besides, tampered = [*python_told, *code_told], _tampered(model, origin)
-        if failures := _rebuild(python, code, origin, folder):
+        try:
+            failures = _rebuild(python, code, origin, folder)
+        finally:
+            services.stop_embedded(folder / "data")  # the sweep's
+        if failures:
             raise _refused(model, [*failures, *tampered, *besides])
         different = of_models(made, folder / "run" / "model")
         rows, gap, told = of_predictions(evidence, folder / "run" / "evidence.parquet")

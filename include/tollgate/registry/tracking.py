@@ -11,19 +11,21 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tollgate.config import settings
+from tollgate import services
+from tollgate.config import EMBEDDED, settings
 from tollgate.errors import BadInput, PassingFault, Refused
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SQLITE = "sqlite:///"
+KINDS = ("http://", "https://", "postgresql://", "postgresql+psycopg2://")
 # MLflow's own defaults keep a caller waiting for minutes before a dead server is admitted to be dead.
 ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
                "MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_LOGGING_LEVEL": "WARNING",
                "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
                "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED", "ABORTED"}
+LOCKED_OUT = {"UNAUTHENTICATED": "does not know our login", "PERMISSION_DENIED": "does not let our login do this"}
 
 
 def name_of(book: str) -> str:
@@ -43,17 +45,28 @@ def faults_named() -> Iterator[None]:
         os.environ.setdefault(name, value)
     from botocore.exceptions import BotoCoreError, ClientError
     from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
     try:
         yield
     except MlflowException as err:
+        if err.error_code in LOCKED_OUT:  # not one that passes: the same login is turned away again
+            user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+            raise BadInput(f"MLflow at {_shown(settings().mlflow)} {LOCKED_OUT[err.error_code]}", value=user or "none",
+                           remedy="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a login of the server "
+                                  "of TOLLGATE_MLFLOW that may write.") from err
         kind, said = (PassingFault, "did not answer") if err.error_code in PASSING else (BadInput, "refused")
         raise kind(f"MLflow {said}: {_first_line(err)}", value=_shown(settings().mlflow),
                    remedy="Check TOLLGATE_MLFLOW and the server or database behind it.") from err
     except ClientError as err:
         raise BadInput(f"The artefact store refused: {_first_line(err)}", value=settings().mlflow_artifacts,
                        remedy="Check the credentials and the bucket of TOLLGATE_MLFLOW_ARTIFACTS.") from err
+    except OperationalError as err:
+        if not services.locked_out(err):
+            raise PassingFault(f"MLflow's database did not answer: {_first_line(err)}", value=_shown(settings().mlflow),
+                               remedy="Check TOLLGATE_MLFLOW and the server behind it.") from err
+        raise BadInput(f"MLflow's database did not let us in: {_first_line(err)}", value=_shown(settings().mlflow),
+                       remedy="Check the user in TOLLGATE_MLFLOW and the password in its pgpass file.") from err
     except (SQLAlchemyError, OSError, BotoCoreError) as err:
         raise PassingFault(f"MLflow's database or artefact store did not answer: {_first_line(err)}",
                            value=_shown(settings().mlflow),
@@ -71,8 +84,8 @@ def _shown(text: str) -> str:
 
 @faults_named()
 def prepare() -> None:
-    """Make the embedded database if there is none yet; safe for several processes at once."""
-    _open(settings().mlflow)
+    """Make MLflow's tables if there are none yet; safe for several processes at once."""
+    _open(address())
 
 
 def bring(run_id: str, name: str, folder: str | Path) -> Path:
@@ -97,20 +110,36 @@ def bring(run_id: str, name: str, folder: str | Path) -> Path:
 
 def client() -> MlflowClient:
     """A client of the tracking server and registry. Use it under ``faults_named``."""
-    return _open(settings().mlflow)
+    return _open(address())
+
+
+def address() -> str:
+    """Where MLflow is: the server or database of ``TOLLGATE_MLFLOW``, or the embedded database, which runs then.
+
+    Raises:
+        BadInput: it can be neither, or the data folder holds the SQLite database of an older Tollgate.
+        PassingFault: the embedded database did not start.
+    """
+    where, old = settings().mlflow, settings().data / "mlflow.db"
+    if where == EMBEDDED:
+        if old.exists():
+            raise BadInput("An older Tollgate left its models in SQLite, which this one does not read", value=old,
+                           remedy="Begin anew with `make clean-demo`, or stay with the version that wrote it.")
+        return services.database("mlflow")
+    if not where.startswith(KINDS):
+        raise BadInput("TOLLGATE_MLFLOW must be an MLflow server or a PostgreSQL database", value=_shown(where),
+                       remedy="Write http(s)://… or postgresql+psycopg2://…, or leave it unset for the embedded one.")
+    return where
 
 
 @cache
 def _open(uri: str) -> MlflowClient:
-    from filelock import FileLock
     from mlflow import MlflowClient
 
-    if not uri.startswith(SQLITE):
+    if not uri.startswith("postgresql"):
         return MlflowClient(uri, uri)
-    path = Path(uri.removeprefix(SQLITE))
-    path.parent.mkdir(parents=True, exist_ok=True)
     # MLflow creates its tables on first contact, and two processes doing so at once break each other.
-    with FileLock(f"{path}.lock"), warnings.catch_warnings():
+    with services.alone(uri, "mlflow's tables"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"mlflow\.")
         opened = MlflowClient(uri, uri)
         opened.search_experiments(max_results=1)

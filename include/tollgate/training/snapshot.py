@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from tollgate.errors import BadInput
 
 pc: Any = pyarrow.compute
 FEED = "feed"  # beside the names of tables
+Versions = dict[str, int]
+Read = Callable[[Versions], pa.Table]  # a view at these Delta versions; of the other tables at the newest
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def pin_lake(book: Book, params: Params) -> dict[str, Any]:
     Two lakes that show the same rows give the same record, whatever else they hold and however it came in.
     """
     return {"book": book.name, "as_of": params.as_of.isoformat(),
-            **{name: _content(rows) for name, rows in _views(book, params, {}).items()}}
+            **{name: _content(rows) for name, rows in _views(book, params, lambda _, read: read({})).items()}}
 
 
 def _window(book: Book, params: Params) -> tuple[date, date]:
@@ -54,36 +57,43 @@ def _window(book: Book, params: Params) -> tuple[date, date]:
     return months_before(until, params.snapshot.window_months), until
 
 
-def _views(book: Book, params: Params, at: dict[str, int | None]) -> dict[str, pa.Table]:
-    """The applications of the window, what was known of them, and the ``feed`` of the whole book, at Delta versions."""
+def _views(book: Book, params: Params, choose: Callable[[str, Read], pa.Table]) -> dict[str, pa.Table]:
+    """The applications of the window, what was known of them, and the ``feed`` of the whole book.
+
+    Args:
+        choose: is told the name of each and how to read it, and returns its rows.
+    """
     since, until = _window(book, params)
-    read = {table.name: lake.published(book, table.name) for table in book.tables
-            if table.name in labels.needed(book)}
-    applications = lake.view(read.pop("applications"), as_of=params.as_of, at=at.get("applications"),
-                             filters=[("applied_on", ">=", since), ("applied_on", "<", until)])
+
+    def of_window(at: Versions) -> pa.Table:
+        return lake.view(lake.applications(book), as_of=params.as_of, at=at.get("applications"),
+                         filters=[("applied_on", ">=", since), ("applied_on", "<", until)])
+
+    applications = choose("applications", of_window)
     loans = applications[LOAN].combine_chunks()
-    views = {"applications": applications}
-    for name, table in read.items():
-        rows = lake.view(table, as_of=params.as_of, at=at.get(name))
-        views[name] = rows.filter(pc.is_in(rows[LOAN], value_set=loans))
-    return {**views, FEED: labels.feed_evidence(book, params.as_of, at)}
+
+    def of_loans(name: str, at: Versions) -> pa.Table:
+        rows = lake.view(lake.published(book, name), as_of=params.as_of, at=at.get(name))
+        return rows.filter(pc.is_in(rows[LOAN], value_set=loans))
+
+    others = [table.name for table in book.tables if table.name in labels.needed(book).keys() - {"applications"}]
+    return {"applications": applications, **{name: choose(name, partial(of_loans, name)) for name in others},
+            FEED: choose(FEED, partial(labels.feed_evidence, book, params.as_of))}
 
 
 def _content(rows: pa.Table) -> dict[str, Any]:
     return {"rows": rows.num_rows, "digest": lake.digest(rows)}
 
 
-def _as_pinned(read: Callable[[dict[str, int | None]], dict[str, pa.Table]], pinned: dict[str, Any],
-               versions: dict[str, int]) -> dict[str, pa.Table]:
+def _as_pinned(name: str, read: Read, pinned: dict[str, Any], then: Versions) -> pa.Table:
     """The pinned rows: as the lake shows them now or, where late rows have come since, at the pin's Delta versions."""
     shown: dict[str, Any] = {}
-    then = {name: version for name, version in versions.items() if version >= 0}  # -1: the table was not there yet
     for at in ({}, then) if then else ({},):
-        views = read(dict(at))
-        shown = {name: _content(rows) for name, rows in views.items()}
-        if shown == {name: pinned.get(name) for name in views}:
-            return views
-    raise BadInput("The lake no longer shows what run/lake.json pinned", value=shown,
+        rows = read(at)
+        shown = _content(rows)
+        if shown == pinned.get(name):
+            return rows
+    raise BadInput("The lake no longer shows what run/lake.json pinned", value={name: shown},
                    remedy="Pin it again: dvc repro -f history.")
 
 
@@ -97,7 +107,8 @@ def take_snapshot(book: Book, params: Params, pinned: dict[str, Any], versions: 
     Raises:
         BadInput: the lake no longer shows what was pinned, or there is too little to train on.
     """
-    views = _as_pinned(lambda at: _views(book, params, at), pinned, versions)
+    then = {name: version for name, version in versions.items() if version >= 0}  # -1: the table was not there yet
+    views = _views(book, params, partial(_as_pinned, pinned=pinned, then=then))
     applications = views["applications"]
     found = labels.label(book, params.as_of, params.snapshot.horizon_months, views)
     if found[LOAN] != applications[LOAN]:
@@ -118,7 +129,7 @@ def take_snapshot(book: Book, params: Params, pinned: dict[str, Any], versions: 
     return Snapshot(rows, _declined(params, applications, views), views[FEED], {
         "book": book.name, "as_of": params.as_of.isoformat(), "rows": rows.num_rows, "defaults": defaults,
         "label_rate": defaults / rows.num_rows, "first_month": months["min"], "last_month": months["max"],
-        "labels": counts, "feed": lake.digest(views[FEED]), "digest": lake.digest(rows), "lake": pinned})
+        "labels": counts, "feed": pinned[FEED]["digest"], "digest": lake.digest(rows), "lake": pinned})
 
 
 def _declined(params: Params, applications: pa.Table, views: dict[str, pa.Table]) -> pa.Table:

@@ -1,60 +1,54 @@
-"""Where the study of a sweep is kept: in a journal of its own, or in a database that several machines share."""
+"""Where the studies of sweeps are kept: in a PostgreSQL that every worker shares, on whatever machine."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from filelock import FileLock
 from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages import BaseStorage, RDBStorage
 
-from tollgate.config import settings
+from tollgate import services
+from tollgate.config import EMBEDDED, settings
+from tollgate.errors import BadInput
+
+KINDS = ("postgresql://", "postgresql+psycopg2://")
 
 
-def storage(study: str) -> BaseStorage:
-    """The storage of one study, by ``TOLLGATE_OPTUNA``: a database's URL, or a folder of journals.
+def address() -> str:
+    """The database of ``TOLLGATE_OPTUNA``, or the embedded one, which runs when this returns.
 
     Raises:
-        OSError: the folder cannot be written to.
-        StorageInternalError: the database does not answer.
+        BadInput: it is no PostgreSQL.
+        PassingFault: the embedded database did not start.
     """
     where = settings().optuna
-    if "://" in where:
-        return _database(where)
-    journal = Path(where) / f"{study}.log"
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(journal), _Turn(journal)))
+    if where == EMBEDDED:
+        return services.database("optuna")
+    if not where.startswith(KINDS):
+        raise BadInput("TOLLGATE_OPTUNA must be a PostgreSQL database", value=where.rpartition("@")[2],
+                       remedy="Write postgresql+psycopg2://…, or leave it unset for the embedded one.")
+    return where
 
 
-def _database(url: str) -> BaseStorage:
+@contextmanager
+def alone() -> Iterator[BaseStorage]:
+    """The storage, with nobody else in here: Optuna's tables, studies and first trials are made once.
+
+    Raises:
+        StorageInternalError: the database does not answer.
+        BadInput: it does not let us in.
+    """
     from sqlalchemy.exc import SQLAlchemyError
 
+    url = address()
     try:
-        return RDBStorage(url)
+        with services.alone(url, "tollgate's sweeps"):
+            # A connection that the server has closed since is found out before it is used.
+            yield RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except SQLAlchemyError as err:
+        if services.locked_out(err):
+            raise BadInput(f"The sweep's database did not let us in: {str(err).splitlines()[0]}",
+                           value=url.rpartition("@")[2],
+                           remedy="Check the user in TOLLGATE_OPTUNA and the password in its pgpass file.") from err
         raise StorageInternalError(str(err)) from err
-
-
-class _Turn(JournalFileOpenLock):
-    """One writer at a time, by a lock of the kernel: Optuna's own outlives a killed worker, and holds up the others.
-
-    A line that such a worker left half written is cut off, for the next line would run into it.
-    """
-
-    def __init__(self, journal: Path) -> None:
-        self._journal, self._lock = journal, FileLock(f"{journal}.lock")
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        with self._journal.open("r+b") as file:
-            if file.seek(0, os.SEEK_END):
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    file.seek(0)
-                    file.truncate(file.read().rfind(b"\n") + 1)
-        return True
-
-    def release(self) -> None:
-        self._lock.release()

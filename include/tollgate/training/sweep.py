@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollgate.books import load_book
-from tollgate.config import Params, settings
+from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault
 from tollgate.training.fit import Parts
 from tollgate.training.rungs import Climb, Each, best_third, budgets
@@ -56,24 +56,22 @@ def open_study(params: Params, data_digest: str) -> optuna.Study:
     """The shared study, every point enqueued for the first rung once, whoever comes first.
 
     Raises:
-        PassingFault: the study's storage cannot be reached.
+        PassingFault: the study's database cannot be reached.
+        BadInput: ``TOLLGATE_OPTUNA`` names none.
     """
     import optuna
-    from filelock import FileLock
 
-    from tollgate.training.studies import storage
+    from tollgate.training import studies
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = study_name(params, data_digest)
-    settings().data.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(settings().data / "sweep.lock"):
-            study = optuna.create_study(storage=storage(name), study_name=name, direction="maximize",
-                                        load_if_exists=True)
+        with studies.alone() as storage:
+            study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
             if not study.get_trials(deepcopy=False):
                 _enqueue(study, dict(enumerate(_points(params))), budgets(params.sweep)[0])
-    except (OSError, optuna.exceptions.StorageInternalError) as err:
-        raise PassingFault(f"The sweep's storage did not answer: {str(err).splitlines()[0]}", value=name,
+    except optuna.exceptions.StorageInternalError as err:
+        raise PassingFault(f"The sweep's database did not answer: {str(err).splitlines()[0]}", value=name,
                            remedy="Check TOLLGATE_OPTUNA and the server behind it.") from err
     return study
 

@@ -2,31 +2,28 @@
 
 A workspace is a small DVC project of its own: the project's ``dvc.yaml``, the run's ``params.yaml``, and ``run/``.
 Its record (parameters, pins, lock) is kept in the store and its outputs in the DVC remote, so that a stage may run
-on a machine that has never seen the ones before it.
+on a machine that has never seen the ones before it, or has seen other results of them: the record decides, by hash.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tollgate.config import Params, load_params, read_params_file, settings
-from tollgate.errors import BadInput, PassingFault, Refused, TollgateError
+from tollgate.errors import BadInput, PassingFault
 from tollgate.lake import Store
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
+from tollgate.versioning.project import cache, pull, reproduce, standing_in
+from tollgate.versioning.record import Output, differing, laid_over, outputs
 
 LOCK = "dvc.lock"
 PINS = ("run/lake.json", "run/champion.json", "run/delta.json")
 PARAMS = "params.yaml"
+WAIT = 600.0  # seconds for another process of this machine that works in the same workspace
 
 
 def folder_of(run: str) -> Path:
@@ -62,43 +59,37 @@ def open_workspace(run: str, *, book: str, as_of: date, overrides: dict[str, dic
     if record.exists(PARAMS) and record.read(PARAMS).decode() != content:
         raise BadInput(f"The run {run} was opened before with other parameters", value=run,
                        remedy="Give the new run another id.")
-    _lay_out(folder)
-    (folder / PARAMS).write_text(content, encoding="utf-8")
-    params = load_params(folder / PARAMS)
-    # The parameters are the last to be kept: a record that has them has its pins.
-    if not record.exists(PARAMS):
-        pin(folder / "run", params)
-        for name in PINS:
-            record.write(name, (folder / name).read_bytes())
-        record.write(PARAMS, content.encode())
+    with _alone(run):
+        _lay_out(folder)
+        (folder / PARAMS).write_text(content, encoding="utf-8")
+        params = load_params(folder / PARAMS)
+        # The parameters are the last to be kept: a record that has them has its pins.
+        if not record.exists(PARAMS):
+            pin(folder / "run", params)
+            for name in PINS:
+                record.write(name, (folder / name).read_bytes())
+            record.write(PARAMS, content.encode())
     return restore(run, ())
 
 
 def restore(run: str, needs: Sequence[str]) -> Path:
-    """Bring what is missing of ``needs`` from the DVC remote, wherever it was made; returns the workspace's folder.
+    """Bring the workspace to the run's record, whatever stands there; returns its folder.
 
     Args:
-        needs: outputs of earlier stages, such as ``run/gates.json``.
+        needs: outputs of earlier stages, such as ``run/gates.json``: each has the content whose hash the record names,
+            on whichever machine it was made.
 
     Raises:
         BadInput: there is no such run, or no stage of it has made that yet.
-        PassingFault: the DVC remote did not answer.
+        PassingFault: the store or the DVC remote did not answer, or another process keeps the workspace.
     """
-    record, folder = _record(run), folder_of(run)
-    if not record.exists(PARAMS):
-        raise BadInput("There is no such run", value=run, remedy="Open it first: tollgate run open.")
-    _lay_out(folder)
-    for name in (PARAMS, *PINS):
-        _bring(record, folder, name)
-    missing = [name for name in needs if not (folder / name).exists()]
-    if missing:
-        _bring(record, folder, LOCK)
-        if unmade := sorted(set(missing) - _made(folder)):
-            raise BadInput("No stage of the run has made this yet", value=", ".join(unmade),
-                           remedy=f"See in Airflow how far {run} has come; a stage that failed says why in its log.")
-        with _dvc(folder) as repo, _remote_faults("fetch", missing):
-            repo.pull(targets=missing)
-    return folder
+    record, folder = _read_record(run), folder_of(run)
+    wanted = _recorded(run, record, needs)
+    # What stands already is read beside a stage that runs here: a gate does not wait for the registration.
+    if all(_holds(folder, name, record[name]) for name in (PARAMS, *PINS)) and not differing(folder, wanted):
+        return folder
+    with _alone(run):
+        return _bring(run, needs)
 
 
 def run_stage(run: str, stage: str) -> Path:
@@ -106,24 +97,65 @@ def run_stage(run: str, stage: str) -> Path:
 
     Raises:
         TollgateError: the stage's own failure, with its own exit code.
-        PassingFault: the DVC remote did not answer.
+        PassingFault: the DVC remote did not answer, or another process keeps the workspace.
     """
-    folder = restore(run, _reads(stage))
-    _bring(_record(run), folder, LOCK)
-    with _dvc(folder) as repo:
-        _reproduce(repo, folder, stage)
-        with _remote_faults("push", stage):
-            repo.push(targets=[stage])
-    _record(run).write(LOCK, (folder / LOCK).read_bytes())
+    needs = _reads(stage)
+    with _alone(run):
+        folder, record = _bring(run, needs), _record(run)
+        with standing_in(folder) as repo:
+            reproduce(repo, folder, stage)
+        recorded = record.read(LOCK) if record.exists(LOCK) else None
+        record.write(LOCK, laid_over(recorded, (folder / LOCK).read_bytes(), stage))
     return folder
 
 
-def _made(folder: Path) -> set[str]:
-    """The outputs of the stages that have run, by the lock."""
-    import yaml
+def _bring(run: str, needs: Sequence[str]) -> Path:
+    """The work of ``restore``, for whoever has the workspace alone: first the record's own files, then the outputs."""
+    record, folder = _read_record(run), folder_of(run)
+    wanted = _recorded(run, record, needs)
+    _lay_out(folder)
+    for name in (PARAMS, *PINS):
+        _put(folder / name, record[name])
+    if (lock := record.get(LOCK)) is not None:
+        _put(folder / LOCK, lock)
+    else:  # of a stage that was killed before its lock was kept
+        (folder / LOCK).unlink(missing_ok=True)
+    if missing := differing(folder, wanted):
+        pull(folder, missing)
+    return folder
 
-    lock = yaml.safe_load((folder / LOCK).read_text(encoding="utf-8")) if (folder / LOCK).exists() else {}
-    return {out["path"] for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])}
+
+def _recorded(run: str, record: dict[str, bytes], needs: Sequence[str]) -> list[Output]:
+    """What the record's lock says of ``needs``."""
+    made = outputs(record.get(LOCK))
+    if unmade := sorted(set(needs) - set(made)):
+        raise BadInput("No stage of the run has made this yet", value=", ".join(unmade),
+                       remedy=f"See in Airflow how far {run} has come; a stage that failed says why in its log.")
+    return [made[name] for name in needs]
+
+
+def _read_record(run: str) -> dict[str, bytes]:
+    """The small files of the run's record, the lock only once there is one. Raises ``BadInput`` for an unknown run."""
+    record = _record(run)
+    if not record.exists(PARAMS):
+        raise BadInput("There is no such run", value=run, remedy="Open it first: tollgate run open.")
+    return {name: record.read(name) for name in (PARAMS, *PINS, LOCK) if name != LOCK or record.exists(name)}
+
+
+@contextmanager
+def _alone(run: str) -> Iterator[None]:
+    """No other process of this machine changes the workspace meanwhile; the system frees it when its holder dies."""
+    from filelock import FileLock, Timeout
+
+    folder = folder_of(run)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder.parent / f".{run}.lock", timeout=WAIT):
+            yield
+    except Timeout as err:
+        raise PassingFault(f"Another process has kept the workspace of the run for {WAIT / 60:.0f} minutes", value=run,
+                           remedy="See in Airflow which task of the run is at work; run this again when it has ended."
+                           ) from err
 
 
 def _reads(stage: str) -> list[str]:
@@ -136,57 +168,15 @@ def _reads(stage: str) -> list[str]:
     return [name for name in stages[stage].get("deps", []) if name.startswith("run/") and name not in PINS]
 
 
-def _bring(record: Store, folder: Path, name: str) -> None:
-    """Copy one small file of the record into the workspace, if the record has it and it differs."""
-    if record.exists(name):
-        content, path = record.read(name), folder / name
-        if not path.exists() or path.read_bytes() != content:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+def _holds(folder: Path, name: str, content: bytes) -> bool:
+    path = folder / name
+    return path.is_file() and path.read_bytes() == content
 
 
-@contextmanager
-def _remote_faults(what: str, targets: object) -> Iterator[None]:
-    try:
-        yield
-    except Exception as err:
-        raise PassingFault(f"DVC could not {what} {targets}: {err}", value=settings().dvc_remote,
-                           remedy="Check TOLLGATE_DVC_REMOTE, the disk and the network.") from err
-
-
-def _reproduce(repo: Repo, folder: Path, stage: str) -> None:
-    """Run the stage; a failing stage raises its own error, which it left in ``run/.failure.json``."""
-    from dvc.exceptions import DvcException, ReproductionError
-
-    run = folder / "run"
-    failure_of(run).unlink(missing_ok=True)
-    try:
-        repo.reproduce(targets=[stage], single_item=True)
-    except (ReproductionError, DvcException) as err:
-        if failure_of(run).exists():
-            raise _read_failure(run) from err
-        raise BadInput(f"The DVC stage {stage} failed: {err.__cause__ or err}", value=stage,
-                       remedy="Its log above says more.") from err
-
-
-def failure_of(run: Path) -> Path:
-    """Where a stage leaves its error for the process that started it; DVC passes on no exit code."""
-    return run / ".failure.json"
-
-
-def write_failure(run: Path, error: TollgateError) -> None:
-    """Leave an error beside the run's files; a folder that holds no run is left as it is."""
-    if not run.is_dir():
-        return
-    failure_of(run).write_text(json.dumps({"kind": type(error).__name__, "cause": error.cause,
-                                           "value": None if error.value is None else str(error.value),
-                                           "remedy": error.remedy}), encoding="utf-8")
-
-
-def _read_failure(run: Path) -> TollgateError:
-    left = json.loads(failure_of(run).read_text(encoding="utf-8"))
-    kinds = {kind.__name__: kind for kind in (BadInput, Refused, PassingFault)}
-    return kinds[left["kind"]](left["cause"], value=left["value"], remedy=left["remedy"])
+def _put(path: Path, content: bytes) -> None:
+    """Write one small file whole, unless it stands there."""
+    if not _holds(path.parent, path.name, content):
+        Store(str(path.parent)).write(path.name, content)
 
 
 def _record(run: str) -> Store:
@@ -205,21 +195,6 @@ def _lay_out(folder: Path) -> None:
         link.symlink_to(project / "include", target_is_directory=True)
     (folder / ".dvc" / "config").write_text(
         "[core]\n    analytics = false\n    no_scm = true\n    remote = store\n"
-        f"[cache]\n    dir = {settings().data / 'dvc-cache'}\n"
+        f"    site_cache_dir = {settings().data / 'dvc-state'}\n"
+        f"[cache]\n    dir = {cache()}\n"
         f"['remote \"store\"']\n    url = {settings().dvc_remote}\n    verify = true\n", encoding="utf-8")
-
-
-@contextmanager
-def _dvc(folder: Path) -> Iterator[Repo]:
-    """DVC standing in the workspace, its stages finding our command on the PATH."""
-    from dvc.repo import Repo
-
-    here, path = Path.cwd(), os.environ.get("PATH", "")
-    os.chdir(folder)
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
-    try:
-        with Repo(str(folder)) as repo:
-            yield repo
-    finally:
-        os.chdir(here)
-        os.environ["PATH"] = path

@@ -1,0 +1,17 @@
+"""The servers that Tollgate runs on this machine: child processes that outlive us, and the embedded PostgreSQL."""
+
+from tollgate.services.postgres import alone, database, locked_out, stop_embedded
+from tollgate.services.processes import (
+    Service,
+    adopt,
+    environment_of,
+    free_port,
+    page_answers,
+    running,
+    start,
+    stop,
+    wait_until_up,
+)
+
+__all__ = ["Service", "adopt", "alone", "database", "environment_of", "free_port", "locked_out", "page_answers",
+           "running", "start", "stop", "stop_embedded", "wait_until_up"]

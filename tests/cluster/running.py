@@ -1,0 +1,172 @@
+"""A cluster of docker-compose.yml's services over a small simulated book, and the people who use it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+from dotenv import dotenv_values
+from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
+from tests import scratch
+from tests.ports import free_port
+from tests.scratch import Scratch
+
+from tollgate.config import PROJECT
+from tollgate.demo.airflow import OVER, Airflow
+
+BOOK = "consumer"
+ROWS_A_MONTH = 600
+SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50}}
+BUILT_FROM = ("docker", "docker-compose.yml", ".env.example", "Makefile", "pyproject.toml", "README.md")
+PATIENCE_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster that was started, and whose it is."""
+
+    project: Scratch
+    ports: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        return self.project.data / "cluster"
+
+    @cached_property
+    def secrets(self) -> dict[str, str]:
+        """The values of .env that nobody may see; who logs in is told, in S3's words by an access key."""
+        found = dotenv_values(self.project.folder / ".env", interpolate=False)
+        return {name: str(value) for name, value in found.items() if not name.endswith(("_NAME", "_ACCESS_KEY"))}
+
+    def person(self, role: str) -> Airflow:
+        """Airflow's page as the first person of a role sees it: ADMIN, OPERATOR or APPROVER."""
+        return Airflow(f"http://127.0.0.1:{self.ports['TOLLGATE_AIRFLOW_PORT']}", role.lower(),
+                       self.secrets[f"AIRFLOW_{role}_PASSWORD"])
+
+    @cached_property
+    def operator(self) -> Airflow:
+        return self.person("OPERATOR")
+
+    @cached_property
+    def approver(self) -> Airflow:
+        return self.person("APPROVER")
+
+    def ask(self, *arguments: str) -> dict[str, Any]:
+        """The answer of a verb of `tollgate cluster`."""
+        return self.project.ask("cluster", *arguments, **self.ports)
+
+    def state(self, instance: str) -> dict[str, Any]:
+        """How an instance stands."""
+        return {one["instance"]: one for one in self.ask("status")["services"]}[instance]
+
+    def inside(self, instance: str, *command: str) -> dict[str, Any]:
+        """The answer of a ``tollgate`` command in an instance."""
+        done = self.project.run("tollgate", "cluster", "exec", instance, "/opt/tollgate/.venv/bin/tollgate", *command,
+                                **self.ports)
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+
+    def python(self, instance: str, program: str) -> str:
+        """What a program prints that the pipeline's Python runs in an instance."""
+        python = "/opt/tollgate/.venv/bin/python"
+        program += "\nimport os, sys\nsys.stdout.flush()\nos._exit(0)"  # as tollgate ends, and for its reason
+        done = self.project.run("tollgate", "cluster", "exec", instance, python, "-c", program, **self.ports)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def on_its_network(self, program: str) -> str:
+        """What a program of ours prints on the cluster's network, as a stranger there."""
+        known = json.loads((self.folder / "supervisor.pid").read_text())
+        done = subprocess.run(["nsenter", f"--target={known['pid']}", "--user", "--preserve-credentials", "--net", "--",
+                               sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=PROJECT)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def kill(self, instance: str) -> int:
+        """End an instance as if its machine had lost its power; its pid."""
+        pid = int(self.state(instance)["pid"])
+        psutil.Process(pid).kill()
+        return pid
+
+    def land(self, month: str, *more: str) -> None:
+        """The lender's system sends a month."""
+        self.inside("worker-1", "land", BOOK, "--month", month, *more)
+
+    # What people do ------------------------------------------------------------------------------------------
+
+    def until(self, done: Callable[[], Any], seconds: int = PATIENCE_SECONDS) -> Any:
+        """The first true answer."""
+        return Retrying(retry=retry_if_not_result(bool), wait=wait_fixed(1), stop=stop_after_delay(seconds))(done)
+
+    def ended(self, dag: str, run_id: str) -> str:
+        """Wait for the end of a run; its state."""
+        return str(self.until(lambda: (state := self.operator.state(dag, run_id)) in OVER and state))
+
+    def ingested(self) -> bool:
+        """Whether nothing waits in landing and no run takes anything in."""
+        runs = self.operator.runs("ingest_validate")
+        return bool(runs) and all(run["state"] in OVER for run in runs) and not self.inside(
+            "worker-2", "ingest", "list", "--book", BOOK)["files"]
+
+    def train(self, as_of: str) -> str:
+        """The operator asks for a model; the id of the run."""
+        run_id = f"by_hand__{as_of}"
+        self.operator.trigger("train_weekly", run_id, {"book": BOOK, "as_of": as_of, "reason": "the first model"})
+        return run_id
+
+    def approve(self) -> None:
+        """The approver says yes to the question that stands, once Airflow's scheduler has seen it wait."""
+        stood: set[str] = set()
+
+        def answered() -> bool:
+            questions = self.approver.questions()
+            for question in questions:
+                if question["task_instance"]["id"] in stood:
+                    self.approver.respond(question, "Approve", "looks right")
+                    return True
+            stood.update(question["task_instance"]["id"] for question in questions)
+            return False
+
+        self.until(answered)
+
+    def score(self, as_of: str) -> str:
+        """The operator asks for a night; the id of the run."""
+        run_id = f"by_hand__{as_of}"
+        self.operator.trigger("score_nightly", run_id, {"book": BOOK, "as_of": as_of})
+        return run_id
+
+    def verdicts(self) -> list[str]:
+        """The days that monitoring has judged."""
+        return [verdict["as_of"] for verdict in self.inside("worker-2", "monitor", "list", BOOK)["verdicts"]]
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster from a project of its own, as `make cluster` starts it; ended whole."""
+    project = scratch.make(folder / "project", **SMALL)
+    for name in BUILT_FROM:
+        (project.folder / name).symlink_to(PROJECT / name)
+    project.simulate(ROWS_A_MONTH)
+    ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port()), "TOLLGATE_MLFLOW_PORT": str(free_port())}
+    try:
+        done = project.run("tollgate", "--json", "cluster", "start", **ports)
+        assert done.returncode == 0, done.stderr
+        made = Cluster(project, ports)
+        # The simulated lender sits on the first worker.
+        source = made.folder / "instances" / "worker-1" / "data" / "sources" / BOOK
+        shutil.copytree(project.data / "sources" / BOOK, source)
+        for dag in ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift", "retrain_on_drift"):
+            made.operator.pause(dag, False)
+        yield made
+    finally:
+        project.run("tollgate", "cluster", "stop", **ports)
