@@ -10,7 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tollgate.config import PROJECT, Settings, settings
+from tollgate import services
+from tollgate.config import EMBEDDED, PROJECT, Settings, settings
 from tollgate.errors import BadInput, PassingFault
 
 if TYPE_CHECKING:
@@ -116,12 +117,14 @@ def _database(url: str) -> str:
     from sqlalchemy import create_engine, text
     from sqlalchemy.exc import SQLAlchemyError
 
+    if url == EMBEDDED:
+        url = services.database("optuna")
     try:
         with create_engine(url).connect() as connection:
             return str(connection.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar_one())
     except SQLAlchemyError as err:
         said = str(err).splitlines()[0]
-        kind = BadInput if "authentication failed" in said else PassingFault
+        kind = BadInput if services.locked_out(err) else PassingFault
         raise kind(f"The database refused: {said}", value=url,
                    remedy="Check TOLLGATE_OPTUNA and PGPASSWORD; a volume keeps the password that it was filled "
                           "with.") from err

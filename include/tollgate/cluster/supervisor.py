@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tollgate.cluster.compose import Health, Service, read_topology
-from tollgate.cluster.enter import BRIDGE, Bind, Spec, in_namespaces
+from tollgate.cluster.enter import AS_USER, BRIDGE, Bind, Spec, in_namespaces
 from tollgate.cluster.image import HOUSE
 
 NETWORK = "10.89.0."
@@ -67,6 +67,7 @@ class Supervisor:
         self.instances = {name: Instance(name, service, f"{NETWORK}{FIRST_HOST + k}")
                           for k, (service, name) in enumerate(names)}
         self.ending = False
+        self.told: dict[str, Any] = {}
 
     async def run(self, listening: dict[str, list[int]]) -> None:
         """Keep everything until TERM or INT, then end it in the order in which it may be missed."""
@@ -232,6 +233,9 @@ class Supervisor:
                           "page": next((f"{port.host}:{port.outside}" for port in it.service.ports), None),
                           "pid": init_of(it.process.pid) if it.process and it.process.returncode is None else None}
                 for it in self.instances.values()}
+        if told == self.told:
+            return
+        self.told = told
         draft = self.folder / "state.json.part"
         draft.write_text(json.dumps(told), encoding="utf-8")
         os.replace(draft, self.folder / "state.json")
@@ -264,7 +268,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 def inside(pid: int) -> list[str]:
     """What runs a command in the namespaces and under the user of the instance whose init process is ``pid``."""
     return ["nsenter", f"--target={pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", f"--wdns={HOUSE}",
-            "--", "unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
+            "--", *AS_USER]
 
 
 def init_of(pid: int) -> int | None:
