@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import json
 import os
 import re
@@ -14,8 +15,9 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 DONE, BAD_INPUT, REFUSED, PASSING_FAULT = 0, 2, 3, 75
 GRACE = 10.0  # seconds between TERM and KILL
@@ -88,42 +90,49 @@ class Child:
 
     def __init__(self, arguments: Sequence[str], say: Callable[[str], object] = lambda line: None) -> None:
         self._say = say
+        self._last_word = ""
         self._child = subprocess.Popen(command_line(arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True, errors="replace", process_group=0,
                                        env=environment())
-        self._end = threading.Thread(target=self._wait, daemon=True)
-        self._end.start()
+        self._end = _in_thread(self._wait)
 
     def answer(self) -> dict[str, Any]:
-        """Wait for the end, passing on every line of the log; an interruption ends the whole group first."""
+        """Wait for the end, passing on every line of the log; an interruption ends the whole group first.
+
+        The calling thread only waits. Airflow's timeout is an alarm that logs in the main thread before it raises:
+        were it to strike there amid a line of ours, it would wait for ever for the lock of the log.
+        """
         child = self._child
         assert child.stdin is not None and child.stdout is not None and child.stderr is not None
-        heard: list[str] = []
-        listener = threading.Thread(target=lambda out=child.stdout: heard.append(out.read()), daemon=True)
-        listener.start()
-        last_word = ""
+        threads: list[Future[Any]] = [self._end]
         try:
-            for raw in child.stderr:
-                line = without_credentials(raw.rstrip())
-                last_word = line or last_word
-                self._say(line)
-            listener.join()
-            self._end.join()
+            heard = _in_thread(child.stdout.read)
+            threads += [heard, _in_thread(self._pass_on, child.stderr)]
+            wait(threads, return_when=FIRST_EXCEPTION)
+            for thread in threads:
+                thread.result()
         finally:
             self.stop()
+            wait(threads, timeout=GRACE)
             child.stdin.close()
-        return read_answer("".join(heard), last_word, child.returncode)
+        return read_answer(heard.result(), self._last_word, child.returncode)
 
     def stop(self, grace: float = GRACE) -> None:
         """TERM the group, then KILL what is left of it after ``grace`` seconds. Does nothing once it has ended."""
-        if not self._end.is_alive():
+        if self._end.done():
             return
         _signal_group(self._child.pid, signal.SIGTERM)
         try:
-            self._end.join(grace)
+            wait([self._end], timeout=grace)
         finally:
             _signal_group(self._child.pid, signal.SIGKILL)
-            self._end.join()
+            wait([self._end])
+
+    def _pass_on(self, log: IO[str]) -> None:
+        for raw in log:
+            line = without_credentials(raw.rstrip())
+            self._last_word = line or self._last_word
+            self._say(line)
 
     def _wait(self) -> None:
         """Wait for the command's end, and end what it leaves behind: a stage whose DVC was killed under it."""
@@ -151,6 +160,23 @@ async def ask(arguments: Sequence[str]) -> dict[str, Any]:
     words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
     return read_answer(out.decode(errors="replace"), without_credentials(words[-1] if words else ""),
                        child.returncode or 0)
+
+
+def _in_thread(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """The result of ``work`` in a daemon thread with the caller's context; an executor's would hold up our own end.
+
+    A thread's own ``join`` will not do: once a signal has interrupted it, Python 3.11 takes the thread for ended.
+    """
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+    return future
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

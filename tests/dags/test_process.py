@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -103,11 +104,22 @@ def test_stopping_ends_the_child_and_what_it_started_even_when_it_does_not_liste
 def test_an_interruption_while_waiting_ends_the_child(command: Script, tmp_path: Path) -> None:
     command(f"echo $$ > {tmp_path}/child; echo ready >&2; exec sleep 600")
 
-    def interrupted(line: str) -> None:
-        raise KeyboardInterrupt
+    def interrupt(line: str) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        Child([], say=interrupted).answer()
+        Child([], say=interrupt).answer()
+    assert _ends(int((tmp_path / "child").read_text()))
+
+
+def test_a_line_that_cannot_be_passed_on_ends_the_child(command: Script, tmp_path: Path) -> None:
+    command(f"echo $$ > {tmp_path}/child; echo ready >&2; exec sleep 600")
+
+    def full(line: str) -> None:
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        Child([], say=full).answer()
     assert _ends(int((tmp_path / "child").read_text()))
 
 
