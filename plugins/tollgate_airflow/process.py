@@ -108,8 +108,7 @@ class Child:
         try:
             heard = _in_thread(child.stdout.read)
             threads += [heard, _in_thread(self._pass_on, child.stderr)]
-            wait(threads, return_when=FIRST_EXCEPTION)
-            for thread in threads:
+            for thread in wait(threads, return_when=FIRST_EXCEPTION).done:
                 thread.result()
         finally:
             self.stop()
