@@ -24,12 +24,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tollgate import ingest, labels, lake, stages
-from tollgate.books import DECLINED, consumer, load_book
+from tollgate.books import DECLINED, load_book
+from tollgate.books.shipped import consumer
 from tollgate.clock import add_months
 from tollgate.config import Params, load_params
 from tollgate.features import Model
 from tollgate.gates import run_gates
-from tollgate.statistics import area_under
+from tollgate.stats.ranking import area_under
 
 SHARES, AS_OF, ROWS_A_MONTH = (0.0, 0.2, 0.4), date(2007, 1, 1), 1_000
 CHOICE = {"max_depth": 3, "learning_rate": 0.2, "min_child_weight": 20, "subsample": 0.9}

@@ -23,7 +23,7 @@ from benchmarks.planted_leaks import described
 
 from tollgate.books import Feature
 from tollgate.features import Encoder, make_features, matrix
-from tollgate.statistics import auc_interval, paired
+from tollgate.stats.ranking import auc_interval, paired
 
 HORIZON, GAP = 24, 1
 YEARS, DEFAULTS_MIN, ROUNDS = range(1995, 2011), 100, 50

@@ -35,7 +35,8 @@ def source(book: Book) -> dict[str, pa.Table]:
     """Applications and outcomes of the whole source under the lake's names, with the days as days."""
     found = {}
     for name in ("applications", "outcomes"):
-        raw = book.extract(settings().data / "sources" / book.name, name, book.first_month, book.last_month, None)
+        sender = book.require_sender()
+        raw = sender.extract(settings().data / "sources" / book.name, name, sender.first_month, sender.last_month, None)
         columns = {}
         for of in book.columns(name):
             if of.name in ("loan_id", "applied_on", "reported_on", "defaulted_on"):

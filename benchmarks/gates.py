@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from tollgate import lake, services, stages, training
-from tollgate.books import consumer
+from tollgate.books.shipped import consumer
 from tollgate.config import PROJECT, Params, load_params, read_params_file
 from tollgate.features import digest_of
 from tollgate.gates import GATES
@@ -52,7 +52,7 @@ def settle(folder: Path) -> Params:
 
 def build(run: Path, params: Params, test_rows: int) -> None:
     """A run of the simulated book up to its evidence."""
-    run.mkdir()
+    stages.describe(run, params)
     sent = consumer.simulate(seed=params.seed, rows_a_month=int(test_rows / TEST_SHARE / MONTHS),
                              first_month="2003-01", last_month="2004-12")
     rows = pa.table({c.name: sent[c.source] for c in consumer.APPLICATIONS if not c.personal})

@@ -26,7 +26,7 @@ from tollgate.books import load_book
 from tollgate.clock import months_before
 from tollgate.config import Params, load_params, settings
 from tollgate.features import Model
-from tollgate.statistics import auc_interval, ks_interval
+from tollgate.stats.ranking import auc_interval, ks_interval
 
 BOOK = load_book("sba")
 AS_OFS = (date(2006, 1, 1), date(2007, 1, 1), date(2008, 1, 1), date(2009, 1, 1))
@@ -62,7 +62,8 @@ class Judged:
 def bring_history() -> None:
     """Have every month of the book in the lake."""
     params = load_params(settings().project / "params.yaml", book=BOOK.name)
-    BOOK.fetch(settings().data / "sources" / BOOK.name, lambda done, total: None, params.seed, "stationary")
+    folder = settings().data / "sources" / BOOK.name
+    BOOK.require_sender().fetch(folder, lambda done, total: None, params.seed, "stationary")
     ingest.bring_history(BOOK, date(2015, 1, 1), params.ingest)
     pa.set_cpu_count(2)
 

@@ -22,8 +22,8 @@ from pathlib import Path
 ROUNDS = 3
 BROKEN_EVERY = 1_000
 MONTHS = 84  # of the simulated book
-LIBRARIES = ("deltalake", "duckdb", "pandera.pandas", "pyarrow.parquet", "pydantic", "yaml", "tollgate.ingest.judge",
-             "tollgate.ingest.spool")
+LIBRARIES = ("deltalake", "duckdb", "pandera.pandas", "pyarrow.parquet", "pydantic", "yaml",
+             "tollgate.ingest.contract.judgement", "tollgate.ingest.reading.landed")
 
 
 def make(path: Path, rows: int) -> None:
@@ -32,7 +32,7 @@ def make(path: Path, rows: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from tollgate.books.consumer import APPLICATIONS, simulate
+    from tollgate.books.shipped.consumer import APPLICATIONS, simulate
 
     table = simulate(seed=1, rows_a_month=-(-rows // MONTHS)).slice(0, rows)
     score = table["credit_score"].to_numpy().copy()

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tollgate.books import consumer
+from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
 from tollgate.features import digest_of
 from tollgate.gates import Verdict

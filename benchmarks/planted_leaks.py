@@ -28,7 +28,8 @@ import pyarrow.parquet as pq
 from scipy.stats import norm
 
 from tollgate import labels, lake, stages
-from tollgate.books import Book, Column, Feature, category, consumer, number
+from tollgate.books import Book, Column, Feature, category, number
+from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
 from tollgate.gates import run_gates
 from tollgate.labels.evidence import count
@@ -149,7 +150,7 @@ LEAKS = {
 @contextmanager
 def described(book: Book) -> Iterator[None]:
     """Another description of a book for a while, under its name."""
-    module = import_module(f"tollgate.books.{book.name}")
+    module = import_module(f"tollgate.books.shipped.{book.name}")
     before, module.BOOK = module.BOOK, book
     try:
         yield

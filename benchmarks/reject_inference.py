@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from tollgate.books import Book, consumer
+from tollgate.books import Book
+from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
 from tollgate.features import make_features, matrix
 from tollgate.labels import METHODS

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tollgate.books import load_book
-from tollgate.books._page import render
+from tollgate.books.page import render
 from tollgate.config import PROJECT, SECTIONS, Params, known_books, read_params_file
 
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
@@ -51,7 +51,7 @@ def params_page() -> str:
     lines = [
         "# params.yaml",
         "",
-        "<!-- Rendered from config.py and params.yaml by `make docs`. -->",
+        "<!-- Rendered from config/params.py and params.yaml by `make docs`. -->",
         "",
         "Everything that decides what a run computes. It is checked whole before any step runs; an unknown key, a",
         "wrong type or a value out of range ends with exit code 2 and names the key. Where things live is not here but",
@@ -71,8 +71,9 @@ def params_page() -> str:
         lines += [f"## {section}", "", *head,
                   *(row(f"{section}.{key}", rule, raw[section][key]) for key, rule in rules.items()), ""]
     lines += ["## What the books override", "",
-              "A book's block is laid over the defaults, section by section. Every section stands in every block,",
-              "because DVC tells by it which stages a change touches.", "", "| key | value | reason |", "|---|---|---|"]
+              "A book's block is laid over the defaults, section by section. A book of your own may have its values",
+              "in a file beside its module instead: `include/books/mortgages.yaml`.", "",
+              "| key | value | reason |", "|---|---|---|"]
     for book, block in raw["books"].items():
         for section, own in block.items():
             for key, value in own.items():

@@ -16,7 +16,7 @@ import yaml
 from tests.processes import places
 
 from tollgate import services
-from tollgate.books import consumer
+from tollgate.books.shipped import consumer
 from tollgate.config import PROJECT
 
 BIN = Path(sys.executable).parent

@@ -18,18 +18,51 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tollgate import gates, ingest, labels, lake, registry, training
-from tollgate.books import load_book
-from tollgate.config import Params, settings
+from tollgate.books import book_files, load_book
+from tollgate.config import Params, read_params, settings
 from tollgate.errors import BadInput, Refused
 from tollgate.features import Model, digest_of, make_features
 
 Answer = dict[str, Any]
 
 
+def describe(run: Path, params: Params) -> None:
+    """Write down the run's parameters, and the code of its book: what the other stages depend on."""
+    run.mkdir(exist_ok=True)
+    (run / "params.yaml").write_text(params.dumped(), encoding="utf-8")
+    _write_json(run / "book.json", _book_of(params))
+
+
+def open_run(run: Path, params: Params) -> None:
+    """All that a run stands on, once and for ever: its parameters, its book, the lake, the champion."""
+    describe(run, params)
+    pin(run, params)
+
+
+def read_described(run: Path) -> Params:
+    """The parameters of a run. Raises ``BadInput`` when the book here is not the one that it was opened with."""
+    if not (run / "params.yaml").exists():
+        raise _missing(run / "params.yaml")
+    params = read_params(run / "params.yaml")
+    then, now = _read_json(run / "book.json")["files"], _book_of(params)["files"]
+    if changed := sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name)):
+        raise BadInput(f"The book {params.book} is not what it was when the run was opened", value=", ".join(changed),
+                       remedy="Bring that code back, or begin anew: by `dvc repro`, in Airflow by a new run.")
+    return params
+
+
+def _book_of(params: Params) -> Answer:
+    load_book(params.book)
+    return {"book": params.book, "files": book_files(params.book)}
+
+
 def fetch(run: Path, params: Params) -> None:
-    """Bring the book's source data and write down what came."""
-    folder = settings().data / "sources" / params.book
-    load_book(params.book).fetch(folder, lambda done, total: None, params.seed, "stationary")
+    """Bring the book's source data, where somebody plays its lender, and write down what came."""
+    folder, sender = settings().data / "sources" / params.book, load_book(params.book).sender
+    if sender is None:
+        _write_json(run / "source.json", {})
+        return
+    sender.fetch(folder, lambda done, total: None, params.seed, "stationary")
     _write_json(run / "source.json", {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                                       for path in sorted(folder.iterdir()) if path.is_file()})
 
@@ -143,14 +176,16 @@ def register(run: Path, params: Params) -> None:
 
 
 STAGES: dict[str, Callable[[Path, Params], None]] = {
-    "fetch": fetch, "history": history, "snapshot": snapshot, "features": features, "split": split, "sweep": sweep,
-    "train": train, "evaluate": evaluate, "gate": gate, "register": register,
+    "describe": describe, "fetch": fetch, "history": history, "snapshot": snapshot, "features": features,
+    "split": split, "sweep": sweep, "train": train, "evaluate": evaluate, "gate": gate, "register": register,
 }
 
 
 def answer(stage: str, run: Path) -> Answer:
     """What a stage has to tell, read from what it wrote."""
     match stage:
+        case "describe":
+            return dict(_read_json(run / "book.json"))
         case "fetch":
             return {"files": _read_json(run / "source.json")}
         case "history":

@@ -39,14 +39,8 @@ class Link(NamedTuple):
     to: str
 
 
-def known_book(book: str, known: Annotated[list[str], Depends(forms.books)]) -> str:
-    """The book of the address, if there is one of that name."""
-    if book not in known:
-        raise HTTPException(404, f"There is no book of this name. Use one of: {', '.join(known)}.")
-    return book
-
-
-Book = Annotated[str, Depends(known_book)]
+BOOKS = ["book", "list"]
+Book = Annotated[str, Path(pattern=forms.BOOK_NAME)]
 MlflowRun = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 AirflowRun = Annotated[str, Path(pattern=r"^\w[\w.-]*$")]  # as the tasks spell it: a plain folder name
 
@@ -67,7 +61,7 @@ def first() -> RedirectResponse:
 @app.get("/{book}", response_class=HTMLResponse)
 def board(book: Book) -> HTMLResponse:
     """One book's page."""
-    return HTMLResponse(page(book, forms.books()), headers=HEADERS)
+    return HTMLResponse(page(book), headers=HEADERS)
 
 
 @app.get("/{book}/card/{version}", response_class=HTMLResponse)
@@ -97,9 +91,8 @@ def made_by(command: list[str]) -> HTMLResponse:
                             HEADERS)
 
 
-def page(book: str, known: list[str]) -> str:
-    """The HTML of one book's page."""
-    links = "".join(f'<a href="{escape(name)}">{escape(name)}</a>' for name in known)
+def page(book: str) -> str:
+    """The HTML of one book's page. Raises ``HTTPException`` for a book that is none."""
     sections: list[tuple[str, list[str], str | None, Callable[[Row], Row]]] = [
         ("Models", ["models", book], "models", _model),
         ("Verdicts of monitoring", ["monitor", "list", book], "verdicts", _verdict),
@@ -107,8 +100,15 @@ def page(book: str, known: list[str]) -> str:
         ("Decisions (times are UTC)", ["history", book], "decisions", _decision),
         ("Ledger", ["ledger", "verify", book], None, dict),
     ]
-    for _, command, _, _ in sections:
+    for command in (BOOKS, *(command for _, command, _, _ in sections)):
         begun(command)  # side by side: each is a process of its own
+    try:
+        known = [record["book"] for record in asked(BOOKS)["books"]]
+    except (CommandFailed, OSError):
+        known = [book]  # the sections tell why
+    if book not in known:
+        raise HTTPException(404, f"There is no book of this name. Use one of: {', '.join(known)}.")
+    links = "".join(f'<a href="{escape(name)}">{escape(name)}</a>' for name in known)
     return (f"{HEAD}<title>Model Board: {escape(book)}</title><nav>{links}</nav>"
             f"<h1>Model Board: {escape(book)}</h1>{''.join(section(*told) for told in sections)}</html>")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Any
 
+import yaml
 from airflow.sdk import Param
 
 from tollgate_airflow.process import project
@@ -15,6 +15,7 @@ BOOK = "{{ partition_key.split('|')[0] if partition_key else params.book }}"
 AS_OF = ("{{ partition_key.split('|')[1] if partition_key "
          "else params.as_of or (dag_run.logical_date or dag_run.run_after).date() }}")
 RUN = "{{ run_id | replace(':', '-') | replace('+', '-') | replace('~', '-') }}"
+BOOK_NAME = "^[a-z][a-z0-9_]*$"
 MAP_NAME = "{{ task.item['name'] }}"
 GATE_NAME = "{{ task.item['gate'] }}"
 
@@ -31,27 +32,27 @@ def within(limit: timedelta) -> dict[str, Any]:
             "max_retry_delay": timedelta(minutes=5), "execution_timeout": limit}
 
 
-def books() -> list[str]:
-    """Names of the books that have a module in the project."""
-    folder = project() / "include" / "tollgate" / "books"
-    return sorted(p.stem for p in folder.glob("*.py") if p.stem != "base" and not p.stem.startswith("_"))
-
-
 def default_book() -> str:
     """The ``book:`` of params.yaml: what a scheduled run works on."""
-    line = re.search(r"^book:\s*(\w+)", (project() / "params.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    return line[1] if line else books()[0]
+    return str(_params()["book"])
 
 
 def book() -> Param:
     """Which book; the one of params.yaml unless told otherwise."""
-    return Param(default_book(), type="string", enum=books(), title="Book", description="Which loan portfolio.")
+    return Param(default_book(), type="string", pattern=BOOK_NAME, examples=sorted(_params()["books"]),
+                 title="Book", description="Which loan portfolio: one of the suggested ones, or any other book's name.")
 
 
 def any_book() -> Param:
     """Which book, or all of them."""
-    return Param(None, type=["null", "string"], enum=[None, *books()], title="Book",
+    return Param(None, type=["null", "string"], pattern=BOOK_NAME, examples=sorted(_params()["books"]), title="Book",
                  description="Only the files of this loan portfolio; empty means every one.")
+
+
+def _params() -> dict[str, Any]:
+    """params.yaml. Which books there are is known on the other side of the command line, which refuses a wrong one."""
+    found: dict[str, Any] = yaml.safe_load((project() / "params.yaml").read_text(encoding="utf-8"))
+    return {"books": {}, **found}
 
 
 def as_of() -> Param:

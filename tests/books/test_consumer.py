@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.published import publish
 
-from tollgate.books import consumer
+from tollgate.books.shipped import consumer
 from tollgate.labels import read_labels
 
 FIRST, LAST = "2003-01", "2003-12"

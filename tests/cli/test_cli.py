@@ -21,8 +21,8 @@ from scratch import BIN, Scratch
 from typer.main import get_command
 
 from tollgate import registry
-from tollgate.arguments import Panel
-from tollgate.cli import app
+from tollgate.cli.app import app
+from tollgate.cli.arguments import Panel
 from tollgate.config import PROJECT, known_books
 
 LEARNING = {"pandas", "sklearn", "scipy", "xgboost", "mlflow", "pandera", "evidently", "fairlearn", "optuna", "dvc",
@@ -104,14 +104,14 @@ def test_a_stage_without_what_it_needs_names_it_and_leaves_the_folder_as_it_was(
     empty = tmp_path / "empty"
     empty.mkdir()
     said = refused(Scratch(empty, project.data), "stage", "snapshot", code=2, TOLLGATE_PROJECT=str(project.folder))
-    assert said == ("error: A stage's input is not there (got: run/lake.json). "
+    assert said == ("error: A stage's input is not there (got: run/params.yaml). "
                     "Run the stages before it: `dvc repro` runs what is needed.")
     assert list(empty.iterdir()) == []
 
 
 def test_a_lake_that_is_gone_is_not_trained_on(simulated: Scratch) -> None:
+    simulated.ask("stage", "describe")
     pinned = simulated.folder / "run" / "lake.json"
-    pinned.parent.mkdir()
     pinned.write_text('{"applications": {"rows": 480}}')
     (pinned.parent / "delta.json").write_text('{"applications": 7, "outcomes": 7}')
     said = refused(simulated, "stage", "snapshot", code=2)
@@ -121,7 +121,7 @@ def test_a_lake_that_is_gone_is_not_trained_on(simulated: Scratch) -> None:
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(project: Scratch) -> None:
     said = refused(project, "stage", "deploy", code=2)
-    assert "Unknown stage (got: deploy). Use one of: fetch, history, snapshot" in said
+    assert "Unknown stage (got: deploy). Use one of: describe, fetch, history, snapshot" in said
 
 
 def test_an_mlflow_that_is_away_is_a_passing_fault(project: Scratch) -> None:

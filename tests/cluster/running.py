@@ -30,8 +30,68 @@ BUILT_FROM = ("docker", "docker-compose.yml", ".env.example", "Makefile", "pypro
 PATIENCE_SECONDS = 900
 
 
+class People:
+    """Those who work at one installation, and what they do there; each answers for what they see through Airflow."""
+
+    operator: Airflow
+    approver: Airflow
+
+    def inside(self, instance: str, *command: str) -> dict[str, Any]:
+        """The answer of a ``tollgate`` command on one of its machines."""
+        raise NotImplementedError
+
+    def land(self, month: str, *more: str) -> None:
+        """The lender's system sends a month."""
+        self.inside("worker-1", "land", BOOK, "--month", month, *more)
+
+    def until(self, done: Callable[[], Any], seconds: int = PATIENCE_SECONDS) -> Any:
+        """The first true answer."""
+        return Retrying(retry=retry_if_not_result(bool), wait=wait_fixed(1), stop=stop_after_delay(seconds))(done)
+
+    def ended(self, dag: str, run_id: str) -> str:
+        """Wait for the end of a run; its state."""
+        return str(self.until(lambda: (state := self.operator.state(dag, run_id)) in OVER and state))
+
+    def ingested(self) -> bool:
+        """Whether nothing waits in landing and no run takes anything in."""
+        runs = self.operator.runs("ingest_validate")
+        return bool(runs) and all(run["state"] in OVER for run in runs) and not self.inside(
+            "worker-2", "ingest", "list", "--book", BOOK)["files"]
+
+    def train(self, as_of: str) -> str:
+        """The operator asks for a model; the id of the run."""
+        run_id = f"by_hand__{as_of}"
+        self.operator.trigger("train_weekly", run_id, {"book": BOOK, "as_of": as_of, "reason": "the first model"})
+        return run_id
+
+    def approve(self) -> None:
+        """The approver says yes to the question that stands, once Airflow's scheduler has seen it wait."""
+        stood: set[str] = set()
+
+        def answered() -> bool:
+            questions = self.approver.questions()
+            for question in questions:
+                if question["task_instance"]["id"] in stood:
+                    self.approver.respond(question, "Approve", "looks right")
+                    return True
+            stood.update(question["task_instance"]["id"] for question in questions)
+            return False
+
+        self.until(answered)
+
+    def score(self, as_of: str) -> str:
+        """The operator asks for a night; the id of the run."""
+        run_id = f"by_hand__{as_of}"
+        self.operator.trigger("score_nightly", run_id, {"book": BOOK, "as_of": as_of})
+        return run_id
+
+    def verdicts(self) -> list[str]:
+        """The days that monitoring has judged."""
+        return [verdict["as_of"] for verdict in self.inside("worker-2", "monitor", "list", BOOK)["verdicts"]]
+
+
 @dataclass(frozen=True)
-class Cluster:
+class Cluster(People):
     """One cluster that was started, and whose it is."""
 
     project: Scratch
@@ -97,57 +157,6 @@ class Cluster:
         pid = int(self.state(instance)["pid"])
         psutil.Process(pid).kill()
         return pid
-
-    def land(self, month: str, *more: str) -> None:
-        """The lender's system sends a month."""
-        self.inside("worker-1", "land", BOOK, "--month", month, *more)
-
-    # What people do ------------------------------------------------------------------------------------------
-
-    def until(self, done: Callable[[], Any], seconds: int = PATIENCE_SECONDS) -> Any:
-        """The first true answer."""
-        return Retrying(retry=retry_if_not_result(bool), wait=wait_fixed(1), stop=stop_after_delay(seconds))(done)
-
-    def ended(self, dag: str, run_id: str) -> str:
-        """Wait for the end of a run; its state."""
-        return str(self.until(lambda: (state := self.operator.state(dag, run_id)) in OVER and state))
-
-    def ingested(self) -> bool:
-        """Whether nothing waits in landing and no run takes anything in."""
-        runs = self.operator.runs("ingest_validate")
-        return bool(runs) and all(run["state"] in OVER for run in runs) and not self.inside(
-            "worker-2", "ingest", "list", "--book", BOOK)["files"]
-
-    def train(self, as_of: str) -> str:
-        """The operator asks for a model; the id of the run."""
-        run_id = f"by_hand__{as_of}"
-        self.operator.trigger("train_weekly", run_id, {"book": BOOK, "as_of": as_of, "reason": "the first model"})
-        return run_id
-
-    def approve(self) -> None:
-        """The approver says yes to the question that stands, once Airflow's scheduler has seen it wait."""
-        stood: set[str] = set()
-
-        def answered() -> bool:
-            questions = self.approver.questions()
-            for question in questions:
-                if question["task_instance"]["id"] in stood:
-                    self.approver.respond(question, "Approve", "looks right")
-                    return True
-            stood.update(question["task_instance"]["id"] for question in questions)
-            return False
-
-        self.until(answered)
-
-    def score(self, as_of: str) -> str:
-        """The operator asks for a night; the id of the run."""
-        run_id = f"by_hand__{as_of}"
-        self.operator.trigger("score_nightly", run_id, {"book": BOOK, "as_of": as_of})
-        return run_id
-
-    def verdicts(self) -> list[str]:
-        """The days that monitoring has judged."""
-        return [verdict["as_of"] for verdict in self.inside("worker-2", "monitor", "list", BOOK)["verdicts"]]
 
 
 @contextmanager

@@ -123,6 +123,6 @@ def test_the_image_holds_everything_that_a_workspace_is_laid_out_from() -> None:
     docker = PROJECT / "docker"
     files = image.files_of(PROJECT, image.read_recipe((docker / "Dockerfile").read_text()),
                            (docker / "Dockerfile.dockerignore").read_text().splitlines())
-    assert {"dvc.yaml", ".dvcignore", "params.yaml", ".dvc/config", "include/tollgate/cli.py", "dags/train_weekly.py",
-            "plugins/tollgate_plugin.py", "docker/init.sh"} <= set(files)
+    assert {"dvc.yaml", ".dvcignore", "params.yaml", ".dvc/config", "include/tollgate/cli/main.py",
+            "dags/train_weekly.py", "plugins/tollgate_plugin.py", "docker/init.sh"} <= set(files)
     assert not [name for name in files if name.startswith(("tests/", "data/", ".git/")) or "__pycache__" in name]

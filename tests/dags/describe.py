@@ -40,7 +40,7 @@ def of_dag(dag: Any) -> dict[str, Any]:
     return {"doc": dag.doc_md, "tags": sorted(dag.tags), "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
             "timetable": type(dag.timetable).__name__,
             "params": {name: {"type": param.schema.get("type"), "description": param.description,
-                              "enum": param.schema.get("enum")} for name, param in params.items()},
+                              "examples": param.schema.get("examples")} for name, param in params.items()},
             "tasks": {task.task_id: of_task(task) for task in dag.tasks}}
 
 
@@ -61,7 +61,7 @@ case $1 in
     history) timeout 60 sh -c 'echo met > {folder}/meeting';;
     monitor) echo "error: nothing was <watched>" >&2; exit 2;;
 esac
-echo '{{"book": "sba", "models": [], "requests": [], "decisions": []}}'
+echo '{{"book": "sba", "books": [{{"book": "sba"}}], "models": [], "requests": [], "decisions": []}}'
 """
 
 
@@ -75,7 +75,7 @@ def board_page() -> dict[str, Any]:
         command.write_text(COMMAND.format(folder=folder))
         command.chmod(0o700)
         os.environ["TOLLGATE_BIN"] = str(command)
-        pages = [board.page("sba", ["sba"]) for _ in range(2)]
+        pages = [board.page("sba") for _ in range(2)]
         del os.environ["TOLLGATE_BIN"]
         return {"pages": pages, "met": Path(folder, "met").read_text(),
                 "asked": sorted(Path(folder, "asked").read_text().split())}
@@ -106,7 +106,7 @@ def approval(body: str) -> dict[str, Any]:
     shown = Template(body).render(ti=SimpleNamespace(xcom_pull=lambda task, key="": answers[task]),
                                   task=SimpleNamespace(digest="d" * 64), params={"reason": "drift"})
     client = visitor()
-    strays = {path: client.get(path) for path in (f"/none/gates/{run}", "/sba/gates/--help", "/runs/nosuch/gates",
+    strays = {path: client.get(path) for path in (f"/nosuch/gates/{run}", "/sba/gates/--help", "/runs/nosuch/gates",
                                                   "/runs/--help/gates")}
     return {"shown": shown, "strays": {path: [told.status_code, told.text] for path, told in strays.items()},
             "links": {text: client.get(path).text

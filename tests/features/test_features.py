@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollgate.books import Book, category, consumer, load_book, ratio
+from tollgate.books import Book, category, load_book, ratio
+from tollgate.books.shipped import consumer
 from tollgate.errors import BadInput
 from tollgate.features import Encoder, Model, digest_of, make_features, matrix
 from tollgate.features.encode import LEVEL_ROWS_MIN

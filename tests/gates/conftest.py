@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tollgate import lake
-from tollgate.books import APPLICANT, Book, consumer, load_book
+from tollgate.books import APPLICANT, Book, load_book
+from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
 from tollgate.features import digest_of, make_features
 from tollgate.gates import Report, Verdict, run_gates

@@ -15,13 +15,13 @@ from tests.databases import Databases
 from tests.gates.bad_inputs import AS_OF, CASES, Case
 
 from tollgate import registry, stages
-from tollgate.books import consumer
+from tollgate.books.shipped import consumer
 from tollgate.config import PROJECT, Params, load_params
 from tollgate.errors import Refused, TollgateError
 
 Settle = Callable[[Path], Path]
 SMALL = {"sweep": {"trials": 1}, "gates": {"bootstrap_draws": 50}}
-STEPS = ("history", "snapshot", "features", "split", "sweep", "train", "evaluate")
+STEPS = ("describe", "history", "snapshot", "features", "split", "sweep", "train", "evaluate")
 MADE = ("metrics.json", "gates.json", "gates.md", "gates.html", "model/profile.json", "model/scorecard.json")
 NO_NUMBER = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)
 

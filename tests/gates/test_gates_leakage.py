@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tollgate.books import Feature, consumer, load_book, number, sba
+from tollgate.books import Feature, load_book, number
+from tollgate.books.shipped import consumer, sba
 from tollgate.gates.leakage import forbidden
 
 if TYPE_CHECKING:

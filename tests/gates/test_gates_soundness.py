@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tollgate.books import Feature, consumer
+from tollgate.books import Feature
+from tollgate.books.shipped import consumer
 
 if TYPE_CHECKING:
     from tests.gates.conftest import Run

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tollgate.books import sba
+from tollgate.books.shipped import sba
 from tollgate.config import load_params
 from tollgate.gates import GATES, Report
 from tollgate.gates.evidence import Case

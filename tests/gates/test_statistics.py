@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp, norm
 from sklearn.metrics import roc_auc_score
 
-from tollgate.statistics import (
-    area_under,
-    around,
-    auc_interval,
-    calibration_error,
-    delong,
-    ks_interval,
-    quantile_bins,
-    widest,
-    wilson,
-)
+from tollgate.stats.calibration import calibration_error, quantile_bins
+from tollgate.stats.intervals import around, widest, wilson
+from tollgate.stats.ranking import area_under, auc_interval, delong, ks_interval
 
 LABELLED = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=6, max_size=60).filter(
     lambda rows: 2 <= sum(label for label, _ in rows) <= len(rows) - 2)

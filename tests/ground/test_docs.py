@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tollgate.books import load_book
-from tollgate.books._page import render
+from tollgate.books.page import render
 from tollgate.config import PROJECT, SECTIONS, Params, known_books, read_params_file
 
 DOCS = PROJECT / "docs"
@@ -81,7 +81,7 @@ def test_the_page_of_exit_codes_lists_those_of_the_errors() -> None:
 def test_every_verb_that_the_pages_name_exists() -> None:
     from typer.main import get_command
 
-    from tollgate.cli import app
+    from tollgate.cli.app import app
 
     verbs: dict[str, Any] = get_command(app).commands
     for page in [PROJECT / "README.md", *DOCS.rglob("*.md")]:

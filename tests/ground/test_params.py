@@ -73,9 +73,9 @@ def refusal(path: Path) -> BadInput:
     pytest.param(drop("gates.auc_min"), "consumer", "", id="a missing key"),
     pytest.param(drop("as_of"), "as_of", "", id="no as-of"),
     pytest.param(put("books.sba.gates", None), "books.sba.gates", "", id="an empty section of a book's block"),
-    pytest.param(drop("books.sba.gates"), "books.sba", "snapshot", id="a missing section of a book's block"),
-    pytest.param(drop("books.sba"), "books.sba", "", id="a missing book's block"),
-    pytest.param(drop("books"), "books", "", id="no books at all"),
+    pytest.param(put("books.sba.gate", {}), "books.sba", "gate", id="a section of a book's block that is none"),
+    pytest.param(put("books.sba", 3), "books.sba", "3", id="a number for a book's block"),
+    pytest.param(put("books.mortgages", {}), "books.mortgages", "mortgages", id="a block of no book"),
     pytest.param(put("books", ["sba"]), "books", "sba", id="a list of books"),
 ])
 def test_a_malformed_file_is_refused_by_key_and_value(tmp_path: Path, change: Change, key: str, value: str) -> None:
@@ -128,6 +128,15 @@ def test_a_missing_file_is_refused_by_its_name(tmp_path: Path) -> None:
 def test_the_shipped_file_is_good_for_every_book(book: str) -> None:
     params = load_params(PROJECT / "params.yaml", book=book)
     assert params.book == book
+
+
+@pytest.mark.parametrize("change", [drop("books.sba.gates"), drop("books.sba"), drop("books")])
+def test_what_a_book_leaves_out_is_the_default(tmp_path: Path, change: Change) -> None:
+    raw = copy.deepcopy(SHIPPED)
+    change(raw)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    assert load_params(path, book="sba").gates.auc_min == SHIPPED["gates"]["auc_min"]
 
 
 def test_a_book_overrides_a_default_and_leaves_the_rest(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def take_and_die(where: Mapping[str, str], book: str, name: str, at: int) -> Non
         nonlocal seen
         module, owner = str(frame.f_globals.get("__name__")), getattr(function, "__self__", None)
         compiled = type(owner).__module__.startswith("deltalake") or getattr(owner, "__name__", "") in ("io", "posix")
-        ours = event == "call" and module in ("tollgate.ingest.publish", "tollgate.ingest.deliveries")
+        ours = event == "call" and module in ("tollgate.ingest.publishing.publish", "tollgate.ingest.deliveries")
         seen += ours or (event == "c_call" and compiled and module.startswith(("tollgate", "deltalake", "fsspec")))
         if seen == at:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -44,7 +44,7 @@ from tests.ingest.bad_file import (
     without,
 )
 
-from tollgate.books.consumer import APPLICATIONS, simulate
+from tollgate.books.shipped.consumer import APPLICATIONS, simulate
 
 pc: Any = pyarrow.compute
 

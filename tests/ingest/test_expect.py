@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pytest
 
 from tollgate.books import load_book
-from tollgate.books.consumer import simulate
+from tollgate.books.shipped.consumer import simulate
 from tollgate.config import load_params
-from tollgate.ingest.expect import Finding, findings, freshness
-from tollgate.ingest.labels import label_flip, label_rate
-from tollgate.ingest.observe import SAMPLE, Observation
+from tollgate.ingest.expectations.expect import Finding, findings, freshness
+from tollgate.ingest.expectations.labels import label_flip, label_rate
+from tollgate.ingest.expectations.observation import SAMPLE, Observation
 
 BOOK = load_book("consumer")
 PARAMS = load_params(book="consumer").ingest

@@ -15,7 +15,7 @@ from lender import bad_share
 
 from tollgate import lake
 from tollgate.books import Book, load_book
-from tollgate.books.consumer import simulate
+from tollgate.books.shipped.consumer import simulate
 from tollgate.config import Ingest, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.ingest import bring_history, ingest_file, land, new_files
@@ -31,7 +31,8 @@ def consumer(home: Path) -> Book:
     folder.mkdir(parents=True)
     pq.write_table(simulate(seed=1, rows_a_month=300, first_month="2005-07", last_month="2006-06"),
                    folder / "source.parquet")
-    return replace(load_book("consumer"), first_month="2006-01", last_month="2007-12")
+    book = load_book("consumer")
+    return replace(book, sender=replace(book.require_sender(), first_month="2006-01", last_month="2007-12"))
 
 
 def tables(book: Book) -> dict[str, pa.Table]:
@@ -63,7 +64,7 @@ def test_csv_and_parquet_publish_the_very_same_rows(consumer: Book, limits: Inge
     land(consumer, "2006-04", "2006-02")
     ingest_new(consumer, limits)
     versions = [lake.version(t(consumer)) for t in (lake.applications, lake.outcomes)]
-    as_csv = replace(consumer, file_format="csv")
+    as_csv = replace(consumer, sender=replace(consumer.require_sender(), file_format="csv"))
     assert "applications_2006-02_2006-04.csv" in land(as_csv, "2006-04", "2006-02")["files"]
     answers = ingest_new(as_csv, limits)
     assert [(a["new"], a["quarantined"]) for a in answers] == [(True, 0)] * 3

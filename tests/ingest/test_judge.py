@@ -22,7 +22,9 @@ from tollgate.books import Book, Column, load_book
 from tollgate.clock import today
 from tollgate.config import known_books
 from tollgate.errors import Refused
-from tollgate.ingest import check_file, contract, files, ingest_file, publish, quarantined_rows
+from tollgate.ingest import check_file, contract, ingest_file, quarantined_rows
+from tollgate.ingest.publishing import publish
+from tollgate.ingest.reading import files
 
 Drop = Callable[..., str]
 Record = dict[str, Any]

@@ -18,8 +18,9 @@ from lender import as_csv, bad_share
 from tollgate import lake
 from tollgate.books import Book
 from tollgate.errors import Refused
-from tollgate.ingest import check_file, files, ingest_file
-from tollgate.ingest.lines import read_lines
+from tollgate.ingest import check_file, ingest_file
+from tollgate.ingest.reading import files
+from tollgate.ingest.reading.lines import read_lines
 
 Drop = Callable[..., str]
 Loans = Callable[..., list[dict[str, str]]]

@@ -15,10 +15,10 @@ import pytest
 from lender import written
 
 from tollgate.books import Column
-from tollgate.books.sba import BOOK
-from tollgate.ingest.files import batches
-from tollgate.ingest.parse import parse, spell
-from tollgate.ingest.spool import opened
+from tollgate.books.shipped.sba import BOOK
+from tollgate.ingest.reading.files import batches
+from tollgate.ingest.reading.landed import opened
+from tollgate.ingest.reading.parsing import parse, spell
 
 WRITERS: dict[str, Callable[[pd.DataFrame], bytes]] = {
     "csv": lambda frame: frame.to_csv(index=False).encode(),

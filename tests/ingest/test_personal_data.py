@@ -68,7 +68,7 @@ def command_line(where: Mapping[str, str], log: str, arguments: list[str]) -> No
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     sys.argv = ["tollgate", *arguments]
-    from tollgate.main import main
+    from tollgate.cli.main import main
 
     main()
 

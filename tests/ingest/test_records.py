@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tollgate.books import Column
-from tollgate.ingest.parse import parse, spell
+from tollgate.ingest.reading.parsing import parse, spell
 
 Draw = Callable[[random.Random], object]
 CELLS = 300

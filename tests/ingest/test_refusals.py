@@ -11,11 +11,11 @@ from lender import as_csv, as_json_lines, bad_share, sba_loans
 
 from tollgate import lake
 from tollgate.books import Book
-from tollgate.books._page import render
+from tollgate.books.page import render
 from tollgate.errors import BadInput, Refused
 from tollgate.ingest import check_file, contract_table, ingest_file, quarantined_loan
-from tollgate.ingest.cells import personal
-from tollgate.ingest.header import listed
+from tollgate.ingest.contract.cells import personal
+from tollgate.ingest.reading.header import listed
 
 Drop = Callable[..., str]
 Loans = Callable[..., list[dict[str, str]]]
@@ -66,7 +66,7 @@ def test_an_unseen_character_is_shown_escaped_and_a_long_value_cut(sba: Book, lo
 
 def test_examples_are_met_in_whatever_batch(sba: Book, loans: Loans, tmp_path: Path,
                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tollgate.ingest.files.BLOCK_BYTES", 2_000)
+    monkeypatch.setattr("tollgate.ingest.reading.files.BLOCK_BYTES", 2_000)
     said = refusal(sba, as_csv(loans(*({"State": f"Z{i // 20}"} for i in range(100)))), tmp_path)
     assert '"Z0" in line 2, "Z1" in line 22 and "Z2" in line 42' in said
 

@@ -14,7 +14,7 @@ from lender import bad_share
 
 from tollgate import lake
 from tollgate.books import Book, load_book
-from tollgate.books.consumer import extract, simulate
+from tollgate.books.shipped.consumer import extract, simulate
 from tollgate.errors import Refused
 from tollgate.ingest import check_file, ingest_file, noted, quarantined_rows
 

@@ -31,12 +31,8 @@ PAYMENTS = BookTable(name="payments", key=("loan_id", "due_on"), told=("due_on",
     ID, _column("due_on", "date", nullable=False), _column("days_past_due", "integer")))
 
 
-def _fetch(*_: Any) -> None: ...
-
-
 BOOKED = Book(name="booked", title="Booked", about="", use="", limits=(), tables=(APPLICATIONS, OUTCOMES),
-              all_booked=True, features=(), critical=(), first_month="2000-01", last_month="2010-12", file_format="csv",
-              fetch=_fetch, extract=lambda *_: pa.table({}))
+              all_booked=True, features=(), critical=())
 DECIDED = replace(BOOKED, name="decided", tables=(APPLICATIONS, DECISIONS, OUTCOMES), all_booked=False)
 
 

@@ -17,11 +17,11 @@ from rich.console import Console
 from tests.published import publish
 from typer.testing import CliRunner
 
-from tollgate.answers import table
 from tollgate.books import load_book
-from tollgate.cli import app
+from tollgate.cli.app import app
 from tollgate.config import PROJECT, load_params
 from tollgate.labels import labels_report, page, readable
+from tollgate.terminal.answers import table
 
 AS_OF = date(2007, 1, 1)
 

@@ -17,7 +17,7 @@ from tests.published import publish
 
 from tollgate import lake
 from tollgate.books import Book, load_book
-from tollgate.books.consumer import simulate
+from tollgate.books.shipped.consumer import simulate
 from tollgate.config import PROJECT, Params, load_params
 from tollgate.features import make_features
 from tollgate.monitoring.steps import record_drift

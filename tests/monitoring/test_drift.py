@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollgate.config import PROJECT, load_params
-from tollgate.distribution import psi, psi_null, shares
 from tollgate.monitoring.drift import level_of, measure, worst
+from tollgate.stats.distributions import psi, psi_null, shares
 
 PARAMS = load_params(PROJECT / "params.yaml", book="consumer").monitoring
 

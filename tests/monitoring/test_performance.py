@@ -19,7 +19,7 @@ from tollgate.monitoring import performance_step
 from tollgate.monitoring.performance import auc_error, decline_rates, matured, parity_gap
 from tollgate.monitoring.steps import WATCHED_MONTHS
 from tollgate.monitoring.window import load_window
-from tollgate.statistics import area_under
+from tollgate.stats.ranking import area_under
 
 if TYPE_CHECKING:
     from conftest import Night

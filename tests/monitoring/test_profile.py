@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollgate.books import load_book
-from tollgate.books.consumer import simulate
-from tollgate.distribution import frozen, shares
+from tollgate.books.shipped.consumer import simulate
 from tollgate.features import make_features
+from tollgate.stats.distributions import frozen, shares
 from tollgate.training import freeze, reference_sample
 
 BOOK = load_book("consumer")

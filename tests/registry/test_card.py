@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from registry.world import BOOK, World, client, params_of
 
-from tollgate import readable, registry
+from tollgate import registry
 from tollgate.books import load_book
-from tollgate.cli import app
+from tollgate.cli.app import app
 from tollgate.errors import BadInput, Refused
+from tollgate.terminal import readable
 
 
 def _inside(html: str) -> dict:

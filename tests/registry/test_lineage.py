@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 from registry.world import BOOK, World, params_of
 
-from tollgate import lake, readable, registry, scoring
+from tollgate import lake, registry, scoring
 from tollgate.books import load_book
 from tollgate.errors import BadInput
+from tollgate.terminal import readable
 
 
 def test_a_score_of_a_version_that_the_ledger_does_not_know_is_told(world: World) -> None:

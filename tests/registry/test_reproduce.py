@@ -46,7 +46,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "checkout"
     shutil.copytree(PROJECT / "include" / "tollgate", folder / "include" / "tollgate",
                     ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "dvc.yaml", folder)
+    for name in ("dvc.yaml", "pyproject.toml"):
+        shutil.copy(PROJECT / name, folder)
     git(folder, "init", "-q")
     committed(folder)
     monkeypatch.setattr(origins, "PROJECT", folder)

@@ -17,7 +17,8 @@ from published import publish_sent
 from tests.databases import Databases
 
 from tollgate import registry, stages, training
-from tollgate.books import consumer, load_book
+from tollgate.books import load_book
+from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params, settings
 from tollgate.features import digest_of
 from tollgate.gates import GATES, Verdict
@@ -46,7 +47,8 @@ def fill_lake(rows_a_month: int = 250, last_month: str = "2006-10") -> None:
 
 def train(run: Path, params: Params) -> None:
     """Every stage from the pin to the evidence."""
-    run.mkdir(parents=True)
+    run.parent.mkdir(parents=True, exist_ok=True)
+    stages.describe(run, params)
     _write(run / "lake.json", training.pin_lake(load_book(BOOK), params))
     _write(run / "champion.json", {"model": BOOK, "version": None, "digest": None})
     _write(run / "delta.json", {"applications": 1, "decisions": 1, "outcomes": 1})

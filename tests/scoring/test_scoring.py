@@ -17,7 +17,8 @@ from registry.world import BOOK, copy_of, kinds, params_of
 from tests.databases import Databases
 
 from tollgate import lake, registry, scoring
-from tollgate.books import consumer, load_book
+from tollgate.books import load_book
+from tollgate.books.shipped import consumer
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
 from tollgate.features import Model, make_features

@@ -15,7 +15,8 @@ from published import publish
 from training.conftest import changed
 
 from tollgate import ingest, lake, stages
-from tollgate.books import Book, consumer
+from tollgate.books import Book
+from tollgate.books.shipped import consumer
 from tollgate.config import Params, settings
 from tollgate.lake import Store
 

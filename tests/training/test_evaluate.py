@@ -8,9 +8,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tollgate.books import consumer
+from tollgate.books.shipped import consumer
 from tollgate.config import load_params
-from tollgate.statistics import average_precision_draws, calibration_line
+from tollgate.stats.calibration import calibration_line
+from tollgate.stats.ranking import average_precision_draws
 from tollgate.training import Slice, cut_slices, metrics, rank_slices, slice_columns
 from tollgate.training.evaluate import cost_curve
 

@@ -14,7 +14,8 @@ from published import publish_sent
 from training.conftest import changed
 
 from tollgate import stages
-from tollgate.books import Book, consumer, load_book
+from tollgate.books import Book, load_book
+from tollgate.books.shipped import consumer
 from tollgate.config import PROJECT, Params, load_params
 from tollgate.features import digest_of
 

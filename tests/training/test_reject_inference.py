@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pytest
 from benchmarks import reject_inference as bench
 
-from tollgate.books import consumer
+from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
 from tollgate.training import fit, fit_inferred, prepare
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training.conftest import changed
 
-from tollgate.books import Book, consumer
+from tollgate.books import Book
+from tollgate.books.shipped import consumer
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.features import make_features

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tollgate.books import consumer
+from tollgate.books.shipped import consumer
 
 ONSET = date(2007, 1, 1)
 

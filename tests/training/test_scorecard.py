@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 from training.conftest import changed
 
 from tollgate import stages
-from tollgate.books import Book, consumer
+from tollgate.books import Book
+from tollgate.books.shipped import consumer
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.features import make_features

@@ -17,7 +17,8 @@ import pytest
 from tests.databases import Databases
 from training.conftest import changed
 
-from tollgate.books import Book, consumer
+from tollgate.books import Book
+from tollgate.books.shipped import consumer
 from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault
 from tollgate.features import make_features

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import scratch
 
-from tollgate.books.sba import LENDER_DATE
+from tollgate.books.shipped.sba import LENDER_DATE
 from tollgate.config import PROJECT
 
 ROWS = 3_000
@@ -51,12 +51,12 @@ def test_the_term_of_a_loan_as_a_feature_is_refused_and_the_message_says_why(tmp
     write_release(project.data / "sources" / "sba" / "train.csv")
     (project.folder / "include").unlink()
     code = shutil.copytree(PROJECT / "include", project.folder / "include")
-    book = code / "tollgate" / "books" / "sba.py"
+    book = code / "tollgate" / "books" / "shipped" / "sba.py"
     book.write_text(book.read_text().replace('number("employees"),', 'number("employees"), number("term"),'))
-    stages = ["history", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate"]
+    stages = ["describe", "history", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate"]
     work = ("from pathlib import Path; from tollgate import stages; from tollgate.config import load_params\n"
             f"for name in {stages}: stages.STAGES[name](Path('run'), load_params())\n"
-            "import sys; from tollgate.main import main; sys.argv = ['tollgate', 'stage', 'register']; main()")
+            "import sys; from tollgate.cli.main import main; sys.argv = ['tollgate', 'stage', 'register']; main()")
     try:
         done = subprocess.run([sys.executable, "-c", work], cwd=project.folder, capture_output=True, text=True,
                               check=False, env={**os.environ, **project.places, "PYTHONPATH": str(code)})

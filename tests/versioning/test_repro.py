@@ -15,7 +15,8 @@ from scratch import Scratch
 
 from tollgate.config import PROJECT
 
-STAGES = ["fetch", "history", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate", "register"]
+STAGES = ["describe", "fetch", "history", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate",
+          "register"]
 
 
 @pytest.fixture(scope="module")
@@ -60,38 +61,38 @@ def test_the_first_repro_runs_every_stage_and_ends_with_a_registered_model(repro
 
 def test_a_second_repro_does_nothing(project: Scratch) -> None:
     said = project.repro()
-    assert ran(said) == []
-    assert said.count("didn't change, skipping") == len(STAGES)
+    assert ran(said) == ["describe"]
+    assert said.count("didn't change, skipping") == len(STAGES) - 1
 
 
 def test_another_limit_of_a_gate_runs_the_gates_and_the_register_again(project: Scratch) -> None:
     project.tune(gates={"ks_min": 0.31})
-    assert ran(project.repro()) == ["gate", "register"]
+    assert ran(project.repro()) == ["describe", "gate", "register"]
 
 
 def test_more_trials_run_the_sweep_again_and_nothing_before_it(project: Scratch) -> None:
     project.tune(sweep={"trials": 3})
     again = ran(project.repro())
-    assert again[:2] == ["sweep", "train"]
-    assert not set(again) & set(STAGES[:5])
+    assert again[:3] == ["describe", "sweep", "train"]
+    assert not set(again) & set(STAGES[1:6])
     assert len(result(project, "sweep.json")["trials"]) == 3
 
 
 def test_another_direction_in_the_book_trains_again_though_no_feature_changes(project: Scratch) -> None:
-    code = project.folder / "include"
-    code.unlink()
+    code = project.folder / "code"
     shutil.copytree(PROJECT / "include", code)
-    book = code / "tollgate" / "books" / "consumer.py"
+    book = code / "tollgate" / "books" / "shipped" / "consumer.py"
     book.write_text(book.read_text().replace('number("loan_amount", monotone=1)', 'number("loan_amount")'))
+    project.ask("stage", "describe", PYTHONPATH=str(code))
     said = project.run("dvc", "repro", "--dry").stdout
-    assert {"features", "sweep", "train", "evaluate", "gate"} <= set(ran(said))
+    assert {"history", "features", "sweep", "train", "evaluate", "gate"} <= set(ran(said))
 
 
 def test_a_setting_of_another_book_or_of_monitoring_runs_nothing(project: Scratch) -> None:
     project.tune(monitoring={"psi_major": 0.3})
     path = project.folder / "params.yaml"
     path.write_text(path.read_text().replace("auc_min: 0.74", "auc_min: 0.75"))
-    assert ran(project.repro()) == []
+    assert ran(project.repro()) == ["describe"]
 
 
 def test_metrics_and_plots_are_shown_by_dvc(project: Scratch) -> None:

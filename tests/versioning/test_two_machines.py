@@ -106,11 +106,11 @@ def test_what_was_edited_or_torn_on_one_machine_is_put_right_even_where_its_size
     times, whole = path.stat(), path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    (workspace / "params.yaml").write_text("book: card\n")
+    (workspace / "run" / "params.yaml").write_text("book: card\n")
     (workspace / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     restore("torn", (SPLIT,))
     assert content(path) == right
-    assert "book: consumer" in (workspace / "params.yaml").read_text()
+    assert "book: consumer" in (workspace / "run" / "params.yaml").read_text()
     path.write_bytes(whole[:100])
     cached = machine.data / "dvc-cache" / "files" / "md5" / right[:2] / right[2:]
     cached.chmod(0o644)

@@ -13,8 +13,8 @@ from scratch import Scratch
 from tests.processes import places
 
 from tollgate import stages
-from tollgate.answers import Answer
 from tollgate.gates import GATES
+from tollgate.terminal.answers import Answer
 from tollgate.versioning import run_stage
 
 # DVC's own, of a library of its own.

@@ -12,21 +12,13 @@ from tollgate.books.base import (
     Event,
     Feature,
     Rule,
+    Sender,
     Target,
     category,
     number,
     ratio,
 )
+from tollgate.books.loading import book_files, load_book
 
 __all__ = ["APPLICANT", "APPROVED", "DECLINED", "LOAN", "WITHDRAWN", "Book", "BookTable", "Column", "Event", "Feature",
-           "Rule", "Target", "category", "load_book", "number", "ratio"]
-
-
-def load_book(name: str) -> Book:
-    """The book called ``name``. Raises ``BadInput`` for a name that has no module."""
-    from importlib import import_module
-
-    from tollgate.config import check_book
-
-    book: Book = import_module(f"tollgate.books.{check_book(name)}").BOOK
-    return book
+           "Rule", "Sender", "Target", "book_files", "category", "load_book", "number", "ratio"]

@@ -212,6 +212,32 @@ def ratio(name: str, over: str, under: str, *, monotone: Literal[-1, 0, 1] = 0) 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sender:
+    """Who plays the lender's core system, for a book whose past can be brought and sent month by month.
+
+    Attributes:
+        first_month, last_month: ``YYYY-MM``, the months that the source covers.
+        file_format: what the lender's core system sends.
+        scenarios: the worlds a simulated book can be fetched in; empty for a real one.
+        follows: whether the simulated lender decides by the champion's published scores from the first night on.
+        fetch: ``(folder, progress, seed, scenario)`` brings the source data into ``folder``; running it again
+            resumes. A real book has no use for the last two.
+        extract: ``(folder, table, first_month, last_month, scored)`` gives the rows that the lender would send of a
+            table for those months, every column as the lender spells it; ``scored`` are the champion's published
+            decisions (``loan_id``, ``as_of``, ``decision``, ``score``, ``model_version``), for a sender that
+            ``follows``.
+    """
+
+    first_month: str
+    last_month: str
+    file_format: Literal["csv", "parquet"]
+    scenarios: tuple[str, ...] = ()
+    follows: bool = False
+    fetch: Callable[[Path, Progress, int, str], None]
+    extract: Callable[[Path, str, str, str, pa.Table | None], pa.Table]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Book:
     """One loan portfolio.
 
@@ -226,18 +252,10 @@ class Book:
         retired: former inputs, which no new model takes: still made for a model in service that does.
         critical: names of features whose PSI alone may request a retrain.
         required: names of features without which a row is not scored; without any of them at least one must be there.
-        first_month, last_month: ``YYYY-MM``, the months that the source covers.
-        file_format: what the lender's core system sends.
         time_zone: where the lender's days begin, as the IANA database names it.
         nulls: how the lender spells nothing, besides what every book takes for it (empty, NULL, NA, nan and the like).
         dated: False when the rows carry no usable time, so that a split by time is impossible.
-        scenarios: the worlds a simulated book can be fetched in; empty for a real one.
-        follows: whether the simulated lender decides by the champion's published scores from the first night on.
-        fetch: ``(folder, progress, seed, scenario)`` brings the source data into ``folder``; running it again
-            resumes. A real book has no use for the last two.
-        extract: ``(folder, table, first_month, last_month, scored)`` gives the rows that the lender would send of a
-            table for those months, every column as the lender spells it; ``scored`` are the champion's published
-            decisions (``loan_id``, ``as_of``, ``decision``, ``score``, ``model_version``), for a book that ``follows``.
+        sender: who plays the lender's core system; without one, the files that stand in landing are all there is.
     """
 
     name: str
@@ -252,19 +270,10 @@ class Book:
     retired: tuple[Feature, ...] = ()
     critical: tuple[str, ...]
     required: tuple[str, ...] = ()
-    first_month: str
-    last_month: str
-    file_format: Literal["csv", "parquet"]
     time_zone: str = "UTC"
     nulls: tuple[str, ...] = ()
     dated: bool = True
-    scenarios: tuple[str, ...] = ()
-    follows: bool = False
-    fetch: Callable[[Path, Progress, int, str], None]
-    extract: Callable[[Path, str, str, str, pa.Table | None], pa.Table]
-
-    def __post_init__(self) -> None:
-        check_labels(self)
+    sender: Sender | None = None
 
     @property
     def made(self) -> tuple[Feature, ...]:
@@ -297,39 +306,15 @@ class Book:
         """The same book with other columns in one of its tables."""
         return replace(self, tables=tuple(replace(t, columns=columns) if t.name == table else t for t in self.tables))
 
+    def require_sender(self) -> Sender:
+        """Who plays its lender. Raises ``BadInput`` for a book whose files a real one sends."""
+        from tollgate.config import settings
+
+        if self.sender is None:
+            raise BadInput(f"Nobody plays the lender of the book {self.name}", value=self.name,
+                           remedy=f"Put its files into {settings().landing}/{self.name} yourself.")
+        return self.sender
+
     def protected(self) -> tuple[str, ...]:
         """Names of the protected attributes, possibly none."""
         return tuple(c.name for c in self.applications if c.protected)
-
-
-def check_labels(book: Book) -> None:
-    """Raise ``BadInput`` when labels cannot be made of the book: all that is wrong, at once.
-
-    Its target names a table or a column that it does not have, or nothing says who was booked.
-    """
-    tables = {table.name: {column.name: column for column in table.columns} for table in book.tables}
-    target, faults = book.target, []
-    if book.all_booked == ("decisions" in tables):
-        faults.append("all_booked: the book has a table of decisions, which say who was booked" if book.all_booked else
-                      "all_booked: there is no table of decisions to say who was booked; add one, or say that all are")
-    for kind in ("bad", "indeterminate", "cures", "void"):
-        for event in getattr(target, kind):
-            columns = tables.get(event.table)
-            if columns is None:
-                faults.append(f"{kind}: there is no table {event.table}")
-                continue
-            faults += [f"{kind}: the table {event.table} has no column {name}" for name in (event.on, event.column)
-                       if name is not None and name not in columns]
-            if event.on in columns and columns[event.on].kind != "date":
-                faults.append(f"{kind}: {event.table}.{event.on} is no date")
-            if event.column is None and (event.isin or event.ge is not None):
-                faults.append(f"{kind}: an event of {event.table} has values and names no column for them")
-            if event.column is not None and not event.isin and event.ge is None:
-                faults.append(f"{kind}: {event.table}.{event.column} needs values, isin or ge")
-    if not target.bad:
-        faults.append("bad: no event makes a loan bad")
-    if target.lag_days < 0:
-        faults.append(f"lag_days: {target.lag_days} is less than 0")
-    if faults:
-        raise BadInput(f"The labels of the book {book.name} cannot be made of its tables: {'; '.join(faults)}",
-                       value=", ".join(tables), remedy="Mend the book's module.")

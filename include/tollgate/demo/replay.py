@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from tollgate import ingest, lake, monitoring, readable, registry
+from tollgate import ingest, lake, monitoring, registry
 from tollgate.books import Book, load_book
 from tollgate.clock import months_before
 from tollgate.config import load_params, settings
@@ -21,6 +21,7 @@ from tollgate.demo import stack
 from tollgate.demo.airflow import DAGS, OVER, POLL_SECONDS, RUN_SECONDS_AT_MOST, Airflow
 from tollgate.demo.view import View
 from tollgate.errors import PassingFault, Refused
+from tollgate.terminal import readable
 
 Answer = dict[str, Any]
 ANSWER_AFTER_SECONDS = 2
@@ -66,8 +67,9 @@ class _Replay:
     landed: int = 0
 
     def run(self) -> Answer:
+        sender = self.book.require_sender()
         with self.view.step("source data") as progress:
-            self.book.fetch(settings().data / "sources" / self.book.name, progress, self.seed, self.plan.scenario)
+            sender.fetch(settings().data / "sources" / self.book.name, progress, self.seed, self.plan.scenario)
         with self.view.step("PostgreSQL, Airflow and MLflow"):
             airflow, self.mlflow = stack.airflow(), stack.mlflow()
             stack.start(airflow)
@@ -80,7 +82,7 @@ class _Replay:
             for dag in DAGS:  # an earlier demo may have paused some
                 self.airflow.pause(dag, False)
         with self.view.step(f"history of {self.book.name} to {_month(self.begin, -1)}"):
-            ingest.land(self.book, _month(self.begin, -1), self.book.first_month)
+            ingest.land(self.book, _month(self.begin, -1), sender.first_month)
             self._ingested()
         with self.view.step(f"first model, as of {self.begin}"):
             self._first_model()

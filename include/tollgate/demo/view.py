@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tollgate.answers import table
+from tollgate.terminal.answers import table
 
 LEVELS = {"stable": "green", "minor": "yellow", "moderate": "dark_orange", "major": "red"}
 COLUMNS = ("month", "landed", "scored", "model", "drift", "alerts", "retrain")

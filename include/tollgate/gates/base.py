@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tollgate.statistics import Interval
+from tollgate.stats.intervals import Interval
 
 Table = tuple[dict[str, str], ...]
 

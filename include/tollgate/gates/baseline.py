@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tollgate.gates.base import Verdict, judged
 from tollgate.gates.evidence import Case
-from tollgate.statistics import paired
+from tollgate.stats.ranking import paired
 
 
 def baseline(case: Case) -> Verdict:

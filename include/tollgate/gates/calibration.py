@@ -8,15 +8,8 @@ import numpy as np
 
 from tollgate.gates.base import Verdict, judged
 from tollgate.gates.evidence import Case
-from tollgate.statistics import (
-    around,
-    calibration_error,
-    calibration_line,
-    calibration_noise,
-    normal_quantile,
-    quantile_bins,
-    wilson,
-)
+from tollgate.stats.calibration import calibration_error, calibration_line, calibration_noise, quantile_bins
+from tollgate.stats.intervals import around, normal_quantile, wilson
 
 
 def calibration(case: Case) -> Verdict:

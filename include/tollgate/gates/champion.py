@@ -7,7 +7,8 @@ import numpy as np
 from tollgate.errors import Refused
 from tollgate.gates.base import Verdict, judged, not_applicable, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import normal_quantile, paired
+from tollgate.stats.intervals import normal_quantile
+from tollgate.stats.ranking import paired
 
 POWER = 0.8             # how often an equal challenger should pass, when a refusal says how many loans that takes
 

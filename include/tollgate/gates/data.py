@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from tollgate import lake
 from tollgate.books import APPLICANT, Feature
 from tollgate.clock import months_before
-from tollgate.distribution import frozen, psi, psi_null, shares
 from tollgate.gates.base import Verdict, judged, listed, percent
 from tollgate.gates.evidence import PARTS, Case
 from tollgate.labels import Finding, findings, mature_before
+from tollgate.stats.distributions import frozen, psi, psi_null, shares
 
 BOTH = ("train", "test")
 STABLE = 0.10           # below it a PSI is no change (Siddiqi, "Credit Risk Scorecards", 2006)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tollgate.errors import Refused
 from tollgate.gates.base import Table, Verdict, judged, listed, not_applicable, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import Interval, widest, wilson
+from tollgate.stats.intervals import Interval, widest, wilson
 
 FOUR_FIFTHS = 0.8
 NOT_STATED = "not stated"

@@ -13,7 +13,9 @@ from tollgate.errors import Refused
 from tollgate.features import make_features
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import Interval, area_under, auc_interval, quantile_bins, wilson
+from tollgate.stats.calibration import quantile_bins
+from tollgate.stats.intervals import Interval, wilson
+from tollgate.stats.ranking import area_under, auc_interval
 
 LEVELS_MAX = 1_000      # a number of no more distinct values is also read as categories
 SAMPLE = 2_000          # test rows whose features are made again

@@ -6,7 +6,8 @@ import numpy as np
 
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
-from tollgate.statistics import auc_interval, ks_interval, wilson
+from tollgate.stats.intervals import wilson
+from tollgate.stats.ranking import auc_interval, ks_interval
 
 
 def auc(case: Case) -> Verdict:

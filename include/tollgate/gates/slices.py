@@ -5,7 +5,7 @@ from __future__ import annotations
 from tollgate.errors import Refused
 from tollgate.gates.base import Verdict, judged
 from tollgate.gates.evidence import Case, check_columns
-from tollgate.statistics import normal_quantile
+from tollgate.stats.intervals import normal_quantile
 from tollgate.training import EVENTS_MIN, Slice, cut_slices, rank_slices, slice_columns
 
 SHOWN = 8

@@ -14,8 +14,7 @@ from tollgate.books import load_book
 from tollgate.config import known_books, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.ingest.deliveries import Seen, deliveries
-from tollgate.ingest.manifest import MANIFEST
-from tollgate.ingest.spool import fingerprint_of, sha256_of, spelled
+from tollgate.ingest.reading import MANIFEST, fingerprint_of, sha256_of, spelled
 from tollgate.lake import Entry, Store
 
 if TYPE_CHECKING:
@@ -52,10 +51,11 @@ def land(book: Book, month: str, since: str | None = None) -> dict[str, Any]:
 
 def land_table(book: Book, table: str, first: str, last: str) -> tuple[str, int]:
     """Write the rows of one table for these months into landing, if there are any; the file's name and their number."""
-    sent = book.extract(_source(book), table, first, last, _champions_decisions(book) if book.follows else None)
+    sender = book.require_sender()
+    sent = sender.extract(_source(book), table, first, last, _champions_decisions(book) if sender.follows else None)
     name = file_name(book, table, first, last)
     if sent.num_rows:
-        Store(settings().landing).write(f"{book.name}/{name}", _encoded(sent, book.file_format))
+        Store(settings().landing).write(f"{book.name}/{name}", _encoded(sent, sender.file_format))
     return name, sent.num_rows
 
 
@@ -67,13 +67,14 @@ def _champions_decisions(book: Book) -> pa.Table:
 def file_name(book: Book, table: str, first: str, last: str) -> str:
     """What ``land`` calls the file of a table and its months."""
     months = last if first == last else f"{first}_{last}"
-    return f"{table}_{months}.{book.file_format}"
+    return f"{table}_{months}.{book.require_sender().file_format}"
 
 
 def months_of(book: Book, name: str) -> tuple[str, str, str] | None:
     """``(table, first month, last month)`` of a file that ``land`` named; None for any other name."""
     tables = "|".join(table.name for table in book.tables)
-    found = re.fullmatch(rf"({tables})_({MONTH.pattern})(?:_({MONTH.pattern}))?\.{book.file_format}", name)
+    ending = book.require_sender().file_format
+    found = re.fullmatch(rf"({tables})_({MONTH.pattern})(?:_({MONTH.pattern}))?\.{ending}", name)
     return None if found is None else (found[1], found[2], found[4] or found[2])
 
 
@@ -122,7 +123,7 @@ def waiting(book: str) -> Waiting:
            if (fingerprint := fingerprint_of(name, found)) not in taken}
     if not new:
         return Waiting({}, unreadable, {})
-    seen, tables = deliveries(book), [table.name for table in load_book(book).tables]
+    seen, tables = deliveries(book), _tables(book)
     written = {entry.path.removeprefix(f"{book}/"): entry.written for entry in landed}
 
     def order(name: str) -> tuple[float, int, float, str]:
@@ -131,6 +132,14 @@ def waiting(book: str) -> Waiting:
         return number, rank, written[name], name.partition(".")[0]
 
     return Waiting({name: new[name] for name in sorted(new, key=order)}, unreadable, seen)
+
+
+def _tables(book: str) -> list[str]:
+    """The tables of a book; of one that cannot be loaded none, so that it does not stop the others: taking in tells."""
+    try:
+        return [table.name for table in load_book(book).tables]
+    except BadInput:
+        return []
 
 
 def new_files(book: str | None = None) -> list[dict[str, Any]]:
@@ -185,11 +194,12 @@ def _hashes(book: str, landed: list[Entry]) -> tuple[dict[str, str], dict[str, s
 
 
 def _month(book: Book, month: str) -> str:
+    sender = book.require_sender()
     if not MONTH.fullmatch(month):
-        raise BadInput("A month is written YYYY-MM", value=month, remedy=f"For example {book.last_month}.")
-    if not book.first_month <= month <= book.last_month:
+        raise BadInput("A month is written YYYY-MM", value=month, remedy=f"For example {sender.last_month}.")
+    if not sender.first_month <= month <= sender.last_month:
         raise BadInput(f"The book {book.name} has no such month", value=month,
-                       remedy=f"Its months are {book.first_month} to {book.last_month}.")
+                       remedy=f"Its months are {sender.first_month} to {sender.last_month}.")
     return month
 
 

@@ -16,7 +16,7 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.monitoring.drift import LEVELS, SCORE, UNKNOWN, watched
 from tollgate.monitoring.performance import auc_error
-from tollgate.statistics import normal_quantile
+from tollgate.stats.intervals import normal_quantile
 
 Row = dict[str, Any]
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from tollgate.books import Book
 from tollgate.config import Monitoring
-from tollgate.distribution import psi, psi_null, shares
 from tollgate.features import check_made
+from tollgate.stats.distributions import psi, psi_null, shares
 
 LEVELS = ("stable", "minor", "moderate", "major")
 UNKNOWN = "unknown"

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate.statistics import normal_quantile, placements, places
+from tollgate.stats.intervals import normal_quantile
+from tollgate.stats.ranking import placements, places
 
 Row = dict[str, Any]
 

@@ -12,7 +12,7 @@ from tollgate.config import Params
 from tollgate.features import Model
 from tollgate.registry.runs import read_json
 from tollgate.registry.tracking import client
-from tollgate.statistics import wilson
+from tollgate.stats.intervals import wilson
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -24,13 +24,14 @@ def origin_of(run_folder: Path, params: Params) -> Origin:
     """What the run in ``run_folder`` stands on.
 
     Returns ``{"params": all of them, "lake": what the lake showed, "lake_versions": {table: Delta version at the pin},
-    "snapshot": digest, "commit", "code", "lock", "python", "platform", "libraries"}``.
+    "snapshot": digest, "book_files": {file: SHA-256}, "commit", "code", "lock", "python", "platform", "libraries"}``.
 
     Raises:
         BadInput: a file of the run is missing.
     """
     snapshot = read_json(run_folder / "snapshot.json")
     return {"params": params.model_dump(mode="json"), "lake": snapshot["lake"], "snapshot": snapshot["digest"],
+            "book_files": read_json(run_folder / "book.json")["files"],
             "lake_versions": read_json(run_folder / "delta.json"), **environment()}
 
 

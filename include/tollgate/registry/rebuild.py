@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,15 @@ from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry.differences import of_models, of_predictions
 from tollgate.registry.models import fetch_model, registered_file, registration
 from tollgate.registry.origin import MODIFIED, Origin, code_digest
-from tollgate.registry.runs import flat
+from tollgate.registry.runs import flat, read_json
 from tollgate.registry.standing import version_in
 from tollgate.registry.surroundings import interpreter
 from tollgate.registry.tracking import client, faults_named, name_of
 from tollgate.registry.versions import Version
 
-NOT_OURS = ("fetch", "history")  # they bring data; here it is what the lake held then
+FIRST = "describe"               # an older model knows no such stage
+NOT_OURS = (FIRST, "fetch", "history")  # the last two bring data; here it is what the lake held then
 LAST = "evaluate"                # gates judge and register records: neither makes the model
-RUN = "import tollgate.main; tollgate.main.main()"
 
 
 @faults_named()
@@ -59,6 +60,7 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
             failures = _rebuild(python, code, origin, folder)
         finally:
             services.stop_embedded(folder / "data")  # the sweep's
+        besides += _other_book(origin, folder / "run" / "book.json")
         if failures:
             raise _refused(model, [*failures, *tampered, *besides])
         different = of_models(made, folder / "run" / "model")
@@ -76,6 +78,15 @@ def _refused(model: Version, differences: list[str]) -> Refused:
                    remedy="Causes stand before their effects; restore what was recorded, then run it again.")
 
 
+def _other_book(origin: Origin, made: Path) -> list[str]:
+    """The code of the book, where it is not what was recorded; an older model recorded none apart."""
+    if "book_files" not in origin or not made.exists():
+        return []
+    then, now = origin["book_files"], read_json(made)["files"]
+    changed = sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
+    return [f"the code of the book was another in {', '.join(changed)}: that of now was run"] if changed else []
+
+
 def _tampered(model: Version, origin: Origin) -> list[str]:
     """Parameters that MLflow's run no longer records as the ledger does; the ledger's are used."""
     found = client().get_run(model.run_id).data.params
@@ -90,7 +101,7 @@ def checkout(origin: Origin, folder: Path) -> tuple[Path, list[str]]:
         return PROJECT, []
     try:
         packed = subprocess.run(["git", "-C", str(PROJECT), "archive", "--format=zip",
-                                 commit.removesuffix(MODIFIED), "--", "include", "dvc.yaml"],
+                                 commit.removesuffix(MODIFIED), "--", "include", "dvc.yaml", "pyproject.toml"],
                                 capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return PROJECT, [f"the code was another, and its commit {commit} is not in this repository, to which git fetch "
@@ -110,12 +121,18 @@ def _rebuild(python: str, code: Path, origin: Origin, folder: Path) -> list[str]
     params, run = origin["params"], folder / "run"
     run.mkdir()
     empty: dict[str, dict[str, Any]] = {name: {} for name, value in params.items() if isinstance(value, dict)}
-    (folder / "params.yaml").write_text(yaml.safe_dump({**params, "books": {params["book"]: empty}}), "utf-8")
     for name, content in (("lake", origin["lake"]), ("delta", origin["lake_versions"]),
                           ("champion", {"model": params["book"], "version": None, "digest": None})):
         (run / f"{name}.json").write_text(json.dumps(content), "utf-8")
     stages = yaml.safe_load((code / "dvc.yaml").read_text("utf-8"))["stages"]
     makes = [name for name in list(stages)[: list(stages).index(LAST) + 1] if name not in NOT_OURS]
+    # What the book lays over them now is not laid over the recorded parameters.
+    blocks = {} if FIRST in stages else {"books": {params["book"]: empty}}
+    (folder / "params.yaml").write_text(yaml.safe_dump({**params, **blocks}), "utf-8")
+    if FIRST in stages:
+        if failed := _stage(FIRST, python, code, folder):
+            return [f"its book cannot be loaded: {failed}"]
+        (run / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     failures: list[str] = []
     # As it stood at the pin; and if those files are gone, as it stands now: rows known before the as-of stay.
     for versions in (origin["lake_versions"], dict.fromkeys(origin["lake_versions"])):
@@ -145,17 +162,26 @@ def _copy_lake(params: dict[str, Any], versions: dict[str, int | None], root: Pa
         lake.copy(table, str(root), as_of=date.fromisoformat(params["as_of"]), at=versions[table.name])
 
 
+def _command_of(code: Path) -> str:
+    """A program that runs ``tollgate`` as the code itself declares it: its module has moved since."""
+    module, _, function = tomllib.loads((code / "pyproject.toml").read_text("utf-8"))["project"]["scripts"][
+        "tollgate"].partition(":")
+    return f"from {module} import {function}; {function}()"
+
+
 def _stage(name: str, python: str, code: Path, folder: Path) -> str | None:
     """Run one stage of ``code`` in ``folder``, apart from everything else; returns the error that it ended with.
 
     Raises:
         PassingFault: it ended with exit code 75.
     """
+    own = code / "include" / "books"
     places = {"TOLLGATE_PROJECT": str(code), "TOLLGATE_DATA": str(folder / "data"),
+              "TOLLGATE_BOOKS": str(own if own.is_dir() and code != PROJECT else settings().books),
               "TOLLGATE_LAKE": str(folder / "lake"), "PYTHONPATH": str(code / "include")}
     clean = {key: value for key, value in os.environ.items() if not key.startswith("TOLLGATE_")}
-    done = subprocess.run([python, "-c", RUN, "--json", "stage", name], cwd=folder, env={**clean, **places},
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run([python, "-c", _command_of(code), "--json", "stage", name], cwd=folder,
+                          env={**clean, **places}, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None
     said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1].removeprefix("error: ")

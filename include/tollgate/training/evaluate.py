@@ -13,16 +13,9 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.features import Model, digest_of
-from tollgate.statistics import (
-    around,
-    auc_interval,
-    average_precision_draws,
-    calibration_line,
-    ks_interval,
-    normal_quantile,
-    quantile_bins,
-    wilson,
-)
+from tollgate.stats.calibration import calibration_line, quantile_bins
+from tollgate.stats.intervals import around, normal_quantile, wilson
+from tollgate.stats.ranking import auc_interval, average_precision_draws, ks_interval
 from tollgate.training.scorecard import Scorecard
 from tollgate.training.slices import cut_slices, rank_slices, slice_columns
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tollgate.books import Book
-from tollgate.distribution import frozen
+from tollgate.stats.distributions import frozen
 
 REFERENCE_ROWS = 20_000
 

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from tollgate.books import Book
-from tollgate.statistics import placements, places, quantile_bins
+from tollgate.stats.calibration import quantile_bins
+from tollgate.stats.ranking import placements, places
 
 EVENTS_MIN = 30     # of defaults and of paid loans alike: with fewer the normal interval is none
 BANDS = 4

@@ -1,6 +1,6 @@
 """The workspace of one training run, on whichever machine its next stage lands.
 
-A workspace is a small DVC project of its own: the project's ``dvc.yaml``, the run's ``params.yaml``, and ``run/``.
+A workspace is a small DVC project of its own: the project's ``dvc.yaml``, and ``run/`` with the run's parameters.
 Its record (parameters, pins, lock) is kept in the store and its outputs in the DVC remote, so that a stage may run
 on a machine that has never seen the ones before it, or has seen other results of them: the record decides, by hash.
 """
@@ -14,15 +14,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tollgate.config import Params, load_params, read_params_file, settings
+from tollgate.config import Params, load_params, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.lake import Store
 from tollgate.versioning.project import cache, pull, reproduce, standing_in
 from tollgate.versioning.record import Output, differing, laid_over, outputs
 
 LOCK = "dvc.lock"
-PINS = ("run/lake.json", "run/champion.json", "run/delta.json")
-PARAMS = "params.yaml"
+PARAMS = "run/params.yaml"
+PINS = ("run/book.json", "run/lake.json", "run/champion.json", "run/delta.json")
 WAIT = 600.0  # seconds for another process of this machine that works in the same workspace
 
 
@@ -34,42 +34,31 @@ def folder_of(run: str) -> Path:
 
 
 def open_workspace(run: str, *, book: str, as_of: date, overrides: dict[str, dict[str, Any]],
-                   pin: Callable[[Path, Params], None]) -> Path:
+                   pin: Callable[[Path, Params], None]) -> Params:
     """Lay out the workspace of a run, pin what it stands on, and keep its record; opening it again changes nothing.
 
     Args:
-        overrides: settings laid over the book's own block, by section: ``{"sweep": {"trials": 4}}``.
-        pin: writes the run's pins into its ``run/`` folder; called once in the life of a run.
+        overrides: settings laid over the book's own, by section: ``{"sweep": {"trials": 4}}``.
+        pin: writes what the run stands on into its ``run/`` folder, these parameters included; called once in its life.
 
-    Returns the folder, with ``params.yaml``, ``dvc.yaml`` and the pins in it.
+    Returns the parameters of the run.
 
     Raises:
         BadInput: the parameters are wrong, or the run was opened before with others.
     """
-    import yaml
-
-    folder = folder_of(run)
-    load_params(settings().project / PARAMS, book=book, as_of=as_of)  # refused before anything is laid out
-    raw = read_params_file(settings().project / PARAMS)
-    raw["book"], raw["as_of"] = book, as_of.isoformat()
-    for section, values in overrides.items():
-        raw["books"][book][section] = {**raw["books"][book][section], **values}
-    content = yaml.safe_dump(raw, sort_keys=False)
-    record = _record(run)
-    if record.exists(PARAMS) and record.read(PARAMS).decode() != content:
+    params, folder, record = load_params(book=book, as_of=as_of, overrides=overrides), folder_of(run), _record(run)
+    if record.exists(PARAMS) and record.read(PARAMS).decode() != params.dumped():
         raise BadInput(f"The run {run} was opened before with other parameters", value=run,
                        remedy="Give the new run another id.")
     with _alone(run):
         _lay_out(folder)
-        (folder / PARAMS).write_text(content, encoding="utf-8")
-        params = load_params(folder / PARAMS)
         # The parameters are the last to be kept: a record that has them has its pins.
         if not record.exists(PARAMS):
             pin(folder / "run", params)
-            for name in PINS:
+            for name in (*PINS, PARAMS):
                 record.write(name, (folder / name).read_bytes())
-            record.write(PARAMS, content.encode())
-    return restore(run, ())
+    restore(run, ())
+    return params
 
 
 def restore(run: str, needs: Sequence[str]) -> Path:
@@ -165,7 +154,7 @@ def _reads(stage: str) -> list[str]:
     stages = yaml.safe_load((settings().project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     if stage not in stages:
         raise BadInput("dvc.yaml has no such stage", value=stage, remedy=f"Use one of: {', '.join(stages)}.")
-    return [name for name in stages[stage].get("deps", []) if name.startswith("run/") and name not in PINS]
+    return [name for name in stages[stage].get("deps", []) if name.startswith("run/") and name not in (PARAMS, *PINS)]
 
 
 def _holds(folder: Path, name: str, content: bytes) -> bool:

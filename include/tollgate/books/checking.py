@@ -1,0 +1,189 @@
+"""What is wrong in the description of a book: all of it at once, before anything is done with the book."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+from zoneinfo import available_timezones
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tollgate.books.base import Book, BookTable, Column, Event, Feature
+
+NAME = re.compile("[a-z][a-z0-9_]*")
+LAKE = {"month", "known_on", "delivery", "version"}  # columns that the lake gives every table
+# Columns that a run puts beside the features.
+RUN = {"loan_id", "applied_on", "label", "approval_probability", "weight", "split", "score"}
+MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a description; ``word`` is what stands in the line to change."""
+
+    says: str
+    word: str
+
+
+def faults_of(book: Book) -> list[Fault]:
+    """Everything that is wrong in a book, in the order of its description."""
+    return [*_of_itself(book), *(fault for table in book.tables for fault in _of_table(table)), *_of_tables(book),
+            *_of_target(book), *_of_features(book), *_of_sender(book)]
+
+
+def _of_itself(book: Book) -> Iterator[Fault]:
+    if not NAME.fullmatch(book.name):
+        yield Fault(f"name: {book.name!r} is not of small letters, digits and _, a letter first", book.name)
+    if book.time_zone not in available_timezones():
+        yield Fault(f"time_zone: the IANA database has no {book.time_zone!r}", book.time_zone)
+
+
+def _of_tables(book: Book) -> Iterator[Fault]:
+    names = [table.name for table in book.tables]
+    yield from (Fault(f"tables: there are {n} called {name}", name) for name, n in _double(names))
+    if "applications" not in names:
+        yield Fault("tables: there is none called applications, of which every loan has a row", "tables")
+        return
+    columns = {column.name: column for column in book.applications}
+    for name, kind in (("loan_id", "text"), ("applied_on", "date")):
+        if name not in columns:
+            yield Fault(f"applications: there is no column {name}", "applications")
+        elif columns[name].kind != kind or columns[name].nullable:
+            yield Fault(f"applications.{name}: must be of the kind {kind} and never empty (nullable=False)", name)
+    if book.all_booked == ("decisions" in names):
+        yield Fault("all_booked: the book has a table of decisions, which say who was booked" if book.all_booked else
+                    "all_booked: there is no table of decisions to say who was booked; add one, or say that all are",
+                    "all_booked")
+
+
+def _of_table(table: BookTable) -> Iterator[Fault]:
+    columns = {column.name: column for column in table.columns}
+    if not NAME.fullmatch(table.name):
+        yield Fault(f"tables: {table.name!r} is not of small letters, digits and _, a letter first", table.name)
+    for what, names in (("columns are called", [c.name for c in table.columns]),
+                        ("columns are read from the lender's", [c.source for c in table.columns])):
+        yield from (Fault(f"{table.name}: {n} {what} {name}", name) for name, n in _double(names))
+    yield from (fault for column in table.columns for fault in _of_column(table.name, column))
+    for part in ("key", "told", "filled"):
+        yield from (Fault(f"{table.name}.{part}: there is no column {name}", name) for name in getattr(table, part)
+                    if name not in columns)
+    yield from (Fault(f"{table.name}.told: {name} is no date", name) for name in table.told
+                if name in columns and columns[name].kind != "date")
+    if not table.key or not table.told:
+        yield Fault(f"{table.name}: it needs a key, and a date on which a row is told", table.name)
+    elif table.told[0] in columns and columns[table.told[0]].nullable:
+        yield Fault(f"{table.name}.told: {table.told[0]}, the first, may be empty; say nullable=False", table.told[0])
+    for rule in table.rules:
+        yield from (Fault(f"{table.name}: the rule {rule.name} uses {name}, which is no column of it", name)
+                    for name in rule.uses if name not in columns)
+
+
+def _of_column(table: str, column: Column) -> Iterator[Fault]:
+    where = f"{table}.{column.name}"
+    if column.name in LAKE:
+        yield Fault(f"{where}: the lake has a column of that name itself", column.name)
+    bounds = [bound for bound in (column.ge, column.le) if bound is not None]
+    numeric = column.kind in ("integer", "number", "money")
+    if bounds and not (numeric or column.kind == "date"):
+        yield Fault(f"{where}: a {column.kind} has no bounds", column.name)
+    elif any(isinstance(bound, date) != (column.kind == "date") for bound in bounds):
+        yield Fault(f"{where}: its bounds are not of its kind, {column.kind}", column.name)
+    if column.isin and column.kind != "text":
+        yield Fault(f"{where}: only text has a vocabulary (isin), and it is {column.kind}", column.name)
+    elif column.isin and (wrong := sorted(set((column.recode or {}).values()) - {*column.isin, ""})):
+        yield Fault(f"{where}: recode gives {', '.join(wrong)}, not in isin", column.name)
+    if column.protected and column.personal:
+        yield Fault(f"{where}: a personal column is dropped, so that it cannot be kept as protected", column.name)
+
+
+def _of_target(book: Book) -> Iterator[Fault]:
+    tables = {table.name: {column.name: column for column in table.columns} for table in book.tables}
+    for kind in ("bad", "indeterminate", "cures", "void"):
+        for event in getattr(book.target, kind):
+            yield from _of_event(kind, event, tables)
+    if not book.target.bad:
+        yield Fault("bad: no event makes a loan bad", "Target")
+    if book.target.lag_days < 0:
+        yield Fault(f"lag_days: {book.target.lag_days} is less than 0", "lag_days")
+
+
+def _of_event(kind: str, event: Event, tables: dict[str, dict[str, Column]]) -> Iterator[Fault]:
+    columns = tables.get(event.table)
+    if columns is None:
+        yield Fault(f"{kind}: there is no table {event.table}", event.table)
+        return
+    yield from (Fault(f"{kind}: the table {event.table} has no column {name}", name)
+                for name in (event.on, event.column) if name is not None and name not in columns)
+    if event.on in columns and columns[event.on].kind != "date":
+        yield Fault(f"{kind}: {event.table}.{event.on} is no date", event.on)
+    if event.column is None and (event.isin or event.ge is not None):
+        yield Fault(f"{kind}: an event of {event.table} has values and names no column for them", event.on)
+    if event.column is not None and not event.isin and event.ge is None:
+        yield Fault(f"{kind}: {event.table}.{event.column} needs values, isin or ge", event.column)
+
+
+def _of_features(book: Book) -> Iterator[Fault]:
+    if "applications" not in {table.name for table in book.tables}:
+        return
+    columns = {column.name: column for column in book.applications}
+    names = [feature.name for feature in book.made]
+    yield from (Fault(f"features: there are {n} called {name}", name) for name, n in _double(names))
+    for feature in book.made:
+        if feature.name in RUN:
+            yield Fault(f"the feature {feature.name}: a run has a column of that name itself", feature.name)
+        if feature.monotone and feature.kind == "category":
+            yield Fault(f"the feature {feature.name}: a category has no direction (monotone)", feature.name)
+        wrong = list(_of_inputs(feature, columns))
+        yield from wrong or _of_kind(feature, columns)
+    for part in ("critical", "required"):
+        yield from (Fault(f"{part}: there is no feature {name}", name) for name in getattr(book, part)
+                    if name not in names)
+
+
+def _of_inputs(feature: Feature, columns: dict[str, Column]) -> Iterator[Fault]:
+    """Inputs that a feature cannot be made of. What it may not be made of is the leakage gate's to refuse."""
+    for name in feature.uses:
+        column = columns.get(name)
+        why = ("applications have no such column" if column is None else
+               "which is personal and dropped before the lake" if column.personal else
+               "a date: derive a number from it in a column of its own" if column.kind == "date" else None)
+        if why:
+            yield Fault(f"the feature {feature.name}: it uses {name}, {why}", name)
+
+
+def _of_kind(feature: Feature, columns: dict[str, Column]) -> Iterator[Fault]:
+    """A feature that does not give what it says, tried on two rows: ``number`` over a text."""
+    try:
+        made = feature.make(*(_sample(columns[name]) for name in feature.uses))
+    except Exception:  # on a text that only this book knows how to read: its first run will tell
+        return
+    numeric = np.asarray(made).dtype.kind in "fiub"
+    if numeric != (feature.kind == "number"):
+        what = "numbers" if numeric else "texts"
+        yield Fault(f"the feature {feature.name}: it is a {feature.kind} and is made of {what} "
+                    f"({', '.join(feature.uses)})", feature.name)
+
+
+def _sample(column: Column) -> np.ndarray:
+    if column.kind == "text":
+        return np.array([column.isin[0] if column.isin else "", None], dtype=object)
+    return np.array([1.0, np.nan])
+
+
+def _of_sender(book: Book) -> Iterator[Fault]:
+    if book.sender is None:
+        return
+    first, last = book.sender.first_month, book.sender.last_month
+    yield from (Fault(f"sender: {month!r} is no month, YYYY-MM", month) for month in (first, last)
+                if not MONTH.fullmatch(month))
+    if first > last:
+        yield Fault(f"sender: its first month {first} lies after its last {last}", first)
+
+
+def _double(names: Iterable[str]) -> list[tuple[str, int]]:
+    return [(name, n) for name, n in Counter(names).items() if n > 1]

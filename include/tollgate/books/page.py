@@ -1,0 +1,142 @@
+"""The docs page of a book, rendered from the book itself, so that a column is described once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tollgate.books.base import Book, BookTable, Column, Event, Feature, Sender
+
+DIRECTION = {1: "up", -1: "down", 0: ""}
+
+
+def render(book: Book) -> str:
+    """The Markdown of ``docs/books/NAME.md``."""
+    nulls = f" They spell nothing as {', '.join(f'`{cell}`' for cell in book.nulls)} too." if book.nulls else ""
+    return "\n".join([
+        f"# {book.name}: {book.title}",
+        "",
+        "<!-- Rendered from the book's module by `make docs`. -->",
+        "",
+        book.about.rstrip(),
+        "",
+        f"{_sent(book.sender)}{'' if book.dated else ' The rows carry no dates of their own.'}{nulls}"
+        f"{_scenarios(book.sender)}",
+        "",
+        "## Use and limits",
+        "",
+        book.use,
+        "",
+        *(f"- {limit}" for limit in book.limits),
+        "",
+        *(line for table in book.tables for line in _table_of(table)),
+        "## What bad is",
+        "",
+        *_target(book),
+        "",
+        "## Features",
+        "",
+        "Everything the model sees. A direction binds it: *up* means that a larger value may only raise the default"
+        " probability,",
+        "*down* that it may only lower it. The PSI of a critical feature alone may request a retrain.",
+        "",
+        *_features(book),
+        "",
+        *_retired(book),
+    ])
+
+
+def _sent(sender: Sender | None) -> str:
+    if sender is None:
+        return "The lender's files come into landing."
+    sent = "CSV" if sender.file_format == "csv" else "Parquet"
+    return f"Months: {sender.first_month} to {sender.last_month}. The lender sends {sent} files."
+
+
+def _scenarios(sender: Sender | None) -> str:
+    return f" Scenarios: {', '.join(f'`{name}`' for name in sender.scenarios)}." if sender and sender.scenarios else ""
+
+
+def _table_of(table: BookTable) -> list[str]:
+    return [f"## {table.name.capitalize()}", "", *_columns(table.columns), "", *_between(table), ""]
+
+
+def _target(book: Book) -> list[str]:
+    """The label in words, a line a clause."""
+    said = {"bad": "makes a loan bad, within the horizon of its booking",
+            "indeterminate": "ends a loan with its outcome unknown, unless it was bad before",
+            "cures": "undoes what was bad before it: not bad again, the loan is neither good nor bad",
+            "void": "takes the loan out of everything, whenever it comes"}
+    lines = [f"- {_event(event)} {text}." for kind, text in said.items() for event in getattr(book.target, kind)]
+    booked = ("The lender sends booked loans alone: each is booked on the day of its application." if book.all_booked
+              else "A loan is booked on the day that its decision names; who was not booked has no label.")
+    return [*lines, "- A row of such an event without a day takes back what was reported before it; a later event does "
+                    "not.", f"- {booked}",
+            f"- An event may be reported {book.target.lag_days} days after it happened: a label is mature that long "
+            "after its horizon."]
+
+
+def _event(event: Event) -> str:
+    which = ("" if event.column is None else
+             f" whose `{event.column}` is {', '.join(event.isin)}" if event.isin else
+             f" whose `{event.column}` is {event.ge:g} or more")
+    return f"A row of {event.table}{which}, dated by `{event.on}`,"
+
+
+def _columns(columns: Sequence[Column]) -> list[str]:
+    rows = ((f"`{c.name}`", f"`{c.source}`", c.kind, _allowed(c), c.doc, _standing(c)) for c in columns)
+    return _table(("column", "the lender's name", "kind", "allowed", "what it is", "standing"), rows)
+
+
+def _between(table: BookTable) -> list[str]:
+    """What is held against whole rows, a line a rule."""
+    rows = ((f"`{name}`", ", ".join(f"`{c}`" for c in uses), doc) for name, uses, doc in table.row_rules())
+    return _table(("a row is refused as", "for its", "because"), rows)
+
+
+def _allowed(column: Column) -> str:
+    """The contract of a column in a few words."""
+    said = []
+    if column.isin:
+        said.append(", ".join(column.isin))
+    if column.ge is not None or column.le is not None:
+        low = "" if column.ge is None else f"{column.ge}"
+        high = "" if column.le is None else f"{column.le}"
+        said.append(f"{low} … {high}".strip())
+    if not column.nullable:
+        said.append("never empty")
+    if column.unscreened:
+        said.append(f"not looked into for personal data ({column.unscreened})")
+    return "; ".join(said)
+
+
+def _standing(column: Column) -> str:
+    """What may be done with a column, and why."""
+    if column.personal:
+        return f"personal ({column.why}): dropped at ingestion"
+    if column.protected:
+        return f"protected ({column.why}): for fairness only"
+    if column.known == "later":
+        return f"known later ({column.why}): never a feature"
+    return "known at the application"
+
+
+def _features(book: Book) -> list[str]:
+    known = {column.name: column.known for column in book.applications}
+
+    def when(feature: Feature) -> str:
+        return "at the application" if all(known[name] == "application" for name in feature.uses) else "later"
+
+    rows = ((f"`{f.name}`", f.kind, f.doc or "the column as it is", ", ".join(f"`{name}`" for name in f.uses),
+             when(f), DIRECTION[f.monotone], "yes" if f.name in book.critical else "") for f in book.features)
+    return _table(("feature", "kind", "how it is made", "from", "known", "direction", "critical"), rows)
+
+
+def _retired(book: Book) -> list[str]:
+    if not book.retired:
+        return []
+    return [f"Retired, and made for models in service alone: {', '.join(f'`{f.name}`' for f in book.retired)}.", ""]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]

@@ -1,0 +1,1 @@
+"""The books that Tollgate brings along."""

@@ -1,0 +1,107 @@
+"""The verbs of models: what stands, what was decided, and deciding."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tollgate.cli.arguments import AnsweredAt, BookName, By, Digest, MaybeFrom, Page, Panel, Version
+from tollgate.terminal import readable
+from tollgate.terminal.answers import answer as _answer
+from tollgate.terminal.answers import page as _page
+
+app = typer.Typer()
+ledger = typer.Typer(no_args_is_help=True, help="Check the record of every decision.")
+app.add_typer(ledger, name="ledger", rich_help_panel=Panel.MODELS)
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def promote(context: typer.Context, book: BookName, version: Version, by: By, digest: Digest,
+            comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
+    """Make the challenger the champion."""
+    from tollgate import registry
+
+    _answer(context, registry.promote(book, version, digest, by, comment, answered_at))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def reject(context: typer.Context, book: BookName, version: Version, by: By,
+           comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
+    """Record that a person said no to the challenger."""
+    from tollgate import registry
+
+    _answer(context, registry.reject(book, version, by, comment, answered_at))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def rollback(context: typer.Context, book: BookName, version: Version, by: By,
+             reason: Annotated[str, typer.Option(help="why")], as_of: MaybeFrom = None) -> None:
+    """Make an earlier champion the champion again, and prove it by scoring again."""
+    from tollgate import registry
+
+    _answer(context, registry.rollback(book, version, by, reason, as_of))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def models(context: typer.Context, book: BookName) -> None:
+    """Every registered version, newest first: its state, what it reached on its test months, its digest."""
+    from tollgate import registry
+
+    _answer(context, {"book": book, "models": registry.models(book)}, readable.models)
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def report(context: typer.Context, book: BookName,
+           of: Annotated[str, typer.Argument(metavar="VERSION", help="or the MLflow run of a model that was refused")],
+           out: Page = None) -> None:
+    """The gate report of a version, or of a run that MLflow holds, as HTML."""
+    from tollgate import registry
+
+    _answer(context, {"book": book, "of": of, **_page(registry.gate_report(book, of), out)})
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def history(context: typer.Context, book: BookName) -> None:
+    """What was decided about a book's models, by whom, when and why: the ledger, newest first."""
+    from tollgate import registry
+
+    _answer(context, {"book": book, "decisions": registry.decisions(book)}, readable.history)
+
+
+@ledger.command("verify")
+def ledger_verify(context: typer.Context, book: BookName) -> None:
+    """Check the hash chain; exit 3 names every line that was edited, dropped, doubled or moved."""
+    from tollgate import registry
+
+    _answer(context, registry.verify(book))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def trace(context: typer.Context, book: BookName,
+          loan: Annotated[str, typer.Argument(metavar="LOAN", help="the id that its application came with")]) -> None:
+    """From a loan's scores to the model, its data, code, parameters and approver."""
+    from tollgate import ingest, registry
+    from tollgate.books import load_book
+
+    _answer(context, registry.trace(book, loan, ingest.quarantined_loan(load_book(book), loan)), readable.trace)
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def reproduce(context: typer.Context, book: BookName, version: Version) -> None:
+    """Make a registered model again from its recorded code, data and parameters; exit 3 lists what differs."""
+    from tollgate import registry
+
+    _answer(context, registry.reproduce(book, version))
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def card(context: typer.Context, book: BookName, version: Version, out: Page = None) -> None:
+    """The model card of a version: its facts, and what was decided about it so far."""
+    from tollgate import registry
+
+    told = registry.card(book, version)
+    if out is None:
+        _answer(context, told, readable.card)
+    else:
+        _answer(context, {"book": book, "version": version, **_page(told["html"], out)})

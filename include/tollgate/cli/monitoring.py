@@ -1,0 +1,87 @@
+"""The verbs of monitoring, and of the requests that come of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from tollgate.cli.arguments import AsOf, BookName, MaybeBook, Panel, RequestKey
+from tollgate.cli.same_code import same_code
+from tollgate.terminal.answers import answer as _answer
+
+app = typer.Typer()
+monitor = typer.Typer(no_args_is_help=True, help="Compare what was scored with what was trained on.",
+                      callback=same_code)
+requests = typer.Typer(no_args_is_help=True, help="Requests for a retrain.")
+app.add_typer(monitor, name="monitor", rich_help_panel=Panel.STEPS)
+app.add_typer(requests, name="requests", rich_help_panel=Panel.STEPS)
+
+
+def _monitor(context: typer.Context, step: str, book: str, as_of: date) -> None:
+    from tollgate import monitoring
+    from tollgate.books import load_book
+    from tollgate.config import load_params
+
+    _answer(context, getattr(monitoring, f"{step}_step")(load_book(book), as_of, load_params(book=book)))
+
+
+@monitor.command("drift")
+def monitor_drift(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Compare the night's applications and scores with the champion's frozen profile."""
+    _monitor(context, "drift", book, as_of)
+
+
+@monitor.command("performance")
+def monitor_performance(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Judge earlier scores whose labels have matured."""
+    _monitor(context, "performance", book, as_of)
+
+
+@monitor.command("verdict")
+def monitor_verdict(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Alerts, the verdict, and perhaps a request for a retrain."""
+    _monitor(context, "verdict", book, as_of)
+
+
+@monitor.command("report")
+def monitor_report(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """The page a person reads."""
+    _monitor(context, "report", book, as_of)
+
+
+@monitor.command("list")
+def monitor_list(context: typer.Context, book: BookName) -> None:
+    """Every verdict, newest first."""
+    from tollgate.monitoring import verdicts
+
+    _answer(context, {"book": book, "verdicts": verdicts(book)})
+
+
+@requests.command("list")
+def requests_list(context: typer.Context, book: MaybeBook = None) -> None:
+    """Requests that are not closed yet."""
+    from tollgate.monitoring import open_requests
+
+    _answer(context, {"requests": open_requests(book)})
+
+
+@requests.command("claim")
+def requests_claim(context: typer.Context, book: BookName, key: RequestKey,
+                   run_id: Annotated[str, typer.Option(help="the run that will answer the request")],
+                   ended: Annotated[str | None, typer.Option(
+                       help="a run that has ended or was deleted, whose claim is taken over")] = None) -> None:
+    """Take a request, so that no other run does; or take it over from a run that has ended."""
+    from tollgate.monitoring import claim
+
+    _answer(context, claim(book, key, run_id, ended))
+
+
+@requests.command("close")
+def requests_close(context: typer.Context, book: BookName, key: RequestKey,
+                   result: Annotated[str, typer.Option(help="what came of it")]) -> None:
+    """Close a request with its result."""
+    from tollgate.monitoring import close
+
+    _answer(context, close(book, key, result))

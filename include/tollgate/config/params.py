@@ -1,0 +1,251 @@
+"""What a run computes by: params.yaml with a book's own values laid over it, checked whole, as frozen objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+
+from tollgate.config.finding import FoundBook, find_book, known_books
+from tollgate.config.settings import settings
+from tollgate.errors import BadInput
+
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Factor = Annotated[float, Field(gt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # strict: true is not 1, nor is "1"
+
+
+class Ingest(_Section):
+    bad_share_max: Share
+    orphan_share_max: Share
+    restated_share_max: Share
+    rows_ratio_max: Factor
+    null_rise_max: Share
+    history_months: PositiveInt
+    rows_ratio_min: Share
+    stale_days_max: PositiveInt
+    median_shift_max: Positive
+    outlier_rise_max: Share
+    psi_max: Positive
+    unseen_rise_max: Share
+    identical_share_max: Share
+    label_ratio_max: Factor
+    segment_rise_max: Share
+
+
+class Labels(_Section):
+    quiet_days_max: PositiveInt
+    thinned_ratio_min: OpenShare
+    reference_months: Annotated[int, Field(ge=6)]
+    expected_min: PositiveInt
+    confidence: OpenShare
+    late_share_max: Share
+    orphan_share_max: Share
+    early_share_max: Share
+
+
+class Snapshot(_Section):
+    horizon_months: PositiveInt
+    window_months: PositiveInt
+    min_rows: PositiveInt
+    min_defaults: PositiveInt
+
+
+class Split(_Section):
+    test_months: PositiveInt
+    validation_months: PositiveInt
+    gap_months: NonNegativeInt
+    folds: Annotated[int, Field(ge=1, le=5)]  # an undated book has five sixths to validate on in turn
+
+
+class Sweep(_Section):
+    trials: PositiveInt
+    workers: PositiveInt
+    rounds_first: PositiveInt
+    rounds_max: PositiveInt
+    early_stopping: PositiveInt
+    threads: PositiveInt
+
+
+class Train(_Section):
+    false_negative_target: OpenShare
+    cost_of_default: Annotated[float, Field(gt=0)]
+    reject_inference: Literal["booked", "parcelling", "fuzzy", "weighted"]
+
+
+class Gates(_Section):
+    auc_min: OpenShare
+    ks_min: OpenShare
+    false_negative_max: OpenShare
+    baseline_margin: OpenShare
+    champion_margin: OpenShare
+    parity_gap_max: OpenShare
+    group_min: PositiveInt
+    slice_gap_max: OpenShare
+    calibration_gap_max: OpenShare
+    stale_months_max: PositiveInt
+    feature_auc_max: OpenShare
+    level_rate_max: OpenShare
+    score_auc_max: OpenShare
+    confidence: OpenShare
+    bootstrap_draws: PositiveInt
+
+
+class Scoring(_Section):
+    window_months: PositiveInt
+    shards: PositiveInt
+    reasons: PositiveInt
+
+
+class Monitoring(_Section):
+    psi_minor: OpenShare
+    psi_moderate: OpenShare
+    psi_major: OpenShare
+    ks_p: OpenShare
+    ks_effect: OpenShare
+    ks_features: PositiveInt
+    confidence: OpenShare
+    min_sample: PositiveInt
+    windows: PositiveInt
+    trips: PositiveInt
+    cooldown_days: PositiveInt
+    auc_drop: OpenShare
+    decline_rate_shift: OpenShare
+
+
+class Params(_Section):
+    """One book's parameters: the defaults of params.yaml with the book's own overrides laid over them."""
+
+    model_config = ConfigDict(strict=False)  # a date may be written as text
+
+    book: str
+    as_of: date
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+    ingest: Ingest
+    labels: Labels
+    snapshot: Snapshot
+    split: Split
+    sweep: Sweep
+    train: Train
+    gates: Gates
+    scoring: Scoring
+    monitoring: Monitoring
+
+    def dumped(self) -> str:
+        """As YAML, in the order of params.yaml, for ``read_params``."""
+        import yaml
+
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+SECTIONS = tuple(name for name in Params.model_fields if name not in ("book", "as_of", "seed"))
+
+
+def read_params_file(path: Path) -> dict[str, Any]:
+    """The raw mapping of a YAML file of settings. Raises ``BadInput`` when it is missing or not a YAML mapping."""
+    import yaml
+
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"There is no {path.name}", value=path, remedy="Run from the project's folder.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as err:
+        raise BadInput(f"{path.name} is not valid YAML", value=str(err).replace("\n", " "),
+                       remedy="Mend the line it names.") from None
+    if not isinstance(raw, dict):
+        raise BadInput(f"{path.name} must hold a mapping of settings", value=type(raw).__name__,
+                       remedy="Compare it with the file that the project ships.")
+    return raw
+
+
+def params_path() -> Path:
+    """The params.yaml in force: the one of the workspace we stand in, else the project's."""
+    here = Path.cwd() / "params.yaml"
+    return here if here.exists() else settings().project / "params.yaml"
+
+
+def load_params(path: Path | None = None, *, book: str | None = None, as_of: date | None = None,
+                overrides: Mapping[str, dict[str, Any]] | None = None) -> Params:
+    """Read, overlay and check params.yaml.
+
+    Args:
+        path: the file; by default the one of the current folder or of the project.
+        book: the parameters of this book instead of the file's own ``book``.
+        as_of: stand at this instant instead of the file's own ``as_of``.
+        overrides: laid over all else, by section: ``{"sweep": {"trials": 4}}``.
+
+    Raises:
+        BadInput: naming the key, its value and what is allowed.
+    """
+    path = path or params_path()
+    raw = dict(read_params_file(path))
+    blocks = raw.pop("books", {})
+    if not isinstance(blocks, dict):
+        raise BadInput(f"{path.name}: `books` must hold one block a book", value=blocks,
+                       remedy=f"Each is called as its book: {', '.join(known_books())}.")
+    if strangers := sorted(set(blocks) - set(known_books()), key=str):
+        raise BadInput(f"{path.name}: books.{strangers[0]} is the block of no book", value=strangers[0],
+                       remedy=f"The books are {', '.join(known_books())}; remove the block, or bring its book back.")
+    if book is not None:
+        raw["book"] = book
+    if as_of is not None:
+        raw["as_of"] = as_of
+    where, own = _own_values(find_book(raw.get("book")), blocks, path)
+    for section, values in own.items():
+        if section not in SECTIONS:
+            raise BadInput(f"{where}: there is no section {section}", value=section,
+                           remedy=f"The sections are {', '.join(SECTIONS)}.")
+        if not isinstance(values, dict):
+            raise BadInput(f"{where}.{section} must be a mapping", value=values,
+                           remedy="Leave an empty section out, or write it as `{}`.")
+        if isinstance(base := raw.get(section), dict):
+            raw[section] = {**base, **values}
+    for section, values in (overrides or {}).items():
+        raw[section] = {**raw[section], **values}
+    return _checked(raw, path)
+
+
+def read_params(path: Path) -> Params:
+    """The parameters of a run, as ``Params.dumped`` wrote them: nothing is laid over them any more.
+
+    Raises:
+        BadInput: the file is missing or is none of these.
+    """
+    return _checked(read_params_file(path), path)
+
+
+def params_of_book(found: FoundBook) -> Path | None:
+    """The file beside a book's module for its own values: ``mortgages.yaml`` beside ``mortgages.py``."""
+    return found.path.with_suffix(".yaml") if found.path else None
+
+
+def _own_values(found: FoundBook, blocks: dict[str, Any], path: Path) -> tuple[str, dict[str, Any]]:
+    """A book's own values, and where they stand: in a block of params.yaml or in a file beside its module."""
+    block, beside = blocks.get(found.name), params_of_book(found)
+    where = f"{path.name}: books.{found.name}"
+    if beside is not None and beside.exists():
+        if block is not None:
+            raise BadInput(f"The values of the book {found.name} stand in {beside.name} and in {where}", value=beside,
+                           remedy="Keep them in one of the two.")
+        where, block = beside.name, read_params_file(beside)
+    if block is not None and not isinstance(block, dict):
+        raise BadInput(f"{where} must hold sections", value=block, remedy=f"They are {', '.join(SECTIONS)}.")
+    return where, block or {}
+
+
+def _checked(raw: dict[str, Any], path: Path) -> Params:
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as err:
+        first = err.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{path.name}: {key}: {first['msg']}", value=first.get("input"),
+                       remedy="Correct that key; docs/params.md lists every key and its range.") from None

@@ -1,0 +1,266 @@
+"""From the lender's spelling to the lake's types, column by column, and the cells that could not be read.
+
+A CSV cell is text: it is trimmed, and then what it is spelled as says whether it is missing, recoded or a value. A
+Parquet cell may be typed already, and is read as the same cell of a CSV file would be. What is not a whole number, a
+finite number, a day in the column's format or a key as the lender gave it is a failure, never a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.types as pt
+
+from tollgate.ingest.reading.formats import Unfit
+from tollgate.ingest.reading.spelling import (
+    as_float,
+    is_key,
+    named,
+    readings,
+    trimmed,
+    unseen,
+    was_float,
+    without_point,
+)
+
+if TYPE_CHECKING:
+    from tollgate.books import Column
+
+pc: Any = pyarrow.compute  # its functions are made at import, so that no type checker sees them
+
+INTEGER = r"^[+-]?\d{1,18}(\.0*)?$"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$|^-?inf$"
+MONEY = r"^[+-]?\$?[+-]?((\d{1,3}(,\d{3})+|\d+)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$|^-?inf$"
+# How tools write the days of a column in which one cell has a time; read where the column's format is the plain one.
+ISO_DAY, ISO_TIME = "%Y-%m-%d", re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?")
+
+Nulls = Sequence[str]
+Reader = Callable[["Column", pa.Array, Nulls], tuple[pa.Array, dict[str, pa.Array]]]
+REASONS = pa.schema([("row", pa.int64()), ("rule", pa.string()), ("column", pa.string())])
+
+
+def parse(columns: Sequence[Column], raw: pa.Table, nulls: Nulls = ()) -> tuple[pa.Table, pa.Table]:
+    """Read every column that is not personal.
+
+    Args:
+        raw: the lender's rows, under the lender's column names. A column that comes as a dictionary is read value by
+            value, each of them once.
+        nulls: the book's own spellings of nothing.
+
+    Returns the rows under the lake's names and types, a failed cell being null and text a dictionary where it came as
+    one; and the failures in ``REASONS`` (``row`` is an index into the rows; the rule is ``not_an_integer``,
+    ``not_a_number``, ``not_finite``, ``not_a_date``, ``float_key`` or ``invisible_character``).
+
+    Raises:
+        Unfit: a Parquet column has a type that its kind cannot be read from.
+    """
+    typed, failures = {}, []
+    for column in columns:
+        if column.personal:
+            continue
+        cells = raw[column.source]
+        cells = (cells.unify_dictionaries() if pt.is_dictionary(cells.type) else cells).combine_chunks()
+        read = _read_each_once if pt.is_dictionary(cells.type) else _read
+        typed[column.name], broken = read(column, cells, nulls)
+        failures += [reasons(np.flatnonzero(mask.to_numpy(zero_copy_only=False)), rule, column.name)
+                     for rule, mask in broken.items()]
+    return pa.table(typed), pa.concat_tables([REASONS.empty_table(), *failures])
+
+
+def _read(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
+    if pt.is_floating(cells.type):
+        cells = _wide(cells)
+        cells = _only(cells, pc.invert(pc.is_nan(cells)))
+    return _READERS[column.kind](column, cells, nulls)
+
+
+def _read_each_once(column: Column, cells: pa.DictionaryArray,
+                    nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
+    values, broken = _read(column, cells.dictionary, nulls)
+    masks = {rule: pc.fill_null(mask.take(cells.indices), False) for rule, mask in broken.items()
+             if pc.any(mask).as_py()}
+    if column.kind != "text":
+        return values.take(cells.indices), masks
+    merged = values.dictionary_encode()  # two spellings may have become one value, or none
+    return pa.DictionaryArray.from_arrays(merged.indices.take(cells.indices), merged.dictionary), masks
+
+
+def spell(columns: Sequence[Column], raw: pa.Table) -> pa.Table:
+    """The rows as text of which ``parse`` makes what it makes of the rows themselves.
+
+    A typed day is spelled in its column's format. Where that cannot tell it (two digits of a year before 1969), it is
+    spelled in full: rather not read than read as another day.
+
+    Args:
+        raw: rows that ``parse`` has read.
+    """
+    kinds = {column.source: column for column in columns}
+    return pa.table({name: _spell(kinds[name], raw[name].unify_dictionaries().combine_chunks())
+                     for name in raw.column_names})
+
+
+def _spell(column: Column, cells: pa.Array) -> pa.Array:
+    if pt.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if pt.is_temporal(cells.type):
+        days = _days(cells)
+        text = pc.strftime(days, format=column.format)
+        told, _ = _read_date(column, text, ())
+        return pc.if_else(pc.fill_null(pc.equal(told, days), False), text, days.cast(pa.string()))
+    if is_key(column) and (pt.is_floating(cells.type) or pt.is_decimal(cells.type)):
+        floats = _floats(cells)
+        spelled = [None if cell is None else as_float(cell) for cell in _only(cells, floats).to_pylist()]
+        return pc.if_else(floats, pa.array(spelled, pa.string()), _key(cells))
+    if column.kind != "text" and not column.recode and not pt.is_integer(cells.type) and _is_number(cells.type):
+        cells = _numbers(cells)  # the shortest spelling of a float32 is not that of the float64 it is read as
+    return _plain(cells)
+
+
+def reasons(rows: np.ndarray, rule: str, column: str | None) -> pa.Table:
+    """``REASONS`` that name one rule and column for many rows."""
+    return pa.table([pa.array(rows, pa.int64()), pa.repeat(pa.scalar(rule), len(rows)),
+                     pa.repeat(pa.scalar(column, pa.string()), len(rows))], schema=REASONS)
+
+
+def _read_text(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
+    text = _as_text(column, cells, nulls)
+    if not is_key(column):
+        return text, {}
+    broken = {"float_key": _true(_floats(cells) if _is_number(cells.type) else was_float(text)),
+              "invisible_character": _true(unseen(text))}
+    return _only(text, pc.invert(pc.or_(*broken.values()))), broken
+
+
+def _floats(cells: pa.Array) -> pa.Array:
+    """Where a number is a float, or a decimal with a fraction: no key was ever given so."""
+    if pt.is_floating(cells.type):
+        return pc.fill_null(pc.invert(pc.is_nan(_wide(cells))), False)
+    if pt.is_decimal(cells.type):
+        return _true(pc.match_substring_regex(cells.cast(pa.string()), r"\.\d*[1-9]"))
+    return pa.array(np.zeros(len(cells), bool))
+
+
+def _read_integer(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
+    if _is_number(cells.type) and not column.recode:
+        floats = _numbers(cells)
+        good = _is_whole(floats)
+        if not pt.is_integer(cells.type):
+            return _only(floats, good).cast(pa.int64()), {"not_an_integer": _bad(cells, good)}
+        if pc.all(good).as_py():
+            return cells.cast(pa.int64()), {}
+    text = _as_text(column, cells, nulls)
+    good = pc.match_substring_regex(text, INTEGER)
+    digits = pc.replace_substring_regex(_only(text, good), r"^\+|\.0*$", "")
+    return digits.cast(pa.int64()), {"not_an_integer": _bad(text, good)}
+
+
+def _read_number(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
+    pattern = MONEY if column.kind == "money" else NUMBER
+    if _is_number(cells.type) and not column.recode:
+        values, broken = _numbers(cells), {}
+    else:
+        text = _as_text(column, cells, nulls)
+        good = pc.match_substring_regex(text, pattern)
+        values = pc.replace_substring_regex(_only(text, good), r"[$,]", "").cast(pa.float64())
+        broken = {"not_a_number": _bad(text, good)}
+    finite = pc.is_finite(values)
+    return _only(values, finite), {**broken, "not_finite": _bad(values, finite)}
+
+
+def _read_date(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
+    if pt.is_timestamp(cells.type) or pt.is_date(cells.type):
+        return _days(cells), {}
+    text = _as_text(column, cells, nulls)
+    # Days repeat: each spelling is read once, by the one parser that knows that February has no 31st.
+    spelled = text.dictionary_encode()
+    days = pa.array([_day(value, column.format) for value in spelled.dictionary.to_pylist()], pa.date32())
+    values = days.take(spelled.indices)
+    return values, {"not_a_date": pc.and_(pc.is_valid(text), pc.is_null(values))}
+
+
+def _days(cells: pa.Array) -> pa.Array:
+    if pt.is_date(cells.type):
+        return cells.cast(pa.date32())
+    cells = pc.local_timestamp(cells) if cells.type.tz else cells
+    return pc.floor_temporal(cells, unit="day").cast(pa.date32())
+
+
+def _day(text: str, pattern: str) -> date | None:
+    try:
+        if pattern == ISO_DAY and ISO_TIME.fullmatch(text):
+            return datetime.fromisoformat(text).date()
+        return datetime.strptime(text, pattern).date()
+    except ValueError:
+        return None
+
+
+_READERS: dict[str, Reader] = {"text": _read_text, "integer": _read_integer, "number": _read_number,
+                               "money": _read_number, "date": _read_date}
+
+
+def _as_text(column: Column, cells: pa.Array, nulls: Nulls) -> pa.Array:
+    """Trimmed, recoded text; null where the cell is missing."""
+    if not (pt.is_string(cells.type) or pt.is_large_string(cells.type) or _is_number(cells.type)
+            or pt.is_boolean(cells.type) or pt.is_null(cells.type) or pt.is_string_view(cells.type)):
+        raise Unfit("wrong_type", f"The column {column.source} has a type that is not read as {column.kind}",
+                    column=column.name, value=cells.type)
+    text = trimmed(_key(cells) if is_key(column) else _plain(cells))
+    if not is_key(column) and (column.recode or column.kind in ("text", "date")):
+        text = without_point(text, named(column))
+    read = readings(column, nulls)
+    at = pc.index_in(text, value_set=pa.array(list(read), pa.string()))
+    return pc.if_else(pc.is_null(at), text, pa.array(list(read.values()), pa.string()).take(at))
+
+
+def _plain(cells: pa.Array) -> pa.Array:
+    """Cells as text; a code column with gaps comes as 1.0 out of many a tool, and is spelled without the point."""
+    if not pt.is_floating(cells.type):
+        return cells.cast(pa.string())
+    cells = _wide(cells)
+    whole = _is_whole(cells)
+    return pc.if_else(whole, _only(cells, whole).cast(pa.int64()).cast(pa.string()), cells.cast(pa.string()))
+
+
+def _key(cells: pa.Array) -> pa.Array:
+    """Cells of a key as text: a decimal without a fraction is a whole number."""
+    text = _plain(cells)
+    return pc.replace_substring_regex(text, r"\.0+$", "") if pt.is_decimal(cells.type) else text
+
+
+def _wide(cells: pa.Array) -> pa.Array:
+    """Floats that Arrow can count with: it has no floor of a float16."""
+    return cells.cast(pa.float32()) if pt.is_float16(cells.type) else cells
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind))
+
+
+def _is_whole(floats: pa.Array) -> pa.Array:
+    """Whether each is an integer; beyond 2^53 a float names no single one."""
+    return pc.and_(pc.equal(floats, pc.floor(floats)), pc.less_equal(pc.abs(floats), float(2**53)))
+
+
+def _numbers(cells: pa.Array) -> pa.Array:
+    return cells.cast(pa.float64(), safe=False)
+
+
+def _only(values: pa.Array, good: pa.Array) -> pa.Array:
+    """``values`` with null wherever ``good`` is not true."""
+    return pc.if_else(good, values, pa.scalar(None, values.type))
+
+
+def _bad(values: pa.Array, good: pa.Array) -> pa.Array:
+    """Where there is a value and it is not good."""
+    return pc.and_(pc.is_valid(values), pc.invert(pc.fill_null(good, False)))
+
+
+def _true(mask: pa.Array) -> pa.Array:
+    """A mask that is false where it was null."""
+    return pc.fill_null(mask, False)

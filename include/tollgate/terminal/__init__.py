@@ -1,0 +1,1 @@
+"""How an answer looks to the person at the terminal."""
