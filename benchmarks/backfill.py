@@ -33,6 +33,7 @@ from tollgate.demo.airflow import Airflow
 FIRST, SECOND = "2007-01-01", "2007-05-01"
 BEGIN, END = date(2007, 2, 1), date(2007, 7, 31)
 AT_ONCE = 2
+ONE_SHARD = {"shards": 1}  # a small book's night is one
 PATIENCE_SECONDS = 2 * 60 * 60
 # What an instance prints of the lake: for each night the versions that scored it, its rows and its loans.
 NIGHTS = f"""
@@ -49,10 +50,10 @@ print(json.dumps({{day: [sorted(v), rows, len(loans)] for day, (v, rows, loans) 
 """
 HEAD = """# Six months, backfilled
 
-Written by `python -m benchmarks.backfill --out docs/backfill.md`, on two cores: a small simulated book, two models
-approved (as of {first} and of {second}), then one backfill of `score_nightly` for every night from {begin} to {end},
-{at_once} runs at once, with `monitor_drift` paused. Every night was asked of the lake afterwards. It is whole when it
-holds each of its loans once, all of them scored by one version.
+Written by `python -m benchmarks.backfill {places} --out docs/backfill.md`, on two cores: a small simulated book,
+two models approved (as of {first} and of {second}), then one backfill of `score_nightly` for every night
+from {begin} to {end}, {at_once} runs at once, with `monitor_drift` paused. Every night was asked of the lake
+afterwards. It is whole when it holds each of its loans once, all of them scored by one version.
 
 | where | nights asked for | runs that succeeded | whole | by version 1 | by version 2 | from | minutes |
 |---|---|---|---|---|---|---|---|
@@ -82,7 +83,7 @@ class Demo(People):
 @contextmanager
 def demo(folder: Path) -> Iterator[Demo]:
     """The demo's stack after its first month, its first model approved."""
-    project = scratch.make(folder / "project", **SMALL)
+    project = scratch.make(folder / "project", **SMALL, scoring=ONE_SHARD)
     project.simulate(ROWS_A_MONTH)
     ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port(713, 714)), "TOLLGATE_MLFLOW_PORT": str(free_port())}
     try:
@@ -97,7 +98,7 @@ def demo(folder: Path) -> Iterator[Demo]:
 @contextmanager
 def cluster(folder: Path) -> Iterator[running.Cluster]:
     """The services of docker-compose.yml, the first model approved by the approver."""
-    with running.cluster(folder) as made:
+    with running.cluster(folder, scoring=ONE_SHARD) as made:
         made.land("2006-12", "--since", "2003-01")
         made.until(made.ingested)
         train(made, FIRST)
@@ -113,6 +114,7 @@ def train(place: People, as_of: str) -> None:
 
 def backfill(place: Demo | running.Cluster) -> dict[str, Any]:
     """Train the second model, backfill the nights, and look at what the lake holds of each."""
+    place.operator.pause("train_weekly", False)  # the demo pauses it when it ends
     place.land("2007-07", "--since", "2007-01")
     place.until(place.ingested)
     train(place, SECOND)
@@ -155,7 +157,8 @@ def main() -> None:
     options.add_argument("places", nargs="*", choices=list(PLACES), default=list(PLACES))
     options.add_argument("--out", type=Path)
     chosen = options.parse_args()
-    page = HEAD.format(first=FIRST, second=SECOND, begin=BEGIN, end=END, at_once=AT_ONCE)
+    page = HEAD.format(places=" ".join(chosen.places), first=FIRST, second=SECOND, begin=BEGIN, end=END,
+                       at_once=AT_ONCE)
     for name in chosen.places:
         with tempfile.TemporaryDirectory() as folder, PLACES[name](Path(folder)) as place:
             told = backfill(place)

@@ -160,9 +160,9 @@ class Cluster(People):
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster from a project of its own, as `make cluster` starts it; ended whole."""
-    project = scratch.make(folder / "project", **SMALL)
+def cluster(folder: Path, **changes: Any) -> Iterator[Cluster]:
+    """A cluster from a project of its own, as `make cluster` starts it, ended whole; ``changes`` as of a scratch."""
+    project = scratch.make(folder / "project", **SMALL, **changes)
     for name in BUILT_FROM:
         (project.folder / name).symlink_to(PROJECT / name)
     project.simulate(ROWS_A_MONTH)
