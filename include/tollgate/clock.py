@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from tollgate.errors import BadInput
+
+MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 def add_months(days: np.ndarray, months: int) -> np.ndarray:

@@ -39,7 +39,8 @@ def default_book() -> str:
 
 def book() -> Param:
     """Which book; the one of params.yaml unless told otherwise."""
-    return Param(default_book(), type="string", pattern=BOOK_NAME, examples=sorted(_params()["books"]),
+    params = _params()  # read once: Airflow reads its DAG files over and over
+    return Param(params["book"], type="string", pattern=BOOK_NAME, examples=sorted(params["books"]),
                  title="Book", description="Which loan portfolio: one of the suggested ones, or any other book's name.")
 
 

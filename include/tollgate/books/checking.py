@@ -12,6 +12,8 @@ from zoneinfo import available_timezones
 
 import numpy as np
 
+from tollgate.clock import MONTH
+
 if TYPE_CHECKING:
     from tollgate.books.base import Book, BookTable, Column, Event, Feature
 
@@ -19,7 +21,6 @@ NAME = re.compile("[a-z][a-z0-9_]*")
 LAKE = {"month", "known_on", "delivery", "version"}  # columns that the lake gives every table
 # Columns that a run puts beside the features.
 RUN = {"loan_id", "applied_on", "label", "approval_probability", "weight", "split", "score"}
-MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True)

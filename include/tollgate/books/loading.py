@@ -9,10 +9,11 @@ import traceback
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from tollgate.books.base import Book
 from tollgate.books.checking import Fault, faults_of
-from tollgate.config import FoundBook, find_book, own_package
+from tollgate.config import OWN, FoundBook, find_book, settings
 from tollgate.errors import BadInput, TollgateError
 
 
@@ -24,7 +25,7 @@ def load_book(name: str) -> Book:
             every fault, each with its line.
     """
     found = find_book(name)
-    own_package()
+    _make_own_package()
     known = found.module in sys.modules
     try:
         module = import_module(found.module)
@@ -51,13 +52,24 @@ def book_files(name: str) -> dict[str, str]:
 
     They are its module, or all modules of its folder, and the modules beside it whose names begin with ``_``.
     """
-    path = _path(find_book(name))
+    found = find_book(name)
+    path = _path(found)
     if path is None:
         return {}
-    own = sorted(path.rglob("*.py")) if path.is_dir() else [path]
     helpers = sorted(path.parent.glob("_[!_]*.py"))
     return {file.relative_to(path.parent).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in [*own, *helpers]}
+            for file in [*_files(found), *helpers]}
+
+
+def _make_own_package() -> None:
+    """The package that a user's books are modules of, so that they may share helpers: ``from . import _helpers``."""
+    folder = str(settings().books)
+    package = sys.modules.get(OWN)
+    if package is None or package.__path__ != [folder]:
+        for name in [name for name in sys.modules if name == OWN or name.startswith(f"{OWN}.")]:
+            del sys.modules[name]
+        package = sys.modules[OWN] = ModuleType(OWN)
+        package.__path__ = [folder]
 
 
 def _path(found: FoundBook) -> Path | None:

@@ -57,7 +57,8 @@ def whole_digest(text: str) -> str:
     return text
 
 
-BookName = Annotated[str, typer.Argument(metavar="BOOK", help="sba, consumer or card", callback=known)]
+BookName = Annotated[str, typer.Argument(metavar="BOOK", help="its name, as `tollgate book list` shows",
+                                         callback=known)]
 MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", callback=known)]
 Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="the month that lands")]
 AsOf = Annotated[date, typer.Option("--as-of", parser=day, metavar="YYYY-MM-DD", help="the day to stand at")]

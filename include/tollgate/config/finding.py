@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from tollgate.config.settings import settings
 from tollgate.errors import BadInput
@@ -65,18 +63,6 @@ def find_book(name: object) -> FoundBook:
         raise BadInput(f"There are two books called {name}: {found[0]} and {found[1]}", value=name,
                        remedy="Rename one of them.")
     return found[0]
-
-
-def own_package() -> ModuleType:
-    """The package that a user's books are modules of, so that they may share helpers: ``from . import _helpers``."""
-    folder = str(settings().books)
-    package = sys.modules.get(OWN)
-    if package is None or package.__path__ != [folder]:
-        for name in [name for name in sys.modules if name == OWN or name.startswith(f"{OWN}.")]:
-            del sys.modules[name]
-        package = sys.modules[OWN] = ModuleType(OWN)
-        package.__path__ = [folder]
-    return package
 
 
 def _all() -> Iterator[FoundBook]:

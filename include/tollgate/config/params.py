@@ -222,14 +222,14 @@ def read_params(path: Path) -> Params:
     return _checked(read_params_file(path), path)
 
 
-def params_of_book(found: FoundBook) -> Path | None:
+def _params_of(found: FoundBook) -> Path | None:
     """The file beside a book's module for its own values: ``mortgages.yaml`` beside ``mortgages.py``."""
     return found.path.with_suffix(".yaml") if found.path else None
 
 
 def _own_values(found: FoundBook, blocks: dict[str, Any], path: Path) -> tuple[str, dict[str, Any]]:
     """A book's own values, and where they stand: in a block of params.yaml or in a file beside its module."""
-    block, beside = blocks.get(found.name), params_of_book(found)
+    block, beside = blocks.get(found.name), _params_of(found)
     where = f"{path.name}: books.{found.name}"
     if beside is not None and beside.exists():
         if block is not None:

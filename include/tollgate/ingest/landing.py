@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
 from tollgate.books import load_book
+from tollgate.clock import MONTH
 from tollgate.config import known_books, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.ingest.deliveries import Seen, deliveries
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from tollgate.books import Book
 
 NO_FILES = (".part", ".tmp", MANIFEST)
-MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 def land(book: Book, month: str, since: str | None = None) -> dict[str, Any]:
