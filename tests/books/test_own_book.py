@@ -18,7 +18,7 @@ from tollgate.ingest import look
 MORTGAGES = '''"""Mortgages of a lender of our own."""
 
 from tollgate.books import Book, BookTable, Column, category, number
-from tollgate.books.base import outcomes_table
+from tollgate.books import outcomes_table
 
 ID = Column(name="loan_id", source="LOAN", kind="text", doc="Number of the loan.", nullable=False)
 APPLICATIONS = (

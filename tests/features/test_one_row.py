@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tollgate.books import Book, load_book
-from tollgate.books.base import Column
+from tollgate.books import Book, Column, load_book
 from tollgate.config import known_books
 from tollgate.features import Encoder, Model, make_features, matrix
 from tollgate.scoring.shards import judge

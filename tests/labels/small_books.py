@@ -8,8 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tollgate.books import Book, BookTable, Column, Event, Target
-from tollgate.books.base import decisions_table, outcomes_table
+from tollgate.books import Book, BookTable, Column, Event, Target, decisions_table, outcomes_table
 from tollgate.labels import label, needed
 
 HORIZON = 24

@@ -11,8 +11,7 @@ import pytest
 from published import publish
 
 from tollgate import lake
-from tollgate.books import Book, BookTable, Column, load_book
-from tollgate.books.base import decisions_table
+from tollgate.books import Book, BookTable, Column, decisions_table, load_book
 
 LIVE = date(2005, 12, 31)
 AUGUST = date(2006, 8, 31)

@@ -1,24 +1,24 @@
 """The books: everything that is true of one loan portfolio alone."""
 
-from tollgate.books.base import (
+from tollgate.books.description.book import Book
+from tollgate.books.description.features import Aggregate, Feature, category, days_between, number, ratio
+from tollgate.books.description.sources import Progress, Reader, Sender, Source
+from tollgate.books.description.tables import (
     APPLICANT,
     APPROVED,
     DECLINED,
     LOAN,
     WITHDRAWN,
-    Book,
     BookTable,
     Column,
-    Event,
-    Feature,
+    Kind,
     Rule,
-    Sender,
-    Target,
-    category,
-    number,
-    ratio,
+    decisions_table,
+    outcomes_table,
 )
+from tollgate.books.description.targets import Event, Target
 from tollgate.books.loading import book_files, load_book
 
-__all__ = ["APPLICANT", "APPROVED", "DECLINED", "LOAN", "WITHDRAWN", "Book", "BookTable", "Column", "Event", "Feature",
-           "Rule", "Sender", "Target", "book_files", "category", "load_book", "number", "ratio"]
+__all__ = ["APPLICANT", "APPROVED", "DECLINED", "LOAN", "WITHDRAWN", "Aggregate", "Book", "BookTable", "Column",
+           "Event", "Feature", "Kind", "Progress", "Reader", "Rule", "Sender", "Source", "Target", "book_files",
+           "category", "days_between", "decisions_table", "load_book", "number", "outcomes_table", "ratio"]

@@ -15,7 +15,10 @@ import numpy as np
 from tollgate.clock import MONTH
 
 if TYPE_CHECKING:
-    from tollgate.books.base import Book, BookTable, Column, Event, Feature
+    from tollgate.books.description.book import Book
+    from tollgate.books.description.features import Feature
+    from tollgate.books.description.tables import BookTable, Column
+    from tollgate.books.description.targets import Event
 
 NAME = re.compile("[a-z][a-z0-9_]*")
 LAKE = {"month", "known_on", "delivery", "version"}  # columns that the lake gives every table

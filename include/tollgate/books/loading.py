@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from tollgate.books.base import Book
 from tollgate.books.checking import Fault, faults_of
+from tollgate.books.description.book import Book
 from tollgate.config import OWN, FoundBook, find_book, settings
 from tollgate.errors import BadInput, TollgateError
 

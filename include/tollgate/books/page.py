@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tollgate.books.base import Book, BookTable, Column, Event, Feature, Sender
+from tollgate.books.description.book import Book
+from tollgate.books.description.features import Feature
+from tollgate.books.description.sources import Sender
+from tollgate.books.description.tables import BookTable, Column
+from tollgate.books.description.targets import Event
 
 DIRECTION = {1: "up", -1: "down", 0: ""}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from tollgate.books.base import APPROVED, DECLINED, WITHDRAWN
+from tollgate.books.description.tables import APPROVED, DECLINED, WITHDRAWN
 
 POLICY = "scorecard-2003"
 REPEATS = 0.25          # share of the applications that come from somebody who applied before

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from tollgate.books.base import Progress
+from tollgate.books.description.sources import Progress
 from tollgate.errors import BadInput, PassingFault
 
 CHUNK = 1 << 20

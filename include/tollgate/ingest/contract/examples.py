@@ -111,7 +111,7 @@ def _sentence(columns: Sequence[Column], rule: Rule, values: dict[str, str]) -> 
 def _asked(column: Column, rule: str) -> str:
     """What a good cell holds, in words; nothing where the name of the rule says it."""
     return {
-        "not_a_date": f"expected: a day like {SAMPLE_DAY:{column.format}} ({column.format})",
+        "not_a_date": f"expected: a day like {SAMPLE_DAY:{column.formats[0]}} ({' or '.join(column.formats)})",
         "not_an_integer": "expected: a whole number like 12",
         "not_a_number": "expected: a number like 1234.50" + (" or $1,234.50" if column.kind == "money" else ""),
         "not_finite": "expected: a finite number",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from tollgate.books.base import DUPLICATE
+from tollgate.books.description.tables import DUPLICATE
 from tollgate.ingest.reading import REASONS, reasons
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tollgate.books.base import ARROW, DUPLICATE, FUTURE
+from tollgate.books.description.tables import ARROW, DUPLICATE, FUTURE
 from tollgate.ingest.contract.cells import FORMULA, HARMLESS, PERSONAL, is_formula, is_free, personal
 from tollgate.ingest.reading import is_key
 
@@ -130,7 +130,7 @@ def contract_table(book: Book, table: str) -> list[dict[str, str]]:
     return [{
         "name": c.name,
         "source": c.source,
-        "type": c.kind if c.kind != "date" else f"date ({c.format})",
+        "type": c.kind if c.kind != "date" else f"date ({' or '.join(c.formats)})",
         "doc": c.doc,
         "rule": "dropped, never read" if c.personal else "; ".join(_rules(c)),
         "known": "at the application" if c.known == "application" else "later",

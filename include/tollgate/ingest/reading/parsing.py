@@ -110,7 +110,7 @@ def _spell(column: Column, cells: pa.Array) -> pa.Array:
         cells = cells.dictionary_decode()
     if pt.is_temporal(cells.type):
         days = _days(cells)
-        text = pc.strftime(days, format=column.format)
+        text = pc.strftime(days, format=column.formats[0])
         told, _ = _read_date(column, text, ())
         return pc.if_else(pc.fill_null(pc.equal(told, days), False), text, days.cast(pa.string()))
     if is_key(column) and (pt.is_floating(cells.type) or pt.is_decimal(cells.type)):
@@ -179,7 +179,7 @@ def _read_date(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array,
     text = _as_text(column, cells, nulls)
     # Days repeat: each spelling is read once, by the one parser that knows that February has no 31st.
     spelled = text.dictionary_encode()
-    days = pa.array([_day(value, column.format) for value in spelled.dictionary.to_pylist()], pa.date32())
+    days = pa.array([_day(value, column.formats[0]) for value in spelled.dictionary.to_pylist()], pa.date32())
     values = days.take(spelled.indices)
     return values, {"not_a_date": pc.and_(pc.is_valid(text), pc.is_null(values))}
 

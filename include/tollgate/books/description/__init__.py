@@ -1,0 +1,1 @@
+"""What a book is, part by part: tables, sources, target, features."""
