@@ -42,8 +42,8 @@ def linked_columns(book: Book, table: str) -> list[str]:
     if table == "applications":
         return []
     of = book.table(table)
-    days = [*of.told, *(event.on for kind in ("bad", "indeterminate", "cures") for event in getattr(book.target, kind)
-                        if event.table == table)]
+    days = [*of.told, *(name for kind in ("bad", "indeterminate", "cures") for event in getattr(book.target, kind)
+                        if event.table == table for name in event.dates)]
     return list(dict.fromkeys([LOAN, *days, *(c.name for c in of.columns if c.name == APPLICANT and book.grouped)]))
 
 
