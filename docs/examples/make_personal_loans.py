@@ -43,7 +43,7 @@ def loans(rows: int, months: np.ndarray, rng: np.random.Generator) -> dict[str, 
     purpose = rng.choice(len(PURPOSES), rows, p=(0.47, 0.16, 0.09, 0.06, 0.06, 0.04, 0.12))
     risk = (-3.3 - 0.022 * (fico - 712) + 0.055 * (dti - 15) + 1.5 * (utilisation - 0.5) + 0.42 * inquiries + 0.5 * late
             + 0.75 * long - 0.9 * (np.log(income) - 11.0) + 0.00003 * (amount - 11_000) + 0.9 * (purpose == 4))
-    rate = np.clip(0.13 + 0.022 * (risk + 3) + rng.normal(0, 0.012, rows), 0.0542, 0.2589)
+    rate = np.clip(0.13 + 0.022 * (risk + 3) + rng.normal(0, 0.03, rows), 0.0542, 0.2589)
     monthly = rate / 12
     term = np.where(long, 60, 36)
     return {"month": month, "fico": fico, "income": income, "amount": amount, "dti": dti, "utilisation": utilisation,

@@ -69,3 +69,12 @@ def instances(answer: Answer) -> Answer:
     """One line an instance."""
     return {"services": [{name: one[name] for name in ("instance", "state", "restarts", "code", "pid", "address")}
                          for one in answer["services"]]}
+
+
+def drafted(answer: Answer) -> Answer:
+    """What a draft concluded, without the evidence, which stands in the module."""
+    return {**{name: answer[name] for name in ("book", "module", "parameters", "files", "key", "applied_on", "personal",
+                                               "protected", "later") if name in answer},
+            "outcome": " ".join(answer["outcome"]) or "none was found", "features": len(answer["features"]),
+            "ignored": list(answer["ignored"]), "to do": answer["todo"], "look at": answer["look_at"],
+            "next": answer["next"]}
