@@ -168,12 +168,12 @@ def became(of: dict[str, np.ndarray], end: dict[str, np.ndarray], rng: np.random
     }
 
 
-def write(path: Path, month: str | None = None) -> int:
-    """Write the export to ``path``; how many loans it has."""
+def write(path: Path, month: str | None = None, rows: int = LOANS) -> int:
+    """Write the export to ``path``; how many loans it has. Of one month, these are always as many."""
     seed = SEED if month is None else SEED + int(month.replace("-", ""))
     rng = np.random.default_rng(seed)
     months = np.arange(FIRST, LAST + 1) if month is None else np.array([month], "datetime64[M]")
-    rows = LOANS if month is None else A_MONTH
+    rows = rows if month is None else A_MONTH
     of = loans(rows, months, rng)
     end = (outcomes(of, rng) if month is None else
            {"paid": np.zeros(rows, int), "status": np.full(rows, "Current"), "stopped": np.zeros(rows, bool)})

@@ -114,7 +114,7 @@ def _of_target(book: Book) -> Iterator[Fault]:
         for event in getattr(book.target, kind):
             yield from _of_event(kind, event, tables)
     if not book.target.bad:
-        yield Fault("bad: no event makes a loan bad", "Target")
+        yield Fault("bad: no event makes a loan bad", "bad")
     if book.target.lag_days < 0:
         yield Fault(f"lag_days: {book.target.lag_days} is less than 0", "lag_days")
 

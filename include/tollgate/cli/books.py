@@ -66,8 +66,9 @@ def book_check(context: typer.Context,
         found = check_file(of, file, params.ingest)
         answer["file"], refused = found.answer(), found.refused
         answer["next"] = (f"mend the file or the book and check again; `tollgate contract show {name}` prints what is "
-                          "asked of it" if refused else f"cp {file} {landing}/, then write `book: {name}` and an as_of into "
-                          "params.yaml and run `dvc repro`; or name the book in the form of train_weekly in Airflow")
+                          "asked of it" if refused else
+                          f"cp {file} {landing}/, then write `book: {name}` and an as_of into params.yaml and run "
+                          "`dvc repro`; or name the book in the form of train_weekly in Airflow")
     else:
         answer["next"] = (f"tollgate fetch {name}" if of.sender else
                           f"put its files into {landing}, then: tollgate ingest files {name}; `tollgate book check "

@@ -125,5 +125,5 @@ def _line_number(lines: Sequence[str], rows: int, reader: Reader) -> int:
 
 
 def _are_names(cells: Sequence[str]) -> bool:
-    """Whether a line names columns: no cell is a number or a date, and none stands there twice."""
-    return len(set(cells)) == len(cells) and not any(cell and set(cell) <= NUMBER_OR_DATE for cell in cells)
+    """Whether a line names columns: no cell is a number or a date."""
+    return not any(cell and set(cell) <= NUMBER_OR_DATE for cell in cells)

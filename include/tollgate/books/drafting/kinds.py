@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -168,13 +169,15 @@ def _kind(name: str, distinct: list[str], counts: Mapping[str, int],
         return "empty", {}, (), ()
     number = marks.number()
     percent = re.compile(rf"{number.pattern}\s*%")
-    digits = r"[\d,]*\.?\d+" if marks.decimal == "." else r"[\d.,]+"
-    signs = re.compile(rf"\(?[+-]?\s*\$?\s*{digits}\s*\)?")
+    # Of money the commas of thousands are tolerated, whatever the file's own mark is.
+    commas = replace(marks, thousands=",") if marks.decimal == "." and not marks.thousands else marks
+    signs = re.compile(rf"\(?[+-]?\s*\$?\s*({commas.number().pattern})\s*\)?")
     tries: tuple[tuple[Kind, Callable[[str], object]], ...] = (
         ("percent", percent.fullmatch), ("integer", INTEGER.fullmatch), ("number", number.fullmatch),
         ("money", signs.fullmatch))
     for kind, fits in tries:
-        odd = _odd(distinct, [value for value in distinct if not fits(value)], counts)
+        misfits = list(islice((value for value in distinct if not fits(value)), ODD_SPELLINGS + 1))
+        odd = _odd(distinct, misfits, counts)
         good = [value for value in distinct if value not in odd] if odd is not None else []
         if odd is None or not good or (kind == "integer" and (_are_codes(good) or _are_days(name, good))):
             continue

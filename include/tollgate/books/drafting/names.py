@@ -25,7 +25,7 @@ PERSONAL = (
 CONTENT = (
     ("an e-mail address", r"[^@\s]+@[^@\s]+\.[^@\s]+"),
     ("a number of a person", r"\d{3}-\d{2}-\d{4}"),
-    ("a telephone number", r"(\+\d{1,3}[ .-]?)?\(?\d{3,5}\)?[ .-]\d{3,4}([ .-]\d{3,4})?"),
+    ("a telephone number", r"\+\d{1,3}[\d ()./-]{6,16}|\(?\d{3,5}\)?[ ./-]\d{3,4}([ .-]\d{3,4})?"),
     ("a bank account or card", r"[A-Z]{2}\d{2}[ ]?([A-Z0-9]{4}[ ]?){3,7}[A-Z0-9]{0,4}"),
     ("a postal code", r"\d{3}xx"),
     ("an address", r"\d+[a-z]? ([\w.']+ ){1,4}(st|street|ave|avenue|rd|road|lane|ln|dr|drive|blvd|way|court|ct)\.?"),

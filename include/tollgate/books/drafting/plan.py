@@ -11,7 +11,7 @@ from typing import Any
 from tollgate.books.description.sources import Reader
 from tollgate.books.description.tables import Kind
 from tollgate.books.drafting.kinds import Cells
-from tollgate.books.drafting.names import APPLIED, ENDED, NOT_ENDED, rank, snake_case
+from tollgate.books.drafting.names import APPLIED, ENDED, rank, snake_case
 from tollgate.books.drafting.roles import File
 
 CRITICAL = 3          # features
@@ -223,7 +223,7 @@ def _add_other(draft: Draft, main: File, kind: list[File]) -> None:
     names = {snake_case(name): name for name in file.cells}
     key = names.get(snake_case(main.key)) if main.key else None
     days = [name for name, of in file.cells.items() if of.kind == "date" and not of.empty
-            and not NOT_ENDED.search(snake_case(name))]
+            and file.part[name][0] != "personal"]
     day = max(days, key=lambda name: rank(ENDED, snake_case(name)), default=None)
     if key is None or day is None:
         lacks = "column that names a loan" if key is None else "date that is never empty"

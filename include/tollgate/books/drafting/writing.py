@@ -108,7 +108,8 @@ def _book(draft: Draft) -> str:
              '    limits=("It was drafted from a file and has not been reviewed.",),',
              "    tables=(", *tables, "    ),", "    sources=SOURCES,",
              *_comment("Every application in the files is taken for a loan that was paid out. If some were declined, "
-                       "describe a table of decisions instead.", 4), "    all_booked=True,", "    target=TARGET,", "    features=("]
+                       "describe a table of decisions instead.", 4),
+             "    all_booked=True,", "    target=TARGET,", "    features=("]
     for column in sorted(draft.features, key=lambda c: -c.auc):
         lines.append(f"        {column.feature}({_quoted(column.name)}),")
     lines += ["    ),", f"    critical={_code(tuple(draft.critical))},"]
