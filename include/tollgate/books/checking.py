@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tollgate.books.description.targets import Event
 
 NAME = re.compile("[a-z][a-z0-9_]*")
-LAKE = {"month", "known_on", "delivery", "version"}  # columns that the lake gives every table
+LAKE = {"month", "known_on", "delivery", "version", "line"}  # columns that the lake gives every table
 # Columns that a run puts beside the features.
 RUN = {"loan_id", "applied_on", "label", "approval_probability", "weight", "split", "score"}
 
@@ -95,7 +95,7 @@ def _of_column(table: str, column: Column) -> Iterator[Fault]:
     if column.name in LAKE:
         yield Fault(f"{where}: the lake has a column of that name itself", column.name)
     bounds = [bound for bound in (column.ge, column.le) if bound is not None]
-    numeric = column.kind in ("integer", "number", "money")
+    numeric = column.kind in ("integer", "number", "money", "percent")
     if bounds and not (numeric or column.kind == "date"):
         yield Fault(f"{where}: a {column.kind} has no bounds", column.name)
     elif any(isinstance(bound, date) != (column.kind == "date") for bound in bounds):
