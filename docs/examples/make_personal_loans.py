@@ -1,10 +1,10 @@
 """Write a file like the public export of a consumer lender, with the traps of such files. Simulated, seeded.
 
-Two lines of title and names, 40,000 loans of 2008 to 2012 as they stood in January 2014, two lines of totals; or, with
+A line of title, one of names, 40,000 loans of 2008 to 2013 as they stood in January 2014, two lines of totals; or, with
 ``--month YYYY-MM``, the applications of one more month, of which nothing is known yet.
 
     python docs/examples/make_personal_loans.py personal_loans_2013-12.csv
-    python docs/examples/make_personal_loans.py --month 2013-01 personal_loans_2013-01.csv
+    python docs/examples/make_personal_loans.py --month 2014-01 personal_loans_2014-01.csv
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from pathlib import Path
 import numpy as np
 
 SEED, LOANS, A_MONTH = 20080101, 40_000, 900
-FIRST, LAST, SEEN = (np.datetime64(month) for month in ("2008-01", "2012-12", "2013-12"))
+FIRST, LAST = np.datetime64("2008-01"), np.datetime64("2013-12")  # months; the last is also that of the export
 PURPOSES = ("debt_consolidation", "credit_card", "home_improvement", "car", "small_business", "medical", "other")
 STATES = ("CA", "NY", "TX", "FL", "IL", "NJ", "PA", "OH", "GA", "VA", "WA", "MA", "AZ", "CO", "MD", "MI")
 JOBS = ("teacher", "Nurse", "manager", "Driver", "sales", "engineer", "Clerk", "owner", "US Army", "accountant")
 WORDS = ("Consolidate my cards.", "New roof.", "I have never missed a payment.", "Thank you!", "Car repair", "")
 FIRST_NAMES = ("James", "Mary", "Robert", "Linda", "Ana", "Wei", "Omar", "Ruth", "Lars", "Ines")
 LAST_NAMES = ("Smith", "Jones", "Garcia", "Miller", "Chen", "Novak", "Okafor", "Haas", "Rossi", "Lopez")
-TITLE = "Personal loans - monthly export,prepared 2014-01-03"
-UNFILLED = ("", "n/a", "")  # three ways of nothing in one file; the third is a column's own: --
+TITLE = "Personal loans,monthly export"
 
 Columns = dict[str, list[str]]
 
@@ -42,7 +41,8 @@ def loans(rows: int, months: np.ndarray, rng: np.random.Generator) -> dict[str, 
     long = rng.random(rows) < 0.25
     purpose = rng.choice(len(PURPOSES), rows, p=(0.47, 0.16, 0.09, 0.06, 0.06, 0.04, 0.12))
     risk = (-3.3 - 0.022 * (fico - 712) + 0.055 * (dti - 15) + 1.5 * (utilisation - 0.5) + 0.42 * inquiries + 0.5 * late
-            + 0.75 * long - 0.9 * (np.log(income) - 11.0) + 0.00003 * (amount - 11_000) + 0.9 * (purpose == 4))
+            + 0.75 * long - 0.9 * (np.log(income) - 11.0) + 0.00003 * (amount - 11_000) + 0.9 * (purpose == 4)
+            + 0.9 * ((utilisation > 0.6) & (dti > 18)) + 1.1 * ((inquiries > 1) & (fico < 700)))
     rate = np.clip(0.13 + 0.022 * (risk + 3) + rng.normal(0, 0.03, rows), 0.0542, 0.2589)
     monthly = rate / 12
     term = np.where(long, 60, 36)
@@ -54,10 +54,10 @@ def loans(rows: int, months: np.ndarray, rng: np.random.Generator) -> dict[str, 
 def outcomes(of: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """What stands in the last export: how many months each loan paid, and its status."""
     rows = len(of["month"])
-    hazard = 1 / (1 + np.exp(-(of["risk"] * 1.35))) / 13
+    hazard = 1 / (1 + np.exp(-(of["risk"] * 0.95 - 0.5))) / 14
     bad_after = rng.geometric(np.clip(hazard, 1e-5, 0.5)) - 1  # payments made before the first that never came
     prepaid = rng.geometric(0.012, rows) + 2
-    age = (SEEN - of["month"]).astype(int)
+    age = (LAST - of["month"]).astype(int)
     paid = np.minimum.reduce([bad_after, prepaid, of["term"], age])
     missed = age - paid
     stopped = (paid == bad_after) & (bad_after < np.minimum(prepaid, of["term"]))
@@ -164,7 +164,7 @@ def became(of: dict[str, np.ndarray], end: dict[str, np.ndarray], rng: np.random
         "last_pymnt_d": day(last),
         "last_pymnt_amnt": amounts(np.where(end["status"] == "Fully Paid", of["installment"] * 6, of["installment"])
                                    * (end["paid"] > 0)),
-        "next_pymnt_d": day(np.where(going_on, SEEN + 1, np.datetime64("NaT"))),
+        "next_pymnt_d": day(np.where(going_on, LAST + 1, np.datetime64("NaT"))),
     }
 
 

@@ -68,8 +68,8 @@ def loans(rows: int = ROWS, **changes: list[str]) -> dict[str, list[str]]:
     }
 
 
-def written(path: Path, columns: dict[str, list[str]], *, delimiter: str = ",", encoding: str = "utf-8", above: str = "",
-            below: str = "") -> Path:
+def written(path: Path, columns: dict[str, list[str]], *, delimiter: str = ",", encoding: str = "utf-8",
+            above: str = "", below: str = "") -> Path:
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter)
     writer.writerow(columns)
@@ -97,9 +97,8 @@ def test_the_draft_of_an_export_loads_without_an_edit_and_has_both_tables(draft:
     assert source.reader == Reader(skip_top=1, skip_bottom=2)
     assert book.nulls == ("--",)
     kinds = {c.name: c.kind for c in book.applications}
-    assert [kinds[name] for name in ("term", "int_rate", "revol_util", "revol_bal", "annual_inc", "fico_range_low",
-                                     "earliest_cr_line")] == ["text", "percent", "percent", "money", "number", "integer",
-                                                              "date"]
+    asked = ("term", "int_rate", "revol_util", "revol_bal", "annual_inc", "fico_range_low", "earliest_cr_line")
+    assert [kinds[name] for name in asked] == ["text", "percent", "percent", "money", "number", "integer", "date"]
     assert column(book, "applied_on").format == "%b-%Y"
     assert column(book, "term").isin == ("36 months", "60 months")
     assert not column(book, "loan_amnt").nullable and column(book, "annual_inc").nullable
@@ -255,7 +254,8 @@ def test_outcomes_and_histories_may_come_in_files_of_their_own(draft: Make, tmp_
 def test_dates_in_two_formats_and_spellings_of_nothing_are_told(draft: Make, tmp_path: Path) -> None:
     n = range(ROWS)
     file = written(tmp_path / "loans.csv", loans(
-        opened=["31.01.2014" if k % 3 else "2013-02-28" for k in n], points=["n.a." if k % 9 == 0 else str(k) for k in n],
+        opened=["31.01.2014" if k % 3 else "2013-02-28" for k in n],
+        points=["n.a." if k % 9 == 0 else str(k) for k in n],
         rate=["?" if k % 8 == 0 else f"{k % 40}%" for k in n], code=[f"{k % 90:04d}" for k in n]))
     draft(file)
     book = load_book("loans")

@@ -48,7 +48,7 @@ class Marks:
 
     def value(self, text: str) -> float:
         """The number that a cell says, whatever stands around its digits."""
-        digits = re.sub(r"[$%\s]", "", text)
+        digits = re.sub(r"[$€£%\s]", "", text)
         negative = digits.startswith("(")
         for mark in (self.thousands, "," if self.decimal == "." else ""):
             digits = digits.replace(mark, "") if mark else digits
@@ -132,11 +132,11 @@ def marks_of(columns: Mapping[str, pa.ChunkedArray]) -> tuple[Marks, str]:
             found = [number.fullmatch(value) for value in column.unique().to_pylist()[:LEVEL_ROWS * LEVELS]
                      if value.lower() not in NOTHING and not DASHES.fullmatch(value)]
             if found and all(found):
-                seen |= {("," if match[4] else match[2]): f"{match[0]} in {name}" for match in found
-                         if match and (match[2] or match[4])}
-        if (decimal == "," and "," in seen) or (decimal == "." and set(seen) & set(thousands)):
-            mark = next((mark for mark in thousands if mark in seen), "")
-            return Marks(decimal, mark), "; ".join(seen.values())
+                seen |= {mark: f"{match[0]} in {name}" for match in found if match
+                         for mark in (match[2], decimal if match[4] else None) if mark}
+        mark = next((mark for mark in thousands if mark in seen), "")
+        if (decimal == "," and "," in seen) or (decimal == "." and mark):
+            return Marks(decimal, mark), "; ".join(dict.fromkeys(seen.values()))
     return Marks(), ""
 
 
@@ -171,7 +171,7 @@ def _kind(name: str, distinct: list[str], counts: Mapping[str, int],
     percent = re.compile(rf"{number.pattern}\s*%")
     # Of money the commas of thousands are tolerated, whatever the file's own mark is.
     commas = replace(marks, thousands=",") if marks.decimal == "." and not marks.thousands else marks
-    signs = re.compile(rf"\(?[+-]?\s*\$?\s*({commas.number().pattern})\s*\)?")
+    signs = re.compile(rf"\(?[+-]?([$€£] ?)?({commas.number().pattern})( ?[€$£])?\)?")
     tries: tuple[tuple[Kind, Callable[[str], object]], ...] = (
         ("percent", percent.fullmatch), ("integer", INTEGER.fullmatch), ("number", number.fullmatch),
         ("money", signs.fullmatch))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def new_book(name: str, files: Sequence[Path], watch: Watch) -> dict[str, Any]:
         name: of the book. files: of the lender, one at least. watch: gives the progress of each, by a title.
 
     Returns what was found: ``{"book", "module", "files", "key", "applied_on", "outcome", "features", "personal",
-    "protected", "later", "ignored", "todo", "look_at"}``, and ``parameters`` where some were written.
+    "protected", "later", "ignored", "todo", "look_at"}``; ``as_of``, the latest of which the files tell everything; and
+    ``parameters`` where some were written.
 
     Raises:
         BadInput: the name is none or is taken; a file cannot be read, or has no rows.
@@ -44,6 +46,8 @@ def new_book(name: str, files: Sequence[Path], watch: Watch) -> dict[str, Any]:
     module.parent.mkdir(parents=True, exist_ok=True)
     module.write_text(write(draft), encoding="utf-8")
     answer = _answer(draft, found, module)
+    if (day := _stand(draft, found)) is not None:
+        answer["as_of"] = day.isoformat()
     if why := _short(found):
         beside.write_text(parameters(SHORT_HORIZON, why), encoding="utf-8")
         answer["parameters"] = str(beside)
@@ -64,6 +68,13 @@ def _short(found: Sequence[File]) -> str:
     months = (last.year - first.year) * 12 + last.month - first.month
     return (f"the applications of the files span {months} months, too few for a horizon of 24" if months < MONTHS_NEEDED
             else "")
+
+
+def _stand(draft: Draft, found: Sequence[File]) -> date | None:
+    """The latest first of a month of which the files tell everything: what happened just before them is told later."""
+    days = [file.cells[name].days()[1] for file in found
+            for name in {file.applied, *(file.outcome.on if file.outcome else ())} if name is not None]
+    return (max(days) - timedelta(days=draft.lag_days)).replace(day=1) if days and draft.event else None
 
 
 def _answer(draft: Draft, found: Sequence[File], module: Path) -> dict[str, Any]:
