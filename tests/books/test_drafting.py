@@ -113,6 +113,7 @@ def test_what_became_of_a_loan_is_told_by_its_status_and_dated_also_where_nothin
     assert event.dates == ("last_pymnt_d", "issue_d")
     assert column(book, "last_pymnt_d", "outcomes").month_end
     assert book.table("outcomes").told == ("issue_d", "last_pymnt_d")
+    assert book.table("outcomes").filled == ("last_pymnt_d", "next_pymnt_d")
     assert "last_pymnt_d dates it; it is empty in" in " ".join(answer["outcome"])
     assert "Late (31-120 days)" in " ".join(answer["outcome"])
 
@@ -203,6 +204,16 @@ def test_other_formats_give_the_same_draft(draft: Make, tmp_path: Path, name: st
     assert (answer["key"], answer["applied_on"], answer["todo"]) == ("loan_id", "application_date", [])
     assert {c.name: c.kind for c in book.applications} == {"loan_id": "text", "applied_on": "date", "amount": "number",
                                                            "purpose": "text"}
+
+
+def test_a_workbook_has_its_sheet_its_title_and_its_total_told(draft: Make, tmp_path: Path) -> None:
+    told = loans()
+    rows = [["Loans of the north"], [], list(told), *zip(*told.values(), strict=True), ["Total", "", "1,200"]]
+    workbook(tmp_path / "loans.xlsx", {"notes": [["nothing", "here"]], "loans": rows})
+    answer = draft(tmp_path / "loans.xlsx")
+    assert load_book("loans").sources[0].reader == Reader(sheet="loans", skip_top=2, skip_bottom=1)
+    assert answer["files"][0]["rows"] == ROWS
+    assert "its sheets are notes, loans" in text_of(answer)
 
 
 @pytest.mark.parametrize(("without", "says"), [

@@ -11,9 +11,9 @@ from tollgate.config import Params
 from tollgate.gates.report import MEANINGS
 
 DIGITS = 2
-ADVICE = ("A limit that was suggested is the end of the interval that the fits of this book reached, rounded outwards: a "
-          "model as good as those passes, but for bad luck. It says what is usual and not what is good enough, which is "
-          "for whoever answers for the loans.")
+ADVICE = ("A limit that is suggested is the end of the interval that the fits of this book reached, rounded outwards: "
+          "a model as good as those passes, but for bad luck. It says what is usual and not what is good enough, which "
+          "is for whoever answers for the loans.")
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class DraftTable:
     key: tuple[str, ...]
     told: tuple[str, ...]
     entity: str = ""
+    filled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,10 @@ def _add_applications(draft: Draft, kind: list[File]) -> None:
     draft.tables.append(DraftTable("applications", (*_applications(draft, file), *([] if outcomes else later)),
                                    ("loan_id",), ("applied_on",)))
     if outcomes is not None:
-        draft.tables.append(replace(outcomes, columns=(*outcomes.columns, *later)))
+        # What happens to a loan as it ages is empty in the file of its first month, and that is no fault of the file.
+        filled = tuple(file.own[name] for name in (*(file.outcome.on if file.outcome else ()), *file.of("later"))
+                       if file.cells[name].empty)
+        draft.tables.append(replace(outcomes, columns=(*outcomes.columns, *later), filled=filled))
         _set_event(draft, file)
     draft.sources.append(_source(kind, tuple(table.name for table in draft.tables)))
 

@@ -99,9 +99,10 @@ def _target(draft: Draft) -> str:
 def _book(draft: Draft) -> str:
     tables = []
     for table in draft.tables:
-        entity = [f"entity={_quoted(table.entity)}"] if table.entity else []
+        more = [f"entity={_quoted(table.entity)}"] if table.entity else []
+        more += [f"filled={_code(table.filled)}"] if table.filled else []
         tables += _call("BookTable", [f"name={_quoted(table.name)}", f"columns={table.name.upper()}",
-                                      f"key={_code(table.key)}", f"told={_code(table.told)}", *entity], 8)
+                                      f"key={_code(table.key)}", f"told={_code(table.told)}", *more], 8)
     lines = ["BOOK = Book(", f"    name={_quoted(draft.name)},", f"    title={_quoted(_title(draft))},",
              f"    about={_quoted(f'Drafted from {draft.sources[0].said}.')},  # where the data is from, and its traps",
              '    use="To decide on applications: the probability that a loan goes bad.",',
