@@ -69,9 +69,10 @@ def read_delimited(opened: Callable[[], IO[bytes]], layout: Layout) -> Iterator[
 
 def cells_of(line: bytes, reader: Reader) -> list[str]:
     """The cells of one line."""
-    quoting = csv.QUOTE_MINIMAL if reader.quote else csv.QUOTE_NONE
-    return next(csv.reader([line.decode("utf-8", errors="replace")], delimiter=reader.delimiter,
-                           quotechar=reader.quote or None, quoting=quoting), [])
+    text = [line.decode("utf-8", errors="replace")]
+    if not reader.quote:
+        return next(csv.reader(text, delimiter=reader.delimiter, quoting=csv.QUOTE_NONE), [])
+    return next(csv.reader(text, delimiter=reader.delimiter, quotechar=reader.quote), [])
 
 
 def _begun(opened: Callable[[], IO[bytes]], layout: Layout, names: Sequence[str], below: bytes = b"",
