@@ -111,7 +111,7 @@ def _of_letters(reader: Reader, where: str) -> Iterator[Fault]:
 def _is_text(encoding: str) -> bool:
     """Whether it is one that Python can decode text from, piece by piece; base64 and the like are none."""
     try:
-        return isinstance(b"".decode(encoding), str) and codecs.lookup(encoding).incrementaldecoder is not None
+        return "a".encode(encoding).decode(encoding) == "a" and codecs.lookup(encoding).incrementaldecoder is not None
     except (LookupError, UnicodeError):
         return False
 

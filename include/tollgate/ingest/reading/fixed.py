@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tollgate.ingest.reading.layout import Layout
 
-WHOLE = Marks(b"\0", b"")  # no text has zero bytes: a line with one is torn, and malformed
+WHOLE = Marks(b"\x1f", b"")  # a separator of units, in use nowhere: a line that has one is torn, and malformed
 LINE = "line"
 
 

@@ -177,6 +177,6 @@ def _kind(column: Column, types: set[type]) -> pa.DataType | None:
         return pa.float64()
     if types == {bool}:
         return pa.bool_()
-    if types <= {date, datetime} and column.kind == "date":
-        return pa.timestamp("us")
+    if types == {date} and column.kind == "date":
+        return pa.date32()
     return None
