@@ -151,7 +151,7 @@ def test_a_check_beforehand_names_the_table_of_each_reason(home: object, tmp_pat
 def test_files_that_feed_the_same_table_are_taken_in_before_one_that_is_asked_for(home: object) -> None:
     book = small_book(WIDE, Source(begins="outcomes", tables=("outcomes",)))
     put(row(1), name="loans_a.csv")
-    Store(settings().landing).write("small/outcomes.csv", b"LOAN,REPORTED,DEFAULTED\nL1,2007-05-01,\n")
     put(row(2), name="loans_b.csv")
+    Store(settings().landing).write("small/outcomes.csv", b"LOAN,REPORTED,DEFAULTED\nL1,2007-05-01,\n")
     taken = take_in(book, LIMITS, before="outcomes.csv")
     assert [answer["file"] for answer in taken["files"]] == ["loans_a.csv", "loans_b.csv"]

@@ -18,6 +18,8 @@ PROTECTED = "EncryptedPackage".encode("utf-16-le")  # the stream that holds a wo
 RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 CELL = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 TELLING = re.compile(rb'<(?:\w+:)?f[ >/]|\bt="e"')  # a formula, or an error
+# What reading a damaged package, or one with a password, may raise.
+DAMAGED = (zipfile.BadZipFile, zlib.error, ElementTree.ParseError, EOFError, KeyError, NotImplementedError, RuntimeError)
 OVERLAP = 64  # bytes, more than any of these takes
 NO_ERRORS = {"#N/A"}  # which says what it means: nothing
 
@@ -102,7 +104,7 @@ def check_packed(file: Landed) -> Packed | None:
         check_unpacked(sum(member.file_size for member in package.infolist()), file.size)
         package.getinfo("xl/workbook.xml")
         return Packed(file, package)
-    except (zipfile.BadZipFile, KeyError, zlib.error) as err:
+    except DAMAGED as err:
         raise Unreadable("it is no workbook, or was damaged on its way") from err
 
 

@@ -13,7 +13,7 @@ from tollgate.ingest.reading.formats import Unfit, Unreadable
 from tollgate.ingest.reading.header import check_names, check_skipped
 from tollgate.ingest.reading.parsing import spelled_cell
 from tollgate.ingest.reading.raw import BATCH_ROWS, Raw
-from tollgate.ingest.reading.sheets import check_packed, column_letters
+from tollgate.ingest.reading.sheets import DAMAGED, check_packed, column_letters
 from tollgate.ingest.reading.spelling import is_key
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _sheet(file: Landed, layout: Layout) -> CalamineSheet:
         return book.get_sheet_by_name(name)
     except PasswordError as err:
         raise Unreadable("it is protected by a password") from err
-    except CalamineError as err:
+    except (CalamineError, *DAMAGED) as err:
         raise Unreadable(f"it is no workbook, or was damaged on its way ({err})") from err
 
 
