@@ -137,7 +137,7 @@ GOOD = workbook({"A": [NAMES, row(1)]})
 
 @pytest.mark.parametrize(("content", "says"), [
     (OLE + bytes(512) + "EncryptedPackage".encode("utf-16-le") + bytes(512), "it is protected by a password"),
-    (OLE + bytes(1024), "it is a workbook of the old format, whose name ends with .xls"),
+    (OLE + bytes(1024), "it is a workbook of the old format (.xls), to be saved as .xlsx"),
     (b"LOAN,DAY\n", "it is no workbook, or was damaged on its way"),
     (b"", "it is no workbook, or was damaged on its way"),
     (GOOD[:-40], "it is no workbook, or was damaged on its way"),

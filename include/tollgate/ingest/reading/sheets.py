@@ -19,7 +19,8 @@ RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships
 CELL = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
 TELLING = re.compile(rb'<(?:\w+:)?f[ >/]|\bt="e"')  # a formula, or an error
 # What reading a damaged package, or one with a password, may raise.
-DAMAGED = (zipfile.BadZipFile, zlib.error, ElementTree.ParseError, EOFError, KeyError, NotImplementedError, RuntimeError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, ElementTree.ParseError, EOFError, KeyError, NotImplementedError,
+           RuntimeError)
 OVERLAP = 64  # bytes, more than any of these takes
 NO_ERRORS = {"#N/A"}  # which says what it means: nothing
 
@@ -30,7 +31,7 @@ class Packed:
     def __init__(self, file: Landed, package: zipfile.ZipFile) -> None:
         self._file, self._package = file, package
 
-    def sheet(self, name: str) -> None:
+    def check(self, name: str) -> None:
         """Look through one sheet.
 
         Raises:
@@ -86,19 +87,17 @@ class Packed:
                                 value=cell.get("r"), remedy="Ask the lender for a workbook without errors in it.")
 
 
-def check_packed(file: Landed) -> Packed | None:
-    """Look at a workbook before it is opened; None for one of the old format, which holds no more than its bytes.
+def check_packed(file: Landed) -> Packed:
+    """Look at a workbook before it is opened.
 
     Raises:
         Unreadable: it is protected by a password, is no workbook, or unpacks beyond the limit.
     """
     head = file.open().read(len(OLE))
     if head == OLE:
-        if file.name.endswith(".xls"):
-            return None
         if PROTECTED in file.open().read():
             raise Unreadable("it is protected by a password")
-        raise Unreadable("it is a workbook of the old format, whose name ends with .xls")
+        raise Unreadable("it is a workbook of the old format (.xls), to be saved as .xlsx")
     try:
         package = zipfile.ZipFile(file.open())
         check_unpacked(sum(member.file_size for member in package.infolist()), file.size)
