@@ -43,10 +43,9 @@ def read_workbook(file: Landed, layout: Layout) -> Iterator[Raw]:
             raise Unreadable("its sheet is empty")
         names = [_name(cell) for cell in cells]
         merged.check(header, header, "among the names of its columns")
-    named = _named(names, layout)
     for number, cells in titles:
-        check_skipped(layout, _texts(cells), len([name for name in names if name]), f"Row {number}", "title")
-    check_names(layout, named)
+        check_skipped(layout, _texts(cells), names, f"Row {number}", "title")
+    check_names(layout, _named(names, layout))
     skipped: deque[Row] = deque()
     last, chunk = header, []
     for row in _without_last(rows, layout.reader.skip_bottom, skipped):
@@ -58,7 +57,7 @@ def read_workbook(file: Landed, layout: Layout) -> Iterator[Raw]:
             chunk = []
     yield _batch(layout, names, chunk, header)
     for number, cells in skipped:
-        check_skipped(layout, _texts(cells), len(named), f"Row {number}", "footer")
+        check_skipped(layout, _texts(cells), names, f"Row {number}", "footer")
     merged.check(header + 1, last, "among its rows")
 
 
