@@ -137,8 +137,7 @@ def waiting(book: str) -> Waiting:
 def _ranks(book: str, names: list[str]) -> dict[str, int]:
     """The place of the first table that each file feeds, in the book.
 
-    A file of no source comes last. So do all files of a book that cannot be loaded, so that it does not stop the others:
-    taking in tells.
+    A file of no source comes last. A book that cannot be loaded does not stop the others: taking in tells.
     """
     ranks = dict.fromkeys(names, len(names))
     with suppress(BadInput):

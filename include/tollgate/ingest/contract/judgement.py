@@ -126,12 +126,14 @@ class _Seen:
         self.received = 0
         self.malformed: list[pa.Table] = []
         self.unread: dict[str, None] = {}
+        self.torn_apart = False  # by a quote that its line does not close
         self.last, self.header = 0, 0  # the place of the last whole row; what stands above the first
 
     def add(self, raw: Raw) -> None:
         self.received += raw.received
         self.malformed.append(reasons(raw.malformed, MALFORMED, None))
         self.unread.update(dict.fromkeys(raw.unread))
+        self.torn_apart = self.torn_apart or len(raw.spans) > 0
         self.last, self.header = max([self.last, *raw.numbers[-1:].tolist()]), raw.header
 
     def findings(self) -> list[Finding]:
@@ -145,7 +147,7 @@ class _Seen:
     def footer(self) -> str:
         """What its malformed lines may be, when they are the last ones; else nothing."""
         places = pa.concat_tables([REASONS.empty_table(), *self.malformed])["row"].to_numpy()
-        if not self.header or not 0 < len(places) <= FOOTER_LINES or places.min() < self.last:
+        if self.torn_apart or not self.header or not 0 < len(places) <= FOOTER_LINES or places.min() < self.last:
             return ""
         return (f"If what follows line {self.last + self.header} is a footer, say skip_bottom={len(places)} in the "
                 "reader of its source in the book.")

@@ -45,8 +45,9 @@ class Check:
 def check_file(book: Book, path: Path, params: Ingest) -> Check:
     """Judge a file on this machine's disk, with the manifest beside it if there is one, touching nothing.
 
-    Content that was published before is judged like any other. The reasons are
-    ``{"table", "rule", "column", "rows"}``, the most frequent first; a file that is refused whole has one of no rows. The warnings are sentences.
+    Content that was published before is judged like any other. The reasons are ``{"rule", "column", "rows"}``, the
+    most frequent first; a file that is refused whole has one of no rows. Of a file that feeds several tables, a column
+    is named with its table, ``outcomes.reported_on``. The warnings are sentences.
 
     Raises:
         BadInput: a name that tells no source.
@@ -62,11 +63,11 @@ def check_file(book: Book, path: Path, params: Ingest) -> Check:
             for its in changes.values():
                 raise_restated(name, its, found.received, params)
     except Unfit as err:
-        whole = {"table": table, "rule": err.rule, "column": err.column, "rows": 0}
+        whole = {"rule": err.rule, "column": err.column, "rows": 0}
         return Check(book.name, table, name, err.received, 0, [whole], [], err)
-    broken = [{"table": of, "rule": rule, "column": column, "rows": rows}
+    broken = [{"rule": rule, "column": column if len(tables) == 1 or column is None else f"{of}.{column}", "rows": rows}
               for (of, rule, column), rows in tally(found.broken)]
-    broken += [{"table": table, "rule": f.check, "column": f.column, "rows": 0} for f in found.surprises if f.level == "refused"]
+    broken += [{"rule": f.check, "column": f.column, "rows": 0} for f in found.surprises if f.level == "refused"]
     told = [finding.sentence for finding in [*found.surprises, *told_of(changes, params)] if finding.level == "warning"]
     return Check(book.name, table, name, found.received, found.received - found.bad, broken, told, found.refused)
 

@@ -56,7 +56,8 @@ def migrate(book: Book) -> dict[str, Any]:
         migrated[of.name] = _rewritten(lake.published(book, of.name), _versioned(book, of.name))
     performance, quarantine = lake.performance(book.name), lake.quarantine(book.name)
     for table, change in ((performance, lambda rows: _widened(rows, performance.schema)),
-                          (quarantine, lambda rows: _widened(renamed(rows), quarantine.schema)), (lake.checks(book.name), renamed),
+                          (quarantine, lambda rows: _widened(renamed(rows), quarantine.schema)),
+                          (lake.checks(book.name), renamed),
                           (taken, received)):  # that which says what is old is written last
         migrated[table.name] = _rewritten(table, change)
     return {"book": book.name, "migrated": migrated}

@@ -206,7 +206,8 @@ def _append(file: _File, good: Mapping[str, lake.Pile], delivery: lake.Delivery,
     def check(changes: lake.Changes) -> None:
         raise_restated(file.landed.name, changes, received, params)
 
-    piles = {name: (lake.published(file.book, name), file.book.table(name), pile) for name, pile in good.items() if pile}
+    book = file.book
+    piles = {name: (lake.published(book, name), book.table(name), pile) for name, pile in good.items() if pile}
     if len(piles) == 1:
         return {name: lake.append_versions(*into, delivery, check) for name, into in piles.items()}
     for into in piles.values():  # what the last table would refuse must be known before the first is written

@@ -62,16 +62,17 @@ def read_delimited(opened: Callable[[], IO[bytes]], layout: Layout) -> Iterator[
                       np.delete(lines.numbers, torn) - header if first_part else NO_PLACES,
                       malformed[at:at + BATCH_ROWS], header, lines.spans, "line", TORN, unread)
     for number, line in skipped:
-        check_skipped(layout, cells_of(line.rstrip(b"\r\n"), reader), len(names), f"Line {number}", "footer")
+        check_skipped(layout, cells_of(line.rstrip(b"\r\n"), reader), names, f"Line {number}", "footer")
     if not names:
         raise Unreadable("it is empty")
 
 
 def cells_of(line: bytes, reader: Reader) -> list[str]:
     """The cells of one line."""
-    quoting = csv.QUOTE_MINIMAL if reader.quote else csv.QUOTE_NONE
-    return next(csv.reader([line.decode("utf-8", errors="replace")], delimiter=reader.delimiter,
-                           quotechar=reader.quote or None, quoting=quoting), [])
+    text = [line.decode("utf-8", errors="replace")]
+    if not reader.quote:
+        return next(csv.reader(text, delimiter=reader.delimiter, quoting=csv.QUOTE_NONE), [])
+    return next(csv.reader(text, delimiter=reader.delimiter, quotechar=reader.quote), [])
 
 
 def _begun(opened: Callable[[], IO[bytes]], layout: Layout, names: Sequence[str], below: bytes = b"",
@@ -79,7 +80,7 @@ def _begun(opened: Callable[[], IO[bytes]], layout: Layout, names: Sequence[str]
     """Check the names, and the lines above them; the columns that are left unread."""
     if layout.reader.skip_top:
         for number, line in skipped_at_top(opened(), layout.reader.skip_top):
-            check_skipped(layout, cells_of(line, layout.reader), len(names), f"Line {number}", "title")
+            check_skipped(layout, cells_of(line, layout.reader), names, f"Line {number}", "title")
     check_names(layout, names, below, lines)
     return layout.unread(names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def unpacked(file: Landed) -> Iterator[Landed]:
     with scratch() as disk:
         try:
             name = _unpack(file, disk)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as err:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError) as err:
             raise Unreadable(f"it is no zip that can be unpacked, or was damaged on its way ({err})") from err
         size = disk.content.seek(0, 2)
         yield replace(file, name=name, content=disk.content, size=size)
