@@ -18,6 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from docs.examples import make_personal_loans
+from tests.workbook import workbook
 
 from tollgate.books import Book, Column, Reader, load_book
 from tollgate.books.drafting import new_book
@@ -209,7 +210,7 @@ def test_other_formats_give_the_same_draft(draft: Make, tmp_path: Path, name: st
 def test_a_workbook_has_its_sheet_its_title_and_its_total_told(draft: Make, tmp_path: Path) -> None:
     told = loans()
     rows = [["Loans of the north"], [], list(told), *zip(*told.values(), strict=True), ["Total", "", "1,200"]]
-    workbook(tmp_path / "loans.xlsx", {"notes": [["nothing", "here"]], "loans": rows})
+    (tmp_path / "loans.xlsx").write_bytes(workbook({"notes": [["nothing", "here"]], "loans": rows}))
     answer = draft(tmp_path / "loans.xlsx")
     assert load_book("loans").sources[0].reader == Reader(sheet="loans", skip_top=2, skip_bottom=1)
     assert answer["files"][0]["rows"] == ROWS

@@ -252,10 +252,11 @@ def _add_other(draft: Draft, main: File, kind: list[File]) -> None:
         draft.tables.append(DraftTable(name, tuple(columns), ("loan_id", file.own[day]), (file.own[day],), "loan_id"))
         draft.doubts.append(f"{name} is a history of the loans, keyed by loan and {file.own[day]}: Aggregates make "
                             "features of it.")
-    draft.sources.append(_source(kind, (draft.tables[-1].name,)))
+    draft.sources.append(_source(kind, (draft.tables[-1].name,), read=(key, day)))
 
 
-def _source(kind: list[File], tables: tuple[str, ...]) -> DraftSource:
+def _source(kind: list[File], tables: tuple[str, ...], read: tuple[str, ...] = ()) -> DraftSource:
+    """A kind of files; ``read`` are columns that are no key of theirs and are read all the same."""
     file = _longest(kind)
     evidence = dict(file.sample.evidence)
     reader = replace(file.sample.reader, decimal=file.marks.decimal, thousands=file.marks.thousands)
@@ -263,7 +264,8 @@ def _source(kind: list[File], tables: tuple[str, ...]) -> DraftSource:
         if getattr(reader, option) != getattr(Reader(), option):
             evidence[option] = f"numbers such as {file.marks_seen}"
     return DraftSource(_beginning(kind), tables, reader, evidence,
-                       tuple((name, file.part[name][1]) for name in file.of("ignored")), file.sample.said)
+                       tuple((name, file.part[name][1]) for name in file.of("ignored") if name not in read),
+                       file.sample.said)
 
 
 def _beginning(kind: list[File]) -> str:

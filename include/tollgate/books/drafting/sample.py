@@ -199,8 +199,9 @@ def _of_workbook(path: Path) -> Sample:
     widths = [sum(bool(cell) for cell in row) for row in rows]
     top = next((k for k, width in enumerate(widths) if width == len(rows[k]) and width > 1),
                max(range(len(rows)), key=widths.__getitem__, default=0))
-    last = max((k for k, width in enumerate(widths) if width > 1), default=top)
-    names, body = (rows[top] if rows else []), rows[top + 1:last + 1]
+    # A total says something in few of the columns; a row in most of them.
+    last = max((k for k, width in enumerate(widths) if width > max(1, widths[top] // 2)), default=top)
+    names, body = (rows[top] if rows else []), [row for row in rows[top + 1:last + 1] if any(row)]
     below = sum(width > 0 for width in widths[last + 1:])
     evidence = {"sheet": f"its sheets are {', '.join(sheets)}; this one has the most cells"} if len(sheets) > 1 else {}
     evidence |= {"skip_top": f"the sheet begins with {' '.join(rows[0]).strip()[:60]!r}"} if top else {}
