@@ -148,6 +148,17 @@ def test_protected_columns_are_kept_for_fairness_a_year_of_birth_in_bands(draft:
     assert not {"gender", "birth_year"} & {name for feature in book.features for name in feature.uses}
 
 
+def test_a_protected_code_is_text_so_that_its_groups_can_be_compared(draft: Make, tmp_path: Path) -> None:
+    n = range(ROWS)
+    file = written(tmp_path / "loans.csv", loans(SEX=[str(k % 2) for k in n], Age=[str(18 + k % 60) for k in n],
+                                                 average_age_of_accounts=[str(k % 90) for k in n]))
+    draft(file)
+    book = load_book("loans")
+    assert (column(book, "sex").kind, column(book, "sex").isin) == ("text", ("0", "1"))
+    assert column(book, "age").isin[0] == "0 to 9" and (column(book, "age").recode or {})["23"] == "20 to 29"
+    assert set(book.protected()) == {"sex", "age"}
+
+
 def test_a_leak_is_named_with_its_evidence_and_no_feature(draft: Make, export: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     told = loans()

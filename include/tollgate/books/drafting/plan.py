@@ -141,8 +141,7 @@ def _applications(draft: Draft, file: File) -> Iterator[DraftColumn]:
         yield DraftColumn("loan_id", file.key, "text", f"{file.key}: {file.part[file.key][1]}", NEVER_EMPTY)
     if file.applied is None:
         draft.todo.append("No date says when a loan was asked for: name the one that does as the source of applied_on.")
-        yield DraftColumn("applied_on", f"{TODO} applied_on", "date", "TODO: no date that is never empty says when a "
-                          "loan was asked for; write the lender's name of the one that does as source", NEVER_EMPTY)
+        yield _unknown_day()
     else:
         of = file.cells[file.applied]
         others = [name for name in file.of("date") if rank(APPLIED, snake_case(name))]
@@ -164,7 +163,9 @@ def _column(draft: Draft, file: File, name: str) -> DraftColumn:
     options = _options(of)
     if role == "protected":
         options = (("protected", "True"), ("why", repr(f"a protected characteristic: {why}")), *options)
-        if of.kind == "integer" and len(of.levels) > BANDS_FROM:
+        if of.kind == "integer" and len(of.levels) <= BANDS_FROM:
+            kind, options = "text", (*options[:2], ("isin", repr(tuple(sorted(of.levels)))))
+        elif of.kind == "integer":
             kind, options = "text", (*options[:2], *_bands(of))
             draft.doubts.append(f"{own} is put into bands of ten years: groups must be large enough to compare.")
         elif of.kind in ("number", "date"):
@@ -199,7 +200,15 @@ def _outcomes(file: File) -> DraftTable:
     if file.outcome.column is not None:
         columns.append(_status(file, file.outcome.column))
     told = tuple(file.own[name] for name in days)
+    if file.applied is None:  # it is to be named in both tables
+        columns.insert(1, _unknown_day())
+        told = (columns[1].name, *told)
     return DraftTable("outcomes", tuple(columns), ("loan_id",), told)
+
+
+def _unknown_day() -> DraftColumn:
+    return DraftColumn("applied_on", f"{TODO} applied_on", "date", "TODO: no date that is never empty says when a loan "
+                       "was asked for; write the lender's name of the one that does as source", NEVER_EMPTY)
 
 
 def _status(file: File, name: str) -> DraftColumn:
@@ -211,7 +220,7 @@ def _status(file: File, name: str) -> DraftColumn:
 def _set_event(draft: Draft, file: File) -> None:
     outcome = file.outcome
     assert outcome is not None
-    days = tuple(file.own[name] for name in outcome.on)
+    days = tuple(file.own[name] for name in outcome.on) or ("applied_on",)
     draft.event = (("table", '"outcomes"'), ("on", repr(days[0] if len(days) == 1 else days)))
     if outcome.column is not None:
         draft.event += (("column", repr(file.own[outcome.column])), ("isin", repr(outcome.bad)))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from tollgate.books.drafting.plan import Draft, DraftColumn, DraftSource, DraftTable, options_of
 
 WIDTH = 118
+DOCS = {"loan_id": "Number of the loan.", "applied_on": "Day of the application."}
 
 
 def write(draft: Draft) -> str:
@@ -72,7 +73,7 @@ def _table(table: DraftTable) -> str:
 def _column(column: DraftColumn) -> Iterable[str]:
     yield from _comment(column.seen, 4)
     words = column.source.replace("_", " ").strip().capitalize()
-    doc = "Number of the loan." if column.name == "loan_id" else f"{words}."
+    doc = DOCS.get(column.name, f"{words}.")
     arguments = [f"name={_quoted(column.name)}", f"source={_quoted(column.source)}", f'kind="{column.kind}"',
                  f"doc={_quoted(doc)}", *(f"{name}={_requoted(code)}" for name, code in column.options)]
     yield from _call("Column", arguments, 4)
