@@ -36,7 +36,8 @@ def book_new(context: typer.Context,
              files: Annotated[list[Path], typer.Option("--from", metavar="FILE", exists=True, dir_okay=False,
                                                        readable=True, help="of the lender; several may follow")],
              more: Annotated[list[Path] | None, typer.Argument(metavar="FILES", exists=True, dir_okay=False,
-                                                               readable=True, show_default=False)] = None) -> None:
+                                                               readable=True, show_default=False,
+                                                               help="more of them")] = None) -> None:
     """Draft a book from a lender's files: a module of your own to edit, each line with what it was concluded from."""
     from tollgate.books.drafting import new_book
 

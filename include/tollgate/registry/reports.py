@@ -48,7 +48,6 @@ def gate_report(book: str, of: str) -> str:
         return path.read_text(encoding="utf-8")
 
 
-@faults_named()
 def registered_gates(book: str) -> list[dict[str, Any]]:
     """What the gates said of the newest registered versions, the contents of ``gates.json``, the oldest first.
 
@@ -59,5 +58,7 @@ def registered_gates(book: str) -> list[dict[str, Any]]:
         PassingFault: MLflow or its artefact store did not answer.
     """
     lines = registrations(ledger.trusted(book))[-NEWEST:]
-    with tempfile.TemporaryDirectory() as folder:
+    if not lines:
+        return []
+    with faults_named(), tempfile.TemporaryDirectory() as folder:
         return [json.loads(registered_file(line, GATES, folder).read_text(encoding="utf-8")) for line in lines]

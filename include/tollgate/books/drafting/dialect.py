@@ -15,6 +15,7 @@ from tollgate.books.description.sources import Reader
 from tollgate.errors import BadInput
 
 LINES = 2_000  # of the head that are counted
+EDGE = 10      # lines at both ends that the sniffer is not shown, for titles and totals mislead it
 NUMBER_OR_DATE = set("0123456789.,-/:%$ ")
 # Where several give the same letters, the first of these is named: the ones that people know.
 FAMILIAR = ("latin-1", "cp1252", "cp1250", "iso8859-2", "cp1251")
@@ -61,7 +62,8 @@ def dialect_of(head: str) -> Dialect:
     """
     lines = head.removeprefix("\ufeff").splitlines(keepends=True)
     lines = lines[:-1][:LINES] if len(lines) > 2 else lines  # the last one may be cut
-    delimiter, quote = _sniffed("".join(lines))
+    edge = min(EDGE, len(lines) // 4)
+    delimiter, quote = _sniffed("".join(lines[edge:len(lines) - edge]))
     reader = Reader(delimiter=delimiter, quote=quote)
     rows = list(csv.reader(lines, delimiter=delimiter, quotechar=quote or None,
                            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE))
