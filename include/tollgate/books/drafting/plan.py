@@ -119,7 +119,7 @@ def _add_applications(draft: Draft, kind: list[File]) -> None:
     """The table of applications, and that of outcomes where the same rows tell them."""
     file = _longest(kind)
     later = [_later(file, name) for name in file.of("later")]
-    outcomes = _outcomes(file) if file.outcome and file.key else None
+    outcomes = _outcomes(file) if file.outcome else None
     draft.tables.append(DraftTable("applications", (*_applications(draft, file), *([] if outcomes else later)),
                                    ("loan_id",), ("applied_on",)))
     if outcomes is not None:
@@ -135,8 +135,7 @@ def _applications(draft: Draft, file: File) -> Iterator[DraftColumn]:
     if file.key is None:
         draft.todo.append("No column is unique and never empty: name the one that names a loan as the source of "
                           "loan_id.")
-        yield DraftColumn("loan_id", f"{TODO} loan_id", "text", "TODO: no column is unique and never empty; write the "
-                          "lender's name of the one that names a loan as source", NEVER_EMPTY)
+        yield _unknown_key()
     else:
         yield DraftColumn("loan_id", file.key, "text", f"{file.key}: {file.part[file.key][1]}", NEVER_EMPTY)
     if file.applied is None:
@@ -189,9 +188,10 @@ def _later(file: File, name: str) -> DraftColumn:
 
 def _outcomes(file: File) -> DraftTable:
     """The table of outcomes that the rows of the applications tell too."""
-    assert file.outcome is not None and file.key is not None
+    assert file.outcome is not None
     days = [name for name in dict.fromkeys((file.applied, *file.outcome.on)) if name is not None]
-    columns = [DraftColumn("loan_id", file.key, "text", f"{file.key}: as of the applications", NEVER_EMPTY)]
+    columns = [_unknown_key() if file.key is None else
+               DraftColumn("loan_id", file.key, "text", f"{file.key}: as of the applications", NEVER_EMPTY)]
     for name in days:
         of = file.cells[name]
         never = NEVER_EMPTY if name == file.applied else (("month_end", "True"),) if of.month_only else ()
@@ -204,6 +204,11 @@ def _outcomes(file: File) -> DraftTable:
         columns.insert(1, _unknown_day())
         told = (columns[1].name, *told)
     return DraftTable("outcomes", tuple(columns), ("loan_id",), told)
+
+
+def _unknown_key() -> DraftColumn:
+    return DraftColumn("loan_id", f"{TODO} loan_id", "text", "TODO: no column is unique and never empty; write the "
+                       "lender's name of the one that names a loan as source", NEVER_EMPTY)
 
 
 def _unknown_day() -> DraftColumn:
