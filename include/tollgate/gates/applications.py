@@ -12,7 +12,7 @@ from tollgate.books import Book, Column
 from tollgate.features import Model, make_features
 
 ROUNDING = 1e-6         # float32 scores: a smaller step is no direction
-NUMBERS = ("integer", "number", "money")
+NUMBERS = ("integer", "number", "money", "percent")
 FACTOR = 10
 
 
