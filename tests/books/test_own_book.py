@@ -24,6 +24,7 @@ ID = Column(name="loan_id", source="LOAN", kind="text", doc="Number of the loan.
 APPLICATIONS = (
     ID,
     Column(name="applied_on", source="APPLIED", kind="date", doc="Day of application.", nullable=False),
+    Column(name="signed_on", source="SIGNED", kind="date", doc="Day of the signature."),
     Column(name="amount", source="AMOUNT", kind="money", doc="Amount asked for."),
     Column(name="purpose", source="PURPOSE", kind="text", doc="What for."),
     Column(name="name", source="NAME", kind="text", doc="Of the applicant.", personal=True, why="a name"),
@@ -145,7 +146,7 @@ def test_every_fault_of_a_description_is_told_at_once_each_with_its_line(write: 
     ('category("purpose"))', 'category("purpose"), number("amount"))', "there are 2 called amount"),
     ('category("purpose")', 'number("purpose")', "it is a number and is made of texts (purpose)"),
     ('category("purpose")', 'category("amount")', "it is a category and is made of numbers (amount)"),
-    ('category("purpose")', 'number("applied_on")', "it uses applied_on, a date"),
+    ('category("purpose")', 'number("signed_on")', "is made of dates (signed_on); days_between makes"),
     ('category("purpose")', 'category("name")', "it uses name, which is personal"),
     ('name="purpose", source', 'name="label", source', "it uses purpose, applications have no such column"),
     ('told=("applied_on",)', 'told=("amount",)', "applications.told: amount is no date"),

@@ -12,18 +12,21 @@ from zoneinfo import available_timezones
 
 import numpy as np
 
+from tollgate.books.description.features import Aggregate
+from tollgate.books.description.tables import LOAN, Column
+from tollgate.books.expressions import faults_of_sql
 from tollgate.clock import MONTH
 
 if TYPE_CHECKING:
     from tollgate.books.description.book import Book
     from tollgate.books.description.features import Feature
-    from tollgate.books.description.tables import BookTable, Column
+    from tollgate.books.description.tables import BookTable
     from tollgate.books.description.targets import Event
 
 NAME = re.compile("[a-z][a-z0-9_]*")
 LAKE = {"month", "known_on", "delivery", "version"}  # columns that the lake gives every table
 # Columns that a run puts beside the features.
-RUN = {"loan_id", "applied_on", "label", "approval_probability", "weight", "split", "score"}
+RUN = {"loan_id", "applied_on", "known_on", "label", "approval_probability", "weight", "split", "score"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Fault:
 def faults_of(book: Book) -> list[Fault]:
     """Everything that is wrong in a book, in the order of its description."""
     return [*_of_itself(book), *(fault for table in book.tables for fault in _of_table(table)), *_of_tables(book),
-            *_of_target(book), *_of_features(book), *_of_sender(book)]
+            *_of_histories(book), *_of_target(book), *_of_features(book), *_of_sender(book)]
 
 
 def _of_itself(book: Book) -> Iterator[Fault]:
@@ -82,6 +85,8 @@ def _of_table(table: BookTable) -> Iterator[Fault]:
         yield Fault(f"{table.name}: it needs a key, and a date on which a row is told", table.name)
     elif table.told[0] in columns and columns[table.told[0]].nullable:
         yield Fault(f"{table.name}.told: {table.told[0]}, the first, may be empty; say nullable=False", table.told[0])
+    if LOAN not in columns and table.entity is None and table.name != "applications":
+        yield Fault(f"{table.name}: it has no column {LOAN}, and no entity that says whose its rows are", table.name)
     for rule in table.rules:
         yield from (Fault(f"{table.name}: the rule {rule.name} uses {name}, which is no column of it", name)
                     for name in rule.uses if name not in columns)
@@ -103,6 +108,49 @@ def _of_column(table: str, column: Column) -> Iterator[Fault]:
         yield Fault(f"{where}: recode gives {', '.join(wrong)}, not in isin", column.name)
     if column.protected and column.personal:
         yield Fault(f"{where}: a personal column is dropped, so that it cannot be kept as protected", column.name)
+
+
+def _of_histories(book: Book) -> Iterator[Fault]:
+    tables = {table.name: table for table in book.tables}
+    if "applications" not in tables:
+        return
+    asking = {column.name: column for column in book.applications}
+    for table in book.tables:
+        if table.entity is None:
+            continue
+        ours, theirs = asking.get(table.entity), {column.name: column for column in table.columns}.get(table.entity)
+        if theirs is None:
+            yield Fault(f"{table.name}.entity: there is no column {table.entity}", table.entity)
+        elif ours is None:
+            yield Fault(f"{table.name}.entity: the applications have no column {table.entity}, by which a loan would "
+                        "find its rows", table.entity)
+        elif ours.kind != "text" or theirs.kind != "text" or ours.personal or theirs.personal:
+            yield Fault(f"{table.name}.entity: {table.entity} must be text that is kept, in both tables", table.entity)
+    names = [aggregate.name for aggregate in book.aggregates]
+    yield from (Fault(f"aggregates: there are {n} called {name}", name) for name, n in _double(names))
+    sound = []
+    for aggregate in book.aggregates:
+        faults = list(_of_aggregate(aggregate, tables, asking))
+        yield from faults
+        if not faults and aggregate.sql:
+            sound.append(aggregate)
+    if sound:
+        yield from (Fault(f"the aggregate {aggregate.name}: {says}", aggregate.name)
+                    for aggregate, says in faults_of_sql(book, sound))
+
+
+def _of_aggregate(aggregate: Aggregate, tables: dict[str, BookTable], asking: dict[str, Column]) -> Iterator[Fault]:
+    where = f"the aggregate {aggregate.name}"
+    if not NAME.fullmatch(aggregate.name):
+        yield Fault(f"{where}: its name is not of small letters, digits and _, a letter first", aggregate.name)
+    if aggregate.name in asking or aggregate.name in RUN:
+        yield Fault(f"{where}: the applications have a column of that name", aggregate.name)
+    if aggregate.over not in tables:
+        yield Fault(f"{where}: there is no table {aggregate.over}", aggregate.over)
+    elif tables[aggregate.over].entity is None:
+        yield Fault(f"{where}: the table {aggregate.over} has no entity, which says whose its rows are", aggregate.over)
+    if bool(aggregate.sql) == (aggregate.make is not None):
+        yield Fault(f"{where}: it needs either sql or make", aggregate.name)
 
 
 def _of_target(book: Book) -> Iterator[Fault]:
@@ -134,7 +182,8 @@ def _of_event(kind: str, event: Event, tables: dict[str, dict[str, Column]]) -> 
 def _of_features(book: Book) -> Iterator[Fault]:
     if "applications" not in {table.name for table in book.tables}:
         return
-    columns = {column.name: column for column in book.applications}
+    columns: dict[str, Column | Aggregate] = {column.name: column for column in book.applications}
+    columns |= {aggregate.name: aggregate for aggregate in book.aggregates}
     names = [feature.name for feature in book.made]
     yield from (Fault(f"features: there are {n} called {name}", name) for name, n in _double(names))
     for feature in book.made:
@@ -149,33 +198,37 @@ def _of_features(book: Book) -> Iterator[Fault]:
                     if name not in names)
 
 
-def _of_inputs(feature: Feature, columns: dict[str, Column]) -> Iterator[Fault]:
+def _of_inputs(feature: Feature, columns: dict[str, Column | Aggregate]) -> Iterator[Fault]:
     """Inputs that a feature cannot be made of. What it may not be made of is the leakage gate's to refuse."""
     for name in feature.uses:
         column = columns.get(name)
-        why = ("applications have no such column" if column is None else
-               "which is personal and dropped before the lake" if column.personal else
-               "a date: derive a number from it in a column of its own" if column.kind == "date" else None)
-        if why:
-            yield Fault(f"the feature {feature.name}: it uses {name}, {why}", name)
+        if column is None:
+            yield Fault(f"the feature {feature.name}: it uses {name}, applications have no such column, nor is it an "
+                        "aggregate", name)
+        elif isinstance(column, Column) and column.personal:
+            yield Fault(f"the feature {feature.name}: it uses {name}, which is personal and dropped before the lake",
+                        name)
 
 
-def _of_kind(feature: Feature, columns: dict[str, Column]) -> Iterator[Fault]:
-    """A feature that does not give what it says, tried on two rows: ``number`` over a text."""
+def _of_kind(feature: Feature, columns: dict[str, Column | Aggregate]) -> Iterator[Fault]:
+    """A feature that does not give what it says, tried on two rows: ``number`` over a text or a date."""
     try:
-        made = feature.make(*(_sample(columns[name]) for name in feature.uses))
+        made = np.asarray(feature.make(*(_sample(columns[name]) for name in feature.uses)))
     except Exception:  # on a text that only this book knows how to read: its first run will tell
         return
-    numeric = np.asarray(made).dtype.kind in "fiub"
-    if numeric != (feature.kind == "number"):
-        what = "numbers" if numeric else "texts"
-        yield Fault(f"the feature {feature.name}: it is a {feature.kind} and is made of {what} "
-                    f"({', '.join(feature.uses)})", feature.name)
+    given = "dates" if made.dtype.kind in "mM" else "numbers" if made.dtype.kind in "fiub" else "texts"
+    if given != {"number": "numbers", "category": "texts"}[feature.kind]:
+        remedy = "; days_between makes a number of it" if given == "dates" else ""
+        yield Fault(f"the feature {feature.name}: it is a {feature.kind} and is made of {given} "
+                    f"({', '.join(feature.uses)}){remedy}", feature.name)
 
 
-def _sample(column: Column) -> np.ndarray:
+def _sample(column: Column | Aggregate) -> np.ndarray:
     if column.kind == "text":
-        return np.array([column.isin[0] if column.isin else "", None], dtype=object)
+        vocabulary = column.isin if isinstance(column, Column) else ()
+        return np.array([vocabulary[0] if vocabulary else "", None], dtype=object)
+    if column.kind == "date":
+        return np.array(["2001-02-03", "NaT"], dtype="datetime64[D]")
     return np.array([1.0, np.nan])
 
 

@@ -1,10 +1,12 @@
-"""From application rows to a score: the one transformation library, and the model that carries what it learned.
+"""From applications and their histories to a score: the one transformation library, and the model with what it learned.
 
 Training, batch scoring and a single row all go through it.
 """
 
+from tollgate.features.aggregate import Histories, aggregate, seen
 from tollgate.features.encode import Encoder
 from tollgate.features.make import check_made, make_features
 from tollgate.features.model import Model, digest_of, matrix
 
-__all__ = ["Encoder", "Model", "check_made", "digest_of", "make_features", "matrix"]
+__all__ = ["Encoder", "Histories", "Model", "aggregate", "check_made", "digest_of", "make_features", "matrix",
+           "seen"]
