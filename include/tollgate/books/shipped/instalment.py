@@ -192,7 +192,7 @@ def longest_late_run(rows: pa.Table, loans: int) -> np.ndarray:
 
 AGGREGATES = (
     Aggregate("earlier_loans", "applications", "count(*)", doc="earlier applications of the applicant"),
-    Aggregate("last_applied_on", "applications", "max(applied_on)", kind="date",
+    Aggregate("last_applied_on", "applications", "max(applications.applied_on)", kind="date",
               doc="day of the applicant's last application"),
     Aggregate("late_payments_12m", "payments",
               "count(*) FILTER (days_past_due > 0 AND due_on >= applied_on - INTERVAL 12 MONTH)",
