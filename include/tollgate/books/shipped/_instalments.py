@@ -102,12 +102,12 @@ def monthly_payments(loans: pa.Table) -> pa.Table:
     Args:
         loans: of ``simulate_histories``, all of them booked, with ``booking_date``.
 
-    An instalment falls due on the day of the month on which the loan was booked, the 28th at the latest. A row says how
-    the loan stood when the month ended, and is reported a few days later.
+    An instalment falls due on the day of the month on which the loan was booked, the 27th at the latest, so that one
+    that is not paid is late when its month ends. A row says how the loan stood then, and is reported a few days later.
     """
     booked = loans["booking_date"].to_numpy().astype("datetime64[D]")
     begun = booked.astype("datetime64[M]")
-    due_day = np.minimum((booked - begun.astype("datetime64[D]")).astype(int), 27)
+    due_day = np.minimum((booked - begun.astype("datetime64[D]")).astype(int), 26)
     unpaid_lists = loans["unpaid"].combine_chunks()
     lengths = unpaid_lists.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     unpaid = unpaid_lists.flatten().to_numpy().astype(np.int64)

@@ -30,7 +30,7 @@ from tollgate.books.shipped import _instalments, _lender
 FIRST_MONTH, LAST_MONTH = "2003-01", "2009-12"
 ROWS_A_MONTH = 1_000
 DECLINES, EXPLORES, WITHDRAWS = 0.15, 0.03, 0.03
-LAG_DAYS = 37  # an instalment of the 1st is told of after the end of a month of 31 days, at most six days later
+LAG_DAYS = 36  # an instalment of the 1st is told of at most six days after the end of a month of 31 days
 PAST_DUE_DAYS = 90
 FIRST_DAY, LAST_DAY = date(2003, 1, 1), date(2012, 12, 31)
 APPLICATIONS_FILE, BUREAU_FILE = "applications.parquet", "bureau.parquet"
@@ -56,7 +56,7 @@ two months apart at least, so that the rows of the last 31 days are those of the
 **Payments**: a row a month, as the loan stood when the month ended, reported within
 {_instalments.CLOSING_DAYS[1] - 1} days of its end. A row is never filled later. The first is of the month after the
 booking; the last says that the loan was repaid, or written off with {_instalments.UNPAID_AT_END} instalments unpaid.
-Instalments fall due on the day of the month on which the loan was booked, the 28th at the latest.
+Instalments fall due on the day of the month on which the loan was booked, the 27th at the latest.
 
 **Bad** is {PAST_DUE_DAYS} days past due. There is no table of outcomes: the payments tell it.
 
