@@ -183,7 +183,8 @@ def test_the_future_and_other_peoples_rows_move_nothing(loans: pa.Table, histori
     later = pa.table({**{name: there[name] for name in there.column_names},
                       "payment_id": pa.array([f"later{k}" for k in range(there.num_rows)]),
                       "known_on": pa.array([date(2009, 1, 1)] * there.num_rows, pa.date32())})
-    everything = pa.concat_tables([histories["payments"], later.select(versions(HISTORY).names).cast(versions(HISTORY))])
+    everything = pa.concat_tables([histories["payments"], later.select(versions(HISTORY).names).cast(
+        versions(HISTORY))])
     assert aggregate(BOOK, loan, {**histories, "payments": everything}).equals(before)
 
 
