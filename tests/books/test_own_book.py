@@ -76,7 +76,7 @@ def test_a_module_in_the_users_folder_is_a_book_beside_the_shipped_ones(write: W
     write()
     write("_helpers.py", "")
     write("README.md", "no book")
-    assert known_books() == ["card", "consumer", "mortgages", "sba"]
+    assert known_books() == ["card", "consumer", "instalment", "mortgages", "sba"]
     assert load_book("mortgages").title == "Mortgages"
 
 

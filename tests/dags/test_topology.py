@@ -75,7 +75,7 @@ def test_every_param_is_typed_and_described(seen: dict[str, Any], dag: str) -> N
         assert param["type"], f"{dag}: {name} has no type"
         assert param["description"], f"{dag}: {name} has no description"
     if "book" in params:
-        assert params["book"]["examples"] == ["card", "consumer", "sba"]
+        assert params["book"]["examples"] == ["card", "consumer", "instalment", "sba"]
 
 
 def test_files_workers_gates_and_shards_are_mapped_under_readable_names(seen: dict[str, Any]) -> None:
