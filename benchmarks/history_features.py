@@ -31,8 +31,8 @@ HEAD = """# Ten history features
 
 Written by `python -m benchmarks.history_features --loans {loans} --payments {payments} --out docs/history-features.md`
 on {cores} cores: {loans:,} loans, {payments:,} payment rows, the best of {rounds} runs each, taken in turns. By hand
-means one SQL query that joins, filters by day and groups, over floats; it knows nothing of versions and arrivals. Tollgate
-adds exactly, so that no value depends on the order of rows or on the other loans of the query.
+means one SQL query that joins, filters by day and groups, over floats; it knows nothing of versions and arrivals.
+Tollgate adds exactly, so that no value depends on the order of rows or on the other loans of the query.
 
 | contender | seconds | times the SQL by hand | peak memory, GB | largest difference from Tollgate |
 |---|---|---|---|---|
@@ -40,6 +40,7 @@ adds exactly, so that no value depends on the order of rows or on the other loan
 
 
 def column(name: str, kind: str) -> Column:
+    """A column that is never empty."""
     return Column(name=name, source=name, kind=kind, doc=name, nullable=False)  # type: ignore[arg-type]
 
 
@@ -116,7 +117,8 @@ def by_pandas(folder: Path) -> pa.Table:
     whole, year = both.groupby("row"), last.groupby("row")
     missed = (both["amount"] - both["paid"]).groupby(both["row"])
     made = pd.DataFrame({
-        "payments": whole.size(), "payments_12m": year.size(), "late": (both["days_late"] > 0).groupby(both["row"]).sum(),
+        "payments": whole.size(), "payments_12m": year.size(),
+        "late": (both["days_late"] > 0).groupby(both["row"]).sum(),
         "late_12m": (last["days_late"] > 30).groupby(last["row"]).sum(), "worst": whole["days_late"].max(),
         "worst_12m": year["days_late"].max(), "owed": whole["amount"].sum(), "paid_12m": year["paid"].sum(),
         "missed": missed.sum(), "mean_late": whole["days_late"].mean()}, index=loans["row"])
