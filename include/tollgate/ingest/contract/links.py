@@ -38,10 +38,12 @@ class Linked:
 
 
 def linked_columns(book: Book, table: str) -> list[str]:
-    """The columns of a table that ``link`` asks for; none of the applications themselves."""
-    if table == "applications":
-        return []
+    """The columns of a table that ``link`` asks for; none of the applications themselves, nor of other people's past."""
     of = book.table(table)
+    if table == "applications" or LOAN not in {column.name for column in of.columns}:
+        return []
+    if of.entity == LOAN:  # fetched for a loan, perhaps before it was applied for
+        return [LOAN]
     days = [*of.told, *(event.on for kind in ("bad", "indeterminate", "cures") for event in getattr(book.target, kind)
                         if event.table == table)]
     return list(dict.fromkeys([LOAN, *days, *(c.name for c in of.columns if c.name == APPLICANT and book.grouped)]))
@@ -79,6 +81,8 @@ def before_application(rows: pa.Table, known: pa.Table) -> pa.Table:
     import duckdb
 
     days = [name for name in rows.column_names if name not in (PLACE, LOAN, APPLICANT)]
+    if not days:
+        return REASONS.empty_table()
     with duckdb.connect() as connection:
         connection.register("arriving", rows)
         connection.register("known", known)
