@@ -38,7 +38,7 @@ class Linked:
 
 
 def linked_columns(book: Book, table: str) -> list[str]:
-    """The columns of a table that ``link`` asks for; none of the applications themselves, nor of other people's past."""
+    """The columns of a table that ``link`` asks for; none of the applications, nor of rows that name no loan."""
     of = book.table(table)
     if table == "applications" or LOAN not in {column.name for column in of.columns}:
         return []
