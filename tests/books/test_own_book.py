@@ -107,6 +107,15 @@ def test_an_installed_package_brings_a_book_by_its_entry_point(write: Write, mon
         del sys.modules["mortgages"]
 
 
+def test_a_book_that_was_removed_is_told_with_the_folder_to_which_it_must_come_back(write: Write) -> None:
+    path = write()
+    load_book("mortgages")
+    path.unlink()
+    said = refusal()
+    assert "Unknown book (got: mortgages)" in said
+    assert f"looked for in {path.parent}" in said and "must come back before its models can score" in said
+
+
 def test_two_books_of_one_name_are_refused_with_both_places(write: Write) -> None:
     path = write("sba.py", MORTGAGES.replace('name="mortgages"', 'name="sba"'))
     said = refusal("sba")
