@@ -3,7 +3,7 @@
 Training, batch scoring and a single row all go through it.
 """
 
-from tollgate.features.aggregate import Histories, aggregate, seen
+from tollgate.features.aggregates import Histories, aggregate, seen
 from tollgate.features.encode import Encoder
 from tollgate.features.histories import arrivals, arrived, history, with_histories
 from tollgate.features.make import check_made, make_features

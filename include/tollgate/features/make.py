@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tollgate.books import Book
 from tollgate.errors import BadInput
-from tollgate.features.aggregate import Histories, aggregate
+from tollgate.features.aggregates import Histories, aggregate
 
 
 def make_features(book: Book, rows: pa.Table, histories: Histories | None = None) -> pa.Table:

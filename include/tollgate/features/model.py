@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tollgate.books import load_book
 from tollgate.errors import BadInput
-from tollgate.features.aggregate import Histories
+from tollgate.features.aggregates import Histories
 from tollgate.features.encode import Encoder
 from tollgate.features.make import make_features
 
