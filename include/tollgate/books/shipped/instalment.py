@@ -80,7 +80,7 @@ APPLICATIONS = (
     Column(name="annual_income", source="yearly_income", kind="money", doc="Yearly income, in US dollars.", ge=1,
            le=5_000_000),
     Column(name="employed_since", source="employed_since", kind="date", doc="First day with the present employer.",
-           ge=date(1940, 1, 1), le=LAST_DAY),
+           ge=date(1940, 1, 1), le=date(2009, 12, 31)),
     Column(name="purpose", source="loan_purpose", kind="text", doc="What the loan is for.",
            isin=_instalments.PURPOSES),
     Column(name="sex", source="sex", kind="text", doc="female or male.", isin=_instalments.SEXES, protected=True,
@@ -226,7 +226,8 @@ def _instalment_share() -> Feature:
     """What the loan takes of a month's income, without its interest."""
 
     def make(amount: np.ndarray, term: np.ndarray, income: np.ndarray) -> np.ndarray:
-        return amount / term / (income / 12)
+        with np.errstate(all="ignore"):  # without an income it is infinite, which encoding takes for missing
+            return amount / term / (income / 12)
 
     return Feature("instalment_to_income", "number", ("loan_amount", "term_months", "annual_income"), make, 1,
                    "loan_amount / term_months / monthly income")
