@@ -40,23 +40,24 @@ Simulated, with the tables that a lender has: applications, decisions, a bureau'
 for every month in which a booked loan was open. About half of the applications of the later years come from somebody
 who applied before. Nobody sees what decides most of a loan: its applicant's creditworthiness, which moves slowly over
 the years. The bureau's lines and the payments of earlier loans are its traces, so that a model without the histories
-ranks at an AUC of about 0.75 and one with them at about 0.85. Sex and age band are drawn independently of the default
+ranks at an AUC of about 0.75 and one with them at about 0.87. Sex and age band are drawn independently of the default
 probability.
 
-**The lender** declines {100 * DECLINES:.0f} % of the applications by a noisy score of its own, `{_lender.POLICY}`, made
-of the instalment's share of the income and of the years with the employer alone. Of those beyond its cutoff
+**The lender** declines {100 * DECLINES:.0f} % of the applications by a noisy score of its own, `{_lender.POLICY}`,
+made of the instalment's share of the income and of the years with the employer alone. Of those beyond its cutoff
 {100 * EXPLORES:.0f} % are approved all the same, at random; `approval_probability` tells it. Of the approved
 {100 * WITHDRAWS:.0f} % do not take their loan. From the first published night on the champion decides, on the night
-that first scores the loan; what the night refused falls back to the policy.
+that first scores the loan; what the night refused falls back to the policy. A booking in a later month than its
+decision is told by sending the decision again.
 
-**Bureau**: a report comes {_instalments.REPORT_DAYS[0]} to {_instalments.REPORT_DAYS[1] - 1} days before an
-application, with every line that the applicant has or had, as it stands that day. Two applications of one person lie
+**Bureau**: {_instalments.REPORT_DAYS[0]} to {_instalments.REPORT_DAYS[1] - 1} days before an application a report
+comes, with every line that the applicant has or had, as it stands that day. Two applications of one person lie about
 two months apart at least, so that the rows of the last 31 days are those of the newest report.
 
-**Payments**: a row a month, as the loan stood when the month ended, reported within
-{_instalments.CLOSING_DAYS[1] - 1} days of its end. A row is never filled later. The first is of the month after the
-booking; the last says that the loan was repaid, or written off with {_instalments.UNPAID_AT_END} instalments unpaid.
-Instalments fall due on the day of the month on which the loan was booked, the 27th at the latest.
+**Payments**: a row a month, as the loan stood when the month ended, reported within {_instalments.CLOSING_DAYS[1] - 1}
+days of its end. A row is never filled later. The first is of the month after the booking; the last says that the loan
+was repaid, or written off with {_instalments.UNPAID_AT_END} instalments unpaid. Instalments fall due on the day of the
+month on which the loan was booked, the 27th at the latest.
 
 **Bad** is {PAST_DUE_DAYS} days past due. There is no table of outcomes: the payments tell it.
 
@@ -127,7 +128,7 @@ BUREAU = (
            isin=(_instalments.OPEN, _instalments.CLOSED)),
 )
 
-PAID = "what became of the loan"
+PAID = "what became of this loan; of earlier ones aggregates see it"
 
 PAYMENTS = (
     ID,
