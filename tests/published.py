@@ -41,6 +41,7 @@ def publish(book: Book, name: str, rows: pa.Table | list[dict[str, Any]], *, num
     made = pa.table([rows[field.name].cast(field.type) if field.name in rows.column_names
                      else pa.nulls(rows.num_rows, field.type) for field in schema], schema=schema)
     made = made.add_column(0, pa.field("month", pa.string()), pc.strftime(made[of.told[0]], format="%Y-%m"))
+    made = made.append_column(pa.field("line", pa.int64()), pa.nulls(made.num_rows, pa.int64()))
     with lake.scratch() as disk:
         pile = lake.Pile(disk, made.schema, "month")
         pile.add(made)

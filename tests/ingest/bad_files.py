@@ -47,6 +47,7 @@ from tests.ingest.bad_file import (
 from tollgate.books.shipped.consumer import APPLICATIONS, simulate
 
 pc: Any = pyarrow.compute
+NEEDLESS = "Its source in the book may name columns that nobody needs (ignored)."
 
 WHOLE_FILES = (
     unreadable("empty file", "no byte", b"", "it is empty"),
@@ -72,19 +73,22 @@ WHOLE_FILES = (
                 "it unpacks to more than 64 MiB", "parquet"),
     *(layout("wrong delimiter", word, CSV.replace(b",", letter),
               f"The cells of applications.csv are separated by {word}, not by commas. Save it with commas between the "
-              "cells.")
+              f"cells, or say delimiter={letter.decode()!r} in the reader of its source in the book.")
       for word, letter in (("semicolons (;)", b";"), ("tabs", b"\t"), ("bars (|)", b"|"))),
     layout("a title above the names", "`Loans of February` and a blank line first",
             b"Loans of February\r\n\r\n" + CSV, "applications.csv does not begin with the names of its columns: line 1 "
-            "is a title. The names stand in line 3: delete the lines above it."),
+            "is a title. The names stand in line 3: delete the lines above it, or say skip_top=2 in the reader of its "
+            "source in the book."),
     misfit("no names", "the rows alone", b"\r\n".join(LINES[1:]), "missing_column", CONTRACT,
-            "Line 1 must hold the names of the columns, separated by commas.", shown=FIRST),
+            "Line 1 must hold the names of the columns, separated by commas; where the lender sends none, the reader "
+            "of its source in the book gives them (names).", shown=FIRST),
     misfit("names in another case", "`loannr_chkdgt` and `No Emp`",
             renamed("LoanNr_ChkDgt", "loannr_chkdgt").replace(b"NoEmp", b"No Emp"), "missing_column",
             "LoanNr_ChkDgt, NoEmp", "Differs only in case, blanks or unseen characters: `loannr_chkdgt` must be "
             "`LoanNr_ChkDgt`, `No Emp` must be `NoEmp`."),
     misfit("trailing comma", "a comma at the end of every line", CSV.replace(b"\r\n", b",\r\n"), "unknown_column",
-            "(no name)", "Line 1 ends with a comma too many."),
+            "(no name)",
+            'Line 1 ends with a comma too many: ignored=("",) in its source in the book leaves it unread.'),
     read("BOM", "UTF-8 with a byte order mark", b"\xef\xbb\xbf" + CSV),
     unreadable("UTF-16", "UTF-16 with a byte order mark", CSV.decode().encode("utf-16"),
                 "it is UTF-16 or no text, not UTF-8"),
@@ -135,15 +139,16 @@ WHOLE_FILES = (
     misfit("missing column", "no `GrAppv`", as_csv(without("GrAppv")), "missing_column", "GrAppv"),
     misfit("missing column", "no `Name`, which is not even read", as_csv(without("Name")), "missing_column", "Name"),
     misfit("extra column", "one more, `Rating`", as_csv([{**row, "Rating": "A"} for row in TWO]), "unknown_column",
-            "Rating"),
+            "Rating", NEEDLESS),
     read("reordered columns", "the last column first", as_csv([dict(reversed(row.items())) for row in TWO])),
     misfit("renamed column", "`Employees` for `NoEmp`", renamed("NoEmp", "Employees"), "missing_column", "NoEmp",
             "It has Employees instead, which the contract does not know."),
     misfit("newer schema version", "JSON lines with `schema_version` and a new field",
             as_json_lines([{**row, "schema_version": 2, "Lender": "X"} for row in TWO]), "unknown_column",
-            "schema_version, Lender", name="applications.jsonl"),
+            "schema_version, Lender", NEEDLESS, name="applications.jsonl"),
     misfit("label among the applications", "`MIS_Status` beside the others",
-            as_csv([{**row, "MIS_Status": "P I F"} for row in TWO]), "unknown_column", "MIS_Status"),
+            as_csv([{**row, "MIS_Status": "P I F"} for row in TWO]), "unknown_column", "MIS_Status",
+            NEEDLESS),
     share("bad share exactly at the limit", 2, 98),
     share("bad share above the limit", 3, 97, "applications.csv is refused whole: 3 of its 100 rows are bad, more "
            "than 2.0%: 3 not_in_vocabulary in state (got: 3.0%). " + OF_STATE),
@@ -158,8 +163,8 @@ ARRIVALS = (
     no_file("path with `..`", "../applications.csv"),
     Case(item="name of no table", sent="`loans.csv`", content=CSV, name="loans.csv",
          reasons=((0, "file_name", None, None),),
-         says="A landed file of sba is called applications..., outcomes..., and ends with .csv, .csv.gz, .jsonl, "
-              ".jsonl.gz, .parquet (got: loans.csv). Rename it."),
+         says="A landed file of sba is called applications..., outcomes..., and ends with .csv, .csv.gz, .txt, "
+              ".txt.gz, .jsonl, .jsonl.gz, .parquet, .xlsx, .xls, .zip (got: loans.csv). Rename it."),
     unlike("hash unlike the manifest", "the manifest of another file", manifest(b"another"), "manifest_hash",
             f"applications.csv is not the file that its manifest describes (got: SHA-256 N, announced N). {ASK}"),
     unlike("manifest that announces more rows", "2 rows, 3 announced", manifest(CSV, rows=3), "manifest_rows",

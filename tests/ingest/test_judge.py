@@ -24,7 +24,7 @@ from tollgate.config import known_books
 from tollgate.errors import Refused
 from tollgate.ingest import check_file, contract, ingest_file, quarantined_rows
 from tollgate.ingest.publishing import publish
-from tollgate.ingest.reading import files
+from tollgate.ingest.reading import columnar, delimited, json_lines
 
 Drop = Callable[..., str]
 Record = dict[str, Any]
@@ -37,8 +37,9 @@ LANDED = date(2026, 1, 1)
 def tiny_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few rows a batch, in every format, and fewer of the quarantine's lines."""
     monkeypatch.setattr(publish, "LINES_AT_ONCE", 3)
-    monkeypatch.setattr(files, "BATCH_ROWS", 7)
-    monkeypatch.setattr(files, "BLOCK_BYTES", 2_000)
+    for read in (columnar, delimited, json_lines):
+        monkeypatch.setattr(read, "BATCH_ROWS", 7)
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 2_000)
 
 
 def good_cell(column: Column, place: int) -> Any:

@@ -19,7 +19,7 @@ from tollgate import lake
 from tollgate.books import Book
 from tollgate.errors import Refused
 from tollgate.ingest import check_file, ingest_file
-from tollgate.ingest.reading import files
+from tollgate.ingest.reading import delimited
 from tollgate.ingest.reading.lines import read_lines
 
 Drop = Callable[..., str]
@@ -82,7 +82,7 @@ def with_banks(rows: list[dict[str, str]], banks: dict[int, bytes]) -> bytes:
 def test_two_stray_quotes_cost_the_lines_between_them_and_no_cell_of_those_is_kept(
         pack: Callable[[bytes], bytes], block: int, sba: Book, loans: Loans, drop: Drop,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "BLOCK_BYTES", block)
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", block)
     rows = loans(*[{**PLAIN, "Name": "JANE Q PUBLIC"}] * 1000)
     content = with_banks(rows, {10: b'"FIFTH', 900: b'FIFTH"'})
     answer = ingest_file(sba, drop(pack(content), f"applications.csv{'' if pack is bytes else '.gz'}"), bad_share(1.0))
@@ -121,7 +121,7 @@ def test_a_quote_left_open_in_the_last_line_costs_that_line(sba: Book, loans: Lo
 
 def test_a_byte_that_is_no_utf_8_is_named_by_its_line_in_whatever_block(
         sba: Book, loans: Loans, drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "BLOCK_BYTES", 2_000)
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 2_000)
     content = with_banks(loans(*[PLAIN] * 50), {20: b'"FIFTH', 21: b'FIFTH"', 30: b"1,FIFTH", 40: b"F\xe9FTH"})
     with pytest.raises(Refused, match="line 41 is not UTF-8 in the column Bank"):
         ingest_file(sba, drop(content), bad_share(1.0))

@@ -59,7 +59,8 @@ def test_migrating_keeps_every_row_and_what_was_taken_in_and_doing_it_again_chan
                                         "checks": 0, "received": 2}
     versions = [DeltaTable(path).version() for path in sorted((home / "lake" / "sba").iterdir())]
     assert lake.read(lake.outcomes(old)).to_pylist() == [{
-        "month": "2007-03", "known_on": date(2007, 3, 2), "delivery": 1, "version": 1, "loan_id": "0000000001",
+        "month": "2007-03", "known_on": date(2007, 3, 2), "delivery": 1, "version": 1, "line": None,
+        "loan_id": "0000000001",
         "reported_on": date(2007, 3, 2), "defaulted_on": date(2007, 3, 2), "charged_off": 5.0}]
     assert lake.view(lake.applications(old), as_of=date(2006, 2, 28)).num_rows == 0
     assert lake.view(lake.applications(old), as_of=date(2006, 3, 1))["employees"].to_pylist() == [4]

@@ -66,7 +66,7 @@ def test_an_unseen_character_is_shown_escaped_and_a_long_value_cut(sba: Book, lo
 
 def test_examples_are_met_in_whatever_batch(sba: Book, loans: Loans, tmp_path: Path,
                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tollgate.ingest.reading.files.BLOCK_BYTES", 2_000)
+    monkeypatch.setattr("tollgate.ingest.reading.delimited.BLOCK_BYTES", 2_000)
     said = refusal(sba, as_csv(loans(*({"State": f"Z{i // 20}"} for i in range(100)))), tmp_path)
     assert '"Z0" in line 2, "Z1" in line 22 and "Z2" in line 42' in said
 

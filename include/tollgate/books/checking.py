@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
@@ -15,6 +14,8 @@ import numpy as np
 from tollgate.books.description.features import Aggregate
 from tollgate.books.description.tables import LOAN, Column
 from tollgate.books.expressions import faults_of_sql
+from tollgate.books.faults import Fault
+from tollgate.books.sources_checking import faults_of_dates, faults_of_sources
 from tollgate.clock import MONTH
 
 if TYPE_CHECKING:
@@ -24,23 +25,16 @@ if TYPE_CHECKING:
     from tollgate.books.description.targets import Event
 
 NAME = re.compile("[a-z][a-z0-9_]*")
-LAKE = {"month", "known_on", "delivery", "version"}  # columns that the lake gives every table
+LAKE = {"month", "known_on", "delivery", "version", "line"}  # columns that the lake gives every table
 # Columns that a run puts beside the features.
 RUN = {"loan_id", "applied_on", "known_on", "label", "approval_probability", "weight", "split", "score"}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One fault of a description; ``word`` is what stands in the line to change."""
-
-    says: str
-    word: str
 
 
 def faults_of(book: Book) -> list[Fault]:
     """Everything that is wrong in a book, in the order of its description."""
     return [*_of_itself(book), *(fault for table in book.tables for fault in _of_table(table)), *_of_tables(book),
-            *_of_histories(book), *_of_target(book), *_of_features(book), *_of_sender(book)]
+            *faults_of_sources(book), *_of_histories(book), *_of_target(book), *_of_features(book),
+            *_of_sender(book)]
 
 
 def _of_itself(book: Book) -> Iterator[Fault]:
@@ -97,7 +91,7 @@ def _of_column(table: str, column: Column) -> Iterator[Fault]:
     if column.name in LAKE:
         yield Fault(f"{where}: the lake has a column of that name itself", column.name)
     bounds = [bound for bound in (column.ge, column.le) if bound is not None]
-    numeric = column.kind in ("integer", "number", "money")
+    numeric = column.kind in ("integer", "number", "money", "percent")
     if bounds and not (numeric or column.kind == "date"):
         yield Fault(f"{where}: a {column.kind} has no bounds", column.name)
     elif any(isinstance(bound, date) != (column.kind == "date") for bound in bounds):
@@ -106,6 +100,7 @@ def _of_column(table: str, column: Column) -> Iterator[Fault]:
         yield Fault(f"{where}: only text has a vocabulary (isin), and it is {column.kind}", column.name)
     elif column.isin and (wrong := sorted(set((column.recode or {}).values()) - {*column.isin, ""})):
         yield Fault(f"{where}: recode gives {', '.join(wrong)}, not in isin", column.name)
+    yield from faults_of_dates(table, column)
     if column.protected and column.personal:
         yield Fault(f"{where}: a personal column is dropped, so that it cannot be kept as protected", column.name)
 

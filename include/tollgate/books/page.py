@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 
 from tollgate.books.description.book import Book
 from tollgate.books.description.features import Feature
-from tollgate.books.description.sources import Sender
+from tollgate.books.description.sources import Reader, Sender, Source
 from tollgate.books.description.tables import BookTable, Column
 from tollgate.books.description.targets import Event
 
@@ -32,6 +33,7 @@ def render(book: Book) -> str:
         "",
         *(f"- {limit}" for limit in book.limits),
         "",
+        *_files(book.sources),
         *(line for table in book.tables for line in _table_of(table)),
         "## What bad is",
         "",
@@ -59,6 +61,34 @@ def _sent(sender: Sender | None) -> str:
 
 def _scenarios(sender: Sender | None) -> str:
     return f" Scenarios: {', '.join(f'`{name}`' for name in sender.scenarios)}." if sender and sender.scenarios else ""
+
+
+def _files(sources: Sequence[Source]) -> list[str]:
+    """How its files are written, where the book says so."""
+    if not sources:
+        return []
+    rows = ((f"`{source.begins}...`", ", ".join(source.tables), _written(source.reader), _unread(source))
+            for source in sources)
+    return ["## Files", "", *_table(("a file called", "feeds", "is written", "and leaves unread"), rows), ""]
+
+
+def _written(reader: Reader) -> str:
+    """Every option of a reader that is not as usual."""
+    usual = Reader()
+    said = [f"{part.name} {_option(getattr(reader, part.name))}" for part in fields(reader)
+            if getattr(reader, part.name) != getattr(usual, part.name)]
+    return "; ".join(said) or "as usual"
+
+
+def _option(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"`{part}`" for part in value)
+    return f"`{value!r}`" if isinstance(value, str) else f"{value}"
+
+
+def _unread(source: Source) -> str:
+    ignored = [f"`{name}`" if name.strip() else "what has no name" for name in source.ignored]
+    return ", ".join([*ignored, *(["what the book does not know"] if source.ignore_unknown else [])])
 
 
 def _table_of(table: BookTable) -> list[str]:
@@ -110,6 +140,9 @@ def _allowed(column: Column) -> str:
         said.append(f"{low} … {high}".strip())
     if not column.nullable:
         said.append("never empty")
+    if column.kind == "date" and (len(column.formats) > 1 or column.month_end):
+        said.append(" or ".join(f"`{form}`" for form in column.formats)
+                    + (", a month being its last day" if column.month_end else ""))
     if column.unscreened:
         said.append(f"not looked into for personal data ({column.unscreened})")
     return "; ".join(said)

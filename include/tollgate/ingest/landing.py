@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from tollgate.clock import MONTH
 from tollgate.config import known_books, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.ingest.deliveries import Seen, deliveries
-from tollgate.ingest.reading import MANIFEST, fingerprint_of, sha256_of, spelled
+from tollgate.ingest.reading import MANIFEST, fingerprint_of, sha256_of, source_of, spelled
 from tollgate.lake import Entry, Store
 
 if TYPE_CHECKING:
@@ -109,10 +110,10 @@ class Waiting:
 def waiting(book: str) -> Waiting:
     """The complete files in landing that were never taken in.
 
-    They are in the order of the deliveries: what was seen before by its number, then what is new by its table (as the
-    book lists them), by the time at which it was written, and by its name. A file that somebody still has open for
-    writing is not complete. A file that stands unchanged since the last look (same size, same time or ETag) is not read
-    again: its SHA-256 is kept in the store, as a cache that may be lost without harm.
+    They are in the order of the deliveries: what was seen before by its number, then what is new by the first table
+    that it feeds (as the book lists them), by the time at which it was written, and by its name. A file that somebody
+    still has open for writing is not complete. A file that stands unchanged since the last look (same size, same time
+    or ETag) is not read again: its SHA-256 is kept in the store, as a cache that may be lost without harm.
     """
     landed = files(book)
     if not landed:
@@ -123,23 +124,30 @@ def waiting(book: str) -> Waiting:
            if (fingerprint := fingerprint_of(name, found)) not in taken}
     if not new:
         return Waiting({}, unreadable, {})
-    seen, tables = deliveries(book), _tables(book)
+    seen, rank = deliveries(book), _ranks(book, list(new))
     written = {entry.path.removeprefix(f"{book}/"): entry.written for entry in landed}
 
     def order(name: str) -> tuple[float, int, float, str]:
         number = seen[new[name]].number if new[name] in seen else math.inf
-        rank = next((place for place, table in enumerate(tables) if name.startswith(table)), len(tables))
-        return number, rank, written[name], name.partition(".")[0]
+        return number, rank[name], written[name], name.partition(".")[0]
 
     return Waiting({name: new[name] for name in sorted(new, key=order)}, unreadable, seen)
 
 
-def _tables(book: str) -> list[str]:
-    """The tables of a book; of one that cannot be loaded none, so that it does not stop the others: taking in tells."""
-    try:
-        return [table.name for table in load_book(book).tables]
-    except BadInput:
-        return []
+def _ranks(book: str, names: list[str]) -> dict[str, int]:
+    """The place of the first table that each file feeds, in the book.
+
+    A file of no source comes last. A book that cannot be loaded does not stop the others: taking in tells.
+    """
+    ranks = dict.fromkeys(names, len(names))
+    with suppress(BadInput):
+        described = load_book(book)
+        places = {table.name: place for place, table in enumerate(described.tables)}
+        ranks = dict.fromkeys(names, len(places))
+        for name in names:
+            with suppress(BadInput):
+                ranks[name] = min(places[table] for table in source_of(described, name).tables)
+    return ranks
 
 
 def new_files(book: str | None = None) -> list[dict[str, Any]]:

@@ -9,9 +9,10 @@ import pyarrow as pa
 from tollgate.books import Book
 
 TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
-# First, so that Delta keeps their least and largest values of every file, however many columns the lender sends.
+# First, so that Delta keeps their least and largest values of every file, however many columns the lender sends. The
+# line of the delivery's file that a version came from is unknown where an older Tollgate took it in.
 VERSIONS = pa.schema([pa.field("known_on", DAY, nullable=False), pa.field("delivery", COUNT, nullable=False),
-                      pa.field("version", COUNT, nullable=False)])
+                      pa.field("version", COUNT, nullable=False), pa.field("line", COUNT)])
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,12 @@ def quarantine(book: str) -> Table:
     """Refused rows, whole but for the personal columns, one line a broken rule.
 
     ``landed`` is the day on which the file was first seen; an older Tollgate wrote the instant at which it came.
+    ``row`` is the place among the file's rows, ``line`` that in the file itself, what stands above the rows counted.
+    ``table`` is the one whose contract is broken; all that the file feeds, where no cell of a row is known.
     """
     return Table(book, "quarantine", pa.schema([
-        ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("landed", TEXT), ("row", COUNT), ("rule", TEXT),
+        ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("landed", TEXT), ("row", COUNT), ("line", COUNT),
+        ("rule", TEXT),
         ("column", TEXT), ("value", TEXT), ("record", TEXT),
     ]), "fingerprint", ("row", "rule", "column"))
 
@@ -80,7 +84,8 @@ def received(book: str) -> Table:
     """Every file that was taken in, with its counts: received = published + quarantined.
 
     Of the published rows, ``added`` are new, ``restated`` change what was published, ``superseded`` lie behind a later
-    delivery; the others say what the lake knew.
+    delivery; the others say what the lake knew. A file that feeds several tables has all of them in ``table``, with
+    commas between, its rows counted once and their changes added up over the tables.
     """
     return Table(book, "received", pa.schema([
         ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("delivery", COUNT), ("known_on", DAY),

@@ -1,7 +1,8 @@
 """Judging a file: which of its rows are good, which rule each of the others breaks, and whether it is fit as a whole.
 
 Nothing is written here, so that the same judgement serves ingesting and a check beforehand. The file is read batch by
-batch; what is kept of a batch is its broken rules, its counts, and a hash of each key.
+batch; what is kept of a batch is its broken rules, its counts, and a hash of each key. Each of the tables that a file
+feeds judges its rows; a row that one of them refuses is good in none.
 """
 
 from __future__ import annotations
@@ -10,43 +11,47 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
+from tollgate.books import Reader
 from tollgate.config import Ingest
 from tollgate.errors import Refused
 from tollgate.ingest.contract.examples import examples
 from tollgate.ingest.contract.keys import duplicates, hashes, repeated
 from tollgate.ingest.contract.links import PLACE, before_application, known_loans, link, linked_columns
+from tollgate.ingest.contract.part import Part
 from tollgate.ingest.contract.rules import check, row_contract
 from tollgate.ingest.contract.screen import suspects
-from tollgate.ingest.expectations import Finding, Observation, observe, refusal, surprises
+from tollgate.ingest.expectations import Finding, refusal, surprises
 from tollgate.ingest.reading import (
-    BATCH_ROWS,
     REASONS,
     Landed,
     Manifest,
     Raw,
     batches,
+    listed,
     parse,
     read_manifest,
     reasons,
-    table_of,
+    source_of,
+    together,
 )
 
 if TYPE_CHECKING:
-    from pandera.pandas import DataFrameSchema
-
     from tollgate.books import Book
 
 T = TypeVar("T")
 R = TypeVar("R")
 PUBLISHED, REFUSED = "published", "refused"
 MALFORMED = "malformed_row"
+BROKEN = pa.schema([("table", pa.string()), *REASONS])
+FOOTER_LINES = 20  # no footer has more
+Rule = tuple[str, str, str | None]  # table, rule, column
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Judgement:
 
     Attributes:
         received: how many rows it has.
-        broken: ``REASONS`` of the rows that are not good, each by its place in the file; a malformed row has no column.
+        broken: ``BROKEN``, the rows that are not good, each by its place in the file and with the table that refuses
+            it; a malformed row has no column, and all tables of its file.
         surprises: what the months before the file did not lead to expect; not asked when too many rows are bad.
         refused: why the file is refused whole all the same, or None.
     """
@@ -90,113 +96,106 @@ def judge(book: Book, file: Landed, params: Ingest, seen_on: date, manifest: byt
     if manifest is not None:
         said = read_manifest(file.name, manifest)
         said.check_content(file)
-    table = table_of(book, file.name)
-    asked_for = linked_columns(book, table)
-    columns, schema, key = book.columns(table), row_contract(book, table, seen_on), list(book.table(table).key)
-
-    def screened(raw: Raw) -> _Screened:
-        rows, unread = parse(columns, raw.rows, book.nulls)
-        unread, asked = placed(unread, raw.numbers), suspects(schema, rows)
-        clear = np.ones(rows.num_rows, bool)
-        clear[asked] = False
-        if unread.num_rows:
-            clear &= ~np.isin(raw.numbers, unread["row"])
-        return _Screened(raw, unread, _only(rows, clear), rows.take(asked), raw.numbers[asked],
-                         hashes(rows.select(key)), rows.select(asked_for).append_column(PLACE, pa.array(raw.numbers)))
-
-    now = observe(book, table)
-    received, broken, hashed, waiting = 0, [REASONS.empty_table()], [], _Waiting(schema, now)
-    about: list[pa.Table] = []
-    for batch in ahead(screened, batches(book, file)):
-        received += batch.raw.received
-        broken += [reasons(batch.raw.malformed, MALFORMED, None), batch.unread, *waiting.add(batch)]
-        hashed.append(batch.hashes)
-        about += [batch.about] if asked_for else []
-    broken += waiting.judged()
+    source = source_of(book, file.name)
+    parts = [Part(book, table, seen_on, source.reader, source.tables) for table in source.tables]
+    seen = _Seen()
+    for batch in ahead(lambda raw: [part.screened(raw) for part in parts], batches(book, file)):
+        seen.add(batch[0].raw)
+        for part, screened in zip(parts, batch, strict=True):
+            part.take(screened)
+    broken = [_of(together(source.tables), pa.concat_tables([REASONS.empty_table(), *seen.malformed])),
+              *(_of(part.name, part.ended(file)) for part in parts)]
     if said is not None:
-        said.check_rows(file.name, received)
-    broken.append(_duplicates(book, file, repeated(hashed)))
-    whole, found_out = pa.concat_tables(broken), []
-    if about and not _too_many(book, file, received, whole, params):
-        rows = pa.concat_tables(about, promote_options="permissive")
-        linked = link(book, table, _only(rows, ~np.isin(rows[PLACE].to_numpy(), whole["row"].to_numpy())), params)
-        whole, found_out = pa.concat_tables([whole, linked.broken]), linked.found
-    too_many = _too_many(book, file, received, whole, params)
-    found_out = [] if too_many else [*found_out, *surprises(book, table, now, params)]
-    return Judgement(received, whole, found_out, too_many or refusal(file.name, found_out, received))
+        said.check_rows(file.name, seen.received)
+    whole, found_out = pa.concat_tables(broken), list[Finding]()
+    if not _too_many(book, file, seen, whole, params):
+        whole, found_out = _linked(book, parts, whole, params)
+    too_many = _too_many(book, file, seen, whole, params)
+    if too_many:
+        found_out = []
+    else:
+        surprising = ((part, finding) for part in parts for finding in surprises(book, part.name, part.now, params))
+        found_out = [*seen.findings(), *found_out, *(_named(part, finding, len(parts)) for part, finding in surprising)]
+    return Judgement(seen.received, whole, found_out, too_many or refusal(file.name, found_out, seen.received))
 
 
-def judge_records(book: Book, table: str, records: pa.Table, seen_on: date) -> tuple[pa.Table, pa.Table]:
+class _Seen:
+    """What is known of a file's rows before any of its tables judges them."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.malformed: list[pa.Table] = []
+        self.unread: dict[str, None] = {}
+        self.torn_apart = False  # by a quote that its line does not close
+        self.last, self.header = 0, 0  # the place of the last whole row; what stands above the first
+
+    def add(self, raw: Raw) -> None:
+        self.received += raw.received
+        self.malformed.append(reasons(raw.malformed, MALFORMED, None))
+        self.unread.update(dict.fromkeys(raw.unread))
+        self.torn_apart = self.torn_apart or len(raw.spans) > 0
+        self.last, self.header = max([self.last, *raw.numbers[-1:].tolist()]), raw.header
+
+    def findings(self) -> list[Finding]:
+        """That columns were left unread."""
+        if not self.unread:
+            return []
+        names = list(self.unread)
+        return [Finding("unknown_column", None, len(names), 0, "warning",
+                        f"It has columns that the book does not know, which were left unread: {listed(names)}.")]
+
+    def footer(self) -> str:
+        """What its malformed lines may be, when they are the last ones; else nothing."""
+        places = pa.concat_tables([REASONS.empty_table(), *self.malformed])["row"].to_numpy()
+        if self.torn_apart or not self.header or not 0 < len(places) <= FOOTER_LINES or places.min() < self.last:
+            return ""
+        return (f"If what follows line {self.last + self.header} is a footer, say skip_bottom={len(places)} in the "
+                "reader of its source in the book.")
+
+
+def _of(table: str, broken: pa.Table) -> pa.Table:
+    return broken.add_column(0, BROKEN.field("table"), pa.repeat(pa.scalar(table), broken.num_rows))
+
+
+def _named(part: Part, finding: Finding, parts: int) -> Finding:
+    """A finding whose sentence tells the table where there are several."""
+    return finding if parts == 1 else replace(finding, sentence=f"{part.name}: {finding.sentence}")
+
+
+def _linked(book: Book, parts: list[Part], broken: pa.Table, params: Ingest) -> tuple[pa.Table, list[Finding]]:
+    """The rows held against the applications, those of the file itself among them; what is broken then."""
+    bad = np.unique(broken["row"].to_numpy())
+    own = next((part.about(bad) for part in parts if part.name == "applications"), None)
+    every, found = [broken], list[Finding]()
+    for part in parts:
+        rows = None if part.name == "applications" else part.about(bad)
+        if rows is not None:
+            linked = link(book, part.name, rows, params, own)
+            every.append(_of(part.name, linked.broken))
+            found += [_named(part, finding, len(parts)) for finding in linked.found]
+    return pa.concat_tables(every), found
+
+
+def judge_records(book: Book, table: str, records: pa.Table, seen_on: date, reader: Reader,
+                  own: pa.Table | None = None) -> tuple[pa.Table, pa.Table]:
     """Hold rows under the lender's column names against the contract, as those of one file first seen on ``seen_on``.
+
+    Args:
+        own: the applications among the same records, where these feed several tables.
 
     Returns the parsed rows, and ``REASONS`` by index into them.
     """
     key = list(book.table(table).key)
-    rows, unread = parse(book.columns(table), records, book.nulls)
+    rows, unread = parse(book.columns(table), records, book.nulls, reader)
     schema = row_contract(book, table, seen_on)
     asked = suspects(schema, rows)
     found = check(schema, rows.take(asked), asked, unread)
     keys, about = rows.select(key), linked_columns(book, table)
     if about:
         linked = rows.select(about).append_column(PLACE, pa.array(np.arange(rows.num_rows)))
-        found = pa.concat_tables([found, before_application(linked, known_loans(book, linked))])
+        found = pa.concat_tables([found, before_application(linked, known_loans(book, linked, own))])
     return rows, pa.concat_tables([unread, found, duplicates([(keys, np.arange(rows.num_rows))],
                                                              repeated([hashes(keys)]), ", ".join(key))])
-
-
-@dataclass(frozen=True)
-class _Screened:
-    """A batch that Arrow has looked at.
-
-    Attributes:
-        raw: as it was read.
-        unread: ``REASONS`` of the cells that could not be parsed, by place in the file.
-        clear: the parsed rows that break no rule, unless their key came before.
-        suspects: those that may break one, which stand at ``places`` in the file.
-        hashes: of the keys of all rows. about: what ``link`` asks of them.
-    """
-
-    raw: Raw
-    unread: pa.Table
-    clear: pa.Table
-    suspects: pa.Table
-    places: np.ndarray
-    hashes: np.ndarray
-    about: pa.Table
-
-
-class _Waiting:
-    """Suspects of many batches, judged together: a call of Pandera costs as much as thousands of rows.
-
-    ``good`` observes the rows that no suspicion falls on, and those of whom it turned out wrong.
-    """
-
-    def __init__(self, schema: DataFrameSchema, good: Observation) -> None:
-        self._schema, self._good = schema, good
-        self._batches: list[tuple[pa.Table, np.ndarray, pa.Table]] = []
-
-    def add(self, batch: _Screened) -> list[pa.Table]:
-        """Let a batch's suspects wait; what is held against all that waited, once they fill a batch of their own."""
-        self._good.add(batch.clear)
-        if batch.suspects.num_rows:
-            self._batches.append((batch.suspects, batch.places, batch.unread))
-        return self.judged() if sum(rows.num_rows for rows, _, _ in self._batches) >= BATCH_ROWS else []
-
-    def judged(self) -> list[pa.Table]:
-        """What is held against those who wait, in ``REASONS``."""
-        if not self._batches:
-            return []
-        rows, places, unread = zip(*self._batches, strict=True)
-        self._batches = []
-        whole, at = pa.concat_tables(rows), np.concatenate(places)
-        broken = check(self._schema, whole, at, pa.concat_tables(unread))
-        bad = np.isin(at, np.concatenate([broken["row"], *(part["row"] for part in unread)]))
-        self._good.add(_only(whole, ~bad))
-        return [broken]
-
-
-def _only(rows: pa.Table, good: np.ndarray) -> pa.Table:
-    return rows if good.all() else rows.filter(pa.array(good))
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -212,39 +211,24 @@ def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
             yield waiting.popleft().result()
 
 
-def placed(broken: pa.Table, numbers: np.ndarray) -> pa.Table:
-    """``REASONS`` by place in the file instead of by index into a batch."""
-    return broken.set_column(0, REASONS.field("row"), pa.array(numbers[broken["row"].to_numpy()], pa.int64()))
-
-
-def _duplicates(book: Book, file: Landed, among: np.ndarray) -> pa.Table:
-    """The rows whose key an earlier row has; the file is read again only when a hash came twice."""
-    if not len(among):
-        return REASONS.empty_table()
-    key = book.table(table_of(book, file.name)).key
-    columns = [column for column in book.columns(table_of(book, file.name)) if column.name in key]
-
-    def keys(raw: Raw) -> pa.Table:
-        return parse(columns, raw.rows, book.nulls)[0].select(list(key))
-
-    return duplicates(((keys(raw), raw.numbers) for raw in batches(book, file)), among, ", ".join(key))
-
-
-def _too_many(book: Book, file: Landed, received: int, broken: pa.Table, params: Ingest) -> Refused | None:
+def _too_many(book: Book, file: Landed, seen: _Seen, broken: pa.Table, params: Ingest) -> Refused | None:
     bad = len(broken["row"].unique())
-    if bad <= params.bad_share_max * received:
+    if bad <= params.bad_share_max * seen.received:
         return None
-    rules = tally(broken)
-    told = ", ".join(f"{rows:,} {rule} in {column}" if column else f"{rows:,} {rule}"
-                      for (rule, column), rows in rules)
-    found = examples(book.columns(table_of(book, file.name)), batches(book, file), broken, [rule for rule, _ in rules])
-    return Refused(f"{file.name} is refused whole: {bad:,} of its {received:,} rows are bad, "
-                   f"more than {params.bad_share_max:.1%}: {told}", value=f"{bad / received:.1%}",
-                   remedy=" ".join([*found, "None of it is published. Mend these rows and land the file anew."]))
+    source, rules = source_of(book, file.name), tally(broken)
+    one = len(source.tables) == 1
+    told = ", ".join(f"{rows:,} {rule} in {column if one else f'{table}.{column}'}" if column else f"{rows:,} {rule}"
+                     for (table, rule, column), rows in rules)
+    found = examples(book, source, batches(book, file), broken, [rule for rule, _ in rules])
+    return Refused(f"{file.name} is refused whole: {bad:,} of its {seen.received:,} rows are bad, "
+                   f"more than {params.bad_share_max:.1%}: {told}", value=f"{bad / seen.received:.1%}",
+                   remedy=" ".join([*found, *filter(None, [seen.footer()]),
+                                    "None of it is published. Mend these rows and land the file anew."]))
 
 
-def tally(broken: pa.Table) -> list[tuple[tuple[str, str | None], int]]:
-    """How many rows break each rule of each column, the most frequent first, then in order of their coming."""
-    counts = broken.group_by(["rule", "column"]).aggregate([("row", "count"), ("row", "min")]).sort_by(
-        [("row_count", "descending"), ("row_min", "ascending"), ("column", "ascending"), ("rule", "ascending")])
-    return [((line["rule"], line["column"]), line["row_count"]) for line in counts.to_pylist()]
+def tally(broken: pa.Table) -> list[tuple[Rule, int]]:
+    """How many rows break each rule of a table's column, the most frequent first, then in order of their coming."""
+    counts = broken.group_by(["table", "rule", "column"]).aggregate([("row", "count"), ("row", "min")]).sort_by(
+        [("row_count", "descending"), ("row_min", "ascending"), ("column", "ascending"), ("rule", "ascending"),
+         ("table", "ascending")])
+    return [((line["table"], line["rule"], line["column"]), line["row_count"]) for line in counts.to_pylist()]

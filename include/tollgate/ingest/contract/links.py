@@ -38,29 +38,37 @@ class Linked:
 
 
 def linked_columns(book: Book, table: str) -> list[str]:
-    """The columns of a table that ``link`` asks for; none of the applications, nor of rows that name no loan."""
+    """The columns of a table that ``link`` asks for; none of the applications, nor of rows that name no loan.
+
+    What was fetched for a loan may have been told before it was applied for: no day of it can have come too early.
+    """
     of = book.table(table)
-    if table == "applications" or LOAN not in {column.name for column in of.columns}:
+    names = {column.name for column in of.columns}
+    if table == "applications" or LOAN not in names:
         return []
-    if of.entity == LOAN:  # fetched for a loan, perhaps before it was applied for
-        return [LOAN]
     days = [*of.told, *(event.on for kind in ("bad", "indeterminate", "cures") for event in getattr(book.target, kind)
-                        if event.table == table)]
-    return list(dict.fromkeys([LOAN, *days, *(c.name for c in of.columns if c.name == APPLICANT and book.grouped)]))
+                        if event.table == table)] if of.entity != LOAN else []
+    return list(dict.fromkeys([LOAN, *days, *([APPLICANT] if APPLICANT in names and book.grouped else [])]))
 
 
-def link(book: Book, table: str, rows: pa.Table, params: Ingest) -> Linked:
+def own_columns(book: Book) -> list[str]:
+    """What the other tables of a file ask of the applications that it brings itself."""
+    return [LOAN, "applied_on", *([APPLICANT] if book.grouped else [])]
+
+
+def link(book: Book, table: str, rows: pa.Table, params: Ingest, own: pa.Table | None = None) -> Linked:
     """Look up the loans of a file's good rows.
 
     Args:
         rows: the ``linked_columns`` under the lake's names and types, and ``row``, the place of each in the file.
+        own: the ``own_columns`` of the applications that the same file brings.
 
     Raises:
         PassingFault: the lake did not answer.
     """
     import duckdb
 
-    known = known_loans(book, rows)
+    known = known_loans(book, rows, own)
     with duckdb.connect() as connection:
         connection.register("arriving", rows)
         connection.register("known", known)
@@ -70,10 +78,16 @@ def link(book: Book, table: str, rows: pa.Table, params: Ingest) -> Linked:
     return Linked(before_application(rows, known), told)
 
 
-def known_loans(book: Book, rows: pa.Table) -> pa.Table:
-    """What the lake knows of the applications that these rows are about."""
-    return lake.lookup(lake.applications(book), LOAN, rows[LOAN].unique(),
-                       [LOAN, "applied_on", *([APPLICANT] if APPLICANT in rows.column_names else [])])
+def known_loans(book: Book, rows: pa.Table, own: pa.Table | None = None) -> pa.Table:
+    """What the lake and the file itself (``own``) know of the applications that these rows are about."""
+    columns = [LOAN, "applied_on", *([APPLICANT] if APPLICANT in rows.column_names else [])]
+    wanted = rows[LOAN].unique()
+    if own is None:
+        return lake.lookup(lake.applications(book), LOAN, wanted, columns)
+    here = own[LOAN].unique()
+    known = lake.lookup(lake.applications(book), LOAN,
+                        wanted.filter(pc.invert(pc.is_in(wanted, value_set=here))), columns)
+    return pa.concat_tables([known, own.select(columns).cast(known.schema)])
 
 
 def before_application(rows: pa.Table, known: pa.Table) -> pa.Table:

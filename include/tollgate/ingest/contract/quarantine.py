@@ -62,7 +62,7 @@ def quarantined_loan(book: Book, loan_id: str) -> list[dict[str, Any]]:
     lines = lake.read(lake.quarantine(book.name), columns=[*FILE, "row", "rule", "column", "record"])
     spelled = json.dumps(loan_id, ensure_ascii=False)[1:-1]
     few = lines.filter(pc.match_substring(lines["record"], spelled)).to_pylist()
-    key = {table.name: next(c.source for c in table.columns if c.name == LOAN) for table in book.tables}
+    key = {table.name: c.source for table in book.tables for c in table.columns if c.name == LOAN}
     found = [line for line in few if line["table"] in key
              and (json.loads(line["record"]).get(key[line["table"]]) or "").strip() == loan_id]
     return sorted(({name: line[name] for name in (*FILE, "row", "rule", "column")} for line in found),

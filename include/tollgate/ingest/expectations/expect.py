@@ -140,7 +140,7 @@ def _surprises(column: Column, rows: pa.ChunkedArray, past: pa.ChunkedArray, par
     if column.name == LOAN or column.kind == "date" or min(len(present), len(was)) < ROWS_MIN:
         return
     yield from _constant(column, present, was)
-    if column.kind in ("integer", "number", "money"):
+    if column.kind in ("integer", "number", "money", "percent"):
         yield from _numbers(column, present.to_numpy().astype(float), was.to_numpy().astype(float), params)
     elif column.kind == "text" and len(was.unique()) > len(was) / 2:
         return  # names or numbers of things, no category

@@ -11,9 +11,9 @@ from tollgate.clock import today
 from tollgate.config import Ingest
 from tollgate.errors import Refused
 from tollgate.ingest.contract import PUBLISHED, REFUSED, Judgement, judge, tally
-from tollgate.ingest.expectations import raise_restated, restated
-from tollgate.ingest.publishing.publish import add_good, pile_of_rows
-from tollgate.ingest.reading import MANIFEST, Landed, Unfit, batches, opened, spelled, table_of
+from tollgate.ingest.expectations import raise_restated
+from tollgate.ingest.publishing.publish import add_good, pile_of_rows, told_of
+from tollgate.ingest.reading import MANIFEST, Landed, Unfit, batches, opened, source_of, spelled, together
 
 if TYPE_CHECKING:
     from tollgate.books import Book
@@ -46,26 +46,29 @@ def check_file(book: Book, path: Path, params: Ingest) -> Check:
     """Judge a file on this machine's disk, with the manifest beside it if there is one, touching nothing.
 
     Content that was published before is judged like any other. The reasons are ``{"rule", "column", "rows"}``, the
-    most frequent first; a file that is refused whole has one of no rows. The warnings are sentences.
+    most frequent first; a file that is refused whole has one of no rows. Of a file that feeds several tables, a column
+    is named with its table, ``outcomes.reported_on``. The warnings are sentences.
 
     Raises:
-        BadInput: a name that says no table.
+        BadInput: a name that tells no source.
     """
     name = spelled(path.name)
-    table = table_of(book, name)
+    tables = source_of(book, name).tables
+    table = together(tables)
     beside = path.with_name(path.name + MANIFEST)
     try:
         with opened(path) as file:
             found = judge(book, file, params, today(book.time_zone), beside.read_bytes() if beside.is_file() else None)
-            changes = _changes(book, table, file, found)
-            raise_restated(name, changes, found.received, params)
+            changes = {of: _changes(book, of, file, found) for of in tables}
+            for its in changes.values():
+                raise_restated(name, its, found.received, params)
     except Unfit as err:
         whole = {"rule": err.rule, "column": err.column, "rows": 0}
         return Check(book.name, table, name, err.received, 0, [whole], [], err)
-    broken = [{"rule": rule, "column": column, "rows": rows} for (rule, column), rows in tally(found.broken)]
+    broken = [{"rule": rule, "column": column if len(tables) == 1 or column is None else f"{of}.{column}", "rows": rows}
+              for (of, rule, column), rows in tally(found.broken)]
     broken += [{"rule": f.check, "column": f.column, "rows": 0} for f in found.surprises if f.level == "refused"]
-    told = [finding.sentence for finding in [*found.surprises, *restated(changes, params)]
-            if finding.level == "warning"]
+    told = [finding.sentence for finding in [*found.surprises, *told_of(changes, params)] if finding.level == "warning"]
     return Check(book.name, table, name, found.received, found.received - found.bad, broken, told, found.refused)
 
 
@@ -76,5 +79,5 @@ def _changes(book: Book, table: str, file: Landed, found: Judgement) -> lake.Cha
     with lake.scratch() as disk:
         good = pile_of_rows(book, table, disk)
         for raw in batches(book, file):
-            add_good(good, book, table, raw, found.bad_rows)
+            add_good(good, book, table, raw, found.bad_rows, source_of(book, file.name))
         return lake.compare(lake.published(book, table), book.table(table), good, lake.Delivery(NEWEST, day, day))

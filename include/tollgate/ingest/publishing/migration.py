@@ -1,4 +1,4 @@
-"""Bringing a lake that an older Tollgate wrote up to date: two times on every row, and numbered deliveries."""
+"""Bringing a lake that an older Tollgate wrote up to date: two times and a line on every row, numbered deliveries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ RENAMED = {"reported_on": "known_on"}  # now the day on which Tollgate learned i
 def migrate(book: Book) -> dict[str, Any]:
     """Rewrite what an older Tollgate wrote of a book, a table in one commit each; doing it again changes nothing.
 
-    Every row becomes the first version of its key, known on the latest day that it carries itself; a loan of a book
+    Every row becomes the first version of its key, known on the latest day that it carries itself, unless it has a
+    version already; the line that it came from is not known any more. A loan of a book
     that has come to tell decisions is unbooked until they are landed. Files that were taken in stay so, under the
     fingerprints of today. Earlier Delta versions keep the old form: a run that pinned one is to be opened anew.
 
@@ -39,7 +40,7 @@ def migrate(book: Book) -> dict[str, Any]:
 
     def renamed(rows: pa.Table) -> pa.Table:
         place = rows.schema.get_field_index("fingerprint")
-        return rows.set_column(place, "fingerprint", pa.array(
+        return rows if not names else rows.set_column(place, "fingerprint", pa.array(
             [names.get(name, name) for name in rows["fingerprint"].to_pylist()], pa.string()))
 
     def received(rows: pa.Table) -> pa.Table:
@@ -53,9 +54,10 @@ def migrate(book: Book) -> dict[str, Any]:
     migrated = {}
     for of in book.tables:
         migrated[of.name] = _rewritten(lake.published(book, of.name), _versioned(book, of.name))
-    performance = lake.performance(book.name)
+    performance, quarantine = lake.performance(book.name), lake.quarantine(book.name)
     for table, change in ((performance, lambda rows: _widened(rows, performance.schema)),
-                          (lake.quarantine(book.name), renamed), (lake.checks(book.name), renamed),
+                          (quarantine, lambda rows: _widened(renamed(rows), quarantine.schema)),
+                          (lake.checks(book.name), renamed),
                           (taken, received)):  # that which says what is old is written last
         migrated[table.name] = _rewritten(table, change)
     return {"book": book.name, "migrated": migrated}
@@ -79,14 +81,15 @@ def _versioned(book: Book, name: str) -> Callable[[pa.Table], pa.Table]:
 
     def change(rows: pa.Table) -> pa.Table:
         if "version" in rows.column_names:
-            return rows
+            return _widened(rows, schema)
         cells = {field.name: rows[RENAMED[field.name] if field.name not in rows.column_names
                                   and field.name in RENAMED else field.name]
                  if field.name in rows.column_names or field.name in RENAMED else pa.nulls(rows.num_rows, field.type)
                  for field in of.schema()}
         told = pc.max_element_wise(*(cells[day] for day in of.told))
         one = pa.repeat(pa.scalar(1, pa.int64()), rows.num_rows)
-        return pa.table({"month": rows["month"], "known_on": told, "delivery": one, "version": one, **cells},
-                        schema=schema)
+        nowhere = pa.nulls(rows.num_rows, pa.int64())
+        return pa.table({"month": rows["month"], "known_on": told, "delivery": one, "version": one, "line": nowhere,
+                         **cells}, schema=schema)
 
     return change

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,17 +31,19 @@ from tollgate.ingest.reading import (
     Landed,
     Raw,
     Unfit,
+    apart,
     batches,
     parse,
+    source_of,
     spell,
     spelled,
     spool,
-    table_of,
+    together,
     visible,
 )
 
 if TYPE_CHECKING:
-    from tollgate.books import Book
+    from tollgate.books import Book, Column, Source
 
 pc: Any = pyarrow.compute
 log = logging.getLogger(__name__)
@@ -56,13 +58,13 @@ class _File:
     seen: Seen
 
     @property
-    def table(self) -> str:
-        return table_of(self.book, self.landed.name)
+    def source(self) -> Source:
+        return source_of(self.book, self.landed.name)
 
     def stamp(self) -> dict[str, str | None]:
         """What every line about the file begins with; a file with a wrong name belongs to no table."""
         try:
-            table: str | None = self.table
+            table: str | None = together(self.source.tables)
         except BadInput:
             table = None
         return {"fingerprint": self.landed.fingerprint, "file": self.landed.name, "table": table}
@@ -78,7 +80,7 @@ def take_in(book: Book, params: Ingest, before: str | None = None) -> dict[str, 
     A file that is refused, or cannot be read, holds nobody up.
 
     Args:
-        before: only the files of this one's table that came before it.
+        before: only the files that came before this one and feed a table that it feeds too.
 
     Returns ``{"book", "files": [the answer of ``ingest_file``, ...], "refused": [{"name", "why"}, ...],
     "unreadable": [{"name", "why"}, ...]}``.
@@ -103,8 +105,15 @@ def _chosen(book: Book, names: list[str], before: str | None) -> list[str]:
     if before is None:
         return names
     earlier = names[:names.index(before)] if before in names else []
-    return [name for name in earlier for table in book.tables
-            if name.startswith(table.name) and before.startswith(table.name)]
+    return [name for name in earlier if _fed(book, name) & _fed(book, before)]
+
+
+def _fed(book: Book, name: str) -> set[str]:
+    """The tables that a file of this name feeds; none where it is of no source."""
+    try:
+        return set(source_of(book, name).tables)
+    except BadInput:
+        return set()
 
 
 def ingest_file(book: Book, name: str, params: Ingest,
@@ -120,7 +129,9 @@ def ingest_file(book: Book, name: str, params: Ingest,
 
     Returns ``{"book", "file", "table", "fingerprint", "delivery", "known_on", "received", "published", "quarantined",
     "added", "restated", "superseded", "partitions", "version", "warnings", "new"}``: row counts, the months of the
-    published rows, the Delta version of the table, and a sentence for everything that was surprising.
+    published rows, the Delta version of the table, and a sentence for everything that was surprising. Of a file that
+    feeds several tables, ``table`` names them with commas between, its rows are counted once and their changes over all
+    of them, and the version is that of the first.
 
     Raises:
         Refused: the file as a whole does not fit the contract or its manifest, its share of bad rows is above
@@ -144,7 +155,7 @@ def ingest_file(book: Book, name: str, params: Ingest,
         seen = register(book, [(landed.fingerprint, spelled(name))], deliveries)[landed.fingerprint]
         file = _File(book, landed, seen)
         try:
-            table_of(book, landed.name)
+            source_of(book, landed.name)
             manifest = landing.read(path + MANIFEST) if landing.exists(path + MANIFEST) else None
             found = judge(book, landed, params, seen.day, manifest)
         except (Unfit, BadInput) as err:
@@ -158,15 +169,14 @@ def ingest_file(book: Book, name: str, params: Ingest,
 
 def _publish(file: _File, found: Judgement, params: Ingest) -> dict[str, Any]:
     """Append the good rows, write down the others and the file itself. Raises ``Refused`` for one refused whole."""
-    delivery, changes, refused = file.delivery(), lake.Changes(), found.refused
+    delivery, refused = file.delivery(), found.refused
+    changes: dict[str, lake.Changes] = {}
     with lake.scratch() as disk, lake.scratch() as other:
         good, lines = _take(file, found, disk, other)
         findings = found.surprises
-        if good and refused is None:
+        if refused is None:
             try:
-                changes = lake.append_versions(
-                    lake.published(file.book, file.table), file.book.table(file.table), good, delivery,
-                    lambda changes: raise_restated(file.landed.name, changes, found.received, params))
+                changes = _append(file, good, delivery, found.received, params)
             except Unfit as err:
                 refused = err
                 findings = [*findings, Finding(err.rule, err.column, float(str(err.value)), params.restated_share_max,
@@ -176,19 +186,48 @@ def _publish(file: _File, found: Judgement, params: Ingest) -> dict[str, Any]:
                      if f.level == "refused"]
             whole = whole or [_line(file, 0, "bad_share", None, f"{found.bad} of {found.received}", "{}")]
             lines.add(_table_of_lines(file, whole))
-            _record(file, lines, findings, delivery, lake.Changes(), received=found.received, published=0, months=[],
+            _record(file, lines, findings, delivery, [], received=found.received, published=0, months=[],
                     verdict=REFUSED)
             raise refused
-        return _record(file, lines, [*findings, *restated(changes, params)], delivery, changes,
-                       received=found.received, published=found.received - found.bad, months=list(good),
-                       verdict=PUBLISHED)
+        return _record(file, lines, [*findings, *told_of(changes, params)], delivery, list(changes.values()),
+                       received=found.received, published=found.received - found.bad,
+                       months=sorted({month for pile in good.values() for month in pile}), verdict=PUBLISHED)
 
 
-def _take(file: _File, found: Judgement, disk: lake.Scratch, other: lake.Scratch) -> tuple[lake.Pile, lake.Pile]:
-    """Read the file again: its good rows by month, none when it is refused, and the quarantine's lines of the bad."""
-    good, lines, kept = pile_of_rows(file.book, file.table, disk), _pile_of_lines(file, other), 0
+def _append(file: _File, good: Mapping[str, lake.Pile], delivery: lake.Delivery, received: int,
+            params: Ingest) -> dict[str, lake.Changes]:
+    """Append the good rows to each table, in one atomic commit a table; what they changed.
+
+    Whoever is killed between two tables runs again, and adds to the first what it holds already: nothing.
+
+    Raises:
+        Unfit: they change too much of what was published; nothing was written.
+    """
+    def check(changes: lake.Changes) -> None:
+        raise_restated(file.landed.name, changes, received, params)
+
+    book = file.book
+    piles = {name: (lake.published(book, name), book.table(name), pile) for name, pile in good.items() if pile}
+    if len(piles) == 1:
+        return {name: lake.append_versions(*into, delivery, check) for name, into in piles.items()}
+    for into in piles.values():  # what the last table would refuse must be known before the first is written
+        check(lake.compare(*into, delivery))
+    return {name: lake.append_versions(*into, delivery) for name, into in piles.items()}
+
+
+def told_of(changes: Mapping[str, lake.Changes], params: Ingest) -> list[Finding]:
+    """What is to be told of the changes to each table; a sentence names its table where there are several."""
+    return [finding if len(changes) == 1 else replace(finding, sentence=f"{table}: {finding.sentence}")
+            for table, its in changes.items() for finding in restated(its, params)]
+
+
+def _take(file: _File, found: Judgement, disk: lake.Scratch,
+          other: lake.Scratch) -> tuple[dict[str, lake.Pile], lake.Pile]:
+    """Read the file again: its good rows by table and month, none when it is refused, and the quarantine's lines."""
+    good = {table: pile_of_rows(file.book, table, disk) for table in file.source.tables}
+    lines, kept = _pile_of_lines(file, other), 0
     told = [np.empty(0, np.int64)]
-    broken = found.broken.sort_by([(name, "ascending") for name in ("row", "column", "rule")])
+    broken = found.broken.sort_by([(name, "ascending") for name in ("row", "column", "rule", "table")])
     bad_rows, places = found.bad_rows, broken["row"].to_numpy()
     for raw in batches(file.book, file.landed):
         here = np.isin(places, np.concatenate([raw.numbers, raw.malformed]))
@@ -198,7 +237,9 @@ def _take(file: _File, found: Judgement, disk: lake.Scratch, other: lake.Scratch
             lines.add(part)
             told.append(part["row"].to_numpy())
         if found.refused is None:
-            kept += add_good(good, file.book, file.table, raw, bad_rows)
+            for table, pile in good.items():
+                add_good(pile, file.book, table, raw, bad_rows, file.source)
+            kept += len(raw.numbers) - int(np.isin(raw.numbers, bad_rows).sum())
     quarantined = len(np.unique(np.concatenate(told)))
     if quarantined != found.bad or (found.refused is None and kept + quarantined != found.received):
         raise RuntimeError(f"{file.landed.name}: {found.received} rows received, {kept} good, "
@@ -208,22 +249,23 @@ def _take(file: _File, found: Judgement, disk: lake.Scratch, other: lake.Scratch
 
 def pile_of_rows(book: Book, table: str, disk: lake.Scratch) -> lake.Pile:
     """Where good rows are laid down by month, as ``lake.append_versions`` takes them."""
-    schema = pa.schema([pa.field("month", pa.string(), nullable=False), *book.table(table).schema()])
+    schema = pa.schema([pa.field("month", pa.string(), nullable=False), pa.field("line", pa.int64()),
+                        *book.table(table).schema()])
     return lake.Pile(disk, schema, "month")
 
 
-def add_good(good: lake.Pile, book: Book, table: str, raw: Raw, bad_rows: np.ndarray) -> int:
-    """Lay down the good rows of a batch; how many they are."""
+def add_good(good: lake.Pile, book: Book, table: str, raw: Raw, bad_rows: np.ndarray, source: Source) -> None:
+    """Lay down the good rows of a batch, each with its line."""
     of = book.table(table)
-    rows, _ = parse(of.columns, raw.rows, book.nulls)
+    rows, _ = parse(of.columns, raw.rows, book.nulls, source.reader)
+    rows = rows.append_column("line", pa.array(raw.numbers + raw.header))
     rows = rows.filter(pa.array(~np.isin(raw.numbers, bad_rows)))
     month = pc.strftime(rows[of.told[0]].cast(pa.date32()), format="%Y-%m")
     good.add(rows.append_column("month", month).select(good.schema.names).cast(good.schema))
-    return int(rows.num_rows)
 
 
-def _record(file: _File, lines: lake.Pile, found: list[Finding], delivery: lake.Delivery, changes: lake.Changes,
-            **counts: Any) -> dict[str, Any]:
+def _record(file: _File, lines: lake.Pile, found: list[Finding], delivery: lake.Delivery,
+            changes: Sequence[lake.Changes], **counts: Any) -> dict[str, Any]:
     """Write the quarantine and what was surprising, then the row that says that the file was taken in."""
     quarantine, taken = lake.quarantine(file.book.name), lake.received(file.book.name)
     if lines:
@@ -233,7 +275,7 @@ def _record(file: _File, lines: lake.Pile, found: list[Finding], delivery: lake.
     note(file.book.name, file.stamp(), found)
     row = {**file.stamp(), "delivery": delivery.number, "known_on": delivery.day, "received": counts["received"],
            "published": counts["published"], "quarantined": counts["received"] - counts["published"],
-           "added": changes.added, "restated": changes.restated, "superseded": changes.superseded,
+           **{what: sum(getattr(its, what) for its in changes) for what in ("added", "restated", "superseded")},
            "partitions": counts["months"], "verdict": counts["verdict"]}
     lake.replace_partitions(taken, pa.Table.from_pylist([row], schema=taken.schema), [file.landed.fingerprint])
     return row
@@ -245,17 +287,20 @@ def _refuse_whole(file: _File, err: TollgateError) -> None:
     with lake.scratch() as disk:
         lines = _pile_of_lines(file, disk)
         lines.add(_table_of_lines(file, [_line(file, 0, rule, column, None, "{}")]))
-        _record(file, lines, [], file.delivery(), lake.Changes(), received=received, published=0, months=[],
+        _record(file, lines, [], file.delivery(), [], received=received, published=0, months=[],
                 verdict=REFUSED)
 
 
 def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
     """The quarantine's lines of a batch, one a broken rule; the record is the row as it came, typed cells as text."""
-    columns = file.book.columns(file.table)
-    source = {c.name: c.source for c in columns}
-    column_of = {c.source: c for c in columns}
+    tables = {name: file.book.columns(name) for name in file.source.tables}
+    source = {name: {c.name: c.source for c in columns} for name, columns in tables.items()}
+    column_of: dict[str, Column] = {}
+    for columns in tables.values():
+        for column in columns:
+            column_of.setdefault(column.source, column)
     is_bad = np.isin(raw.numbers, broken["row"].to_numpy())
-    bad = spell(columns, raw.rows.filter(pa.array(is_bad)))
+    bad = spell(list(column_of.values()), raw.rows.filter(pa.array(is_bad)), file.source.reader)
     spelled = pa.table({name: [masked(column_of[name], cell) for cell in bad[name].to_pylist()]
                         for name in bad.column_names}).to_pylist()
     records = {place: (record, json.dumps(record, ensure_ascii=False))
@@ -266,8 +311,9 @@ def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
         value, record = raw.told(reason["row"]), "{}"
         if reason["column"] is not None:
             cells, record = records[reason["row"]]
-            value = spelled_in(cells, reason["column"], source)
-        lines.append(_line(file, reason["row"], reason["rule"], reason["column"], value, record))
+            value = spelled_in(cells, reason["column"], source[reason["table"]])
+        lines.append({**_line(file, reason["row"], reason["rule"], reason["column"], value, record),
+                      "table": reason["table"], "line": reason["row"] + raw.header})
     return lines
 
 
@@ -288,12 +334,12 @@ def spelled_in(cells: Mapping[str, str | None], column: str, source: Mapping[str
 
 
 def _line(file: _File, row: int, rule: str, column: str | None, value: str | None, record: str) -> dict[str, Any]:
-    return {**file.stamp(), "landed": file.seen.day.isoformat(), "row": row, "rule": rule,
+    return {**file.stamp(), "landed": file.seen.day.isoformat(), "row": row, "line": None, "rule": rule,
             "column": column, "value": value, "record": record}
 
 
 def _answer(received: dict[str, Any], book: Book, *, new: bool) -> dict[str, Any]:
-    target = lake.published(book, received["table"])
+    target = lake.published(book, apart(received["table"])[0])
     kept = ("file", "table", "fingerprint", "delivery", "known_on", "received", "published", "quarantined", "added",
             "restated", "superseded", "partitions")
     return {"book": book.name, **{name: received[name] for name in kept}, "version": lake.version(target),

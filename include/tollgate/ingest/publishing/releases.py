@@ -16,23 +16,24 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tollgate import lake
-from tollgate.books import LOAN
 from tollgate.clock import today
 from tollgate.errors import BadInput
 from tollgate.ingest.contract import DUPLICATE, MASKED, PUBLISHED, begins_with, judge_records
 from tollgate.ingest.deliveries import deliveries
 from tollgate.ingest.publishing.publish import spelled_in
+from tollgate.ingest.reading import apart, source_of
 
 if TYPE_CHECKING:
-    from tollgate.books import Book, BookTable
+    from tollgate.books import Book, BookTable, Reader
 
 INTENT, COMMITTED = "release-intent", "release-committed"
 SUPERSEDED = "superseded"
 Lines = list[dict[str, Any]]
+Filters = list[tuple[str, str, Any]]
 
 
 def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
-    """Judge the quarantined rows of a published file anew, and publish those that pass now, in one atomic commit.
+    """Judge the quarantined rows of a published file anew, and publish those that pass now, in one commit a table.
 
     Args:
         fingerprint: of the file, or the beginning of it.
@@ -62,16 +63,16 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
         raise BadInput(f"{received['file']} was refused whole, and is not released row by row", value=whole[:12],
                        remedy=f"Mend the contract, then judge it anew: tollgate ingest file {book.name} "
                               f"{received['file']}.")
-    target = lake.published(book, received["table"])
+    targets = [lake.published(book, name) for name in apart(received["table"])]
     lines = lake.read(quarantine, filters=[("fingerprint", "=", whole)]).to_pylist()
     registry.verify(book.name)
     open_intent = _open_intent(registry.entries(book.name), whole)
     promised = set(open_intent or ())
     delivery = deliveries(book.name)[whole].taken(today(book.time_zone))
-    judged = _judged(book, target, lines, delivery)
-    loans = pa.array([row[LOAN] for row in judged.passed.values()], pa.string())
-    same_loans = [(LOAN, "in", loans)]
-    judged = judged.beside(lake.read(target, filters=same_loans), promised)
+    judged = _judged(book, targets, lines, delivery, source_of(book, received["file"]).reader)
+    same = {target.name: judged.filters(target) for target in targets}
+    for target in targets:
+        judged = judged.beside(target.name, lake.read(target, filters=same[target.name]), promised)
     answer = {"book": book.name, "file": received["file"], "table": received["table"], "fingerprint": whole}
     released = judged.released(promised)
     if judged.left != lines or open_intent is not None:
@@ -79,19 +80,10 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
         if open_intent is None or not set(released) <= promised:
             registry.record(book.name, INTENT, {**signed, "rows": released})
         promised |= set(released)
-        seen = judged
-
-        def absent(held: pa.Table) -> pa.Table:
-            nonlocal judged
-            judged = seen.beside(held, promised)  # another file may have brought a key since it was looked at
-            there = {judged.key_of(row) for row in held.to_pylist()}
-            return pa.Table.from_pylist([row for row in judged.passed.values() if judged.key_of(row) not in there],
-                                        schema=target.schema)
-
-        if seen.passed:
-            lake.append_next(target, absent, same_loans)
+        for target in targets:
+            judged = _appended(target, judged, promised, same[target.name])
         released, left = judged.released(promised), len({line["row"] for line in judged.left})
-        months = {row["month"] for row in judged.passed.values()}
+        months = {row["month"] for rows in judged.passed.values() for row in rows.values()}
         published = received["received"] - left
         received = {**received, "published": published, "quarantined": left,
                     "added": received["added"] + published - received["published"],
@@ -100,7 +92,24 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
         lake.replace_partitions(quarantine, pa.Table.from_pylist(judged.left, schema=quarantine.schema), [whole])
         registry.record(book.name, COMMITTED, {**signed, "rows": released, "left": left})
     return {**answer, "released": len(released), "left": received["quarantined"],
-            "partitions": received["partitions"], "version": lake.version(target)}
+            "partitions": received["partitions"], "version": lake.version(targets[0])}
+
+
+def _appended(target: lake.Table, seen: _Judged, promised: set[int], same: Filters) -> _Judged:
+    """Append the rows of one table that are not there yet; what is judged beside the rows that lay there by then."""
+    judged = seen
+
+    def absent(held: pa.Table) -> pa.Table:
+        nonlocal judged
+        judged = seen.beside(target.name, held, promised)  # another file may have brought a key since it was looked at
+        there = {judged.key_of(target.name, row) for row in held.to_pylist()}
+        mine = (rows[target.name] for rows in judged.passed.values())
+        return pa.Table.from_pylist([row for row in mine if judged.key_of(target.name, row) not in there],
+                                    schema=target.schema)
+
+    if seen.passed:
+        lake.append_next(target, absent, same)
+    return judged
 
 
 @dataclass(frozen=True)
@@ -108,32 +117,39 @@ class _Judged:
     """The quarantined rows of a file by the contract of today.
 
     Attributes:
-        key: names of the columns that no two rows of the lake's table share.
-        passed: rows that may be published, in the lake's columns, by place.
+        keys: by table, names of the columns that no two rows of it share.
+        passed: rows that may be published, in the lake's columns, by place and table.
         left: the quarantine's lines of the others.
-        outrun: the line that each passed row leaves where the lake holds its key from another row.
+        outrun: by place and table, the line that each passed row leaves where the lake holds its key from another row.
     """
 
-    key: tuple[str, ...]
-    passed: dict[int, dict[str, Any]]
+    keys: dict[str, tuple[str, ...]]
+    passed: dict[int, dict[str, dict[str, Any]]]
     left: Lines
-    outrun: dict[int, dict[str, Any]]
+    outrun: dict[int, dict[str, dict[str, Any]]]
 
-    def key_of(self, row: dict[str, Any]) -> tuple[Any, ...]:
+    def key_of(self, table: str, row: dict[str, Any]) -> tuple[Any, ...]:
         """The row's values of the key."""
-        return tuple(row[name] for name in self.key)
+        return tuple(row[name] for name in self.keys[table])
+
+    def filters(self, target: lake.Table) -> Filters:
+        """What rows of a table that share a key with one of ours have in common."""
+        first = target.order[0]
+        values = [rows[target.name][first] for rows in self.passed.values()]
+        return [(first, "in", pa.array(values, target.schema.field(first).type))]
 
     def released(self, promised: set[int]) -> list[int]:
         """Places of the rows that are in the lake by this release; those of an open intent may be there already."""
         return sorted((promised | set(self.passed)) - {line["row"] for line in self.left})
 
-    def beside(self, held: pa.Table, promised: set[int]) -> _Judged:
+    def beside(self, table: str, held: pa.Table, promised: set[int]) -> _Judged:
         """The same beside rows of the lake, which keep their keys; a promised row that lies there as it is, is ours."""
-        there = {self.key_of(row): row for row in held.to_pylist()}
-        late = {place for place, row in self.passed.items() if self.key_of(row) in there
-                and not (_said(there[self.key_of(row)]) == _said(row) and place in promised)}
-        left = [*self.left, *(self.outrun[place] for place in late)]
-        return replace(self, passed={place: row for place, row in self.passed.items() if place not in late},
+        there = {self.key_of(table, row): row for row in held.to_pylist()}
+        mine = {place: rows[table] for place, rows in self.passed.items()}
+        late = {place for place, row in mine.items() if self.key_of(table, row) in there
+                and not (_said(there[self.key_of(table, row)]) == _said(row) and place in promised)}
+        left = [*self.left, *(self.outrun[place][table] for place in late)]
+        return replace(self, passed={place: rows for place, rows in self.passed.items() if place not in late},
                        left=sorted(left, key=lambda line: (line["row"], line["rule"], line["column"] or "")))
 
 
@@ -142,10 +158,10 @@ def _said(row: dict[str, Any]) -> dict[str, Any]:
     return {name: cell for name, cell in row.items() if name != "known_on"}
 
 
-def _stamp(of: BookTable, row: dict[str, Any], delivery: lake.Delivery) -> dict[str, Any]:
+def _stamp(of: BookTable, row: dict[str, Any], line: int | None, delivery: lake.Delivery) -> dict[str, Any]:
     """The month of a row of its file, and what makes it the first version of its key, known when it is released."""
     told = max(day for name in of.told if (day := row[name]) is not None)
-    return {"month": f"{row[of.told[0]]:%Y-%m}", "delivery": delivery.number, "version": 1,
+    return {"month": f"{row[of.told[0]]:%Y-%m}", "delivery": delivery.number, "version": 1, "line": line,
             "known_on": told if told < delivery.live_on else delivery.day}
 
 
@@ -156,28 +172,49 @@ def _open_intent(ledger: Lines, fingerprint: str) -> list[int] | None:
     return own[-1]["payload"]["rows"] if own and own[-1]["kind"] == INTENT else None
 
 
-def _judged(book: Book, target: lake.Table, lines: Lines, delivery: lake.Delivery) -> _Judged:
+def _judged(book: Book, targets: list[lake.Table], lines: Lines, delivery: lake.Delivery, reader: Reader) -> _Judged:
+    keys = {target.name: target.order for target in targets}
     first = {line["row"]: line for line in reversed(lines)}
     places = sorted(place for place, line in first.items() if line["record"] != "{}" and MASKED not in line["record"])
     kept = [line for line in lines if line["row"] not in places]
-    twice = {line["row"] for line in lines if line["rule"] == DUPLICATE}
+    twice = {(line["row"], line["table"]) for line in lines if line["rule"] == DUPLICATE}
     if not places:
-        return _Judged(target.order, {}, kept, {})
-    source = {c.name: c.source for c in book.columns(target.name) if not c.personal}
+        return _Judged(keys, {}, kept, {})
     records = [json.loads(first[place]["record"]) for place in places]
-    spelled = pa.Table.from_pylist(records, schema=pa.schema([(name, pa.string()) for name in source.values()]))
-    rows, broken = judge_records(book, target.name, spelled, date.fromisoformat(first[places[0]]["landed"][:10]))
+    seen_on = date.fromisoformat(first[places[0]]["landed"][:10])
+    parsed, reasons = _parsed(book, targets, records, seen_on, reader)
+    bad = {index for _, index, _, _ in reasons}
 
-    def line(index: int, rule: str, column: str) -> dict[str, Any]:
-        return {**first[places[index]], "rule": rule, "column": column,
+    def line(table: str, index: int, rule: str, column: str) -> dict[str, Any]:
+        source = {c.name: c.source for c in book.columns(table)}
+        return {**first[places[index]], "table": table, "rule": rule, "column": column,
                 "value": spelled_in(records[index], column, source)}
 
-    reasons = broken.to_pylist()
-    bad = {reason["row"] for reason in reasons}
-    good = [(index, row) for index, row in enumerate(rows.to_pylist()) if index not in bad]
+    def outrun(table: str, index: int) -> dict[str, Any]:
+        rule = DUPLICATE if (places[index], table) in twice else SUPERSEDED
+        return line(table, index, rule, ", ".join(keys[table]))
+
+    good = [index for index in range(len(places)) if index not in bad]
     return _Judged(
-        target.order,
-        {places[index]: {**row, **_stamp(book.table(target.name), row, delivery)} for index, row in good},
-        [*kept, *(line(reason["row"], reason["rule"], reason["column"]) for reason in reasons)],
-        {places[index]: line(index, DUPLICATE if places[index] in twice else SUPERSEDED, ", ".join(target.order))
-         for index, _ in good})
+        keys,
+        {places[index]: {table: {**rows[index], **_stamp(book.table(table), rows[index], first[places[index]]["line"],
+                                                         delivery)} for table, rows in parsed.items()}
+         for index in good},
+        [*kept, *(line(*reason) for reason in reasons)],
+        {places[index]: {table: outrun(table, index) for table in keys} for index in good})
+
+
+def _parsed(book: Book, targets: list[lake.Table], records: Lines, seen_on: date,
+            reader: Reader) -> tuple[dict[str, Lines], list[tuple[str, int, str, str]]]:
+    """The records as rows of each table, and ``(table, index, rule, column)`` of all that is held against them."""
+    parsed: dict[str, Lines] = {}
+    reasons: list[tuple[str, int, str, str]] = []
+    own = None
+    for target in sorted(targets, key=lambda target: target.name != "applications"):  # the others are about them
+        sources = [c.source for c in book.columns(target.name) if not c.personal]
+        spelled = pa.Table.from_pylist(records, schema=pa.schema([(name, pa.string()) for name in sources]))
+        rows, broken = judge_records(book, target.name, spelled, seen_on, reader, own)
+        own = rows if target.name == "applications" else own
+        parsed[target.name] = rows.to_pylist()
+        reasons += [(target.name, reason["row"], reason["rule"], reason["column"]) for reason in broken.to_pylist()]
+    return parsed, reasons

@@ -1,13 +1,15 @@
 """From the bytes of a landed file to rows as the lender spelled them, and to the lake's types."""
 
-from tollgate.ingest.reading.files import BATCH_ROWS, Raw, batches, table_of
+from tollgate.ingest.reading.files import batches
 from tollgate.ingest.reading.formats import Unfit
 from tollgate.ingest.reading.header import listed
 from tollgate.ingest.reading.landed import Landed, fingerprint_of, opened, sha256_of, spelled, spool
+from tollgate.ingest.reading.layout import apart, source_of, together
 from tollgate.ingest.reading.manifest import MANIFEST, Manifest, read_manifest
 from tollgate.ingest.reading.parsing import REASONS, parse, reasons, spell
+from tollgate.ingest.reading.raw import BATCH_ROWS, Raw
 from tollgate.ingest.reading.spelling import is_key, visible
 
-__all__ = ["BATCH_ROWS", "MANIFEST", "REASONS", "Landed", "Manifest", "Raw", "Unfit", "batches", "fingerprint_of",
-           "is_key", "listed", "opened", "parse", "read_manifest", "reasons", "sha256_of", "spell", "spelled", "spool",
-           "table_of", "visible"]
+__all__ = ["BATCH_ROWS", "MANIFEST", "REASONS", "Landed", "Manifest", "Raw", "Unfit", "apart", "batches",
+           "fingerprint_of", "is_key", "listed", "opened", "parse", "read_manifest", "reasons", "sha256_of",
+           "source_of", "spell", "spelled", "spool", "together", "visible"]

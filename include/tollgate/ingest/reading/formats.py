@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
-import json
-import re
 import zlib
-from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from tollgate.errors import Refused
 from tollgate.ingest.reading.landed import CHUNK, Landed
@@ -16,10 +14,13 @@ from tollgate.ingest.reading.landed import CHUNK, Landed
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
+TEXT = (".csv", ".txt")
+PACKED = (".gz", ".zip")
+ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet", ".xlsx", ".xls", ".zip")
 # Real extracts pack 5 to 30 times, gzip itself at most about 1,000 times: whoever packs more than 200 times into more
 # than 64 MiB sends a bomb, or the same row over and over.
 RATIO_MAX, RATIO_FROM = 200, 64 * 2**20
+CELL_BYTES = 8  # the least that a cell takes in memory
 LINE_MAX = 16 * 2**20  # bytes of one row of text
 BOM = b"\xef\xbb\xbf"
 
@@ -49,12 +50,14 @@ def check_unpacked(size: int, packed: int) -> None:
         raise Unreadable(f"it unpacks to more than {limit // 2**20:,} MiB")
 
 
-def open_text(file: Landed) -> IO[bytes]:
-    """The file's text from its beginning, unpacked as it is read.
+def open_text(file: Landed, encoding: str = "utf-8") -> IO[bytes]:
+    """The file's text from its beginning as UTF-8, unpacked as it is read.
 
-    Reading raises ``Unreadable`` when the gzip is torn, is no gzip, or unpacks beyond the limit.
+    Reading raises ``Unreadable`` when the gzip is torn, is no gzip, or unpacks beyond the limit, and where a byte is
+    none of another encoding than UTF-8.
     """
-    return io.BufferedReader(_Unpacked(file), CHUNK) if file.name.endswith(".gz") else file.open()
+    text = io.BufferedReader(_Unpacked(file), CHUNK) if file.name.endswith(".gz") else file.open()
+    return text if codecs.lookup(encoding).name == "utf-8" else io.BufferedReader(_Recoded(text, encoding), CHUNK)
 
 
 class _Unpacked(io.RawIOBase):
@@ -79,8 +82,53 @@ class _Unpacked(io.RawIOBase):
         return count
 
 
+class _Recoded(io.RawIOBase):
+    """A text of another encoding, as UTF-8."""
+
+    def __init__(self, text: IO[bytes], encoding: str) -> None:
+        self._text, self._encoding = text, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._left, self._line, self._last = b"", 1, ""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        room = memoryview(buffer)
+        while not self._left:
+            chunk = self._text.read(CHUNK)
+            self._left = self._decoded(chunk).encode()
+            if not chunk:
+                break
+        part, self._left = self._left[:len(room)], self._left[len(room):]
+        room[:len(part)] = part
+        return len(part)
+
+    def _decoded(self, chunk: bytes) -> str:
+        held = self._decoder.getstate()
+        try:
+            text = self._decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as err:
+            self._decoder.setstate(held)
+            before = self._decoder.decode(chunk[:max(0, err.start - len(held[0]))])
+            raise Unreadable(f"line {self._line + self._ends(before)} holds what is not {self._encoding} "
+                             f"(byte 0x{err.object[err.start]:02x})") from err
+        self._line += self._ends(text)
+        self._last = text[-1:] or self._last
+        return text
+
+    def _ends(self, text: str) -> int:
+        """How many lines end in the text that comes next."""
+        whole = (self._last if self._last == "\r" else "") + text
+        return (whole.count("\n") + whole.count("\r") - whole.count("\r\n")) - (self._last == "\r")
+
+
 def check_text(text: IO[bytes]) -> None:
-    """Raise ``Unreadable`` for what is empty but for a byte order mark, UTF-16 or no text at all."""
+    """Raise ``Unreadable`` for what is empty but for a byte order mark, UTF-16 or no text at all.
+
+    Args:
+        text: as ``open_text`` gives it, so that it is UTF-8 where the reader of its source is right.
+    """
     head = text.read(4096)
     block = head.removeprefix(BOM)
     while block.isspace():
@@ -90,51 +138,3 @@ def check_text(text: IO[bytes]) -> None:
     # Further down, a zero byte is one bad cell of a text file.
     if b"\0" in head.partition(b"\n")[0] or head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise Unreadable("it is UTF-16 or no text, not UTF-8")
-
-
-Row = dict[str, str | None]
-
-
-def read_json_lines(text: IO[bytes]) -> Iterator[Row | None]:
-    """Every line that is not blank: its cells as they are spelled, or None when it is no flat JSON object.
-
-    Raises:
-        Unreadable: a line is longer than any row.
-        UnicodeDecodeError: it is not UTF-8.
-    """
-    while line := text.readline(LINE_MAX + 1):
-        if len(line) > LINE_MAX:
-            raise Unreadable(f"a line of it is longer than {LINE_MAX // 2**20} MiB")
-        if spelled := line.decode("utf-8-sig").strip():
-            yield _flat_object(spelled)
-
-
-def _flat_object(line: str) -> Row | None:
-    """The object's cells as text; None when it is broken, is no object, has a key twice or a cell that is no scalar."""
-    try:
-        pairs = json.loads(line, object_pairs_hook=_Pairs, parse_int=str, parse_float=_float,
-                           parse_constant=str)
-        if not isinstance(pairs, _Pairs):
-            return None
-        row = {name: _spelled(cell) for name, cell in pairs}
-        "".join([*row, *filter(None, row.values())]).encode()  # half of a surrogate pair is no text
-    except (ValueError, TypeError, RecursionError):
-        return None
-    return row if len(row) == len(pairs) else None
-
-
-def _float(number: str) -> str:
-    """A number as it is spelled, with the sign of its exponent: a text ``1E5`` may be a code, a number is none."""
-    return re.sub(r"[eE](?=\d)", "e+", number)
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """An object's keys and cells, as they came."""
-
-
-def _spelled(cell: object) -> str | None:
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    if cell is None or isinstance(cell, str):
-        return cell
-    raise TypeError("a cell is a scalar")

@@ -8,7 +8,9 @@ finite number, a day in the column's format or a key as the lender gave it is a 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,9 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.types as pt
 
+from tollgate.books import Reader
 from tollgate.ingest.reading.formats import Unfit
+from tollgate.ingest.reading.numerals import as_percent, numerals
 from tollgate.ingest.reading.spelling import (
     as_float,
     is_key,
@@ -34,28 +38,31 @@ if TYPE_CHECKING:
 
 pc: Any = pyarrow.compute  # its functions are made at import, so that no type checker sees them
 
-INTEGER = r"^[+-]?\d{1,18}(\.0*)?$"
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$|^-?inf$"
-MONEY = r"^[+-]?\$?[+-]?((\d{1,3}(,\d{3})+|\d+)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$|^-?inf$"
 # How tools write the days of a column in which one cell has a time; read where the column's format is the plain one.
 ISO_DAY, ISO_TIME = "%Y-%m-%d", re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?")
 
+WHOLE = 10**15  # below it a float names one whole number, and a spreadsheet shows its digits
+DAY = re.compile("%-?[djxcDF]")  # that a date's pattern asks for
+
 Nulls = Sequence[str]
-Reader = Callable[["Column", pa.Array, Nulls], tuple[pa.Array, dict[str, pa.Array]]]
+Read = Callable[["Column", pa.Array, Nulls, Reader], tuple[pa.Array, dict[str, pa.Array]]]
+PLAIN = Reader()
 REASONS = pa.schema([("row", pa.int64()), ("rule", pa.string()), ("column", pa.string())])
 
 
-def parse(columns: Sequence[Column], raw: pa.Table, nulls: Nulls = ()) -> tuple[pa.Table, pa.Table]:
+def parse(columns: Sequence[Column], raw: pa.Table, nulls: Nulls = (),
+          reader: Reader = PLAIN) -> tuple[pa.Table, pa.Table]:
     """Read every column that is not personal.
 
     Args:
         raw: the lender's rows, under the lender's column names. A column that comes as a dictionary is read value by
             value, each of them once.
         nulls: the book's own spellings of nothing.
+        reader: how the lender spells numbers in text.
 
     Returns the rows under the lake's names and types, a failed cell being null and text a dictionary where it came as
     one; and the failures in ``REASONS`` (``row`` is an index into the rows; the rule is ``not_an_integer``,
-    ``not_a_number``, ``not_finite``, ``not_a_date``, ``float_key`` or ``invisible_character``).
+    ``not_a_number``, ``not_a_percent``, ``not_finite``, ``not_a_date``, ``float_key`` or ``invisible_character``).
 
     Raises:
         Unfit: a Parquet column has a type that its kind cannot be read from.
@@ -67,22 +74,22 @@ def parse(columns: Sequence[Column], raw: pa.Table, nulls: Nulls = ()) -> tuple[
         cells = raw[column.source]
         cells = (cells.unify_dictionaries() if pt.is_dictionary(cells.type) else cells).combine_chunks()
         read = _read_each_once if pt.is_dictionary(cells.type) else _read
-        typed[column.name], broken = read(column, cells, nulls)
+        typed[column.name], broken = read(column, cells, nulls, reader)
         failures += [reasons(np.flatnonzero(mask.to_numpy(zero_copy_only=False)), rule, column.name)
                      for rule, mask in broken.items()]
     return pa.table(typed), pa.concat_tables([REASONS.empty_table(), *failures])
 
 
-def _read(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
+def _read(column: Column, cells: pa.Array, nulls: Nulls, reader: Reader) -> tuple[pa.Array, dict[str, pa.Array]]:
     if pt.is_floating(cells.type):
         cells = _wide(cells)
         cells = _only(cells, pc.invert(pc.is_nan(cells)))
-    return _READERS[column.kind](column, cells, nulls)
+    return _READERS[column.kind](column, cells, nulls, reader)
 
 
-def _read_each_once(column: Column, cells: pa.DictionaryArray,
-                    nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
-    values, broken = _read(column, cells.dictionary, nulls)
+def _read_each_once(column: Column, cells: pa.DictionaryArray, nulls: Nulls,
+                    reader: Reader) -> tuple[pa.Array, dict[str, pa.Array]]:
+    values, broken = _read(column, cells.dictionary, nulls, reader)
     masks = {rule: pc.fill_null(mask.take(cells.indices), False) for rule, mask in broken.items()
              if pc.any(mask).as_py()}
     if column.kind != "text":
@@ -91,35 +98,68 @@ def _read_each_once(column: Column, cells: pa.DictionaryArray,
     return pa.DictionaryArray.from_arrays(merged.indices.take(cells.indices), merged.dictionary), masks
 
 
-def spell(columns: Sequence[Column], raw: pa.Table) -> pa.Table:
+def spell(columns: Sequence[Column], raw: pa.Table, reader: Reader = PLAIN) -> pa.Table:
     """The rows as text of which ``parse`` makes what it makes of the rows themselves.
 
-    A typed day is spelled in its column's format. Where that cannot tell it (two digits of a year before 1969), it is
-    spelled in full: rather not read than read as another day.
+    A typed day is spelled in the first of its column's formats that tells it, a typed number with the reader's letters.
+    Where no format can tell the day (two digits of a year before 1969), it is spelled in full: rather not read than
+    read as another day.
 
     Args:
         raw: rows that ``parse`` has read.
     """
     kinds = {column.source: column for column in columns}
-    return pa.table({name: _spell(kinds[name], raw[name].unify_dictionaries().combine_chunks())
+    return pa.table({name: _spell(kinds[name], raw[name].unify_dictionaries().combine_chunks(), reader)
                      for name in raw.column_names})
 
 
-def _spell(column: Column, cells: pa.Array) -> pa.Array:
+def _spell(column: Column, cells: pa.Array, reader: Reader) -> pa.Array:
     if pt.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
     if pt.is_temporal(cells.type):
-        days = _days(cells)
-        text = pc.strftime(days, format=column.formats[0])
-        told, _ = _read_date(column, text, ())
-        return pc.if_else(pc.fill_null(pc.equal(told, days), False), text, days.cast(pa.string()))
+        return _spell_days(column, _days(cells))
     if is_key(column) and (pt.is_floating(cells.type) or pt.is_decimal(cells.type)):
         floats = _floats(cells)
         spelled = [None if cell is None else as_float(cell) for cell in _only(cells, floats).to_pylist()]
         return pc.if_else(floats, pa.array(spelled, pa.string()), _key(cells))
-    if column.kind != "text" and not column.recode and not pt.is_integer(cells.type) and _is_number(cells.type):
+    if not _is_number(cells.type):
+        return _plain(cells)
+    if column.kind == "percent" and not column.recode:
+        return pa.array([None if cell is None else as_percent(repr(cell), reader.decimal)
+                         for cell in _numbers(cells).to_pylist()], pa.string())
+    if column.kind != "text" and not column.recode and not pt.is_integer(cells.type):
         cells = _numbers(cells)  # the shortest spelling of a float32 is not that of the float64 it is read as
-    return _plain(cells)
+    return _lettered(_plain(cells), column, reader)
+
+
+def _spell_days(column: Column, days: pa.Array) -> pa.Array:
+    spelled = days.cast(pa.string())
+    for form in reversed(column.formats):
+        text = pc.strftime(days, format=form)
+        told, _ = _read_date(column, text, (), PLAIN)
+        spelled = pc.if_else(pc.fill_null(pc.equal(told, days), False), text, spelled)
+    return spelled
+
+
+def spelled_cell(column: Column, cell: object, reader: Reader) -> str:
+    """A typed cell of a column that holds text too, as text of which ``parse`` makes the same."""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, date) and column.kind == "date":
+        day = cell.date() if isinstance(cell, datetime) else cell
+        return str(_spell_days(column, pa.array([day], pa.date32()))[0].as_py())
+    if not isinstance(cell, int | float):
+        return str(cell)
+    if column.kind == "percent":
+        return as_percent(repr(cell), reader.decimal)
+    if cell == int(cell) and abs(cell) < WHOLE:
+        return str(int(cell))
+    return as_float(cell) if is_key(column) else repr(cell).replace(".", reader.decimal)
+
+
+def _lettered(text: pa.Array, column: Column, reader: Reader) -> pa.Array:
+    """Numbers with the reader's decimal letter, but for keys."""
+    return text if reader.decimal == "." or is_key(column) else pc.replace_substring(text, ".", reader.decimal)
 
 
 def reasons(rows: np.ndarray, rule: str, column: str | None) -> pa.Table:
@@ -128,11 +168,12 @@ def reasons(rows: np.ndarray, rule: str, column: str | None) -> pa.Table:
                      pa.repeat(pa.scalar(column, pa.string()), len(rows))], schema=REASONS)
 
 
-def _read_text(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
-    text = _as_text(column, cells, nulls)
+def _read_text(column: Column, cells: pa.Array, nulls: Nulls, reader: Reader) -> tuple[pa.Array, dict[str, pa.Array]]:
+    text = _as_text(column, cells, nulls, reader)
     if not is_key(column):
         return text, {}
-    broken = {"float_key": _true(_floats(cells) if _is_number(cells.type) else was_float(text)),
+    spelled = text if reader.decimal == "." else pc.replace_substring(text, reader.decimal, ".")
+    broken = {"float_key": _true(_floats(cells) if _is_number(cells.type) else was_float(spelled)),
               "invisible_character": _true(unseen(text))}
     return _only(text, pc.invert(pc.or_(*broken.values()))), broken
 
@@ -146,7 +187,8 @@ def _floats(cells: pa.Array) -> pa.Array:
     return pa.array(np.zeros(len(cells), bool))
 
 
-def _read_integer(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
+def _read_integer(column: Column, cells: pa.Array, nulls: Nulls,
+                  reader: Reader) -> tuple[pa.Array, dict[str, pa.Array]]:
     if _is_number(cells.type) and not column.recode:
         floats = _numbers(cells)
         good = _is_whole(floats)
@@ -154,32 +196,34 @@ def _read_integer(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Arr
             return _only(floats, good).cast(pa.int64()), {"not_an_integer": _bad(cells, good)}
         if pc.all(good).as_py():
             return cells.cast(pa.int64()), {}
-    text = _as_text(column, cells, nulls)
-    good = pc.match_substring_regex(text, INTEGER)
-    digits = pc.replace_substring_regex(_only(text, good), r"^\+|\.0*$", "")
-    return digits.cast(pa.int64()), {"not_an_integer": _bad(text, good)}
+    text = _as_text(column, cells, nulls, reader)
+    spelling = numerals("integer", reader.decimal, reader.thousands)
+    good = spelling.fits(text)
+    return spelling.plain(_only(text, good)).cast(pa.int64()), {"not_an_integer": _bad(text, good)}
 
 
-def _read_number(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
-    pattern = MONEY if column.kind == "money" else NUMBER
+def _read_number(column: Column, cells: pa.Array, nulls: Nulls,
+                 reader: Reader) -> tuple[pa.Array, dict[str, pa.Array]]:
+    """Money, numbers, and shares: a number that is none of text is a share as it stands."""
     if _is_number(cells.type) and not column.recode:
         values, broken = _numbers(cells), {}
     else:
-        text = _as_text(column, cells, nulls)
-        good = pc.match_substring_regex(text, pattern)
-        values = pc.replace_substring_regex(_only(text, good), r"[$,]", "").cast(pa.float64())
-        broken = {"not_a_number": _bad(text, good)}
+        text = _as_text(column, cells, nulls, reader)
+        spelling = numerals(column.kind, reader.decimal, reader.thousands)
+        good = spelling.fits(text)
+        values = spelling.plain(_only(text, good)).cast(pa.float64())
+        broken = {"not_a_percent" if column.kind == "percent" else "not_a_number": _bad(text, good)}
     finite = pc.is_finite(values)
     return _only(values, finite), {**broken, "not_finite": _bad(values, finite)}
 
 
-def _read_date(column: Column, cells: pa.Array, nulls: Nulls) -> tuple[pa.Array, dict[str, pa.Array]]:
+def _read_date(column: Column, cells: pa.Array, nulls: Nulls, reader: Reader) -> tuple[pa.Array, dict[str, pa.Array]]:
     if pt.is_timestamp(cells.type) or pt.is_date(cells.type):
         return _days(cells), {}
-    text = _as_text(column, cells, nulls)
+    text = _as_text(column, cells, nulls, reader)
     # Days repeat: each spelling is read once, by the one parser that knows that February has no 31st.
     spelled = text.dictionary_encode()
-    days = pa.array([_day(value, column.formats[0]) for value in spelled.dictionary.to_pylist()], pa.date32())
+    days = pa.array([_day(value, column) for value in spelled.dictionary.to_pylist()], pa.date32())
     values = days.take(spelled.indices)
     return values, {"not_a_date": pc.and_(pc.is_valid(text), pc.is_null(values))}
 
@@ -191,28 +235,38 @@ def _days(cells: pa.Array) -> pa.Array:
     return pc.floor_temporal(cells, unit="day").cast(pa.date32())
 
 
-def _day(text: str, pattern: str) -> date | None:
-    try:
-        if pattern == ISO_DAY and ISO_TIME.fullmatch(text):
-            return datetime.fromisoformat(text).date()
-        return datetime.strptime(text, pattern).date()
-    except ValueError:
-        return None
+def _day(text: str, column: Column) -> date | None:
+    """The day by the first of the column's formats that fits."""
+    for pattern in column.formats:
+        try:
+            if pattern == ISO_DAY and ISO_TIME.fullmatch(text):
+                return datetime.fromisoformat(text).date()
+            day = datetime.strptime(text, pattern).date()
+        except ValueError:
+            continue
+        if column.month_end and not DAY.search(pattern):
+            day = day.replace(day=monthrange(day.year, day.month)[1])
+        return day
+    return None
 
 
-_READERS: dict[str, Reader] = {"text": _read_text, "integer": _read_integer, "number": _read_number,
-                               "money": _read_number, "date": _read_date}
+_READERS: dict[str, Read] = {"text": _read_text, "integer": _read_integer, "number": _read_number,
+                               "money": _read_number, "percent": _read_number, "date": _read_date}
 
 
-def _as_text(column: Column, cells: pa.Array, nulls: Nulls) -> pa.Array:
+def _as_text(column: Column, cells: pa.Array, nulls: Nulls, reader: Reader) -> pa.Array:
     """Trimmed, recoded text; null where the cell is missing."""
     if not (pt.is_string(cells.type) or pt.is_large_string(cells.type) or _is_number(cells.type)
             or pt.is_boolean(cells.type) or pt.is_null(cells.type) or pt.is_string_view(cells.type)):
         raise Unfit("wrong_type", f"The column {column.source} has a type that is not read as {column.kind}",
                     column=column.name, value=cells.type)
+    if column.kind == "percent" and _is_number(cells.type):
+        cells = _spell(replace(column, recode=None), cells, reader)
     text = trimmed(_key(cells) if is_key(column) else _plain(cells))
+    if reader.decimal != "." and column.kind not in ("text", "date") and _is_number(cells.type):
+        text = _lettered(text, column, reader)
     if not is_key(column) and (column.recode or column.kind in ("text", "date")):
-        text = without_point(text, named(column))
+        text = without_point(text, named(column), "." if _is_number(cells.type) else reader.decimal)
     read = readings(column, nulls)
     at = pc.index_in(text, value_set=pa.array(list(read), pa.string()))
     return pc.if_else(pc.is_null(at), text, pa.array(list(read.values()), pa.string()).take(at))

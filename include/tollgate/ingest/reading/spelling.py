@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
@@ -75,12 +76,14 @@ def _is_unseen(letter: str) -> bool:
                               or "\U000e0000" <= letter <= "\U000e0fff" or "\u180b" <= letter <= "\u180f")
 
 
-def without_point(text: pa.StringArray, named: Collection[str]) -> pa.StringArray:
+def without_point(text: pa.StringArray, named: Collection[str], decimal: str = ".") -> pa.StringArray:
     """A code that a tool took for a float, ``7.0``, as the ``7`` it was; a spelling of ``named`` stays as it is."""
-    if not pc.any(pc.ends_with(text, ".0")).as_py():
+    end, point = f"{decimal}0", re.escape(decimal)
+    if not pc.any(pc.ends_with(text, end)).as_py():
         return text
-    codes = pc.replace_substring_regex(pc.replace_substring_regex(text, r"^-0\.0$", "0"), r"^([+-]?\d+)\.0$", r"\1")
-    kept = [name for name in named if name.endswith(".0")]
+    codes = pc.replace_substring_regex(text, rf"^-0{point}0$", "0")
+    codes = pc.replace_substring_regex(codes, rf"^([+-]?\d+){point}0$", r"\1")
+    kept = [name for name in named if name.endswith(end)]
     return pc.if_else(pc.is_in(text, value_set=pa.array(kept, pa.string())), text, codes) if kept else codes
 
 
