@@ -164,7 +164,7 @@ ARRIVALS = (
     Case(item="name of no table", sent="`loans.csv`", content=CSV, name="loans.csv",
          reasons=((0, "file_name", None, None),),
          says="A landed file of sba is called applications..., outcomes..., and ends with .csv, .csv.gz, .txt, "
-              ".txt.gz, .jsonl, .jsonl.gz, .parquet, .xlsx, .xls, .zip (got: loans.csv). Rename it."),
+              ".txt.gz, .jsonl, .jsonl.gz, .parquet, .xlsx, .zip (got: loans.csv). Rename it."),
     unlike("hash unlike the manifest", "the manifest of another file", manifest(b"another"), "manifest_hash",
             f"applications.csv is not the file that its manifest describes (got: SHA-256 N, announced N). {ASK}"),
     unlike("manifest that announces more rows", "2 rows, 3 announced", manifest(CSV, rows=3), "manifest_rows",

@@ -79,3 +79,25 @@ def test_what_comes_after_a_migration_is_a_new_version(old: Book, drop: Drop) ->
     assert (answer["restated"], answer["delivery"]) == (1, 3)
     assert lake.view(lake.applications(old))["employees"].to_pylist() == [9]
     assert lake.view(lake.applications(old), as_of=date(2006, 3, 1))["employees"].to_pylist() == [4]
+
+
+def test_rows_that_were_kept_without_their_line_are_migrated_to_rows_of_no_known_line(
+        home: Path, sba: Book, drop: Drop) -> None:
+    first = ingest_file(sba, drop(as_csv(sba_loans({}, {"State": "ZZ"})), "applications.csv"), bad_share(1.0))
+    for table in (lake.applications(sba), lake.quarantine("sba")):
+        path = home / "lake" / "sba" / table.name
+        write_deltalake(path, DeltaTable(path).to_pyarrow_table().drop_columns(["line"]), mode="overwrite",
+                        schema_mode="overwrite")
+    with pytest.raises(BadInput, match="lacks the columns line: an older Tollgate wrote it"):
+        lake.view(lake.applications(sba))
+    assert migrate(sba)["migrated"]["applications"] == 1
+    assert lake.read(lake.applications(sba), columns=["delivery", "version", "line"]).to_pylist() == [
+        {"delivery": 1, "version": 1, "line": None}]
+    assert audit(sba)["quarantined"] == 1
+    assert quarantined_rows("sba", first["fingerprint"])["rows"][0]["row"] == 2
+    versions = [DeltaTable(path).version() for path in sorted((home / "lake" / "sba").iterdir())]
+    migrate(sba)
+    assert [DeltaTable(path).version() for path in sorted((home / "lake" / "sba").iterdir())] == versions
+    again = ingest_file(sba, drop(as_csv(sba_loans({}, {"NoEmp": "9"})), "applications_b.csv"), bad_share(1.0))
+    assert (again["added"], again["restated"]) == (1, 0)
+    assert lake.read(lake.applications(sba), columns=["line"])["line"].to_pylist() == [None, 3]

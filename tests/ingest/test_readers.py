@@ -159,7 +159,10 @@ def test_a_line_that_was_to_be_skipped_and_looks_like_a_row_refuses_the_file(hom
     assert "skip_bottom in the reader of its source" in said
     said = refusal(of(Reader(skip_top=1)), text(HEAD, row(1)), "loans_b.csv")
     assert "Line 1 of loans_b.csv was to be skipped as a title and looks like a row" in said
+    said = refusal(of(Reader(skip_bottom=1)), text(HEAD, row(1), "L2,2006-02-28,,,,,,"), "loans_c.csv")
+    assert "Line 3 of loans_c.csv was to be skipped as a footer and looks like a row" in said
     assert held(of(Reader())).num_rows == 0
+    assert taken(of(Reader(skip_bottom=1)), text(HEAD, row(1), "Total,,1000,,,,,"), "loans_d.csv")["published"] == 1
 
 
 def test_lines_that_an_open_quote_takes_are_quarantined_and_never_skipped_as_a_footer(home: object) -> None:

@@ -137,7 +137,7 @@ GOOD = workbook({"A": [NAMES, row(1)]})
 
 @pytest.mark.parametrize(("content", "says"), [
     (OLE + bytes(512) + "EncryptedPackage".encode("utf-16-le") + bytes(512), "it is protected by a password"),
-    (OLE + bytes(1024), "it is a workbook of the old format, whose name ends with .xls"),
+    (OLE + bytes(1024), "it is a workbook of the old format (.xls), to be saved as .xlsx"),
     (b"LOAN,DAY\n", "it is no workbook, or was damaged on its way"),
     (b"", "it is no workbook, or was damaged on its way"),
     (GOOD[:-40], "it is no workbook, or was damaged on its way"),
@@ -157,13 +157,15 @@ def test_a_damaged_workbook_is_refused_or_read_and_never_a_crash(place: int, hom
         assert "loans.xlsx" in str(err)
 
 
-def changed(part: str, old: bytes, new: bytes) -> bytes:
-    """The good workbook with other bytes in one of its parts."""
+def changed(part: str, old: bytes, new: bytes, **more: bytes) -> bytes:
+    """The good workbook with other bytes in one of its parts, and more parts."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(GOOD)) as package, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as copy:
         for member in package.infolist():
             content = package.read(member)
             copy.writestr(member.filename, content.replace(old, new) if member.filename == part else content)
+        for name, content in more.items():
+            copy.writestr(name, content)
     return out.getvalue()
 
 
@@ -173,3 +175,7 @@ def test_a_workbook_that_would_fill_the_memory_is_a_bomb(home: object) -> None:
     assert "it unpacks to more than 64 MiB" in refusal(far)
     blown = changed(sheet, b"</worksheet>", b" " * (80 * 2**20) + b"</worksheet>")
     assert "it unpacks to more than 64 MiB" in refusal(blown)
+    one = b"<sst><si><t>" + b"x" * 2**20 + b"</t></si></sst>"
+    often = b"".join(b'<row r="%d"><c r="A%d" t="s"><v>0</v></c></row>' % (at, at) for at in range(3, 200))
+    shared = changed(sheet, b"</sheetData>", often + b"</sheetData>", **{"xl/sharedStrings.xml": one})
+    assert "it unpacks to more than 64 MiB" in refusal(shared)

@@ -62,7 +62,7 @@ def read_delimited(opened: Callable[[], IO[bytes]], layout: Layout) -> Iterator[
                       np.delete(lines.numbers, torn) - header if first_part else NO_PLACES,
                       malformed[at:at + BATCH_ROWS], header, lines.spans, "line", TORN, unread)
     for number, line in skipped:
-        check_skipped(layout, cells_of(line.rstrip(b"\r\n"), reader), len(names), f"Line {number}", "footer")
+        check_skipped(layout, cells_of(line.rstrip(b"\r\n"), reader), names, f"Line {number}", "footer")
     if not names:
         raise Unreadable("it is empty")
 
@@ -80,7 +80,7 @@ def _begun(opened: Callable[[], IO[bytes]], layout: Layout, names: Sequence[str]
     """Check the names, and the lines above them; the columns that are left unread."""
     if layout.reader.skip_top:
         for number, line in skipped_at_top(opened(), layout.reader.skip_top):
-            check_skipped(layout, cells_of(line, layout.reader), len(names), f"Line {number}", "title")
+            check_skipped(layout, cells_of(line, layout.reader), names, f"Line {number}", "title")
     check_names(layout, names, below, lines)
     return layout.unread(names)
 

@@ -14,7 +14,7 @@ from tollgate.ingest.reading.json_lines import read_objects
 from tollgate.ingest.reading.landed import Landed
 from tollgate.ingest.reading.layout import Layout, layout_of
 from tollgate.ingest.reading.raw import Raw
-from tollgate.ingest.reading.workbooks import WORKBOOKS, read_workbook
+from tollgate.ingest.reading.workbooks import WORKBOOK, read_workbook
 from tollgate.ingest.reading.zipped import unpacked
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def batches(book: Book, file: Landed) -> Iterator[Raw]:
 def _read(file: Landed, layout: Layout) -> Iterator[Raw]:
     if file.name.endswith(".parquet"):
         return read_columns(file, layout)
-    if file.name.endswith(WORKBOOKS):
+    if file.name.endswith(WORKBOOK):
         return read_workbook(file, layout)
     encoding = layout.reader.encoding
     check_text(open_text(file, encoding))
@@ -56,7 +56,7 @@ def _read(file: Landed, layout: Layout) -> Iterator[Raw]:
 
 
 def _remedy(layout: Layout, name: str) -> str:
-    if name.endswith(WORKBOOKS):
+    if name.endswith(WORKBOOK):
         return "Ask the lender to send it again: a workbook that opens without a password, with values in its cells."
     encoding = layout.reader.encoding
     return f"Ask the lender to send it again, whole and in {'UTF-8' if encoding == 'utf-8' else encoding}."

@@ -32,7 +32,7 @@ def read_fixed(opened: Callable[[], IO[bytes]], layout: Layout) -> Iterator[Raw]
     length = sum(reader.widths)
     check_names(layout, reader.names)
     for number, line in skipped_at_top(opened(), reader.skip_top) if reader.skip_top else ():
-        check_skipped(layout, _cells_of(layout, line), len(reader.widths), f"Line {number}", "title")
+        check_skipped(layout, _cells_of(layout, line), reader.names, f"Line {number}", "title")
     skipped: list[tuple[int, bytes]] = []
     every = read_lines(opened(), BLOCK_BYTES, WHOLE, reader.skip_top)
     for lines in without_last(every, reader.skip_bottom, skipped) if reader.skip_bottom else every:
@@ -45,7 +45,7 @@ def read_fixed(opened: Callable[[], IO[bytes]], layout: Layout) -> Iterator[Raw]
         yield Raw(rows, numbers[fits] - reader.skip_top, malformed - reader.skip_top, reader.skip_top, unit="line",
                   torn=f"is not of {length} letters", unread=layout.unread(reader.names))
     for number, line in skipped:
-        check_skipped(layout, _cells_of(layout, line.rstrip(b"\r\n")), len(reader.widths), f"Line {number}", "footer")
+        check_skipped(layout, _cells_of(layout, line.rstrip(b"\r\n")), reader.names, f"Line {number}", "footer")
 
 
 def _lengths(text: pa.Array) -> np.ndarray:

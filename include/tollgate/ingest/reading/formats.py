@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TEXT = (".csv", ".txt")
 PACKED = (".gz", ".zip")
-ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet", ".xlsx", ".xls", ".zip")
+ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".parquet", ".xlsx", ".zip")
 # Real extracts pack 5 to 30 times, gzip itself at most about 1,000 times: whoever packs more than 200 times into more
 # than 64 MiB sends a bomb, or the same row over and over.
 RATIO_MAX, RATIO_FROM = 200, 64 * 2**20

@@ -50,16 +50,20 @@ def check_names(layout: Layout, found: Sequence[str], below: bytes = b"", lines:
                     column=listed(unknown, KEPT), value=listed(unknown), remedy=" ".join([*comma, end]))
 
 
-def check_skipped(layout: Layout, cells: Sequence[str], columns: int, place: str, what: str) -> None:
-    """Raise ``Unfit`` where a line that the reader skips looks like a row: as many cells, and most of them filled.
+def check_skipped(layout: Layout, cells: Sequence[str], names: Sequence[str], place: str, what: str) -> None:
+    """Raise ``Unfit`` where a line that the reader skips looks like a row.
 
-    The names of the columns are no row where the reader gives them itself.
+    It does when it has as many cells, and most of them are filled, or all that never are empty. The names of the
+    columns are no row where the reader gives them itself.
 
     Args:
-        columns: how many a row has. place: ``line 7``. what: ``title`` or ``footer``.
+        names: of the columns, in turn. place: ``line 7``. what: ``title`` or ``footer``.
     """
-    filled = sum(bool(cell.strip()) for cell in cells)
-    if len(cells) < columns or filled * 2 <= columns:
+    columns = len([name for name in names if name.strip()])
+    needed = [bool(cell.strip()) for name, cell in zip(names, cells, strict=False)
+              if name in layout.columns and name not in layout.may_miss]
+    is_whole = bool(needed) and all(needed)
+    if len(cells) < columns or not (is_whole or sum(bool(cell.strip()) for cell in cells) * 2 > columns):
         return
     if what == "title" and layout.reader.names and _are_most(cells, list(layout.columns)):
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tollgate.ingest.reading.landed import Landed
     from tollgate.ingest.reading.layout import Layout
 
-WORKBOOKS = (".xlsx", ".xls")
+WORKBOOK = ".xlsx"
 AT_ONCE = 2**16  # rows, as Python objects
 Cells = list[Any]
 Row = tuple[int, Cells]  # the number that the sheet gives it, and its cells
@@ -43,10 +43,9 @@ def read_workbook(file: Landed, layout: Layout) -> Iterator[Raw]:
             raise Unreadable("its sheet is empty")
         names = [_name(cell) for cell in cells]
         merged.check(header, header, "among the names of its columns")
-    named = _named(names, layout)
     for number, cells in titles:
-        check_skipped(layout, _texts(cells), len([name for name in names if name]), f"Row {number}", "title")
-    check_names(layout, named)
+        check_skipped(layout, _texts(cells), names, f"Row {number}", "title")
+    check_names(layout, _named(names, layout))
     skipped: deque[Row] = deque()
     last, chunk = header, []
     for row in _without_last(rows, layout.reader.skip_bottom, skipped):
@@ -58,14 +57,14 @@ def read_workbook(file: Landed, layout: Layout) -> Iterator[Raw]:
             chunk = []
     yield _batch(layout, names, chunk, header)
     for number, cells in skipped:
-        check_skipped(layout, _texts(cells), len(named), f"Row {number}", "footer")
+        check_skipped(layout, _texts(cells), names, f"Row {number}", "footer")
     merged.check(header + 1, last, "among its rows")
 
 
 def _sheet(file: Landed, layout: Layout) -> CalamineSheet:
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum
 
-    check = check_packed(file)
+    packed = check_packed(file)
     try:
         book = CalamineWorkbook.from_filelike(file.open())
         sheets = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
@@ -74,8 +73,7 @@ def _sheet(file: Landed, layout: Layout) -> CalamineSheet:
             raise Unfit("no_sheet", f"{file.name} has no sheet of that name", value=name,
                         remedy=f"Its sheets are {', '.join(sheets) or 'none'}: mend sheet in the reader of its source "
                                "in the book, or ask the lender for the one that is meant.")
-        if check is not None:
-            check.sheet(name)
+        packed.check(name)
         return book.get_sheet_by_name(name)
     except PasswordError as err:
         raise Unreadable("it is protected by a password") from err
