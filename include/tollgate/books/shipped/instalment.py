@@ -33,6 +33,9 @@ DECLINES, EXPLORES, WITHDRAWS = 0.15, 0.03, 0.03
 LAG_DAYS = 36  # an instalment of the 1st is told of at most six days after the end of a month of 31 days
 PAST_DUE_DAYS = 90
 FIRST_DAY, LAST_DAY = date(2003, 1, 1), date(2012, 12, 31)
+STATIONARY, DOWNTURN = "stationary", "downturn"
+ONSET = date(2007, 1, 1)
+DOWNTURN_INCOME, DOWNTURN_BALANCE = 0.6, 1.6  # times what they were
 APPLICATIONS_FILE, BUREAU_FILE = "applications.parquet", "bureau.parquet"
 
 ABOUT = f"""\
@@ -62,6 +65,10 @@ month on which the loan was booked, the 27th at the latest.
 **Bad** is {PAST_DUE_DAYS} days past due. There is no table of outcomes: the payments tell it.
 
 **When each feature is known**: those of the application, when it is made; aggregates see what was told before its day.
+
+**Scenarios** (`tollgate fetch instalment --scenario {DOWNTURN}`): from {ONSET} on, and not before, applicants tell of
+{100 - 100 * DOWNTURN_INCOME:.0f} % less income and the bureau of {100 * DOWNTURN_BALANCE - 100:.0f} % higher balances;
+what becomes of the loans stays as it was.
 """
 
 ID = Column(name=LOAN, source="loan_id", kind="text", doc="Loan number.", nullable=False)
@@ -261,21 +268,32 @@ def decided(rows: pa.Table, scored: pa.Table | None = None) -> pa.Table:
     return _lender.decide(rows, 0, scored).drop_columns(["default_date", "reported_date"])
 
 
-def fetch(folder: Path, progress: Progress, seed: int, scenario: str) -> None:
-    """Simulate the book into ``folder``; the seed decides its bytes."""
+def fetch(folder: Path, progress: Progress, seed: int, scenario: str, rows_a_month: int = ROWS_A_MONTH) -> None:
+    """Simulate the book into ``folder``; the seed and the scenario decide its bytes. A smaller one stays as it is."""
     import pyarrow.parquet as pq
 
-    origin = {b"seed": str(seed).encode()}
+    origin = {b"seed": str(seed).encode(), b"scenario": scenario.encode()}
     targets = [folder / name for name in (BUREAU_FILE, APPLICATIONS_FILE)]
     if all(target.exists() and pq.read_schema(target).metadata == origin for target in targets):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    applications, bureau = simulate(seed=seed)
+    applications, bureau = simulate(seed=seed, rows_a_month=rows_a_month)
+    if scenario == DOWNTURN:
+        applications = _scaled(applications, "yearly_income", DOWNTURN_INCOME, "application_date")
+        bureau = _scaled(bureau, "balance", DOWNTURN_BALANCE, "report_date")
     for done, (target, rows) in enumerate(zip(targets, (bureau, applications), strict=True), start=1):
         draft = target.with_suffix(".part")
         pq.write_table(rows.replace_schema_metadata(origin), draft)
         os.replace(draft, target)
         progress(done, len(targets))
+
+
+def _scaled(rows: pa.Table, column: str, factor: float, day: str) -> pa.Table:
+    """The rows with a money column multiplied from the onset on."""
+    compute: Any = pa.compute
+    late = compute.greater_equal(rows[day], ONSET)
+    scaled = compute.if_else(late, compute.round(compute.multiply(rows[column], factor), 2), rows[column])
+    return rows.set_column(rows.column_names.index(column), column, scaled)
 
 
 def extract(folder: Path, table: str, first_month: str, last_month: str, scored: pa.Table | None = None) -> pa.Table:
@@ -345,5 +363,5 @@ BOOK = Book(
     required=("loan_amount", "term_months"),
     critical=("instalment_to_income", "card_utilisation", "bureau_days_past_due", "late_share_12m"),
     sender=Sender(first_month="2002-12", last_month="2012-03", file_format="parquet", follows=True, fetch=fetch,
-                  extract=extract),
+                  scenarios=(STATIONARY, DOWNTURN), extract=extract),
 )
