@@ -129,9 +129,9 @@ def ingest_file(book: Book, name: str, params: Ingest,
 
     Returns ``{"book", "file", "table", "fingerprint", "delivery", "known_on", "received", "published", "quarantined",
     "added", "restated", "superseded", "partitions", "version", "assets", "warnings", "new"}``: row counts, the months
-    of the published rows, the Delta version of the table, what the change is announced as, and a sentence for everything
-    that was surprising. Of a file that feeds several tables, ``table`` names them with commas between, its rows are
-    counted once and their changes over all of them, and the version is that of the first.
+    of the published rows, the Delta version of the table, what the change is announced as, and a sentence for all that
+    was surprising. Of a file that feeds several tables, ``table`` names them with commas between, its rows are counted
+    once and their changes over all of them, and the version is that of the first.
 
     Raises:
         Refused: the file as a whole does not fit the contract or its manifest, its share of bad rows is above
