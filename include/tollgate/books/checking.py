@@ -88,6 +88,9 @@ def _of_table(table: BookTable) -> Iterator[Fault]:
 
 def _of_column(table: str, column: Column) -> Iterator[Fault]:
     where = f"{table}.{column.name}"
+    if column.source.startswith("TODO"):
+        yield Fault(f"{where}: the draft found no column for it; give the lender's name of one as its source",
+                    column.source)
     if column.name in LAKE:
         yield Fault(f"{where}: the lake has a column of that name itself", column.name)
     bounds = [bound for bound in (column.ge, column.le) if bound is not None]
@@ -154,7 +157,7 @@ def _of_target(book: Book) -> Iterator[Fault]:
         for event in getattr(book.target, kind):
             yield from _of_event(kind, event, tables)
     if not book.target.bad:
-        yield Fault("bad: no event makes a loan bad", "Target")
+        yield Fault("bad: no event makes a loan bad", "bad")
     if book.target.lag_days < 0:
         yield Fault(f"lag_days: {book.target.lag_days} is less than 0", "lag_days")
 
@@ -165,11 +168,14 @@ def _of_event(kind: str, event: Event, tables: dict[str, dict[str, Column]]) -> 
         yield Fault(f"{kind}: there is no table {event.table}", event.table)
         return
     yield from (Fault(f"{kind}: the table {event.table} has no column {name}", name)
-                for name in (event.on, event.column) if name is not None and name not in columns)
-    if event.on in columns and columns[event.on].kind != "date":
-        yield Fault(f"{kind}: {event.table}.{event.on} is no date", event.on)
+                for name in (*event.dates, event.column) if name is not None and name not in columns)
+    yield from (Fault(f"{kind}: {event.table}.{name} is no date", name) for name in event.dates
+                if name in columns and columns[name].kind != "date")
+    if not event.dates:
+        yield Fault(f"{kind}: an event of {event.table} names no date on which it happened (on)", "on")
     if event.column is None and (event.isin or event.ge is not None):
-        yield Fault(f"{kind}: an event of {event.table} has values and names no column for them", event.on)
+        yield Fault(f"{kind}: an event of {event.table} has values and names no column for them",
+                    event.dates[0] if event.dates else "on")
     if event.column is not None and not event.isin and event.ge is None:
         yield Fault(f"{kind}: {event.table}.{event.column} needs values, isin or ge", event.column)
 

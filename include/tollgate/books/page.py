@@ -115,7 +115,7 @@ def _event(event: Event) -> str:
     which = ("" if event.column is None else
              f" whose `{event.column}` is {', '.join(event.isin)}" if event.isin else
              f" whose `{event.column}` is {event.ge:g} or more")
-    return f"A row of {event.table}{which}, dated by `{event.on}`,"
+    return f"A row of {event.table}{which}, dated by {', else by '.join(f'`{name}`' for name in event.dates)},"
 
 
 def _columns(columns: Sequence[Column]) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +12,7 @@ from tollgate.errors import BadInput, Refused
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
 from tollgate.terminal.answers import page as _page
+from tollgate.terminal.progress import progress_bar
 
 SHOWN = 5  # names of files in a sentence
 
@@ -23,19 +22,6 @@ contract_app = typer.Typer(no_args_is_help=True, help="What a book's files must 
 quarantine_app = typer.Typer(no_args_is_help=True, help="The rows that were refused, and why.")
 for group, name in ((ingest_app, "ingest"), (contract_app, "contract"), (quarantine_app, "quarantine")):
     app.add_typer(group, name=name, rich_help_panel=Panel.DATA)
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Any]:
-    """A progress bar on standard error; quiet when nobody watches."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-                  console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @app.command(rich_help_panel=Panel.DATA)
@@ -51,7 +37,7 @@ def fetch(context: typer.Context, book: BookName,
         raise BadInput(f"{book} has no such scenario", value=scenario,
                        remedy=f"Use one of: {', '.join(sender.scenarios) or 'none, it is real'}.")
     folder = settings().data / "sources" / book
-    with _progress(f"fetching {book}") as progress:
+    with progress_bar(f"fetching {book}") as progress:
         sender.fetch(folder, progress, load_params(book=book).seed if seed is None else seed, scenario)
     _answer(context, {"book": book, "folder": str(folder)})
 

@@ -1,6 +1,6 @@
 """Where things live, which books there are, and the parameters of each: read once and checked whole."""
 
-from tollgate.config.finding import OWN, FoundBook, all_books, check_book, find_book, known_books
+from tollgate.config.finding import OWN, FoundBook, all_books, check_book, check_name, find_book, known_books
 from tollgate.config.params import (
     SECTIONS,
     Ingest,
@@ -15,5 +15,5 @@ from tollgate.config.params import (
 from tollgate.config.settings import EMBEDDED, PROJECT, Settings, settings
 
 __all__ = ["EMBEDDED", "OWN", "PROJECT", "SECTIONS", "FoundBook", "Ingest", "Labels", "Monitoring", "Params",
-           "Settings", "Sweep", "all_books", "check_book", "find_book", "known_books", "load_params", "read_params",
-           "read_params_file", "settings"]
+           "Settings", "Sweep", "all_books", "check_book", "check_name", "find_book", "known_books", "load_params",
+           "read_params", "read_params_file", "settings"]

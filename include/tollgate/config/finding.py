@@ -54,6 +54,14 @@ def check_book(name: object) -> str:
     return find_book(name).name
 
 
+def check_name(name: str) -> str:
+    """``name`` if a book may be called so. Raises ``BadInput`` otherwise."""
+    if not NAME.fullmatch(name):
+        raise BadInput("A book's name is of small letters, digits and _, a letter first", value=name,
+                       remedy="For example personal_loans.")
+    return name
+
+
 def find_book(name: object) -> FoundBook:
     """The one book of that name. Raises ``BadInput`` when there is none, or more than one."""
     found = [book for book in _all() if book.name == name]

@@ -1,8 +1,9 @@
 """Gates: what a challenger must pass before anyone is asked to approve it. They fail closed."""
 
 from tollgate.gates.base import Verdict
+from tollgate.gates.limits import suggested_limits
 from tollgate.gates.page import write_report
 from tollgate.gates.report import Report, cells
 from tollgate.gates.run import GATES, run_gates
 
-__all__ = ["GATES", "Report", "Verdict", "cells", "run_gates", "write_report"]
+__all__ = ["GATES", "Report", "Verdict", "cells", "run_gates", "suggested_limits", "write_report"]

@@ -55,7 +55,7 @@ def needed(book: Book) -> dict[str, list[str]]:
         columns["decisions"] = dict.fromkeys([LOAN, "decision", "booked_on"])
     for event in (event for kind in KINDS for event in getattr(book.target, kind)):
         own = columns.setdefault(event.table, {})
-        own.update(dict.fromkeys([LOAN, book.table(event.table).told[0], event.on]))
+        own.update(dict.fromkeys([LOAN, book.table(event.table).told[0], *event.dates]))
         own.update(dict.fromkeys([event.column] if event.column else []))
     return {table: list(names) for table, names in columns.items()}
 
@@ -123,7 +123,7 @@ def standing(book: Book, event: Event, rows: pa.Table, loans: pa.Array) -> tuple
         told = (pc.is_in(values, value_set=_texts(event.isin)) if event.isin
                 else pc.greater_equal(values, event.ge)).fill_null(False)
         number = np.flatnonzero(told.to_numpy(zero_copy_only=False))
-    happened = days(column(rows, event.on))[number]
+    happened = days(_first_filled(rows, event.dates))[number]
     place = places(loans, column(rows, LOAN))[number]
     known = place != ABSENT
     without_day = known & (happened == NEVER)
@@ -200,6 +200,14 @@ def days(dates: pa.Array) -> np.ndarray:
 
     numbers = dates.view(pa.int32())
     return np.asarray((numbers.fill_null(int(NEVER)) if dates.null_count else numbers).to_numpy(zero_copy_only=False))
+
+
+def _first_filled(rows: pa.Table, names: tuple[str, ...]) -> pa.Array:
+    """Of several columns, row by row, the first value that there is."""
+    import pyarrow.compute as pc
+
+    first, *others = (column(rows, name) for name in names)
+    return pc.coalesce(first, *others) if others else first
 
 
 def _dates(day: np.ndarray) -> pa.Array:

@@ -8,13 +8,14 @@ from tollgate.registry.models import challenger, champion_on, fetch_model, model
 from tollgate.registry.origin import code_digest
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
-from tollgate.registry.reports import gate_report
+from tollgate.registry.reports import gate_report, registered_gates
 from tollgate.registry.tracking import address, prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
     "Version", "address", "card", "challenger", "champion", "champion_on", "code_digest", "decisions", "entries",
     "fetch_model",
-    "gate_report", "models", "prepare", "promote", "record", "register", "reject", "reproduce", "rollback", "trace",
+    "gate_report", "models", "prepare", "promote", "record", "register",
+    "registered_gates", "reject", "reproduce", "rollback", "trace",
     "verify",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
+from typing import Any
 
 from tollgate.errors import BadInput
 from tollgate.registry import ledger
@@ -12,6 +14,8 @@ from tollgate.registry.standing import registrations, version_in
 from tollgate.registry.tracking import bring, client, faults_named
 
 REPORT = "gates.html"
+GATES = "gates.json"
+NEWEST = 5  # registered versions whose gates are looked at
 RUN = re.compile("[0-9a-f]{32}")  # as MLflow names its runs
 
 
@@ -42,3 +46,18 @@ def gate_report(book: str, of: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = registered_file(line, REPORT, folder) if line else bring(mlflow_run, REPORT, folder)
         return path.read_text(encoding="utf-8")
+
+
+@faults_named()
+def registered_gates(book: str) -> list[dict[str, Any]]:
+    """What the gates said of the newest registered versions, the contents of ``gates.json``, the oldest first.
+
+    MLflow is not asked where the ledger knows of none.
+
+    Raises:
+        Refused: one of them is gone, or was changed since its model was registered.
+        PassingFault: MLflow or its artefact store did not answer.
+    """
+    lines = registrations(ledger.trusted(book))[-NEWEST:]
+    with tempfile.TemporaryDirectory() as folder:
+        return [json.loads(registered_file(line, GATES, folder).read_text(encoding="utf-8")) for line in lines]

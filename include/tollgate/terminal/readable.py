@@ -71,3 +71,26 @@ def instances(answer: Answer) -> Answer:
     """One line an instance."""
     return {"services": [{name: one[name] for name in ("instance", "state", "restarts", "code", "pid", "address")}
                          for one in answer["services"]]}
+
+
+def drafted(answer: Answer) -> Answer:
+    """What a draft concluded, without the evidence, which stands in the module."""
+    return {**{name: answer[name] for name in ("book", "module", "parameters", "files", "key", "applied_on", "as_of",
+                                               "personal", "protected", "later") if name in answer},
+            "outcome": " ".join(answer["outcome"]) or "none was found", "features": len(answer["features"]),
+            "ignored": list(answer["ignored"]), "to do": answer["todo"], "look at": answer["look_at"],
+            "next": answer["next"]}
+
+
+def checked(answer: Answer) -> Answer:
+    """A book that loads, a file that was judged, and the limits that its fits suggest."""
+    shown = {name: value for name, value in answer.items() if name not in ("file", "suggested", "next")}
+    if file := answer.get("file"):
+        shown |= {name: file[name] for name in ("file", "received", "good", "bad", "verdict", "warnings")}
+        shown["reasons"] = file["reasons"]
+    if found := answer.get("suggested"):
+        shown |= {"looked at the fits as of": found["as_ofs"],
+                  "limits": [{**line, "measured": "; ".join(line["measured"].values())} for line in found["limits"]],
+                  "scorecard": "; ".join(found["scorecard"]), "advice": found["advice"],
+                  "to paste": "\n" + found["params"] if found["params"] else "nothing"}
+    return {**shown, "next": answer["next"]}

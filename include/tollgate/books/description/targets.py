@@ -10,15 +10,21 @@ class Event:
     """Something that happened to a loan: rows of a table in which ``column`` is one of ``isin``, or at least ``ge``.
 
     Attributes:
-        table: where it is told. on: its date column that says when it happened.
+        table: where it is told.
+        on: its date column that says when it happened; or several, of which the first that a row fills says it.
         column: what tells this event from others; None when every row of the table tells it.
     """
 
     table: str
-    on: str
+    on: str | tuple[str, ...]
     column: str | None = None
     isin: tuple[str, ...] = ()
     ge: float | None = None
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """The date columns that may say when it happened, in the order in which they are asked."""
+        return (self.on,) if isinstance(self.on, str) else self.on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,8 +46,8 @@ def linked_columns(book: Book, table: str) -> list[str]:
     names = {column.name for column in of.columns}
     if table == "applications" or LOAN not in names:
         return []
-    days = [*of.told, *(event.on for kind in ("bad", "indeterminate", "cures") for event in getattr(book.target, kind)
-                        if event.table == table)] if of.entity != LOAN else []
+    days = [*of.told, *(name for kind in ("bad", "indeterminate", "cures") for event in getattr(book.target, kind)
+                        if event.table == table for name in event.dates)] if of.entity != LOAN else []
     return list(dict.fromkeys([LOAN, *days, *([APPLICANT] if APPLICANT in names and book.grouped else [])]))
 
 

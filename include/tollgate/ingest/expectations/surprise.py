@@ -46,8 +46,9 @@ def surprises(book: Book, table: str, now: Observation, params: Ingest) -> list[
     for event in book.target.bad if before.rows else ():
         if event.table != table or event.column is not None:
             continue
-        found += label_rate(event.on, now, before, params)
-        loans, past = defaulted(event.on, now), defaulted(event.on, before)
+        day = event.dates[0]
+        found += label_rate(day, now, before, params)
+        loans, past = defaulted(day, now), defaulted(day, before)
         if min(len(loans), len(past)) >= ROWS_MIN:  # else nothing will be said, and the loans need not be looked up
             flipped, usual = _categories(book, loans, past)
             found += label_flip(flipped, usual, params)
