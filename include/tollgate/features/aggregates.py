@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from tollgate.books import LOAN, Aggregate, Book, BookTable
-from tollgate.books.expressions import LOAN_ASKED_FOR, exact, seen_columns
+from tollgate.books.description.expressions import LOAN_ASKED_FOR, exact, seen_columns
 from tollgate.errors import BadInput
 
 if TYPE_CHECKING:

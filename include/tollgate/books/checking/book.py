@@ -1,21 +1,19 @@
-"""What is wrong in the description of a book: all of it at once, before anything is done with the book."""
+"""Everything that is wrong in a book: its tables, target, features and sender, and what the others here find."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
 import numpy as np
 
+from tollgate.books.checking.fault import NAME, RUN, Fault, doubled
+from tollgate.books.checking.histories import faults_of_histories
+from tollgate.books.checking.sources import faults_of_dates, faults_of_sources
 from tollgate.books.description.features import Aggregate
 from tollgate.books.description.tables import LOAN, Column
-from tollgate.books.expressions import faults_of_sql
-from tollgate.books.faults import Fault
-from tollgate.books.sources_checking import faults_of_dates, faults_of_sources
 from tollgate.clock import MONTH
 
 if TYPE_CHECKING:
@@ -24,16 +22,13 @@ if TYPE_CHECKING:
     from tollgate.books.description.tables import BookTable
     from tollgate.books.description.targets import Event
 
-NAME = re.compile("[a-z][a-z0-9_]*")
 LAKE = {"month", "known_on", "delivery", "version", "line"}  # columns that the lake gives every table
-# Columns that a run puts beside the features.
-RUN = {"loan_id", "applied_on", "known_on", "label", "approval_probability", "weight", "split", "score"}
 
 
 def faults_of(book: Book) -> list[Fault]:
     """Everything that is wrong in a book, in the order of its description."""
     return [*_of_itself(book), *(fault for table in book.tables for fault in _of_table(table)), *_of_tables(book),
-            *faults_of_sources(book), *_of_histories(book), *_of_target(book), *_of_features(book),
+            *faults_of_sources(book), *faults_of_histories(book), *_of_target(book), *_of_features(book),
             *_of_sender(book)]
 
 
@@ -46,7 +41,7 @@ def _of_itself(book: Book) -> Iterator[Fault]:
 
 def _of_tables(book: Book) -> Iterator[Fault]:
     names = [table.name for table in book.tables]
-    yield from (Fault(f"tables: there are {n} called {name}", name) for name, n in _double(names))
+    yield from (Fault(f"tables: there are {n} called {name}", name) for name, n in doubled(names))
     if "applications" not in names:
         yield Fault("tables: there is none called applications, of which every loan has a row", "tables")
         return
@@ -68,7 +63,7 @@ def _of_table(table: BookTable) -> Iterator[Fault]:
         yield Fault(f"tables: {table.name!r} is not of small letters, digits and _, a letter first", table.name)
     for what, names in (("columns are called", [c.name for c in table.columns]),
                         ("columns are read from the lender's", [c.source for c in table.columns])):
-        yield from (Fault(f"{table.name}: {n} {what} {name}", name) for name, n in _double(names))
+        yield from (Fault(f"{table.name}: {n} {what} {name}", name) for name, n in doubled(names))
     yield from (fault for column in table.columns for fault in _of_column(table.name, column))
     for part in ("key", "told", "filled"):
         yield from (Fault(f"{table.name}.{part}: there is no column {name}", name) for name in getattr(table, part)
@@ -108,49 +103,6 @@ def _of_column(table: str, column: Column) -> Iterator[Fault]:
         yield Fault(f"{where}: a personal column is dropped, so that it cannot be kept as protected", column.name)
 
 
-def _of_histories(book: Book) -> Iterator[Fault]:
-    tables = {table.name: table for table in book.tables}
-    if "applications" not in tables:
-        return
-    asking = {column.name: column for column in book.applications}
-    for table in book.tables:
-        if table.entity is None:
-            continue
-        ours, theirs = asking.get(table.entity), {column.name: column for column in table.columns}.get(table.entity)
-        if theirs is None:
-            yield Fault(f"{table.name}.entity: there is no column {table.entity}", table.entity)
-        elif ours is None:
-            yield Fault(f"{table.name}.entity: the applications have no column {table.entity}, by which a loan would "
-                        "find its rows", table.entity)
-        elif ours.kind != "text" or theirs.kind != "text" or ours.personal or theirs.personal:
-            yield Fault(f"{table.name}.entity: {table.entity} must be text that is kept, in both tables", table.entity)
-    names = [aggregate.name for aggregate in book.aggregates]
-    yield from (Fault(f"aggregates: there are {n} called {name}", name) for name, n in _double(names))
-    sound = []
-    for aggregate in book.aggregates:
-        faults = list(_of_aggregate(aggregate, tables, asking))
-        yield from faults
-        if not faults and aggregate.sql:
-            sound.append(aggregate)
-    if sound:
-        yield from (Fault(f"the aggregate {aggregate.name}: {says}", aggregate.name)
-                    for aggregate, says in faults_of_sql(book, sound))
-
-
-def _of_aggregate(aggregate: Aggregate, tables: dict[str, BookTable], asking: dict[str, Column]) -> Iterator[Fault]:
-    where = f"the aggregate {aggregate.name}"
-    if not NAME.fullmatch(aggregate.name):
-        yield Fault(f"{where}: its name is not of small letters, digits and _, a letter first", aggregate.name)
-    if aggregate.name in asking or aggregate.name in RUN:
-        yield Fault(f"{where}: the applications have a column of that name", aggregate.name)
-    if aggregate.over not in tables:
-        yield Fault(f"{where}: there is no table {aggregate.over}", aggregate.over)
-    elif tables[aggregate.over].entity is None:
-        yield Fault(f"{where}: the table {aggregate.over} has no entity, which says whose its rows are", aggregate.over)
-    if bool(aggregate.sql) == (aggregate.make is not None):
-        yield Fault(f"{where}: it needs either sql or make", aggregate.name)
-
-
 def _of_target(book: Book) -> Iterator[Fault]:
     tables = {table.name: {column.name: column for column in table.columns} for table in book.tables}
     for kind in ("bad", "indeterminate", "cures", "void"):
@@ -186,7 +138,7 @@ def _of_features(book: Book) -> Iterator[Fault]:
     columns: dict[str, Column | Aggregate] = {column.name: column for column in book.applications}
     columns |= {aggregate.name: aggregate for aggregate in book.aggregates}
     names = [feature.name for feature in book.made]
-    yield from (Fault(f"features: there are {n} called {name}", name) for name, n in _double(names))
+    yield from (Fault(f"features: there are {n} called {name}", name) for name, n in doubled(names))
     for feature in book.made:
         if feature.name in RUN:
             yield Fault(f"the feature {feature.name}: a run has a column of that name itself", feature.name)
@@ -241,7 +193,3 @@ def _of_sender(book: Book) -> Iterator[Fault]:
                 if not MONTH.fullmatch(month))
     if first > last:
         yield Fault(f"sender: its first month {first} lies after its last {last}", first)
-
-
-def _double(names: Iterable[str]) -> list[tuple[str, int]]:
-    return [(name, n) for name, n in Counter(names).items() if n > 1]

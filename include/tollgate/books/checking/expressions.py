@@ -1,4 +1,4 @@
-"""The SQL of aggregates: what it may name, what it must give, and that nothing in it depends on chance or order."""
+"""What is wrong in the SQL of aggregates: what it names, what it gives, and whether chance or order decide."""
 
 from __future__ import annotations
 
@@ -6,32 +6,19 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tollgate.books.description.tables import BookTable, Column
+from tollgate.books.description.expressions import LOAN_ASKED_FOR, TYPES, seen_columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from tollgate.books.description.book import Book
     from tollgate.books.description.features import Aggregate
+    from tollgate.books.description.tables import BookTable
 
-# Exact types, of which a sum is the same in whatever order its rows come; a float's is not.
-TYPES = {"text": "VARCHAR", "integer": "BIGINT", "number": "DECIMAL(28, 9)", "money": "DECIMAL(18, 4)",
-         "percent": "DECIMAL(18, 9)", "date": "DATE"}
-LOAN_ASKED_FOR = "application"  # what an expression calls the loan's own row
 ORDER_FREE = {"avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "count", "count_if", "count_star",
               "countif", "max", "mean", "median", "min", "quantile", "quantile_cont", "quantile_disc", "sum"}
 ADDING = {"avg", "mean", "sum"}
 NUMERIC = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "BOOLEAN")
-
-
-def exact(columns: Sequence[Column], of: str) -> str:
-    """SQL that selects columns of ``of`` under their names in the types that expressions see."""
-    return ", ".join(f'TRY_CAST({of}."{c.name}" AS {TYPES[c.kind]}) AS "{c.name}"' for c in columns)
-
-
-def seen_columns(table: BookTable) -> list[Column]:
-    """The columns that an expression may name."""
-    return [column for column in table.columns if not column.personal]
 
 
 def faults_of_sql(book: Book, aggregates: Sequence[Aggregate]) -> Iterator[tuple[Aggregate, str]]:
