@@ -30,8 +30,8 @@ HISTORY = BookTable(name="payments", key=("payment_id",), told=("due_on", "paid_
     column("payment_id", "text", nullable=False), column("applicant_id", "text"),
     column("due_on", "date", nullable=False), column("paid_on", "date"), column("days_late", "integer"),
     column("amount", "money"), column("rate", "number"), column("state", "text")))
-FETCHED = BookTable(name="bureau", key=("loan_id", "line"), told=("drawn_on",), entity="loan_id", columns=(
-    column("loan_id", "text", nullable=False), column("line", "text", nullable=False),
+FETCHED = BookTable(name="bureau", key=("loan_id", "line_no"), told=("drawn_on",), entity="loan_id", columns=(
+    column("loan_id", "text", nullable=False), column("line_no", "text", nullable=False),
     column("drawn_on", "date", nullable=False), column("balance", "money")))
 
 
@@ -96,7 +96,7 @@ def histories(loans: pa.Table) -> dict[str, pa.Table]:
                          "days_late": int(rng.integers(0, 90)), "amount": float(np.round(rng.lognormal(5, 2), 2)),
                          "rate": float(rng.random()), "state": str(rng.choice(["a", "b", "c"])),
                          "known_on": arrived + timedelta(days=200 * (version - 1)), "version": version})
-    lines = [{"loan_id": loan, "line": str(k), "drawn_on": day + timedelta(days=k - 1), "balance": 100.1 * k,
+    lines = [{"loan_id": loan, "line_no": str(k), "drawn_on": day + timedelta(days=k - 1), "balance": 100.1 * k,
               "known_on": day + timedelta(days=k - 1), "version": 1}
              for loan, day in zip(loans["loan_id"].to_pylist(), loans["applied_on"].to_pylist(), strict=True)
              for k in range(3)]
