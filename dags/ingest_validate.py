@@ -3,7 +3,7 @@
 from airflow.sdk import DAG
 
 from tollgate_airflow import forms
-from tollgate_airflow.assets import APPLICATIONS, DECISIONS, LANDING, OUTCOMES
+from tollgate_airflow.assets import APPLICATIONS, DECISIONS, HISTORIES, LANDING, OUTCOMES
 from tollgate_airflow.operator import RefusedFiles, TollgateOperator
 
 ABOUT = """
@@ -26,11 +26,11 @@ with DAG("ingest_validate", schedule=[LANDING], catchup=False, max_active_runs=1
 
     taken = TollgateOperator.partial(
         task_id="files", command=["ingest", "files"], each=["book"], execution_timeout=forms.LONG,
-        outlets=[APPLICATIONS, DECISIONS, OUTCOMES],
+        outlets=[APPLICATIONS, DECISIONS, HISTORIES, OUTCOMES],
         partition="{% if answer.partitions %}{{ answer.book }}|{{ answer.partitions | last }}{% endif %}",
         events="files", map_index_template=forms.MAP_NAME,
         doc_md="The files of one book, in order: checked, published, their bad rows quarantined. Emits `applications`, "
-               "`decisions` and `outcomes` with the newest month that each file changed.",
+               "`decisions`, `outcomes` and `histories` with the newest month that each file changed.",
     ).expand(item=books.output)
 
     taken >> RefusedFiles(

@@ -24,6 +24,12 @@ CONSUMER_LOAN = {
     "sex": "female", "age_band": "60+",
 }
 
+INSTALMENT_LOAN = {
+    "loan_id": "I1", "application_date": "2006-02-28", "customer_id": "P1", "customer_name": "A B",
+    "amount_requested": "1000.00", "term": "24", "yearly_income": "50000.00", "employed_since": "2001-05-01",
+    "loan_purpose": "car", "sex": "female", "age_band": "60+",
+}
+
 
 def sba_loans(*changes: dict[str, str], good: int = 0, start: int = 1) -> list[dict[str, str]]:
     """Good applications of February 2006, numbered; each argument is what is changed in one more row."""
@@ -34,6 +40,11 @@ def sba_loans(*changes: dict[str, str], good: int = 0, start: int = 1) -> list[d
 def consumer_loans(*changes: dict[str, str]) -> list[dict[str, str]]:
     """The same of the consumer book."""
     return [{**CONSUMER_LOAN, "loan_id": f"C{i}", **row} for i, row in enumerate(changes, start=1)]
+
+
+def instalment_loans(*changes: dict[str, str]) -> list[dict[str, str]]:
+    """The same of the instalment book."""
+    return [{**INSTALMENT_LOAN, "loan_id": f"I{i}", **row} for i, row in enumerate(changes, start=1)]
 
 
 def as_csv(rows: list[dict[str, str]]) -> bytes:

@@ -59,11 +59,15 @@ class Scratch:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    @property
+    def seed(self) -> int:
+        """That of params.yaml."""
+        return int(yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))["seed"])
+
     def simulate(self, rows_a_month: int, scenario: str = "stationary") -> None:
         """Put a smaller simulation where fetching the consumer book would put its own; a fetch finds it done."""
-        raw = yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8"))
-        origin = {b"seed": str(raw["seed"]).encode(), b"scenario": scenario.encode()}
-        rows = consumer.simulate(seed=raw["seed"], scenario=scenario, rows_a_month=rows_a_month)
+        origin = {b"seed": str(self.seed).encode(), b"scenario": scenario.encode()}
+        rows = consumer.simulate(seed=self.seed, scenario=scenario, rows_a_month=rows_a_month)
         place = self.data / "sources" / "consumer"
         place.mkdir(parents=True)
         pq.write_table(rows.replace_schema_metadata(origin), place / "source.parquet")

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tollgate import gates, ingest, labels, lake, registry, training
-from tollgate.books import book_files, load_book
+from tollgate.books import Book, book_files, load_book
 from tollgate.config import Params, read_params, settings
 from tollgate.errors import BadInput, Refused
 from tollgate.features import Model, digest_of, make_features
@@ -88,6 +88,9 @@ def snapshot(run: Path, params: Params) -> None:
                                    _read_json(run / "delta.json"))
     _write_rows(run / "snapshot.parquet", taken.rows)
     _write_rows(run / "declined.parquet", taken.declined)
+    _write_json(run / "histories" / "rows.json", {name: rows.num_rows for name, rows in taken.histories.items()})
+    for name, rows in taken.histories.items():
+        _write_rows(run / "histories" / f"{name}.parquet", rows)
     _write_rows(run / "feed.parquet", taken.feed)
     _write_json(run / "snapshot.json", taken.record)
 
@@ -95,7 +98,7 @@ def snapshot(run: Path, params: Params) -> None:
 def features(run: Path, params: Params) -> None:
     """The raw features of the snapshot, with label and protected attributes beside them."""
     book, rows = load_book(params.book), _read_rows(run / "snapshot.parquet")
-    made = make_features(book, rows)
+    made = make_features(book, rows, _histories(run, book))
     table = rows.select(["loan_id", "applied_on", "label"])
     for name in made.column_names:
         table = table.append_column(name, made[name])
@@ -130,7 +133,7 @@ def train(run: Path, params: Params) -> None:
     split, declined = _read_rows(run / "split.parquet"), _read_rows(run / "declined.parquet")
     if declined.num_rows:
         declined = make_features(book, training.beside_training(
-            book, declined, _read_rows(run / "snapshot.parquet"), split))
+            book, declined, _read_rows(run / "snapshot.parquet"), split), _histories(run, book))
     parts, booster, auc = training.fit_inferred(book, _read_rows(run / "features.parquet"), split["split"],
                                                 declined, params, best["params"])
     score = booster.predict(parts.validation).astype(float)
@@ -228,6 +231,10 @@ def verdict(run: Path, name: str) -> Answer:
                                      "terminal by `tollgate run report RUN --out FILE`.")
             return dict(record)
     raise BadInput("There is no such gate in the report", value=name, remedy=f"Use one of: {', '.join(gates.GATES)}.")
+
+
+def _histories(run: Path, book: Book) -> dict[str, pa.Table]:
+    return {table.name: _read_rows(run / "histories" / f"{table.name}.parquet") for table in book.histories}
 
 
 def _data_digest(run: Path) -> str:

@@ -85,7 +85,7 @@ class TollgateOperator(BaseOperator):
         for told in [answer] if self.events is None else answer.get(self.events, []):
             partition = self.render_template(self.partition or "", {**context, "answer": told})
             for asset in self.outlets if partition else []:
-                if told.get("table", asset.name) == asset.name:
+                if asset.name in told.get("assets", [asset.name]):
                     event = context["outlet_events"][asset]
                     event.add_partitions(partition)
                     plain = {key: value for key, value in told.items() if isinstance(value, str | int | float)}

@@ -24,6 +24,7 @@ ID = Column(name="loan_id", source="LOAN", kind="text", doc="Number of the loan.
 APPLICATIONS = (
     ID,
     Column(name="applied_on", source="APPLIED", kind="date", doc="Day of application.", nullable=False),
+    Column(name="signed_on", source="SIGNED", kind="date", doc="Day of the signature."),
     Column(name="amount", source="AMOUNT", kind="money", doc="Amount asked for."),
     Column(name="purpose", source="PURPOSE", kind="text", doc="What for."),
     Column(name="name", source="NAME", kind="text", doc="Of the applicant.", personal=True, why="a name"),
@@ -75,7 +76,7 @@ def test_a_module_in_the_users_folder_is_a_book_beside_the_shipped_ones(write: W
     write()
     write("_helpers.py", "")
     write("README.md", "no book")
-    assert known_books() == ["card", "consumer", "mortgages", "sba"]
+    assert known_books() == ["card", "consumer", "instalment", "mortgages", "sba"]
     assert load_book("mortgages").title == "Mortgages"
 
 
@@ -104,6 +105,15 @@ def test_an_installed_package_brings_a_book_by_its_entry_point(write: Write, mon
     finally:
         finding._installed.cache_clear()
         del sys.modules["mortgages"]
+
+
+def test_a_book_that_was_removed_is_told_with_the_folder_to_which_it_must_come_back(write: Write) -> None:
+    path = write()
+    load_book("mortgages")
+    path.unlink()
+    said = refusal()
+    assert "Unknown book (got: mortgages)" in said
+    assert f"looked for in {path.parent}" in said and "must come back before its models can score" in said
 
 
 def test_two_books_of_one_name_are_refused_with_both_places(write: Write) -> None:
@@ -145,7 +155,7 @@ def test_every_fault_of_a_description_is_told_at_once_each_with_its_line(write: 
     ('category("purpose"))', 'category("purpose"), number("amount"))', "there are 2 called amount"),
     ('category("purpose")', 'number("purpose")', "it is a number and is made of texts (purpose)"),
     ('category("purpose")', 'category("amount")', "it is a category and is made of numbers (amount)"),
-    ('category("purpose")', 'number("applied_on")', "it uses applied_on, a date"),
+    ('category("purpose")', 'number("signed_on")', "is made of dates (signed_on); days_between makes"),
     ('category("purpose")', 'category("name")', "it uses name, which is personal"),
     ('name="purpose", source', 'name="label", source', "it uses purpose, applications have no such column"),
     ('told=("applied_on",)', 'told=("amount",)', "applications.told: amount is no date"),

@@ -57,16 +57,16 @@ def test_a_list_to_map_over_is_returned_and_the_rest_of_the_answer_kept(operate:
 
 def test_only_the_asset_that_changed_has_an_event_with_its_partition_and_counts(operate: Operate) -> None:
     partition = "{% if answer.months %}{{ answer.book }}|{{ answer.months | last }}{% endif %}"
-    script = """echo '{"book": "sba", "table": "outcomes", "months": %s, "rows": 3}'"""
+    script = """echo '{"book": "sba", "assets": ["outcomes"], "months": %s, "rows": 3}'"""
     settings: dict[str, Any] = {"command": ["ingest"], "partition": partition, "outlets": ["applications", "outcomes"]}
     changed = operate(script % '["2006-02", "2006-03"]', **settings)
-    assert changed["events"] == {"outcomes": [["sba|2006-03"], {"book": "sba", "table": "outcomes", "rows": 3,
+    assert changed["events"] == {"outcomes": [["sba|2006-03"], {"book": "sba", "rows": 3,
                                                                    "partition": "sba|2006-03"}]}
     assert operate(script % "[]", **settings)["events"] == {}
 
 
-FILES = ('{"book": "sba", "files": [{"table": "applications", "book": "sba", "partitions": ["2006-02"]}, '
-         '{"table": "outcomes", "book": "sba", "partitions": []}], '
+FILES = ('{"book": "sba", "files": [{"assets": ["applications"], "book": "sba", "partitions": ["2006-02"]}, '
+         '{"assets": ["outcomes"], "book": "sba", "partitions": []}], '
          '"refused": [{"name": "outcomes_b.csv", "why": "too many bad rows"}], "unreadable": []}')
 
 

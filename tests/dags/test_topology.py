@@ -75,7 +75,7 @@ def test_every_param_is_typed_and_described(seen: dict[str, Any], dag: str) -> N
         assert param["type"], f"{dag}: {name} has no type"
         assert param["description"], f"{dag}: {name} has no description"
     if "book" in params:
-        assert params["book"]["examples"] == ["card", "consumer", "sba"]
+        assert params["book"]["examples"] == ["card", "consumer", "instalment", "sba"]
 
 
 def test_files_workers_gates_and_shards_are_mapped_under_readable_names(seen: dict[str, Any]) -> None:
@@ -114,7 +114,8 @@ def test_every_wait_has_an_end_but_the_one_for_drift(seen: dict[str, Any]) -> No
 def test_scores_start_the_monitoring_of_their_partition(seen: dict[str, Any]) -> None:
     assert seen["dags"]["score_nightly"]["tasks"]["publish"]["outlets"] == ["scores"]
     assert seen["dags"]["monitor_drift"]["timetable"] == "PartitionedAssetTimetable"
-    assert seen["dags"]["ingest_validate"]["tasks"]["files"]["outlets"] == ["applications", "decisions", "outcomes"]
+    assert seen["dags"]["ingest_validate"]["tasks"]["files"]["outlets"] == ["applications", "decisions", "histories",
+                                                                           "outcomes"]
 
 
 def test_a_refused_file_and_counts_that_do_not_add_up_each_fail_the_run(seen: dict[str, Any]) -> None:

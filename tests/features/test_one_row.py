@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,24 @@ def applications(book: Book, seed: int, *, wild: float) -> pa.Table:
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema})
 
 
+def made(book: Book, rows: pa.Table) -> pa.Table:
+    """The features of these rows, whose histories are of the year before all of them."""
+    rng = np.random.default_rng(7)
+    histories = {}
+    for table in book.histories:
+        columns = {column.name: cells(column, rng, wild=0.3 if column.nullable else 0.0) for column in table.columns
+                   if not column.personal}
+        columns |= {column.name: [date(2001, 12, 31) + timedelta(int(days)) for days in rng.integers(1, 365, ROWS)]
+                    for column in table.columns if column.kind == "date"}
+        columns |= {name: [f"K{k}" for k in range(ROWS)] for name in table.key if isinstance(columns[name][0], str)}
+        columns[str(table.entity)] = rng.choice(["11", "22", "44", "0", "1"], ROWS).tolist()
+        schema = table.schema()
+        histories[table.name] = pa.table(
+            {field.name: pa.array(columns[field.name], field.type) for field in schema}
+            | {"known_on": pa.array(columns[table.told[0]], pa.date32()), "version": pa.array([1] * ROWS)})
+    return make_features(book, rows, histories)
+
+
 @pytest.fixture(scope="module", params=known_books())
 def book(request: pytest.FixtureRequest) -> Book:
     return load_book(request.param)
@@ -55,7 +74,7 @@ def trained(book: Book, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     import xgboost
 
     rows = applications(book, 1, wild=0.05)
-    features, label = make_features(book, rows), np.random.default_rng(2).random(ROWS) < 0.3
+    features, label = made(book, rows), np.random.default_rng(2).random(ROWS) < 0.3
     encoder = Encoder.learn(book, features)
     finite = ~np.isinf(encoder.encode(features)).any(axis=1)
     kept = features.filter(pa.array(finite))
@@ -76,7 +95,7 @@ def model(trained: tuple[Path, np.ndarray, pa.Table]) -> Model:
 
 def judged(book: Book, model: Model, rows: pa.Table) -> pa.Table:
     """What scoring keeps of these rows: score, decision, reasons."""
-    return judge(model, rows, make_features(book, rows), role="champion", reasons=REASONS)
+    return judge(model, rows, made(book, rows), role="champion", reasons=REASONS)
 
 
 def test_every_row_alone_in_batches_and_in_any_order_scores_and_reads_bit_for_bit_as_in_the_whole(
@@ -92,7 +111,7 @@ def test_every_row_alone_in_batches_and_in_any_order_scores_and_reads_bit_for_bi
 
 
 def test_contributions_are_those_of_the_row_alone_bit_for_bit(book: Book, model: Model) -> None:
-    features = make_features(book, applications(book, 5, wild=0.05)).slice(0, 40)
+    features = made(book, applications(book, 5, wild=0.05)).slice(0, 40)
     features = features.filter(pa.array(~np.isinf(model.encoder.encode(features)).any(axis=1)))
     alone = [model.contributions(features.slice(k, 1)) for k in range(features.num_rows)]
     assert np.concatenate(alone).tobytes() == model.contributions(features).tobytes()
@@ -109,5 +128,5 @@ def test_scoring_learns_nothing_a_level_common_tonight_is_still_unseen(book: Boo
     place = next(k for k, known in enumerate(model.encoder.inputs) if known.kind == "category")
     name = next(f for f in book.features if f.name == model.encoder.names[place]).uses[0]
     new = rows.set_column(rows.column_names.index(name), name, pa.array(["99"] * ROWS))
-    codes = model.encoder.encode(make_features(book, new))[:, place]
+    codes = model.encoder.encode(made(book, new))[:, place]
     assert set(codes.tolist()) == {len(model.encoder.inputs[place].vocabulary)}

@@ -28,7 +28,8 @@ from tollgate.ingest.reading import columnar, delimited, json_lines
 
 Drop = Callable[..., str]
 Record = dict[str, Any]
-TABLES = [(book, table) for book in known_books() for table in ("applications", "outcomes")]
+TABLES = [(book, table) for book in known_books()
+          for table in ("applications", *(event.table for event in load_book(book).target.bad))]
 LANDED = date(2026, 1, 1)
 
 

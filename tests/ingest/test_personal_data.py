@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from lender import as_csv, as_json_lines, as_parquet, consumer_loans, sba_loans
+from lender import as_csv, as_json_lines, as_parquet, consumer_loans, instalment_loans, sba_loans
 from tests.ingest import apart
 from tests.processes import move_to
 
@@ -27,7 +27,7 @@ MARKS = [MARK, *FREE_TEXT.values()]
 
 def good_row(book: str) -> dict[str, str]:
     """A good application of any book, marked wherever it is personal."""
-    known = {"sba": sba_loans(good=1), "consumer": consumer_loans({})}.get(book)
+    known = {"sba": sba_loans(good=1), "consumer": consumer_loans({}), "instalment": instalment_loans({})}.get(book)
     row = known[0] if known else {c.source: "1" for c in load_book(book).applications}
     return {**row, **{c.source: f"{MARK} {c.name} O'Person" for c in load_book(book).applications if c.personal}}
 

@@ -39,6 +39,7 @@ def render(book: Book) -> str:
         "",
         *_target(book),
         "",
+        *_aggregates(book),
         "## Features",
         "",
         "Everything the model sees. A direction binds it: *up* means that a larger value may only raise the default"
@@ -91,7 +92,8 @@ def _unread(source: Source) -> str:
 
 
 def _table_of(table: BookTable) -> list[str]:
-    return [f"## {table.name.capitalize()}", "", *_columns(table.columns), "", *_between(table), ""]
+    whose = [f"A loan finds its rows here by `{table.entity}`.", ""] if table.entity else []
+    return [f"## {table.name.capitalize()}", "", *whose, *_columns(table.columns), "", *_between(table), ""]
 
 
 def _target(book: Book) -> list[str]:
@@ -158,14 +160,25 @@ def _standing(column: Column) -> str:
 
 
 def _features(book: Book) -> list[str]:
-    known = {column.name: column.known for column in book.applications}
+    later = {column.name for column in book.applications if column.known == "later"}
 
     def when(feature: Feature) -> str:
-        return "at the application" if all(known[name] == "application" for name in feature.uses) else "later"
+        return "later" if later & set(feature.uses) else "at the application"
 
     rows = ((f"`{f.name}`", f.kind, f.doc or "the column as it is", ", ".join(f"`{name}`" for name in f.uses),
              when(f), DIRECTION[f.monotone], "yes" if f.name in book.critical else "") for f in book.features)
     return _table(("feature", "kind", "how it is made", "from", "known", "direction", "critical"), rows)
+
+
+def _aggregates(book: Book) -> list[str]:
+    """What features use of the histories, a line each; nothing for a book without any."""
+    if not book.aggregates:
+        return []
+    rows = ((f"`{a.name}`", a.over, a.doc or "-", f"`{a.sql.replace('|', chr(92) + '|')}`" if a.sql else
+             "a Python function of the book") for a in book.aggregates)
+    return ["## Aggregates", "",
+            "One value a loan, of the rows of its history that were told before it was applied for and had arrived "
+            "with it.", "", *_table(("aggregate", "over", "what it is", "how it is made"), rows), ""]
 
 
 def _retired(book: Book) -> list[str]:

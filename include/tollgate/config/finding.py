@@ -66,7 +66,9 @@ def find_book(name: object) -> FoundBook:
     """The one book of that name. Raises ``BadInput`` when there is none, or more than one."""
     found = [book for book in _all() if book.name == name]
     if not found:
-        raise BadInput("Unknown book", value=name, remedy=f"Use one of: {', '.join(known_books())}.")
+        raise BadInput("Unknown book", value=name,
+                       remedy=f"Use one of: {', '.join(known_books())}. Your own are looked for in {settings().books}; "
+                              "one that is no longer there must come back before its models can score.")
     if len(found) > 1:
         raise BadInput(f"There are two books called {name}: {found[0]} and {found[1]}", value=name,
                        remedy="Rename one of them.")

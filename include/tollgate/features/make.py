@@ -1,27 +1,34 @@
-"""From application columns to raw features: stateless, row by row, the same for one row and for a million."""
+"""From applications and their histories to raw features: stateless, the same for one loan and for a million."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from tollgate.books import Book
 from tollgate.errors import BadInput
+from tollgate.features.aggregates import Histories, aggregate
 
 
-def make_features(book: Book, rows: pa.Table) -> pa.Table:
+def make_features(book: Book, rows: pa.Table, histories: Histories | None = None) -> pa.Table:
     """The book's features of ``rows``, retired ones included, one column a feature, in the book's order.
 
     Args:
-        rows: applications as the lake holds them, any subset, in any order.
+        rows: applications as the lake holds them, any subset, in any order, and ``known_on`` beside them where the book
+            makes aggregates.
+        histories: what aggregates are made of; see ``aggregate``.
 
     Returns:
         A table of the same length: ``number`` features as float64 with nulls where missing, ``category`` features as
         strings with nulls where missing. Infinite values become missing.
     """
-    inputs = {name: _values(rows[name]) for feature in book.made for name in feature.uses}
+    wanted = {name for feature in book.made for name in feature.uses}
+    used = replace(book, aggregates=tuple(each for each in book.aggregates if each.name in wanted))
+    made_of = aggregate(used, rows, histories or {}) if used.aggregates else pa.table({})
+    inputs = {name: _values(made_of[name] if name in made_of.column_names else rows[name]) for name in sorted(wanted)}
     made = {}
     for feature in book.made:
         values = feature.make(*(inputs[name] for name in feature.uses))
@@ -41,9 +48,7 @@ def check_made(features: pa.Table, inputs: Iterable[str]) -> None:
 
 
 def _values(column: pa.ChunkedArray) -> np.ndarray:
-    """A column as float64 with NaN, or as text objects with None."""
-    if pa.types.is_string(column.type):
+    """A column as float64 with NaN, as text objects with None, or as datetime64[D] with NaT."""
+    if pa.types.is_string(column.type) or pa.types.is_date(column.type):
         return column.to_numpy(zero_copy_only=False)
-    if pa.types.is_date(column.type):
-        raise TypeError("a date is no feature: derive a number from it")
     return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # beyond 2^53 a whole number is rounded

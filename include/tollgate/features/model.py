@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from tollgate.books import load_book
 from tollgate.errors import BadInput
+from tollgate.features.aggregates import Histories
 from tollgate.features.encode import Encoder
 from tollgate.features.make import make_features
 
@@ -58,9 +59,9 @@ class Model:
         """Names of the inputs."""
         return self.encoder.names
 
-    def predict(self, applications: pa.Table) -> np.ndarray:
+    def predict(self, applications: pa.Table, histories: Histories | None = None) -> np.ndarray:
         """Probability of default of each application, float64 of shape (rows,)."""
-        return self.predict_features(make_features(load_book(self.book), applications))
+        return self.predict_features(make_features(load_book(self.book), applications, histories))
 
     def predict_features(self, features: pa.Table) -> np.ndarray:
         """The same, from raw features."""

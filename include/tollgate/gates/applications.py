@@ -9,34 +9,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import Book, Column
-from tollgate.features import Model, make_features
+from tollgate.features import Histories, Model, make_features
 
 ROUNDING = 1e-6         # float32 scores: a smaller step is no direction
 NUMBERS = ("integer", "number", "money", "percent")
 FACTOR = 10
 
 
-def alike(book: Book, model: Model, sent: pa.Table, score: np.ndarray) -> Iterator[str]:
+def alike(book: Book, model: Model, sent: pa.Table, histories: Histories, score: np.ndarray) -> Iterator[str]:
     """Whether what must not matter does not: protected attributes, and how a number or a missing value is written.
 
     Args:
-        sent: applications as the lake holds them; score: P(default) of the same rows.
+        sent: applications as the lake holds them; histories: of their loans; score: P(default) of the same rows.
     """
-    if not np.array_equal(model.predict(sent), score):
+    if not np.array_equal(model.predict(sent, histories), score):
         yield "the applications of the snapshot do not give the features that were scored"
         return
     for name in book.protected():
-        if not np.array_equal(model.predict(replaced(sent, name, _exchanged(sent[name]))), score):
+        if not np.array_equal(model.predict(replaced(sent, name, _exchanged(sent[name])), histories), score):
             yield f"another {name} changes the score"
     rewritten = sent
     for column in _numbers(book):
         values = pc.cast(sent[column.name], pa.float64())  # an integer as a decimal, and missing as NaN
         rewritten = replaced(rewritten, column.name, pa.array(pc.fill_null(values, np.nan).to_numpy()))
-    if not np.array_equal(model.predict(rewritten), score):
+    if not np.array_equal(model.predict(rewritten, histories), score):
         yield "numbers written as decimals, and missing ones as NaN, change the scores"
 
 
-def multiplied(book: Book, model: Model, sent: pa.Table, score: np.ndarray) -> tuple[list[str], list[str]]:
+def multiplied(book: Book, model: Model, sent: pa.Table, histories: Histories,
+               score: np.ndarray) -> tuple[list[str], list[str]]:
     """Whether ten times a number moves the score the way its features say, such as ten times the amount asked for.
 
     A row is judged where every feature that moved has a direction and all of them point the same way: the score may
@@ -44,10 +45,10 @@ def multiplied(book: Book, model: Model, sent: pa.Table, score: np.ndarray) -> t
 
     Returns the findings, and the columns for which any row could be judged.
     """
-    findings, judged, before = [], [], make_features(book, sent)
+    findings, judged, before = [], [], make_features(book, sent, histories)
     for column in _numbers(book):
         moved = replaced(sent, column.name, pc.multiply(sent[column.name], FACTOR))
-        after, gained = make_features(book, moved), model.predict(moved) - score
+        after, gained = make_features(book, moved, histories), model.predict(moved, histories) - score
         upwards, downwards, still = (np.ones(len(score), dtype=bool) for _ in range(3))
         for feature in book.features:
             if feature.kind == "category":

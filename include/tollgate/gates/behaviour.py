@@ -41,8 +41,8 @@ def behaviour(case: Case) -> Verdict:
                      *_invariances(model, rows, score, case.rng("behaviour order"))]
         for feature in directed:
             findings += _direction(model, rows, score, feature)
-        findings += alike(case.book, model, sent, score)
-        faults, multiples = multiplied(case.book, model, sent, score)
+        findings += alike(case.book, model, sent, case.histories, score)
+        faults, multiples = multiplied(case.book, model, sent, case.histories, score)
     findings += faults
     told = (f"Re-scored on {rows.num_rows:,} test loans: the same as the evidence, the same bit for bit in any order, "
             "batch size, repetition and spelling of numbers and from the application itself, and a probability also "

@@ -70,6 +70,9 @@ def _same_loans(case: Case) -> list[str]:
     whole, features, findings = case.loans, case.features, []
     if lake.digest(whole) != case.snapshot.get("digest"):
         findings.append("snapshot.parquet is not what snapshot.json describes")
+    for name, rows in case.histories.items():
+        if lake.digest(rows) != case.snapshot.get("lake", {}).get(f"history/{name}", {}).get("digest"):
+            findings.append(f"histories/{name}.parquet is not what snapshot.json describes")
     snapshot = whole.select(["loan_id", "label"]).sort_by("loan_id")
     if not snapshot.equals(features.select(["loan_id", "label"]).sort_by("loan_id").cast(snapshot.schema)):
         findings.append("snapshot.parquet and features.parquet differ in their loans or labels")

@@ -19,8 +19,8 @@ from tollgate.errors import Refused
 from tollgate.features import digest_of
 
 PARTS = ("train", "validation", "test")
-WRITTEN_BY = {"champion": "history", "snapshot": "snapshot", "feed": "snapshot", "features": "features",
-              "split": "split", "model": "train", "evidence": "evaluate"}
+WRITTEN_BY = {"champion": "history", "snapshot": "snapshot", "feed": "snapshot", "histories": "snapshot",
+              "features": "features", "split": "split", "model": "train", "evidence": "evaluate"}
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,12 @@ class Case:
     def loans(self) -> pa.Table:
         """The snapshot's rows, as the lake had them, with their ``label``."""
         return self.table("snapshot.parquet", ("loan_id", "applied_on", "label"))
+
+    @cached_property
+    def histories(self) -> dict[str, pa.Table]:
+        """What the aggregates of the snapshot's loans are made of, by the name of the table."""
+        return {table.name: self.table(f"histories/{table.name}.parquet", ("known_on", "version", str(table.entity)))
+                for table in self.book.histories}
 
 
 def check_columns(name: str, rows: pa.Table, columns: tuple[str, ...]) -> None:

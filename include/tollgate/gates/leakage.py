@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate.books import APPLICANT, LOAN, Book, Feature
+from tollgate.books import APPLICANT, LOAN, Book, BookTable, Feature
 from tollgate.errors import Refused
-from tollgate.features import make_features
+from tollgate.features import make_features, seen
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
 from tollgate.stats.calibration import quantile_bins
@@ -59,12 +59,14 @@ def leakage(case: Case) -> Verdict:
 
 def forbidden(book: Book) -> list[str]:
     """What is wrong with the columns that the book's features are made of, one finding a feature and column."""
-    applications = book.table("applications")
+    applications, aggregates = book.table("applications"), {aggregate.name for aggregate in book.aggregates}
     known = {column.name: column for table in (*book.tables, applications) for column in table.columns}
     findings = []
     for feature in book.features:
         for name in feature.uses:
             column, told = known.get(name), f"feature {feature.name} uses {name}"
+            if name in aggregates:  # made of what the loan could see, whatever its table tells later
+                continue
             if column is None:
                 findings.append(f"{told}, which the book does not describe")
             elif column.known != "application" or column not in applications.columns:
@@ -90,18 +92,56 @@ def unlike(case: Case) -> list[str]:
     """Features whose saved values are not what the book makes of the snapshot, one finding a feature.
 
     The rows are a sample in another order: a feature that looks at other rows, as a default rate of a category over
-    all loans does, comes out differently. Test rows only, for those are what the model is judged by.
+    all loans does, comes out differently. Of the histories, whatever these loans could not see is changed or left out
+    (``disturbed``): the future, and the rows of others. Test rows only, for those are what the model is judged by.
     """
     test = case.features_of("test")
-    drawn = case.rng("leakage").permutation(test.num_rows)[:SAMPLE]
+    drawn = case.rng("leakage").permutation(test.num_rows)
     saved, snapshot = test.take(drawn), case.loans
     asked = snapshot.take(pc.index_in(saved["loan_id"], value_set=snapshot["loan_id"]))
-    able = [feature for feature in case.book.features if set(feature.uses) <= set(snapshot.column_names)]
-    made = make_features(replace(case.book, features=tuple(able), retired=()), asked)
+    alone = _of_one_each(case.book, asked)[:SAMPLE]  # what is another's future may be one's own past
+    saved, asked = saved.take(alone), asked.take(alone)
+    known = {*snapshot.column_names, *(aggregate.name for aggregate in case.book.aggregates)}
+    able = [feature for feature in case.book.features if set(feature.uses) <= known]
+    book = replace(case.book, features=tuple(able), retired=())
+    told = {table.name: disturbed(table, asked, case.histories[table.name], case.rng(f"leakage {table.name}"))
+            for table in book.histories}
+    made = make_features(book, asked, told)
     return ([f"snapshot.parquet lacks what {f.name} is made of" for f in case.book.features if f not in able]
             + [f"features.parquet holds other values of {name} than the book's features make of the snapshot"
                for name in made.column_names
                if name in saved.column_names and not saved[name].cast(made[name].type).equals(made[name])])
+
+
+def _of_one_each(book: Book, asked: pa.Table) -> np.ndarray:
+    """Places of loans no two of which share a history, ascending."""
+    kept = np.ones(asked.num_rows, bool)
+    for whose in {str(table.entity) for table in book.histories}:
+        codes = asked[whose].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+        first = np.zeros(len(codes), bool)
+        first[np.unique(codes, return_index=True)[1]] = True
+        kept &= first | (codes < 0)
+    return np.flatnonzero(kept)
+
+
+def disturbed(table: BookTable, asked: pa.Table, history: pa.Table, rng: np.random.Generator) -> pa.Table:
+    """A history with all that these loans see of it left as it is, and of the rest half gone and half exchanged.
+
+    Rows of the same people are of their future, or corrections that came later; of other people's rows as many are
+    kept. Of a row that is exchanged everything but its key, its days and its entity is another's.
+    """
+    is_own = pc.is_in(history[str(table.entity)], value_set=asked[str(table.entity)].combine_chunks())
+    own, others = history.filter(is_own), history.filter(pc.invert(is_own))
+    others = others.take(rng.permutation(others.num_rows)[:own.num_rows])
+    there, version = seen(table, asked, history).drop_columns("row"), [*table.key, "version"]
+    unseen = own.join(there.select(version), version, join_type="left anti").select(history.column_names)
+    rest = pa.concat_tables([unseen.cast(others.schema), others])
+    rest = rest.filter(pa.array(rng.random(rest.num_rows) < 0.5))
+    fixed = {*table.key, *table.told, table.entity, "known_on", "version"}
+    order = pa.array(rng.permutation(rest.num_rows))
+    rest = pa.table({name: rest[name] if name in fixed else rest[name].take(order) for name in rest.column_names})
+    whole = pa.concat_tables([there.select(history.column_names).cast(rest.schema), rest])
+    return whole.take(pa.array(rng.permutation(whole.num_rows)))
 
 
 def auc_alone(feature: Feature, level: np.ndarray, validation: pa.Table, test: pa.Table, confidence: float,

@@ -36,12 +36,12 @@ from tollgate.lake.schemas import (
     verdicts,
 )
 from tollgate.lake.store import Entry, Store
-from tollgate.lake.versions import Changes, Delivery, append_versions, compare, lookup, view
+from tollgate.lake.versions import Changes, Delivery, append_versions, compare, lookup, versions_of, view
 
 __all__ = [
     "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "append_versions",
     "applications", "batches", "change_partitions", "checks", "compare", "copy", "count", "decisions", "deliveries",
     "digest", "drift", "feeds", "ledger", "lookup", "outcomes", "partitions", "performance", "prove_put_if_absent",
     "published", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests", "rewrite",
-    "scores", "scratch", "verdicts", "version", "view",
+    "scores", "scratch", "verdicts", "version", "versions_of", "view",
 ]

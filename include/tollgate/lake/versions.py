@@ -307,3 +307,33 @@ def lookup(table: Table, column: str, values: pa.Array, columns: Sequence[str]) 
         found = connection.sql(f"SELECT held.* FROM held SEMI JOIN wanted USING ({_names([column])})").to_arrow_table()
     newest = _newest(found, table.order) if _is_revised(opened) else found
     return cast_to(table, newest, columns)
+
+
+def versions_of(table: Table, column: str, values: pa.Array, *, as_of: date | None = None, at: int | None = None,
+                columns: Sequence[str] | None = None) -> pa.Table:
+    """Every version, known before ``as_of``, of the rows in which ``column`` is one of ``values``, in order of the key.
+
+    Args:
+        at: the Delta version to read; the newest when None.
+        columns: which columns; ``known_on``, ``version`` and those of the lender when None.
+
+    Raises:
+        PassingFault: the lake did not answer.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    opened = open_table(table, at)
+    wanted = list(columns) if columns is not None else ["known_on", "version", *_sent(table)]
+    if opened is None or not opened.partitions():
+        return pa.Table.from_batches([], table.schema).select(wanted)
+    needed = list(dict.fromkeys([*wanted, *table.order, column, "known_on", "version"]))
+    with faults_named(table, at), duckdb.connect() as connection:
+        connection.register("held", opened.to_pyarrow_dataset(filesystem=local_files(table)).scanner(columns=needed))
+        connection.register("wanted", pa.table({column: values}))
+        known = f"WHERE known_on < DATE '{as_of}'" if as_of is not None else ""
+        found = connection.sql(f"""
+            SELECT held.* FROM held SEMI JOIN wanted USING ({_names([column])}) {known}
+            ORDER BY {_names(table.order, 'held.')}, held.version
+        """).to_arrow_table()
+    return cast_to(table, found, wanted)

@@ -86,7 +86,8 @@ def write_report(book: Book, as_of: date, params: Params, window: Window, model:
     page = index_page(book, verdict[0], lake.read(lake.drift(book.name), filters=day).to_pylist(), alerts)
     store, folder = lake.Store(settings().store), f"reports/{book.name}/{as_of.isoformat()}"
     if alerts:
-        current = make_features(book, window.applications).append_column("score", window.scores["score"])
+        current = make_features(book, window.applications, window.histories).append_column(
+            "score", window.scores["score"])
         beside = evidently_page(book, read_reference(model), current, as_of, params.seed)
         store.write(f"{folder}/drift.html", beside.encode())
     store.write(f"{folder}/index.html", page.encode())

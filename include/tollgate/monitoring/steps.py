@@ -59,7 +59,7 @@ def drift_step(book: Book, as_of: date, params: Params) -> Answer:
 def record_drift(book: Book, as_of: date, params: Params, window: Window, model: Path) -> Answer:
     """``drift_step`` once the window and the model folder are at hand."""
     rows = measure(read_record(model, "profile.json"), read_reference(model),
-                   make_features(book, window.applications), window.score, params.monitoring)
+                   make_features(book, window.applications, window.histories), window.score, params.monitoring)
     stamp = {"day": as_of.isoformat(), "as_of": as_of, "model_version": window.version}
     table = lake.drift(book.name)
     lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from tollgate import lake
 from tollgate.books import Book
 from tollgate.errors import BadInput
+from tollgate.features import with_histories
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Window:
     version: str
     scores: pa.Table
     applications: pa.Table
+    histories: Mapping[str, pa.Table]
 
     @property
     def score(self) -> np.ndarray:
@@ -61,7 +63,7 @@ def load_window(book: Book, as_of: date) -> Window:
         lost = scores.filter(pc.is_null(place))["loan_id"]
         raise BadInput(f"{len(lost)} scored loans of {book.name} are not among the applications known before {day}",
                        value=lost[0].as_py(), remedy="Score that as-of again.")
-    return Window(versions[0], scores, known.take(place))
+    return Window(versions[0], scores, *with_histories(book, known.take(place), as_of))
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any]:

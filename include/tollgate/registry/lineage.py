@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from tollgate import lake
+from tollgate.books import load_book
 from tollgate.errors import BadInput
 from tollgate.registry import ledger
 from tollgate.registry.models import registered
+from tollgate.registry.sources import sources_of
 from tollgate.registry.standing import COMMITS, answered_at, version_in
 
 
 def trace(book: str, loan_id: str, quarantined: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    """Walk from a loan's scores to model versions, their runs, data, code, parameters and approvers.
+    """Walk from a loan's scores to the lines of the files, to model versions, their runs, data, code and approvers.
 
     Args:
         quarantined: the loan's rows in the quarantine, as ``ingest.quarantined_loan`` answers.
@@ -21,7 +23,7 @@ def trace(book: str, loan_id: str, quarantined: Sequence[dict[str, Any]] = ()) -
     Returns:
         ``{"book", "loan_id", "scores": [row of the lake, newest night first], "models": {version: {"digest", "as_of",
         "mlflow_run", what ``origin_of`` recorded, "decisions": [{"at", "answered_at", "kind", "by", "comment",
-        "effective_on", "ledger"}]}}, "quarantined"}``.
+        "effective_on", "ledger"}]}}, "rows": what ``sources_of`` answers, "quarantined"}``.
 
     Raises:
         BadInput: the loan was never scored (its rows in the quarantine are named), or by a version that the ledger does
@@ -44,6 +46,7 @@ def trace(book: str, loan_id: str, quarantined: Sequence[dict[str, Any]] = ()) -
     versions = sorted({row["model_version"] for row in rows})
     return {"book": book, "loan_id": loan_id, "scores": scores,
             "models": {version: _made_of(registered(book, chain, version), chain) for version in versions},
+            "rows": sources_of(load_book(book), loan_id),
             "quarantined": list(quarantined)}
 
 

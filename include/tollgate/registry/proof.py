@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tollgate import lake
 from tollgate.books import load_book
 from tollgate.errors import Refused
-from tollgate.features import Model
+from tollgate.features import Model, with_histories
 from tollgate.registry.models import registered_file, registration
 from tollgate.registry.tracking import name_of
 from tollgate.registry.versions import Version, kept, rehash
@@ -71,10 +71,11 @@ def _compare(model: Version, before: pa.Table) -> tuple[int, float]:
     if before.num_rows == 0:
         return 0, 0.0
     span = pc.min_max(before["applied_on"]).as_py()
-    rows = lake.view(lake.applications(load_book(model.book)),
+    book = load_book(model.book)
+    rows = lake.view(lake.applications(book),
                      filters=[("applied_on", ">=", span["min"]), ("applied_on", "<=", span["max"])])
     rows = rows.filter(pc.is_in(rows["loan_id"], before["loan_id"].combine_chunks()))
-    scored = Model.load(kept(model.digest) or rehash(model)).predict(rows)
+    scored = Model.load(kept(model.digest) or rehash(model)).predict(*with_histories(book, rows))
     then = dict(zip(before["loan_id"].to_pylist(), before["score"].to_pylist(), strict=True))
     expected = np.array([then[loan] for loan in rows["loan_id"].to_pylist()])
     return rows.num_rows, float(np.abs(scored - expected).max(initial=0))

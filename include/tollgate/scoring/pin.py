@@ -21,6 +21,7 @@ from tollgate.books import Book
 from tollgate.clock import months_before
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
+from tollgate.features import with_histories
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
 
@@ -69,10 +70,16 @@ def pin(book: Book, as_of: date, run_id: str, params: Params) -> dict[str, Any]:
     rows = lake.view(table, as_of=as_of,
                      filters=[("applied_on", ">=", months_before(as_of, params.scoring.window_months))])
     _check(book, as_of, params, rows)
+    rows, histories = with_histories(book, rows, as_of)
     shards = params.scoring.shards
     belongs = pa.array([shard_of(loan, shards) for loan in rows["loan_id"].to_pylist()])
     for k in range(shards):
-        write_rows(rows_path(run_id, k), rows.filter(pc.equal(belongs, k)))
+        mine = rows.filter(pc.equal(belongs, k))
+        write_rows(rows_path(run_id, k), mine)
+        for of in book.histories:
+            past, whose = histories[of.name], str(of.entity)
+            write_rows(history_path(run_id, k, of.name),
+                       past.filter(pc.is_in(past[whose], value_set=mine[whose].combine_chunks())))
     record = {"run": run_id, "book": book.name, "as_of": as_of.isoformat(), "rows": rows.num_rows, "shards": shards,
               "reasons": params.scoring.reasons, "lake_version": version, "rows_digest": lake.digest(rows),
               "models": {role: vars(model) for role, model in models.items()}}
@@ -101,6 +108,11 @@ def models_of(record: dict[str, Any]) -> dict[str, Pinned]:
 def rows_path(run_id: str, shard: int) -> str:
     """Where a shard's applications are kept."""
     return f"scoring/{run_id}/rows-{shard}.parquet"
+
+
+def history_path(run_id: str, shard: int, table: str) -> str:
+    """Where the history of a shard's applications is kept."""
+    return f"scoring/{run_id}/history-{table}-{shard}.parquet"
 
 
 def write_rows(path: str, rows: pa.Table) -> None:

@@ -11,7 +11,7 @@ from tollgate import registry
 from tollgate.books import load_book
 from tollgate.errors import BadInput
 from tollgate.features import Model, make_features
-from tollgate.scoring.pin import models_of, read_pin, read_rows, rows_path, write_rows
+from tollgate.scoring.pin import history_path, models_of, read_pin, read_rows, rows_path, write_rows
 
 APPROVE, DECLINE, REFUSE = "approve", "decline", "refused"
 SCHEMA = pa.schema([("loan_id", pa.string()), ("applied_on", pa.date32()), ("role", pa.string()),
@@ -33,7 +33,9 @@ def score_shard(run: str, shard: int) -> dict[str, Any]:
         raise BadInput(f"The run {run} has {record['shards']} shards, counted from 0", value=shard,
                        remedy="Take the shard numbers from the pin's answer.")
     rows = read_rows(rows_path(run, shard))
-    features = make_features(load_book(record["book"]), rows)
+    book = load_book(record["book"])
+    features = make_features(book, rows, {table.name: read_rows(history_path(run, shard, table.name))
+                                          for table in book.histories})
     scored = [judge(Model.load(registry.fetch_model(record["book"], model.version)), rows, features,
                     role=role, reasons=record["reasons"] if role == "champion" else 0)
               for role, model in models_of(record).items()]

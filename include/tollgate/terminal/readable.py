@@ -22,7 +22,7 @@ def history(answer: Answer) -> Answer:
 
 
 def trace(answer: Answer) -> Answer:
-    """The scores of a loan, what each model was made of, and who put it into service."""
+    """The scores of a loan, the rows behind them, what each model was made of, and who put it into service."""
     models = answer["models"].items()
     return {
         "book": answer["book"], "loan": answer["loan_id"],
@@ -31,6 +31,8 @@ def trace(answer: Answer) -> Answer:
         "models": [{"version": version, "as of": m["as_of"], "digest": m["digest"], "snapshot": m["snapshot"],
                     "commit": m["commit"]} for version, m in models],
         "decisions": [_decision(d, version, d["ledger"]) for version, m in models for d in m["decisions"]],
+        "made of": [{"table": r["table"], "key": ", ".join(map(str, r["key"].values())), "told": r["told"],
+                     "version": r["version"], "file": r["file"], "line": r["line"]} for r in answer["rows"]],
         **({"in quarantine": [{**line, "fingerprint": line["fingerprint"][:12]} for line in answer["quarantined"]]}
            if answer["quarantined"] else {})}
 

@@ -11,14 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
-from tollgate import labels, lake
-from tollgate.books import DECLINED, LOAN, Book
+from tollgate import features, labels, lake
+from tollgate.books import DECLINED, LOAN, Book, BookTable
 from tollgate.clock import months_before
 from tollgate.config import Params
 from tollgate.errors import BadInput
 
 pc: Any = pyarrow.compute
-FEED = "feed"  # beside the names of tables
+FEED, ARRIVALS, HISTORY = "feed", "arrivals", "history/"  # beside the names of tables
 Versions = dict[str, int]
 Read = Callable[[Versions], pa.Table]  # a view at these Delta versions; of the other tables at the newest
 
@@ -32,12 +32,14 @@ class Snapshot:
             (int8, 1 is bad), and ``approval_probability`` where the book's decisions tell it.
         declined: the applications of the same window that the lender declined, which have no label; none where
             ``train.reject_inference`` supposes nothing of them.
+        histories: what the aggregates of rows and declined are made of, by the name of the table.
         feed: what ``labels.feed_evidence`` counts of the whole book as of then.
         record: the content of ``snapshot.json``; its ``digest`` names the snapshot.
     """
 
     rows: pa.Table
     declined: pa.Table
+    histories: dict[str, pa.Table]
     feed: pa.Table
     record: dict[str, Any]
 
@@ -78,7 +80,22 @@ def _views(book: Book, params: Params, choose: Callable[[str, Read], pa.Table]) 
 
     others = [table.name for table in book.tables if table.name in labels.needed(book).keys() - {"applications"}]
     return {"applications": applications, **{name: choose(name, partial(of_loans, name)) for name in others},
+            **_past(book, params, applications, choose),
             FEED: choose(FEED, partial(labels.feed_evidence, book, params.as_of))}
+
+
+def _past(book: Book, params: Params, applications: pa.Table,
+          choose: Callable[[str, Read], pa.Table]) -> dict[str, pa.Table]:
+    """What aggregates are made of, and the day on which each application arrived; nothing of a book without any."""
+    if not book.aggregates:
+        return {}
+
+    def of_table(table: BookTable, at: Versions) -> pa.Table:
+        return features.history(book, table, applications, params.as_of, at)
+
+    return {ARRIVALS: choose(ARRIVALS, lambda at: features.arrivals(book, applications[LOAN], at.get("applications"))),
+            **{HISTORY + table.name: choose(HISTORY + table.name, partial(of_table, table))
+               for table in book.histories}}
 
 
 def _content(rows: pa.Table) -> dict[str, Any]:
@@ -110,6 +127,8 @@ def take_snapshot(book: Book, params: Params, pinned: dict[str, Any], versions: 
     then = {name: version for name, version in versions.items() if version >= 0}  # -1: the table was not there yet
     views = _views(book, params, partial(_as_pinned, pinned=pinned, then=then))
     applications = views["applications"]
+    if ARRIVALS in views:
+        applications = features.arrived(applications, views[ARRIVALS])
     found = labels.label(book, params.as_of, params.snapshot.horizon_months, views)
     if found[LOAN] != applications[LOAN]:
         raise RuntimeError("labels and applications are not of the same loans")
@@ -126,7 +145,8 @@ def take_snapshot(book: Book, params: Params, pinned: dict[str, Any], versions: 
                        remedy="Ingest the applications, decisions and outcomes that are missing, choose a later as-of, "
                               "or lower snapshot.min_rows and snapshot.min_defaults in params.yaml.")
     months = pc.min_max(pc.strftime(rows["applied_on"], format="%Y-%m")).as_py()
-    return Snapshot(rows, _declined(params, applications, views), views[FEED], {
+    past = {name.removeprefix(HISTORY): rows for name, rows in views.items() if name.startswith(HISTORY)}
+    return Snapshot(rows, _declined(params, applications, views), past, views[FEED], {
         "book": book.name, "as_of": params.as_of.isoformat(), "rows": rows.num_rows, "defaults": defaults,
         "label_rate": defaults / rows.num_rows, "first_month": months["min"], "last_month": months["max"],
         "labels": counts, "feed": pinned[FEED]["digest"], "digest": lake.digest(rows), "lake": pinned})

@@ -84,6 +84,12 @@ class Book:
         raise BadInput(f"The book {self.name} has no such table", value=name,
                        remedy=f"Its tables are {', '.join(table.name for table in self.tables)}.")
 
+    def asset_of(self, table: str) -> str:
+        """What a change of a table is announced as: applications, decisions, outcomes, or histories."""
+        events = (*self.target.bad, *self.target.indeterminate, *self.target.cures, *self.target.void)
+        told = table in ("applications", "decisions")
+        return table if told else "outcomes" if table in {event.table for event in events} else "histories"
+
     def all_sources(self) -> tuple[Source, ...]:
         """Its kinds of files: those that it describes, then one for each table that none of these feeds."""
         fed = {table for source in self.sources for table in source.tables}

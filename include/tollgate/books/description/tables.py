@@ -94,8 +94,8 @@ class BookTable:
             first is never empty, and its month is the row's partition.
         filled: columns that are empty at first and filled later, so that filling them changes nothing that was said.
         rules: what must hold between the columns of one row.
-        entity: of a history table, the column that says whose its rows are; the applications have it too. What they say
-            of a loan's past is for ``Aggregate``s; nothing in them decides what became of a loan.
+        entity: of a history, which ``Aggregate``s are made of, the column by which a loan finds its rows; the
+            applications have it too.
     """
 
     name: str

@@ -5,10 +5,13 @@ All of it is drawn beside the applications, from streams of its own, so that no 
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pyarrow as pa
 
 from tollgate.books.description.tables import APPROVED, DECLINED, WITHDRAWN
+from tollgate.clock import months_before
 
 POLICY = "scorecard-2003"
 REPEATS = 0.25          # share of the applications that come from somebody who applied before
@@ -118,6 +121,24 @@ def decide(rows: pa.Table, lag_days: int, scored: pa.Table | None = None) -> pa.
                    default_date, (default_date + {lag_days}::INT)::DATE AS reported_date
             FROM decided ORDER BY loan_id
         """).to_arrow_table()
+
+
+def sent(rows: pa.Table, columns: list[str], days: tuple[str, ...], key: str, first_month: str,
+         last_month: str) -> pa.Table:
+    """The rows of which one of ``days`` lies within the months, in order of the first and of ``key``.
+
+    A booking of a later month is not yet known: its ``booking_date`` is null.
+    """
+    import duckdb
+
+    first, last = date.fromisoformat(f"{first_month}-01"), months_before(date.fromisoformat(f"{last_month}-01"), -1)
+    within = " OR ".join(f"({day} >= DATE '{first}' AND {day} < DATE '{last}')" for day in days)
+    chosen = ", ".join(f"CASE WHEN {name} < DATE '{last}' THEN {name} END AS {name}" if name == "booking_date" else name
+                       for name in columns)
+    with duckdb.connect() as connection:
+        connection.register("source", rows)
+        return connection.sql(f"SELECT {chosen} FROM source WHERE {within} ORDER BY source.{days[0]}, {key}"
+                              ).to_arrow_table()
 
 
 def _no_night() -> pa.Table:

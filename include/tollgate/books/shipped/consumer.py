@@ -24,7 +24,6 @@ from tollgate.books.description.tables import (
 )
 from tollgate.books.description.targets import Target
 from tollgate.books.shipped import _lender
-from tollgate.clock import months_before
 
 FIRST_MONTH, LAST_MONTH = "2003-01", "2009-12"
 ONSET = np.datetime64("2007-01")
@@ -237,24 +236,16 @@ def extract(folder: Path, table: str, first_month: str, last_month: str, scored:
         table: a decision is sent in its own month, and again in that of its booking when that is a later one.
         scored: the champion's published decisions, by which the lender decides; see ``_lender.decide``.
     """
-    import duckdb
     import pyarrow.parquet as pq
 
     rows = pq.read_table(_source(folder))
-    first, last = date.fromisoformat(f"{first_month}-01"), months_before(date.fromisoformat(f"{last_month}-01"), -1)
     if table != "applications":
         rows = _lender.decide(rows, REPORTING_LAG_DAYS, scored)
+    if table == "outcomes":
+        rows = rows.filter(rows["booking_date"].is_valid())
     days = {"applications": ("application_date",), "decisions": ("decision_date", "booking_date"),
             "outcomes": ("reported_date",)}[table]
-    within = " OR ".join(f"({day} >= DATE '{first}' AND {day} < DATE '{last}')" for day in days)
-    booked = "AND booking_date IS NOT NULL" if table == "outcomes" else ""
-    sent = ", ".join(f"CASE WHEN booking_date < DATE '{last}' THEN booking_date END AS booking_date"
-                     if column.source == "booking_date" else column.source for column in COLUMNS[table])
-    with duckdb.connect() as connection:
-        connection.register("source", rows)
-        return connection.sql(f"""
-            SELECT {sent} FROM source WHERE ({within}) {booked} ORDER BY source.{days[0]}, loan_id
-        """).to_arrow_table()
+    return _lender.sent(rows, [column.source for column in COLUMNS[table]], days, "loan_id", first_month, last_month)
 
 
 def _source(folder: Path) -> Path:

@@ -38,16 +38,16 @@ class Linked:
 
 
 def linked_columns(book: Book, table: str) -> list[str]:
-    """The columns of a table that ``link`` asks for; none of the applications themselves, or of what names no loan.
+    """The columns of a table that ``link`` asks for; none of the applications, nor of rows that name no loan.
 
-    A history tells of a past before the application, so that none of its days can have come too early.
+    What was fetched for a loan may have been told before it was applied for: no day of it can have come too early.
     """
     of = book.table(table)
     names = {column.name for column in of.columns}
     if table == "applications" or LOAN not in names:
         return []
     days = [*of.told, *(name for kind in ("bad", "indeterminate", "cures") for event in getattr(book.target, kind)
-                        if event.table == table for name in event.dates)] if of.entity is None else []
+                        if event.table == table for name in event.dates)] if of.entity != LOAN else []
     return list(dict.fromkeys([LOAN, *days, *([APPLICANT] if APPLICANT in names and book.grouped else [])]))
 
 

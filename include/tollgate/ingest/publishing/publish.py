@@ -128,10 +128,10 @@ def ingest_file(book: Book, name: str, params: Ingest,
         deliveries: those of the book, by their fingerprints, where they were read before.
 
     Returns ``{"book", "file", "table", "fingerprint", "delivery", "known_on", "received", "published", "quarantined",
-    "added", "restated", "superseded", "partitions", "version", "warnings", "new"}``: row counts, the months of the
-    published rows, the Delta version of the table, and a sentence for everything that was surprising. Of a file that
-    feeds several tables, ``table`` names them with commas between, its rows are counted once and their changes over all
-    of them, and the version is that of the first.
+    "added", "restated", "superseded", "partitions", "version", "assets", "warnings", "new"}``: row counts, the months
+    of the published rows, the Delta version of the table, what the change is announced as, and a sentence for all that
+    was surprising. Of a file that feeds several tables, ``table`` names them with commas between, its rows are counted
+    once and their changes over all of them, and the version is that of the first.
 
     Raises:
         Refused: the file as a whole does not fit the contract or its manifest, its share of bad rows is above
@@ -343,4 +343,5 @@ def _answer(received: dict[str, Any], book: Book, *, new: bool) -> dict[str, Any
     kept = ("file", "table", "fingerprint", "delivery", "known_on", "received", "published", "quarantined", "added",
             "restated", "superseded", "partitions")
     return {"book": book.name, **{name: received[name] for name in kept}, "version": lake.version(target),
+            "assets": sorted({book.asset_of(table) for table in apart(received["table"])}),
             "warnings": [line["sentence"] for line in noted(book.name, received["fingerprint"])], "new": new}

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from tollgate.books.faults import Fault
+from tollgate.books.checking.fault import Fault
 
 if TYPE_CHECKING:
     from tollgate.books.description.book import Book

@@ -1,36 +1,35 @@
-"""What is wrong in the description of a book: all of it at once, before anything is done with the book."""
+"""Everything that is wrong in a book: its tables, target, features and sender, and what the others here find."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
 import numpy as np
 
-from tollgate.books.faults import Fault
-from tollgate.books.sources_checking import faults_of_dates, faults_of_sources
+from tollgate.books.checking.fault import NAME, RUN, Fault, doubled
+from tollgate.books.checking.histories import faults_of_histories
+from tollgate.books.checking.sources import faults_of_dates, faults_of_sources
+from tollgate.books.description.features import Aggregate
+from tollgate.books.description.tables import LOAN, Column
 from tollgate.clock import MONTH
 
 if TYPE_CHECKING:
     from tollgate.books.description.book import Book
     from tollgate.books.description.features import Feature
-    from tollgate.books.description.tables import BookTable, Column
+    from tollgate.books.description.tables import BookTable
     from tollgate.books.description.targets import Event
 
-NAME = re.compile("[a-z][a-z0-9_]*")
 LAKE = {"month", "known_on", "delivery", "version", "line"}  # columns that the lake gives every table
-# Columns that a run puts beside the features.
-RUN = {"loan_id", "applied_on", "label", "approval_probability", "weight", "split", "score"}
 
 
 def faults_of(book: Book) -> list[Fault]:
     """Everything that is wrong in a book, in the order of its description."""
     return [*_of_itself(book), *(fault for table in book.tables for fault in _of_table(table)), *_of_tables(book),
-            *faults_of_sources(book), *_of_target(book), *_of_features(book), *_of_sender(book)]
+            *faults_of_sources(book), *faults_of_histories(book), *_of_target(book), *_of_features(book),
+            *_of_sender(book)]
 
 
 def _of_itself(book: Book) -> Iterator[Fault]:
@@ -42,7 +41,7 @@ def _of_itself(book: Book) -> Iterator[Fault]:
 
 def _of_tables(book: Book) -> Iterator[Fault]:
     names = [table.name for table in book.tables]
-    yield from (Fault(f"tables: there are {n} called {name}", name) for name, n in _double(names))
+    yield from (Fault(f"tables: there are {n} called {name}", name) for name, n in doubled(names))
     if "applications" not in names:
         yield Fault("tables: there is none called applications, of which every loan has a row", "tables")
         return
@@ -64,7 +63,7 @@ def _of_table(table: BookTable) -> Iterator[Fault]:
         yield Fault(f"tables: {table.name!r} is not of small letters, digits and _, a letter first", table.name)
     for what, names in (("columns are called", [c.name for c in table.columns]),
                         ("columns are read from the lender's", [c.source for c in table.columns])):
-        yield from (Fault(f"{table.name}: {n} {what} {name}", name) for name, n in _double(names))
+        yield from (Fault(f"{table.name}: {n} {what} {name}", name) for name, n in doubled(names))
     yield from (fault for column in table.columns for fault in _of_column(table.name, column))
     for part in ("key", "told", "filled"):
         yield from (Fault(f"{table.name}.{part}: there is no column {name}", name) for name in getattr(table, part)
@@ -75,6 +74,8 @@ def _of_table(table: BookTable) -> Iterator[Fault]:
         yield Fault(f"{table.name}: it needs a key, and a date on which a row is told", table.name)
     elif table.told[0] in columns and columns[table.told[0]].nullable:
         yield Fault(f"{table.name}.told: {table.told[0]}, the first, may be empty; say nullable=False", table.told[0])
+    if LOAN not in columns and table.entity is None and table.name != "applications":
+        yield Fault(f"{table.name}: it has no column {LOAN}, and no entity that says whose its rows are", table.name)
     for rule in table.rules:
         yield from (Fault(f"{table.name}: the rule {rule.name} uses {name}, which is no column of it", name)
                     for name in rule.uses if name not in columns)
@@ -134,9 +135,10 @@ def _of_event(kind: str, event: Event, tables: dict[str, dict[str, Column]]) -> 
 def _of_features(book: Book) -> Iterator[Fault]:
     if "applications" not in {table.name for table in book.tables}:
         return
-    columns = {column.name: column for column in book.applications}
+    columns: dict[str, Column | Aggregate] = {column.name: column for column in book.applications}
+    columns |= {aggregate.name: aggregate for aggregate in book.aggregates}
     names = [feature.name for feature in book.made]
-    yield from (Fault(f"features: there are {n} called {name}", name) for name, n in _double(names))
+    yield from (Fault(f"features: there are {n} called {name}", name) for name, n in doubled(names))
     for feature in book.made:
         if feature.name in RUN:
             yield Fault(f"the feature {feature.name}: a run has a column of that name itself", feature.name)
@@ -149,33 +151,37 @@ def _of_features(book: Book) -> Iterator[Fault]:
                     if name not in names)
 
 
-def _of_inputs(feature: Feature, columns: dict[str, Column]) -> Iterator[Fault]:
+def _of_inputs(feature: Feature, columns: dict[str, Column | Aggregate]) -> Iterator[Fault]:
     """Inputs that a feature cannot be made of. What it may not be made of is the leakage gate's to refuse."""
     for name in feature.uses:
         column = columns.get(name)
-        why = ("applications have no such column" if column is None else
-               "which is personal and dropped before the lake" if column.personal else
-               "a date: derive a number from it in a column of its own" if column.kind == "date" else None)
-        if why:
-            yield Fault(f"the feature {feature.name}: it uses {name}, {why}", name)
+        if column is None:
+            yield Fault(f"the feature {feature.name}: it uses {name}, applications have no such column, nor is it an "
+                        "aggregate", name)
+        elif isinstance(column, Column) and column.personal:
+            yield Fault(f"the feature {feature.name}: it uses {name}, which is personal and dropped before the lake",
+                        name)
 
 
-def _of_kind(feature: Feature, columns: dict[str, Column]) -> Iterator[Fault]:
-    """A feature that does not give what it says, tried on two rows: ``number`` over a text."""
+def _of_kind(feature: Feature, columns: dict[str, Column | Aggregate]) -> Iterator[Fault]:
+    """A feature that does not give what it says, tried on two rows: ``number`` over a text or a date."""
     try:
-        made = feature.make(*(_sample(columns[name]) for name in feature.uses))
+        made = np.asarray(feature.make(*(_sample(columns[name]) for name in feature.uses)))
     except Exception:  # on a text that only this book knows how to read: its first run will tell
         return
-    numeric = np.asarray(made).dtype.kind in "fiub"
-    if numeric != (feature.kind == "number"):
-        what = "numbers" if numeric else "texts"
-        yield Fault(f"the feature {feature.name}: it is a {feature.kind} and is made of {what} "
-                    f"({', '.join(feature.uses)})", feature.name)
+    given = "dates" if made.dtype.kind in "mM" else "numbers" if made.dtype.kind in "fiub" else "texts"
+    if given != {"number": "numbers", "category": "texts"}[feature.kind]:
+        remedy = "; days_between makes a number of it" if given == "dates" else ""
+        yield Fault(f"the feature {feature.name}: it is a {feature.kind} and is made of {given} "
+                    f"({', '.join(feature.uses)}){remedy}", feature.name)
 
 
-def _sample(column: Column) -> np.ndarray:
+def _sample(column: Column | Aggregate) -> np.ndarray:
     if column.kind == "text":
-        return np.array([column.isin[0] if column.isin else "", None], dtype=object)
+        vocabulary = column.isin if isinstance(column, Column) else ()
+        return np.array([vocabulary[0] if vocabulary else "", None], dtype=object)
+    if column.kind == "date":
+        return np.array(["2001-02-03", "NaT"], dtype="datetime64[D]")
     return np.array([1.0, np.nan])
 
 
@@ -187,7 +193,3 @@ def _of_sender(book: Book) -> Iterator[Fault]:
                 if not MONTH.fullmatch(month))
     if first > last:
         yield Fault(f"sender: its first month {first} lies after its last {last}", first)
-
-
-def _double(names: Iterable[str]) -> list[tuple[str, int]]:
-    return [(name, n) for name, n in Counter(names).items() if n > 1]
