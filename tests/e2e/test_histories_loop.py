@@ -1,4 +1,7 @@
-"""All six DAGs, once, through a real Airflow, over a book of several tables whose model reads histories."""
+"""All six DAGs, once, through a real Airflow, over a book of several tables whose model reads histories.
+
+The last test brings a second book, of the user's own, which nobody plays the lender of.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import scratch
+import tenacity
 from ports import free_port
+from pyarrow import csv
 from scratch import Scratch
 
 from tollgate import lake
 from tollgate.books import load_book
-from tollgate.books.shipped import instalment
+from tollgate.books.shipped import consumer, instalment
 from tollgate.demo.airflow import DAGS, Airflow
+from tollgate.gates import GATES
 
 BOOK, MONTHS = "instalment", 3
 ROWS_A_MONTH = 600
@@ -26,12 +32,24 @@ SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {
     "slice_gap_max": 0.4}}
 
 
+OWN, OWN_RUN = "mine", "by_hand__2007-01-01"
+OWN_BOOK = """from dataclasses import replace
+
+from tollgate.books import Source
+from tollgate.books.shipped.consumer import BOOK as CONSUMER
+
+BOOK = replace(CONSUMER, name="mine", title="My loans", sender=None,
+               sources=(Source(begins="asked", tables=("applications",)),))
+"""
+
+
 @dataclass(frozen=True)
 class Loop:
-    """What the demo left behind: its project and its Airflow."""
+    """What the demo left behind: its project, its Airflow, and the folder of the user's own books."""
 
     project: Scratch
     airflow: Airflow
+    books: str
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +57,11 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     project = scratch.make(tmp_path_factory.mktemp("loop") / "project", **SMALL)
     instalment.fetch(project.data / "sources" / BOOK, lambda done, total: None, project.seed,
                      instalment.DOWNTURN, rows_a_month=ROWS_A_MONTH)
-    ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port(713, 714)), "TOLLGATE_MLFLOW_PORT": str(free_port())}
+    books = project.folder.parent / "books"
+    books.mkdir()
+    (books / f"{OWN}.py").write_text(OWN_BOOK, encoding="utf-8")
+    ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port(713, 714)), "TOLLGATE_MLFLOW_PORT": str(free_port()),
+             "TOLLGATE_BOOKS": str(books)}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**project.places, **ports}.items():
             patch.setenv(name, value)
@@ -47,7 +69,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
             done = project.run("tollgate", "demo", "run", "--book", BOOK, "--months", str(MONTHS),
                                "--scenario", instalment.DOWNTURN, **ports)
             assert done.returncode == 0, done.stderr
-            yield Loop(project, Airflow(f"http://127.0.0.1:{ports['TOLLGATE_AIRFLOW_PORT']}"))
+            yield Loop(project, Airflow(f"http://127.0.0.1:{ports['TOLLGATE_AIRFLOW_PORT']}"), str(books))
         finally:
             project.run("tollgate", "demo", "stop", **ports)
 
@@ -82,3 +104,26 @@ def test_a_score_is_traced_to_the_bureau_and_payment_rows_behind_it_by_file_and_
         line = pq.read_table(landed / row["file"]).slice(row["line"] - 1, 1).to_pylist()[0]
         source = {column.name: column.source for column in book.columns(row["table"])}
         assert {name: str(line[source[name]]) for name in row["key"]} == row["key"]
+
+
+def test_a_book_of_ones_own_without_a_sender_goes_from_its_landing_to_its_gates(loop: Loop) -> None:
+    sent = consumer.simulate(seed=1, rows_a_month=200, last_month="2006-12")
+    landing = loop.project.data / "landing" / OWN
+    landing.mkdir(parents=True)
+    for table, begins in (("applications", "asked"), ("decisions", "decisions"), ("outcomes", "outcomes")):
+        day = {"applications": "application_date", "decisions": "decision_date", "outcomes": "reported_date"}[table]
+        rows = sent.filter(pc.is_valid(sent[day])).select([column.source for column in consumer.COLUMNS[table]])
+        part = landing / f"{begins}_to_2006.csv.part"
+        csv.write_csv(rows, part)
+        part.rename(part.with_suffix(""))  # with a watcher at work, a file is moved in whole
+    wait = tenacity.Retrying(retry=tenacity.retry_if_not_result(bool), wait=tenacity.wait_fixed(1),
+                             stop=tenacity.stop_after_delay(600))
+    wait(lambda: loop.project.ask("ingest", "list", "--book", OWN, TOLLGATE_BOOKS=loop.books)["files"] == [])
+    loop.airflow.pause("train_weekly", False)  # the demo pauses it when it ends
+    loop.airflow.trigger("train_weekly", OWN_RUN, {"book": OWN, "as_of": "2007-01-01", "reason": "my first model"})
+
+    def judged() -> list[str]:
+        squares = [task["state"] for task in loop.airflow.tasks("train_weekly", OWN_RUN) if task["task_id"] == "gates"]
+        return squares if squares and all(state in ("success", "failed") for state in squares) else []
+
+    assert len(wait(judged)) == len(GATES)
