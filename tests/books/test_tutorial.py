@@ -69,7 +69,10 @@ class Terminal:
 
     def __init__(self, project: scratch.Scratch) -> None:
         self.folder = project.folder
-        self.environment = {**{k: v for k, v in os.environ.items() if k not in places()}, **project.places,
+        known = {k: v for k, v in os.environ.items() if k not in (*places(), "PYTHONDONTWRITEBYTECODE")}
+        # Thirty programs are started: each library is compiled once, whatever the machine does otherwise.
+        compiled = str(self.folder.parent / "compiled")
+        self.environment = {**known, **project.places, "PYTHONPYCACHEPREFIX": compiled,
                             "PATH": f"{scratch.BIN}{os.pathsep}{os.environ['PATH']}", "TERM": "dumb", "COLUMNS": "100",
                             "LINES": "50", "PWD": str(project.folder)}
 
