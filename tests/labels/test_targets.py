@@ -330,3 +330,25 @@ def test_a_book_that_does_not_say_who_was_booked_is_refused() -> None:
     unsaid, twice = replace(BOOKED, all_booked=False), replace(DECIDED, all_booked=True)
     assert "all_booked: there is no table of decisions to say who was booked" in faults(unsaid)
     assert "all_booked: the book has a table of decisions" in faults(twice)
+
+
+# -- An event that several columns may date ---------------------------------------------------------------------------
+
+def test_the_first_date_that_a_row_fills_says_when_it_happened_so_that_no_default_is_without_a_day():
+    either = replace(EVENTFUL, target=Target(bad=(replace(event("default"), on=("defaulted_on", "reported_on")),)))
+    never_paid, paid = ("L1", "2005-03-31", None, "default"), ("L2", "2005-03-31", "2005-01-31", "default")
+    found = label(either, AS_OF, HORIZON, views(either, applications=[("L1", "2004-06-15"), ("L2", "2004-06-15")],
+                                                outcomes=[never_paid, paid]))
+    assert found["label"].to_pylist() == [BAD, BAD]
+    assert found["bad_on"].to_pylist() == [date(2005, 3, 31), date(2005, 1, 31)]
+    assert of_one(EVENTFUL, never_paid[1:]) == GOOD  # with the one date alone
+
+
+@pytest.mark.parametrize(("on", "says"), [
+    ((), "an event of outcomes names no date on which it happened"),
+    (("defaulted_on", "settled_on"), "the table outcomes has no column settled_on"),
+    (("defaulted_on", "event"), "outcomes.event is no date"),
+])
+def test_each_of_the_dates_of_an_event_is_checked(on, says):
+    wrong = replace(EVENTFUL, target=Target(bad=(replace(event("default"), on=on),)))
+    assert any(says in fault.says for fault in faults_of(wrong))
