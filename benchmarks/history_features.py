@@ -30,7 +30,7 @@ ROUNDS = 3
 HEAD = """# Ten history features
 
 Written by `python -m benchmarks.history_features --loans {loans} --payments {payments} --out docs/history-features.md`
-on {cores} cores: {loans:,} loans, {payments:,} payment rows, the best of {rounds} runs each, taken in turns. By hand
+on {cores} cores: {loans:,} loans, {payments:,} payment rows, the best of {rounds}, taken in turns. By hand
 means one SQL query that joins, filters by day and groups, over floats; it knows nothing of versions and arrivals.
 Tollgate adds exactly, so that no value depends on the order of rows or on the other loans of the query.
 
