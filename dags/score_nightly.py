@@ -8,7 +8,7 @@ from tollgate_airflow.operator import TollgateOperator
 
 ABOUT = """
 # Score nightly
-Every night at 02:00 UTC; by hand, for a book and a day.
+Every night at 02:00 UTC (`cron` in params.yaml); by hand, for a book and a day.
 
 The champion is pinned once, at the start: a promotion in mid-run changes nothing in it. The shards are scored side by
 side, the counts are audited (`population = scored + refused`), and one atomic replace publishes the partition: a reader
@@ -16,7 +16,7 @@ sees the old one or the new one. Running a night again gives the same bytes. Emi
 which starts `monitor_drift`.
 """
 
-with DAG("score_nightly", schedule="0 2 * * *", catchup=False, max_active_runs=2,
+with DAG("score_nightly", schedule=forms.cron("score_nightly"), catchup=False, max_active_runs=2,
          default_args=forms.within(forms.STEP), params={"book": forms.book(), "as_of": forms.as_of()},
          tags=["tollgate", "scores"], doc_md=ABOUT) as dag:
     pin = TollgateOperator(

@@ -9,7 +9,7 @@ from tollgate_airflow.operator import TollgateOperator as Tollgate
 
 ABOUT = """
 # Train weekly
-Every Monday at 03:00 UTC, by hand with the form, or by `retrain_on_drift` with the reason of a request.
+Every Monday at 03:00 UTC (`cron` in params.yaml), by hand with the form, or by `retrain_on_drift` for a request.
 `snapshot` to `gate` are the stages of `dvc.yaml`, run in this run's own workspace: `dvc repro` does the very same.
 **A red square in `gates`** is a refusal, not a crash: *Gate report*, under its *Details*, shows what was measured. A
 refused model goes no further; one that passed becomes the challenger and waits at `approve`, under *Required Actions*.
@@ -23,9 +23,10 @@ def stage(name: str, doc: str, kind: type[Tollgate] = Tollgate, **more: object) 
     return kind(task_id=name, command=["run", "stage", forms.RUN, name], doc_md=doc, **more)
 
 
-with DAG("train_weekly", schedule="0 3 * * 1", catchup=False, max_active_runs=4, default_args=forms.within(forms.STEP),
-         tags=["tollgate", "model"], doc_md=ABOUT, params={"book": forms.book(), "as_of": forms.as_of(),
-         "trials": forms.trials(), "reason": forms.reason("weekly training")}) as dag:
+with DAG("train_weekly", schedule=forms.cron("train_weekly"), catchup=False, max_active_runs=4,
+         default_args=forms.within(forms.STEP), tags=["tollgate", "model"], doc_md=ABOUT,
+         params={"book": forms.book(), "as_of": forms.as_of(), "trials": forms.trials(),
+                 "reason": forms.reason("weekly training")}) as dag:
     opened = Tollgate(
         task_id="open", command=["run", "open", forms.RUN], returns="workers",
         options={"book": forms.BOOK, "as-of": forms.AS_OF, "trials": "{{ params.trials or '' }}"},

@@ -66,6 +66,9 @@ def params_page() -> str:
     head = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
     plain = [name for name in Params.model_fields if name not in SECTIONS]
     lines += [*head, *(row(name, schema["properties"][name], raw[name]) for name in plain), ""]
+    lines += ["## cron", "", "Read by Airflow alone; what a run computes does not depend on it.", "", *head,
+              *(f"| `cron.{dag}` | a cron expression, or empty | `{when}` | {said[f'cron.{dag}']} |"
+                for dag, when in raw["cron"].items()), ""]
     for section in SECTIONS:
         rules = schema["$defs"][section.capitalize()]["properties"]
         lines += [f"## {section}", "", *head,

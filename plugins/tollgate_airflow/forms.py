@@ -37,6 +37,11 @@ def default_book() -> str:
     return str(_params()["book"])
 
 
+def cron(dag: str) -> str | None:
+    """When a DAG runs by itself: the ``cron:`` of params.yaml; None for only by hand."""
+    return (_params().get("cron") or {}).get(dag)
+
+
 def book() -> Param:
     """Which book; the one of params.yaml unless told otherwise."""
     params = _params()  # read once: Airflow reads its DAG files over and over

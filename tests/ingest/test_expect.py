@@ -150,6 +150,13 @@ def test_a_stale_file_is_told_by_the_lakes_newest_month(newest: str | None, told
     assert bool(freshness(seen(months[-1]), newest, PARAMS)) == told
 
 
+def test_a_month_of_which_nothing_came_is_told_with_its_neighbours(months: Months) -> None:
+    told = [finding.sentence for finding in found(months[5], months[:4]) if finding.check == "missing_months"]
+    assert told == ["Nothing came of the 1 month(s) between 2006-04, the newest before this file, and 2006-06: a "
+                    "delivery is missing, or nothing happened in them."]
+    assert not [finding for finding in found(months[4], months[:4]) if finding.check == "missing_months"]
+
+
 def outcomes(*counts: int, first: int = 1) -> Observation:
     """So many defaults in each month of 2006."""
     observation = Observation(BOOK.table("outcomes"))

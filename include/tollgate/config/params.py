@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
@@ -17,6 +17,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Factor = Annotated[float, Field(gt=1)]
+
+
+Section = TypeVar("Section", bound="_Section")
 
 
 class _Section(BaseModel):
@@ -121,6 +124,13 @@ class Monitoring(_Section):
     decline_rate_shift: OpenShare
 
 
+class Cron(_Section):
+    """When the DAGs run by themselves, as cron has it. Airflow's side reads it, and no run depends on it."""
+
+    train_weekly: str | None = None
+    score_nightly: str | None = None
+
+
 class Params(_Section):
     """One book's parameters: the defaults of params.yaml with the book's own overrides laid over them."""
 
@@ -187,6 +197,7 @@ def load_params(path: Path | None = None, *, book: str | None = None, as_of: dat
     """
     path = path or params_path()
     raw = dict(read_params_file(path))
+    _checked(Cron, raw.pop("cron", {}), path, "cron.")
     blocks = raw.pop("books", {})
     if not isinstance(blocks, dict):
         raise BadInput(f"{path.name}: `books` must hold one block a book", value=blocks,
@@ -210,7 +221,7 @@ def load_params(path: Path | None = None, *, book: str | None = None, as_of: dat
             raw[section] = {**base, **values}
     for section, values in (overrides or {}).items():
         raw[section] = {**raw[section], **values}
-    return _checked(raw, path)
+    return _checked(Params, raw, path)
 
 
 def read_params(path: Path) -> Params:
@@ -219,7 +230,7 @@ def read_params(path: Path) -> Params:
     Raises:
         BadInput: the file is missing or is none of these.
     """
-    return _checked(read_params_file(path), path)
+    return _checked(Params, read_params_file(path), path)
 
 
 def _params_of(found: FoundBook) -> Path | None:
@@ -241,11 +252,11 @@ def _own_values(found: FoundBook, blocks: dict[str, Any], path: Path) -> tuple[s
     return where, block or {}
 
 
-def _checked(raw: dict[str, Any], path: Path) -> Params:
+def _checked(section: type[Section], raw: object, path: Path, where: str = "") -> Section:
     try:
-        return Params.model_validate(raw)
+        return section.model_validate(raw)
     except ValidationError as err:
         first = err.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = (where + ".".join(str(part) for part in first["loc"])).rstrip(".")
         raise BadInput(f"{path.name}: {key}: {first['msg']}", value=first.get("input"),
                        remedy="Correct that key; docs/params.md lists every key and its range.") from None

@@ -59,7 +59,7 @@ def findings(columns: Sequence[Column], now: Observation, before: Observation, n
     """
     if len(before.months) < MONTHS_MIN or not now.rows:
         return []
-    found = [*_row_counts(now, before, params)]
+    found = [*_row_counts(now, before, params), *missing_months(now, before)]
     if min(now.rows, before.rows) < ROWS_MIN:
         return found
     kept = [c for c in columns if not c.personal and c.name != now.known]
@@ -81,6 +81,18 @@ def freshness(now: Observation, newest_month: str | None, params: Ingest) -> lis
     return [Finding("freshness", None, behind, params.stale_days_max, "warning",
                     f"Its newest row is of {now.newest}, {behind} days before {newest_month}, which the lake "
                     f"already holds (limit {params.stale_days_max}): a stale file or late rows.")]
+
+
+def missing_months(now: Observation, before: Observation) -> list[Finding]:
+    """Whether months lie between the newest before the file and its first after that one, of which nothing came."""
+    newest = max(before.months)
+    first = min((month for month in now.months if month > newest), default=newest)
+    skipped = (int(first[:4]) - int(newest[:4])) * 12 + int(first[5:]) - int(newest[5:]) - 1
+    if skipped < 1:
+        return []
+    return [Finding("missing_months", None, skipped, 0, "warning",
+                    f"Nothing came of the {skipped} month(s) between {newest}, the newest before this file, and "
+                    f"{first}: a delivery is missing, or nothing happened in them.")]
 
 
 def improbable(k: int, n: int, past_k: int, past_n: int, tests: int = 1) -> bool:
