@@ -39,6 +39,7 @@ def of_dag(dag: Any) -> dict[str, Any]:
     params = {name: dag.params.get_param(name) for name in dag.params}
     return {"doc": dag.doc_md, "tags": sorted(dag.tags), "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
             "timetable": type(dag.timetable).__name__,
+            "schedule": dag.schedule if isinstance(dag.schedule, str) else None,
             "params": {name: {"type": param.schema.get("type"), "description": param.description,
                               "examples": param.schema.get("examples")} for name, param in params.items()},
             "tasks": {task.task_id: of_task(task) for task in dag.tasks}}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted((PROJECT / "dags").glob("*.py"))
@@ -109,6 +110,13 @@ def test_every_wait_has_an_end_but_the_one_for_drift(seen: dict[str, Any]) -> No
              for name, task in about["tasks"].items() if task["waits"]}
     assert waits.pop("retrain_on_drift.drift") is None, "always on by design: it waits for a request"
     assert waits == {"train_weekly.approve": 7 * 24 * HOUR, "retrain_on_drift.wait": 8 * 24 * HOUR}
+
+
+def test_what_runs_by_itself_and_when_stands_in_params_yaml(seen: dict[str, Any]) -> None:
+    cron = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))["cron"]
+    by_itself = {name: about["schedule"] for name, about in seen["dags"].items() if about["schedule"] is not None}
+    assert by_itself.pop("retrain_on_drift") == "@continuous", "always on by design: it waits for a request"
+    assert by_itself == cron
 
 
 def test_scores_start_the_monitoring_of_their_partition(seen: dict[str, Any]) -> None:
