@@ -23,10 +23,9 @@ def stage(name: str, doc: str, kind: type[Tollgate] = Tollgate, **more: object) 
     return kind(task_id=name, command=["run", "stage", forms.RUN, name], doc_md=doc, **more)
 
 
-with DAG("train_weekly", schedule=forms.cron("train_weekly"), catchup=False, max_active_runs=4,
-         default_args=forms.within(forms.STEP), tags=["tollgate", "model"], doc_md=ABOUT,
-         params={"book": forms.book(), "as_of": forms.as_of(), "trials": forms.trials(),
-                 "reason": forms.reason("weekly training")}) as dag:
+with DAG("train_weekly", schedule=forms.cron("train_weekly"), catchup=False, max_active_runs=4, doc_md=ABOUT,
+         tags=["tollgate", "model"], default_args=forms.within(forms.STEP), params={"book": forms.book(),
+         "as_of": forms.as_of(), "trials": forms.trials(), "reason": forms.reason("weekly training")}) as dag:
     opened = Tollgate(
         task_id="open", command=["run", "open", forms.RUN], returns="workers",
         options={"book": forms.BOOK, "as-of": forms.AS_OF, "trials": "{{ params.trials or '' }}"},
