@@ -56,7 +56,8 @@ def _show_to_person(answer: Answer) -> None:
         elif key == "html":
             console.print(Text(f"A page of {len(value):,} characters: --out FILE writes it, for a browser."))
         else:
-            console.print(Text.assemble((key, "bold"), ": ", _short(value)))
+            # Lines are left to the terminal, so that a long path stays whole and can be copied.
+            console.print(Text.assemble((key, "bold"), ": ", _short(value)), soft_wrap=True)
 
 
 def table(title: str, records: list[Answer], width: int) -> Table:
