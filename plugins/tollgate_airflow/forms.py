@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -44,7 +46,7 @@ def cron(dag: str) -> str | None:
 
 def book() -> Param:
     """Which book; the one of params.yaml unless told otherwise."""
-    params = _params()  # read once: Airflow reads its DAG files over and over
+    params = _params()
     return Param(params["book"], type="string", pattern=BOOK_NAME, examples=sorted(params["books"]),
                  title="Book", description="Which loan portfolio: one of the suggested ones, or any other book's name.")
 
@@ -57,7 +59,14 @@ def any_book() -> Param:
 
 def _params() -> dict[str, Any]:
     """params.yaml. Which books there are is known on the other side of the command line, which refuses a wrong one."""
-    found: dict[str, Any] = yaml.safe_load((project() / "params.yaml").read_text(encoding="utf-8"))
+    path = project() / "params.yaml"
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, changed: int) -> dict[str, Any]:
+    """The file as it was ``changed``: a DAG file asks more than once, and is read over and over."""
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return {"books": {}, **found}
 
 

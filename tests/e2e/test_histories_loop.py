@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import scratch
 import tenacity
-from ports import free_port
+from e2e.replaying import replayed
 from pyarrow import csv
 from scratch import Scratch
 
@@ -60,18 +60,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     books = project.folder.parent / "books"
     books.mkdir()
     (books / f"{OWN}.py").write_text(OWN_BOOK, encoding="utf-8")
-    ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port(713, 714)), "TOLLGATE_MLFLOW_PORT": str(free_port()),
-             "TOLLGATE_BOOKS": str(books)}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**project.places, **ports}.items():
-            patch.setenv(name, value)
-        try:
-            done = project.run("tollgate", "demo", "run", "--book", BOOK, "--months", str(MONTHS),
-                               "--scenario", instalment.DOWNTURN, **ports)
-            assert done.returncode == 0, done.stderr
-            yield Loop(project, Airflow(f"http://127.0.0.1:{ports['TOLLGATE_AIRFLOW_PORT']}"), str(books))
-        finally:
-            project.run("tollgate", "demo", "stop", **ports)
+    with replayed(project, BOOK, MONTHS, instalment.DOWNTURN, TOLLGATE_BOOKS=str(books)) as (airflow, _):
+        yield Loop(project, airflow, str(books))
 
 
 @pytest.mark.parametrize("dag", DAGS)

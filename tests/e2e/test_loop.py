@@ -18,7 +18,7 @@ import pytest
 import requests
 import scratch
 import tenacity
-from ports import free_port
+from e2e.replaying import replayed
 from scratch import Scratch
 
 from tollgate import lake
@@ -74,17 +74,8 @@ def processes_of(project: Scratch) -> list[str]:
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     project = scratch.make(tmp_path_factory.mktemp("loop") / "project", **SMALL)
     project.simulate(ROWS_A_MONTH, "covariate_shift")
-    ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port(713, 714)), "TOLLGATE_MLFLOW_PORT": str(free_port())}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**project.places, **ports}.items():
-            patch.setenv(name, value)
-        try:
-            done = project.run("tollgate", "demo", "run", "--book", BOOK, "--months", str(len(NIGHTS)),
-                               "--scenario", "covariate_shift", **ports)
-            assert done.returncode == 0, done.stderr
-            yield Loop(project, Airflow(f"http://127.0.0.1:{ports['TOLLGATE_AIRFLOW_PORT']}"), done.stdout)
-        finally:
-            project.run("tollgate", "demo", "stop", **ports)
+    with replayed(project, BOOK, len(NIGHTS), "covariate_shift") as (airflow, said):
+        yield Loop(project, airflow, said)
 
 
 @pytest.mark.parametrize("dag", DAGS)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from tollgate import lake
 from tollgate.books import LOAN, Book, BookTable
+from tollgate.features.aggregates import Histories
 
 KNOWN = "known_on"
 
@@ -27,6 +28,13 @@ def with_histories(book: Book, rows: pa.Table, as_of: date | None = None) -> tup
         return rows, {}
     return (arrived(rows, arrivals(book, rows[LOAN])),
             {table.name: history(book, table, rows, as_of) for table in book.histories})
+
+
+def histories_of(book: Book, rows: pa.Table, histories: Histories) -> dict[str, pa.Table]:
+    """Of each history the rows whose entity is one of these applications'."""
+    return {table.name: histories[table.name].filter(pc.is_in(
+        histories[table.name][str(table.entity)], value_set=rows[str(table.entity)].combine_chunks()))
+        for table in book.histories}
 
 
 def arrivals(book: Book, loans: pa.ChunkedArray, at: int | None = None) -> pa.Table:

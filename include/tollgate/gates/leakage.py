@@ -97,10 +97,10 @@ def unlike(case: Case) -> list[str]:
     """
     test = case.features_of("test")
     drawn = case.rng("leakage").permutation(test.num_rows)
-    saved, snapshot = test.take(drawn), case.loans
-    asked = snapshot.take(pc.index_in(saved["loan_id"], value_set=snapshot["loan_id"]))
-    alone = _of_one_each(case.book, asked)[:SAMPLE]  # what is another's future may be one's own past
-    saved, asked = saved.take(alone), asked.take(alone)
+    snapshot = case.loans
+    place = pc.index_in(test["loan_id"].take(drawn), value_set=snapshot["loan_id"])
+    alone = _of_one_each(case.book, snapshot, place)[:SAMPLE]  # what is another's future may be one's own past
+    saved, asked = test.take(drawn[alone]), snapshot.take(place.take(alone))
     known = {*snapshot.column_names, *(aggregate.name for aggregate in case.book.aggregates)}
     able = [feature for feature in case.book.features if set(feature.uses) <= known]
     book = replace(case.book, features=tuple(able), retired=())
@@ -113,11 +113,11 @@ def unlike(case: Case) -> list[str]:
                if name in saved.column_names and not saved[name].cast(made[name].type).equals(made[name])])
 
 
-def _of_one_each(book: Book, asked: pa.Table) -> np.ndarray:
-    """Places of loans no two of which share a history, ascending."""
-    kept = np.ones(asked.num_rows, bool)
+def _of_one_each(book: Book, snapshot: pa.Table, place: pa.ChunkedArray) -> np.ndarray:
+    """Indices into ``place``, ascending, of loans no two of which share a history."""
+    kept = np.ones(len(place), bool)
     for whose in {str(table.entity) for table in book.histories}:
-        codes = asked[whose].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+        codes = snapshot[whose].take(place).combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
         first = np.zeros(len(codes), bool)
         first[np.unique(codes, return_index=True)[1]] = True
         kept &= first | (codes < 0)

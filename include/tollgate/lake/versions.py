@@ -294,19 +294,11 @@ def _held(opened: DeltaTable | None, table: Table, rows: Pile, delivery: Deliver
 
 def lookup(table: Table, column: str, values: pa.Array, columns: Sequence[str]) -> pa.Table:
     """The newest version of every row in which ``column`` is one of ``values``, in no order."""
-    import duckdb
-    import pyarrow as pa
-
     opened = open_table(table)
-    needed = list(dict.fromkeys([*table.order, column, "version", *columns]))
     if opened is None or not opened.partitions():
-        return pa.Table.from_batches([], table.schema).select(list(columns))
-    with faults_named(table), duckdb.connect() as connection:
-        connection.register("held", opened.to_pyarrow_dataset(filesystem=local_files(table)).scanner(columns=needed))
-        connection.register("wanted", pa.table({column: values}))
-        found = connection.sql(f"SELECT held.* FROM held SEMI JOIN wanted USING ({_names([column])})").to_arrow_table()
-    newest = _newest(found, table.order) if _is_revised(opened) else found
-    return cast_to(table, newest, columns)
+        return _nothing(table, columns)
+    found = _matching(opened, table, column, values, columns)
+    return cast_to(table, _newest(found, table.order) if _is_revised(opened) else found, columns)
 
 
 def versions_of(table: Table, column: str, values: pa.Array, *, as_of: date | None = None, at: int | None = None,
@@ -320,20 +312,30 @@ def versions_of(table: Table, column: str, values: pa.Array, *, as_of: date | No
     Raises:
         PassingFault: the lake did not answer.
     """
-    import duckdb
-    import pyarrow as pa
-
     opened = open_table(table, at)
     wanted = list(columns) if columns is not None else ["known_on", "version", *_sent(table)]
     if opened is None or not opened.partitions():
-        return pa.Table.from_batches([], table.schema).select(wanted)
-    needed = list(dict.fromkeys([*wanted, *table.order, column, "known_on", "version"]))
+        return _nothing(table, wanted)
+    known = [("known_on", "<", as_of)] if as_of is not None else []
+    found = _filtered(_matching(opened, table, column, values, [*wanted, "known_on"], at), known)
+    return cast_to(table, found.sort_by([(name, "ascending") for name in (*table.order, "version")]), wanted)
+
+
+def _nothing(table: Table, columns: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([], table.schema).select(list(columns))
+
+
+def _matching(opened: DeltaTable, table: Table, column: str, values: pa.Array, columns: Sequence[str],
+              at: int | None = None) -> pa.Table:
+    """Every version of the rows in which ``column`` is one of ``values``: its key, its number, and ``columns``."""
+    import duckdb
+    import pyarrow as pa
+
+    needed = list(dict.fromkeys([*table.order, column, "version", *columns]))
     with faults_named(table, at), duckdb.connect() as connection:
         connection.register("held", opened.to_pyarrow_dataset(filesystem=local_files(table)).scanner(columns=needed))
         connection.register("wanted", pa.table({column: values}))
-        known = f"WHERE known_on < DATE '{as_of}'" if as_of is not None else ""
-        found = connection.sql(f"""
-            SELECT held.* FROM held SEMI JOIN wanted USING ({_names([column])}) {known}
-            ORDER BY {_names(table.order, 'held.')}, held.version
-        """).to_arrow_table()
-    return cast_to(table, found, wanted)
+        return connection.sql(
+            f"SELECT held.* FROM held SEMI JOIN wanted USING ({_names([column])})").to_arrow_table()

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from tollgate import lake
 from tollgate.books import LOAN, Book, BookTable
-from tollgate.features import seen, with_histories
+from tollgate.features import arrivals, arrived, seen
 
 LINEAGE = ("delivery", "line")
 
@@ -27,7 +27,9 @@ def sources_of(book: Book, loan_id: str) -> list[dict[str, Any]]:
     table = book.table("applications")
     own = _versions(book, table, LOAN, pa.array([loan_id]))
     found = _told(table, own, files)
-    asked, _ = with_histories(book, lake.view(lake.applications(book), filters=[(LOAN, "=", loan_id)]))
+    asked = lake.view(lake.applications(book), filters=[(LOAN, "=", loan_id)])
+    if book.histories:
+        asked = arrived(asked, arrivals(book, asked[LOAN]))
     for history in book.histories:
         whose = str(history.entity)
         rows = _versions(book, history, whose, asked[whose].drop_null().unique())

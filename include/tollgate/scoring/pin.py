@@ -21,7 +21,7 @@ from tollgate.books import Book
 from tollgate.clock import months_before
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
-from tollgate.features import with_histories
+from tollgate.features import histories_of, with_histories
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
 
@@ -76,10 +76,8 @@ def pin(book: Book, as_of: date, run_id: str, params: Params) -> dict[str, Any]:
     for k in range(shards):
         mine = rows.filter(pc.equal(belongs, k))
         write_rows(rows_path(run_id, k), mine)
-        for of in book.histories:
-            past, whose = histories[of.name], str(of.entity)
-            write_rows(history_path(run_id, k, of.name),
-                       past.filter(pc.is_in(past[whose], value_set=mine[whose].combine_chunks())))
+        for name, past in histories_of(book, mine, histories).items():
+            write_rows(history_path(run_id, k, name), past)
     record = {"run": run_id, "book": book.name, "as_of": as_of.isoformat(), "rows": rows.num_rows, "shards": shards,
               "reasons": params.scoring.reasons, "lake_version": version, "rows_digest": lake.digest(rows),
               "models": {role: vars(model) for role, model in models.items()}}

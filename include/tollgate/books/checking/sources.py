@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from tollgate.books.checking.fault import Fault
+from tollgate.books.description.tables import has_day
 
 if TYPE_CHECKING:
     from tollgate.books.description.book import Book
@@ -40,7 +41,7 @@ def faults_of_dates(table: str, column: Column) -> Iterator[Fault]:
         return
     if not column.formats:
         yield Fault(f"{where}: a date needs a format", column.name)
-    if column.month_end and all(_has_day(form) for form in column.formats):
+    if column.month_end and all(has_day(form) for form in column.formats):
         yield Fault(f"{where}: month_end is for dates without a day, and every format has one", column.name)
     for one, other in combinations(column.formats, 2):
         if (text := _read_twice(one, other)) is not None:
@@ -114,10 +115,6 @@ def _is_text(encoding: str) -> bool:
         return "a".encode(encoding).decode(encoding) == "a" and codecs.lookup(encoding).incrementaldecoder is not None
     except (LookupError, UnicodeError):
         return False
-
-
-def _has_day(form: str) -> bool:
-    return date(2001, 2, 1).strftime(form) != date(2001, 2, 3).strftime(form)
 
 
 def _read_twice(one: str, other: str) -> str | None:

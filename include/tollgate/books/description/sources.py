@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 Progress = Callable[[int, int], None]  # (done, of), in bytes or steps
 
@@ -38,6 +42,12 @@ class Reader:
     names: tuple[str, ...] = ()
     widths: tuple[int, ...] = ()
     sheet: str = ""
+
+    def cells(self, lines: Iterable[str]) -> CsvReader:
+        """The cells of each record of CSV."""
+        if not self.quote:
+            return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
+        return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -21,6 +22,12 @@ DUPLICATE, FUTURE = "duplicate", "from_the_future"
 LOAN = "loan_id"            # the application that a row is about; only a history table may be about something else
 APPLICANT = "applicant_id"  # who asks, where the lender tells; no two parts of a split share one
 APPROVED, DECLINED, WITHDRAWN = DECISIONS = ("approved", "declined", "withdrawn")
+
+
+@cache
+def has_day(form: str) -> bool:
+    """Whether a strptime pattern tells the day, and not the month alone."""
+    return date(2001, 2, 1).strftime(form) != date(2001, 2, 3).strftime(form)
 
 
 @dataclass(frozen=True, kw_only=True)

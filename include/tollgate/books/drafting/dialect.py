@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tollgate.books.description.sources import Reader
@@ -65,8 +64,7 @@ def dialect_of(head: str) -> Dialect:
     edge = min(EDGE, len(lines) // 4)
     delimiter, quote = _sniffed("".join(lines[edge:len(lines) - edge]))
     reader = Reader(delimiter=delimiter, quote=quote)
-    rows = list(csv.reader(lines, delimiter=delimiter, quotechar=quote or None,
-                           quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE))
+    rows = list(reader.cells(lines))
     width = Counter(len(row) for row in rows if row).most_common(1)[0][0]
     above = next(k for k, row in enumerate(rows) if len(row) == width)
     skip_top = _line_number(lines, above, reader)
@@ -82,15 +80,13 @@ def dialect_of(head: str) -> Dialect:
     if not _are_names(names):
         names = tuple(f"column_{k}" for k in range(1, width + 1))
         evidence["names"] = "the first line is no line of names"
-        return Dialect(Reader(delimiter=delimiter, quote=quote, skip_top=skip_top, names=names), names, width, evidence)
-    return Dialect(Reader(delimiter=delimiter, quote=quote, skip_top=skip_top), names, width, evidence)
+        return Dialect(replace(reader, skip_top=skip_top, names=names), names, width, evidence)
+    return Dialect(replace(reader, skip_top=skip_top), names, width, evidence)
 
 
 def width_of(line: str, reader: Reader) -> int:
     """How many cells a line has."""
-    cells = csv.reader([line], delimiter=reader.delimiter, quotechar=reader.quote or None,
-                       quoting=csv.QUOTE_MINIMAL if reader.quote else csv.QUOTE_NONE)
-    return len(next(cells, []))
+    return len(next(reader.cells([line]), []))
 
 
 def _sniffed(text: str) -> tuple[str, str]:
@@ -118,9 +114,7 @@ def _sniffed(text: str) -> tuple[str, str]:
 
 def _line_number(lines: Sequence[str], rows: int, reader: Reader) -> int:
     """How many lines the first ``rows`` records take."""
-    records = csv.reader(io.StringIO("".join(lines), newline=""), delimiter=reader.delimiter,
-                         quotechar=reader.quote or None,
-                         quoting=csv.QUOTE_MINIMAL if reader.quote else csv.QUOTE_NONE)
+    records = reader.cells(io.StringIO("".join(lines), newline=""))
     for _ in range(rows):
         next(records)
     return records.line_num

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tollgate.books.description.tables import Kind
+from tollgate.books.description.tables import Kind, has_day
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,7 +103,7 @@ class Cells:
     @property
     def month_only(self) -> bool:
         """Whether its dates are written without a day."""
-        return self.kind == "date" and not any("%d" in pattern for pattern in self.formats)
+        return self.kind == "date" and not any(map(has_day, self.formats))
 
     def span(self) -> tuple[float, float]:
         """The least and the greatest value."""

@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from tollgate.books.description.tables import APPROVED, DECLINED, WITHDRAWN
+from tollgate.books.description.tables import APPROVED, DECLINED, WITHDRAWN, Column
 from tollgate.clock import months_before
 
 POLICY = "scorecard-2003"
@@ -20,6 +20,27 @@ DECISION_DAYS = (1, 6)  # from the application, half open
 BOOKING_DAYS = (2, 21)  # from the decision, half open
 DECIDED = ("decision_date", "decision", "booking_date", "policy", "score", "approval_probability", "default_date",
            "reported_date")
+
+
+def decision_columns(first: date, last: date) -> tuple[Column, ...]:
+    """What the lender tells of a decision, beside the loan's number, with days between the first and the last."""
+    why = "the lender's decision"
+    return (
+        Column(name="decided_on", source="decision_date", kind="date", doc="Day of the decision.", nullable=False,
+               known="later", why=why, ge=first, le=last),
+        Column(name="decision", source="decision", kind="text",
+               doc="approved, declined, or withdrawn by the applicant.", nullable=False, known="later", why=why,
+               isin=(APPROVED, DECLINED, WITHDRAWN)),
+        Column(name="booked_on", source="booking_date", kind="date", doc="Day on which the loan was paid out.",
+               known="later", why=why, ge=first, le=last),
+        Column(name="policy", source="policy", kind="text", known="later", why=why,
+               doc="The policy, or the version of the model, that decided."),
+        Column(name="score", source="score", kind="number", doc="What it decided by: a probability of default, 0-1.",
+               known="later", why=why, ge=0, le=1),
+        Column(name="approval_probability", source="approval_probability", kind="number",
+               doc="With which probability it approves such an application; 1 for sure.", known="later", why=why, ge=0,
+               le=1),
+    )
 
 
 def applicants(rng: np.random.Generator, applied: np.ndarray, alike: np.ndarray) -> np.ndarray:

@@ -14,9 +14,6 @@ from tollgate.books.description.features import category, number, ratio
 from tollgate.books.description.sources import Progress, Sender
 from tollgate.books.description.tables import (
     APPLICANT,
-    APPROVED,
-    DECLINED,
-    WITHDRAWN,
     BookTable,
     Column,
     decisions_table,
@@ -103,25 +100,6 @@ APPLICATIONS = (
            why="a protected characteristic"),
 )
 
-DECIDED = "the lender's decision"
-
-DECISIONS = (
-    ID,
-    Column(name="decided_on", source="decision_date", kind="date", doc="Day of the decision.", nullable=False,
-           known="later", why=DECIDED, ge=date(2003, 1, 1), le=date(2010, 12, 31)),
-    Column(name="decision", source="decision", kind="text", doc="approved, declined, or withdrawn by the applicant.",
-           nullable=False, known="later", why=DECIDED, isin=(APPROVED, DECLINED, WITHDRAWN)),
-    Column(name="booked_on", source="booking_date", kind="date", doc="Day on which the loan was paid out.",
-           known="later", why=DECIDED, ge=date(2003, 1, 1), le=date(2010, 12, 31)),
-    Column(name="policy", source="policy", kind="text", doc="The policy, or the version of the model, that decided.",
-           known="later", why=DECIDED),
-    Column(name="score", source="score", kind="number", doc="What it decided by: a probability of default, 0-1.",
-           known="later", why=DECIDED, ge=0, le=1),
-    Column(name="approval_probability", source="approval_probability", kind="number",
-           doc="With which probability it approves such an application; 1 for sure.", known="later", why=DECIDED,
-           ge=0, le=1),
-)
-
 OUTCOMES = (
     ID,
     Column(name="reported_on", source="reported_date", kind="date", doc="Day the default was reported.", nullable=False,
@@ -132,7 +110,7 @@ OUTCOMES = (
 
 TABLES = (
     BookTable(name="applications", columns=APPLICATIONS, key=("loan_id",), told=("applied_on",)),
-    decisions_table(DECISIONS),
+    decisions_table((ID, *_lender.decision_columns(date(2003, 1, 1), date(2010, 12, 31)))),
     outcomes_table(OUTCOMES),
 )
 COLUMNS = {table.name: table.columns for table in TABLES}

@@ -15,10 +15,7 @@ from tollgate.books.description.features import Aggregate, Feature, category, da
 from tollgate.books.description.sources import Progress, Sender
 from tollgate.books.description.tables import (
     APPLICANT,
-    APPROVED,
-    DECLINED,
     LOAN,
-    WITHDRAWN,
     BookTable,
     Column,
     Rule,
@@ -97,25 +94,6 @@ APPLICATIONS = (
            protected=True, why="a protected characteristic"),
 )
 
-DECIDED = "the lender's decision"
-
-DECISIONS = (
-    ID,
-    Column(name="decided_on", source="decision_date", kind="date", doc="Day of the decision.", nullable=False,
-           known="later", why=DECIDED, ge=FIRST_DAY, le=LAST_DAY),
-    Column(name="decision", source="decision", kind="text", doc="approved, declined, or withdrawn by the applicant.",
-           nullable=False, known="later", why=DECIDED, isin=(APPROVED, DECLINED, WITHDRAWN)),
-    Column(name="booked_on", source="booking_date", kind="date", doc="Day on which the loan was paid out.",
-           known="later", why=DECIDED, ge=FIRST_DAY, le=LAST_DAY),
-    Column(name="policy", source="policy", kind="text", doc="The policy, or the version of the model, that decided.",
-           known="later", why=DECIDED),
-    Column(name="score", source="score", kind="number", doc="What it decided by: a probability of default, 0-1.",
-           known="later", why=DECIDED, ge=0, le=1),
-    Column(name="approval_probability", source="approval_probability", kind="number",
-           doc="With which probability it approves such an application; 1 for sure.", known="later", why=DECIDED,
-           ge=0, le=1),
-)
-
 BUREAU = (
     Column(name="line_id", source="line_no", kind="text", doc="The bureau's number of the line.", nullable=False),
     WHO,
@@ -166,7 +144,7 @@ DUE = Rule("reported_before_due", ("due_on", "reported_on"), lambda due, told: d
 TABLES = (
     BookTable(name="applications", columns=APPLICATIONS, key=(LOAN,), told=("applied_on",), rules=(EMPLOYED,),
               entity=APPLICANT),
-    decisions_table(DECISIONS),
+    decisions_table((ID, *_lender.decision_columns(FIRST_DAY, LAST_DAY))),
     BookTable(name="bureau", columns=BUREAU, key=("line_id", "reported_on"), told=("reported_on",), rules=(OPENED,),
               entity=APPLICANT),
     BookTable(name="payments", columns=PAYMENTS, key=(LOAN, "due_on"), told=("reported_on",), rules=(DUE,),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -69,10 +68,7 @@ def read_delimited(opened: Callable[[], IO[bytes]], layout: Layout) -> Iterator[
 
 def cells_of(line: bytes, reader: Reader) -> list[str]:
     """The cells of one line."""
-    text = [line.decode("utf-8", errors="replace")]
-    if not reader.quote:
-        return next(csv.reader(text, delimiter=reader.delimiter, quoting=csv.QUOTE_NONE), [])
-    return next(csv.reader(text, delimiter=reader.delimiter, quotechar=reader.quote), [])
+    return next(reader.cells([line.decode("utf-8", errors="replace")]), [])
 
 
 def _begun(opened: Callable[[], IO[bytes]], layout: Layout, names: Sequence[str], below: bytes = b"",

@@ -20,6 +20,7 @@ import pyarrow.compute
 import pyarrow.types as pt
 
 from tollgate.books import Reader
+from tollgate.books.description.tables import has_day
 from tollgate.ingest.reading.formats import Unfit
 from tollgate.ingest.reading.numerals import as_percent, numerals
 from tollgate.ingest.reading.spelling import (
@@ -42,7 +43,6 @@ pc: Any = pyarrow.compute  # its functions are made at import, so that no type c
 ISO_DAY, ISO_TIME = "%Y-%m-%d", re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?")
 
 WHOLE = 10**15  # below it a float names one whole number, and a spreadsheet shows its digits
-DAY = re.compile("%-?[djxcDF]")  # that a date's pattern asks for
 
 Nulls = Sequence[str]
 Read = Callable[["Column", pa.Array, Nulls, Reader], tuple[pa.Array, dict[str, pa.Array]]]
@@ -244,7 +244,7 @@ def _day(text: str, column: Column) -> date | None:
             day = datetime.strptime(text, pattern).date()
         except ValueError:
             continue
-        if column.month_end and not DAY.search(pattern):
+        if column.month_end and not has_day(pattern):
             day = day.replace(day=monthrange(day.year, day.month)[1])
         return day
     return None
