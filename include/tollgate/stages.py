@@ -21,7 +21,7 @@ from tollgate import gates, ingest, labels, lake, registry, training
 from tollgate.books import Book, book_files, load_book
 from tollgate.config import Params, read_params, settings
 from tollgate.errors import BadInput, Refused
-from tollgate.features import Model, digest_of, make_features
+from tollgate.features import Model, digest_of, make_features, write_golden
 
 Answer = dict[str, Any]
 
@@ -128,12 +128,12 @@ def sweep(run: Path, params: Params) -> None:
 
 
 def train(run: Path, params: Params) -> None:
-    """Fit the best point, choose its operating threshold on validation, freeze its profile, learn the scorecard."""
+    """Fit the best point and choose its threshold; freeze its profile and golden rows; learn the scorecard."""
     book, best = load_book(params.book), _read_json(run / "sweep.json")["best"]
     split, declined = _read_rows(run / "split.parquet"), _read_rows(run / "declined.parquet")
+    applications, histories = _read_rows(run / "snapshot.parquet"), _histories(run, book)
     if declined.num_rows:
-        declined = make_features(book, training.beside_training(
-            book, declined, _read_rows(run / "snapshot.parquet"), split), _histories(run, book))
+        declined = make_features(book, training.beside_training(book, declined, applications, split), histories)
     parts, booster, auc = training.fit_inferred(book, _read_rows(run / "features.parquet"), split["split"],
                                                 declined, params, best["params"])
     score = booster.predict(parts.validation).astype(float)
@@ -153,12 +153,13 @@ def train(run: Path, params: Params) -> None:
     scores = Model.load(folder).predict_features(rows)
     _write_json(folder / "profile.json", training.freeze(rows, scores, book))
     _write_rows(folder / "reference.parquet", training.reference_sample(rows, scores, params.seed))
+    write_golden(folder, applications, histories, params.seed)
 
 
 def evaluate(run: Path, params: Params) -> None:
     """Evidence, metrics and plots."""
     version = _read_json(run / "champion.json")["version"]
-    champion = registry.fetch_model(params.book, version) if version is not None else None
+    champion = registry.fetch_to_score(params.book, version) if version is not None else None
     model = Model.load(run / "model")
     rows = training.evidence(load_book(params.book), run / "model", _read_rows(run / "features.parquet"),
                              _read_rows(run / "split.parquet"), champion)

@@ -45,8 +45,8 @@ def applications(book: Book, seed: int, *, wild: float) -> pa.Table:
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema})
 
 
-def made(book: Book, rows: pa.Table) -> pa.Table:
-    """The features of these rows, whose histories are of the year before all of them."""
+def past(book: Book) -> dict[str, pa.Table]:
+    """Histories of the year before all loans."""
     rng = np.random.default_rng(7)
     histories = {}
     for table in book.histories:
@@ -60,7 +60,12 @@ def made(book: Book, rows: pa.Table) -> pa.Table:
         histories[table.name] = pa.table(
             {field.name: pa.array(columns[field.name], field.type) for field in schema}
             | {"known_on": pa.array(columns[table.told[0]], pa.date32()), "version": pa.array([1] * ROWS)})
-    return make_features(book, rows, histories)
+    return histories
+
+
+def made(book: Book, rows: pa.Table) -> pa.Table:
+    """The features of these rows and their histories."""
+    return make_features(book, rows, past(book))
 
 
 @pytest.fixture(scope="module", params=known_books())

@@ -20,7 +20,7 @@ from tollgate import lake
 from tollgate.books import APPLICANT, Book, load_book
 from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
-from tollgate.features import digest_of, make_features
+from tollgate.features import digest_of, make_features, write_golden
 from tollgate.gates import Report, Verdict, run_gates
 from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
@@ -151,6 +151,7 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
         "features": parts.encoder.to_json(), "threshold": point["threshold"]}))
     in_train = features.filter(pc.equal(split["split"], "train"))
     (model / "scorecard.json").write_text(json.dumps(Scorecard.learn(book, in_train).to_json()))
+    write_golden(model, rows, {}, params.seed)
     pq.write_table(evidence(book, model, features, split, None), folder / "evidence.parquet")
 
 

@@ -312,3 +312,17 @@ def test_a_rollback_is_proved_on_the_night_that_the_model_scored(night: Path) ->
     assert "mended" not in kinds()
 
 
+
+
+def test_code_that_makes_other_features_than_were_approved_scores_no_night(
+        night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _pin()
+    changed = replace(consumer.BOOK, features=tuple(
+        replace(f, make=lambda *of, f=f: f.make(*of) * 1.01) if f.name == "credit_score" else f
+        for f in consumer.BOOK.features))
+    monkeypatch.setattr(consumer, "BOOK", changed)
+    for step in (lambda: _pin("other"), lambda: scoring.score_shard("night", 0),
+                 lambda: registry.promote(BOOK, "2", registry.challenger(BOOK).digest, by="ann")):  # type: ignore[union-attr]
+        with pytest.raises(Refused, match="scores otherwise than what was approved.*credit_score is another value on"):
+            step()
+    assert registry.champion(BOOK).version == "1"  # type: ignore[union-attr]

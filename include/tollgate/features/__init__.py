@@ -5,9 +5,11 @@ Training, batch scoring and a single row all go through it.
 
 from tollgate.features.aggregates import Histories, aggregate, seen
 from tollgate.features.encode import Encoder
+from tollgate.features.golden import check_golden, golden_differences, write_golden
 from tollgate.features.histories import arrivals, arrived, histories_of, history, with_histories
 from tollgate.features.make import check_made, make_features
 from tollgate.features.model import Model, digest_of, matrix
 
-__all__ = ["Encoder", "Histories", "Model", "aggregate", "arrivals", "arrived", "check_made", "digest_of",
-           "histories_of", "history", "make_features", "matrix", "seen", "with_histories"]
+__all__ = ["Encoder", "Histories", "Model", "aggregate", "arrivals", "arrived", "check_golden", "check_made",
+           "digest_of", "golden_differences", "histories_of", "history", "make_features", "matrix", "seen",
+           "with_histories", "write_golden"]

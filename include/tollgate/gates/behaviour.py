@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tollgate.books import Feature
 from tollgate.errors import Refused
-from tollgate.features import Model, histories_of
+from tollgate.features import Model, golden_differences, histories_of
 from tollgate.gates.applications import ROUNDING, alike, multiplied, replaced
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
@@ -34,7 +34,7 @@ def behaviour(case: Case) -> Verdict:
     rows = test.take(np.sort(drawn))
     score = model.predict_features(rows)
     directed = [feature for feature in case.book.features if feature.monotone]
-    findings = [*_protected(case, model), *_evidence(case, rows, score)]
+    findings = [*golden_differences(case.folder / "model"), *_protected(case, model), *_evidence(case, rows, score)]
     sent = _applications(case, rows)
     with threadpool_limits(1):  # many small batches: more threads only wait for one another
         findings += [*_probabilities(model, rows, score),
@@ -45,7 +45,8 @@ def behaviour(case: Case) -> Verdict:
         findings += alike(case.book, model, sent, past, score)
         faults, multiples = multiplied(case.book, model, sent, past, score)
     findings += faults
-    told = (f"Re-scored on {rows.num_rows:,} test loans: the same as the evidence, the same bit for bit in any order, "
+    told = ("The golden rows give what they gave. "
+            f"Re-scored on {rows.num_rows:,} test loans: the same as the evidence, the same bit for bit in any order, "
             "batch size, repetition and spelling of numbers and from the application itself, and a probability also "
             "for unseen, missing and extreme values. "
             + (f"Other {', '.join(case.book.protected())}: the same scores. " if case.book.protected() else "")

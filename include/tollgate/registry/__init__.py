@@ -4,7 +4,7 @@ from tollgate.registry.aliases import champion
 from tollgate.registry.card import card
 from tollgate.registry.ledger import decisions, entries, record, verify
 from tollgate.registry.lineage import trace
-from tollgate.registry.models import challenger, champion_on, fetch_model, models, register
+from tollgate.registry.models import challenger, champion_on, fetch_model, fetch_to_score, models, register
 from tollgate.registry.origin import code_digest
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
@@ -14,7 +14,7 @@ from tollgate.registry.versions import Version
 
 __all__ = [
     "Version", "address", "card", "challenger", "champion", "champion_on", "code_digest", "decisions", "entries",
-    "fetch_model",
+    "fetch_model", "fetch_to_score",
     "gate_report", "models", "prepare", "promote", "record", "register",
     "registered_gates", "reject", "reproduce", "rollback", "trace",
     "verify",

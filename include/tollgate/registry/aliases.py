@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tollgate.errors import PassingFault, Refused
+from tollgate.features import check_golden
 from tollgate.registry import ledger
 from tollgate.registry.ledger import Entry
 from tollgate.registry.standing import ABANDONED, MENDED, Standing, standing, version_in
@@ -114,13 +115,13 @@ def finish(book: str, intent: Entry) -> Standing:
 
 
 def unchanged(model: Version) -> None:
-    """Raise ``Refused`` unless MLflow's record and artefact are still those that the ledger names."""
+    """Raise ``Refused`` unless record and artefact are those that the ledger names, and score as they did."""
     found = find(model.book, model.version)
     if found != model:
         raise Refused(f"MLflow's record of {name_of(model.book)} version {model.version} was changed or deleted after "
                       "registration", value=found.digest if found else "no such version",
                       remedy="Restore it, or train and approve another model.")
-    rehash(model)
+    check_golden(rehash(model), f"{name_of(model.book)} version {model.version}")
 
 
 def point(book: str, role: str, model: Version | None) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
-from tollgate.features import digest_of
+from tollgate.features import check_golden, digest_of
 from tollgate.registry import ledger
 from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
 from tollgate.registry.facts import CARD, keep_facts
@@ -145,6 +145,19 @@ def fetch_model(book: str, version: str) -> Path:
     """
     known = version_in(registration(book, version))
     return kept(known.digest) or rehash(known)
+
+
+def fetch_to_score(book: str, version: str) -> Path:
+    """As ``fetch_model``, and today's code makes of its golden rows what was approved.
+
+    Raises:
+        BadInput: the ledger knows no such version.
+        Refused: the artefact is another, or its golden rows have other features or scores today.
+        PassingFault: MLflow or its artefact store did not answer.
+    """
+    folder = fetch_model(book, version)
+    check_golden(folder, f"{name_of(book)} version {version}")
+    return folder
 
 
 def registration(book: str, version: str) -> ledger.Entry:

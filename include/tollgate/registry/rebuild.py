@@ -18,6 +18,7 @@ from tollgate import lake, services
 from tollgate.books import load_book
 from tollgate.config import PROJECT, settings
 from tollgate.errors import BadInput, PassingFault, Refused
+from tollgate.features import golden_differences
 from tollgate.registry.differences import of_models, of_predictions
 from tollgate.registry.models import fetch_model, registered_file, registration
 from tollgate.registry.origin import MODIFIED, Origin, code_digest
@@ -56,6 +57,7 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
         code, code_told = checkout(origin, folder / "code")
         python, libraries, python_told = interpreter(origin, folder)
         besides, tampered = [*python_told, *code_told], _tampered(model, origin)
+        tampered += [f"by today's code, {told}" for told in golden_differences(made)]
         try:
             failures = _rebuild(python, code, origin, folder)
         finally:

@@ -134,7 +134,7 @@ def _pin_path(run_id: str) -> str:
 
 
 def _fetched(model: registry.Version) -> Pinned:
-    registry.fetch_model(model.book, model.version)
+    registry.fetch_to_score(model.book, model.version)
     return Pinned(model.version, model.digest, model.snapshot)
 
 

@@ -36,7 +36,7 @@ def score_shard(run: str, shard: int) -> dict[str, Any]:
     book = load_book(record["book"])
     features = make_features(book, rows, {table.name: read_rows(history_path(run, shard, table.name))
                                           for table in book.histories})
-    scored = [judge(Model.load(registry.fetch_model(record["book"], model.version)), rows, features,
+    scored = [judge(Model.load(registry.fetch_to_score(record["book"], model.version)), rows, features,
                     role=role, reasons=record["reasons"] if role == "champion" else 0)
               for role, model in models_of(record).items()]
     write_rows(shard_path(run, shard), pa.concat_tables(scored))
