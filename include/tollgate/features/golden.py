@@ -22,9 +22,9 @@ from tollgate.features.model import Model
 
 FOLDER, INPUTS, ANSWERS, SCORE = "golden", "applications.parquet", "answers.parquet", "score"
 DRAWN = 500             # rows by lot, beside those that hold a feature's extremes, levels and gaps
-REMEDY = ("A feature that was changed: bring its code back, put it among the book's `retired` features, and give the "
-          "changed one a new name. The same features and other scores: install the libraries of requirements/. Or train "
-          "a model with today's code and have it approved.")
+REMEDY = ("Of a feature that was changed: bring its code back, put it among the book's `retired` features, and give the "
+          "changed one a new name. Of scores alone: install the libraries of requirements/. Or train a model with "
+          "today's code, and have it approved.")
 
 
 def write_golden(folder: Path, applications: pa.Table, histories: Histories, seed: int) -> None:
