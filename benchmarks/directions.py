@@ -17,12 +17,13 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xgboost
 from benchmarks.horizon import AS_OFS, BOOK, CONFIDENCE, POINT, Judged, approved, bring_history, judge, parameters
 from benchmarks.planted_leaks import described
+from scipy.special import logit
 
 from tollgate.books import Feature
-from tollgate.features import Encoder, make_features, matrix
+from tollgate.estimators import Rows, estimator
+from tollgate.features import Encoder, make_features
 from tollgate.stats.ranking import auc_interval, paired
 
 HORIZON, GAP = 24, 1
@@ -44,16 +45,18 @@ def directions(year: int) -> str | None:
         return None
     made = make_features(BOOK, rows)
     encoder = Encoder.learn(BOOK, made)
-    settings = {**POINT, "objective": "binary:logistic", "tree_method": "hist", "nthread": 1}
-    fitted = xgboost.train(settings, matrix(encoder, made, bad), ROUNDS)
+    seen = Rows(encoder.encode(made), bad)
+    fitting = estimator("xgboost").learner(encoder.columns(), seen, seen, 0, 1).start(POINT)
+    fitting.to(ROUNDS)
+    fitted = fitting.at(ROUNDS)
     cells = []
     for name, ends in LOW_AND_HIGH.items():
         column = made[name]
         values = (column if ends is None else pc.equal(column, ends[1])).cast(pa.float64()).to_numpy()
         known = np.isfinite(values)
         area, (low, high) = auc_interval(bad[known], values[known], CONFIDENCE)
-        odds = [fitted.predict(matrix(encoder, made.set_column(
-            made.column_names.index(name), name, pa.array([end] * len(bad), column.type))), output_margin=True)
+        odds = [logit(fitted.predict(encoder.encode(made.set_column(
+            made.column_names.index(name), name, pa.array([end] * len(bad), column.type)))))
             for end in ends or np.nanquantile(values, [0.25, 0.75])]
         cells.append(f"{area:.3f} ({low:.3f}-{high:.3f}), {np.mean(odds[1] - odds[0]):+.2f}")
     return f"| {year} | {bad.sum():,} | {' | '.join(cells)} |"

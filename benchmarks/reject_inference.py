@@ -24,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 from tollgate.books import Book
 from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
-from tollgate.features import make_features, matrix
+from tollgate.features import make_features
 from tollgate.labels import METHODS
 from tollgate.training import fit_inferred, operating_point
 
@@ -83,11 +83,12 @@ def judge(book: Book, rows: pa.Table, known: pa.ChunkedArray, params: Params) ->
     """Train on the rows whose label is ``known``, and judge on all applicants of the test months."""
     training = pc.equal(rows["part"], "train")
     labelled, unbooked = rows.filter(known), rows.filter(pc.and_(training, pc.invert(known))).drop_columns(["label"])
-    parts, booster, _ = fit_inferred(book, labelled, labelled["part"], unbooked, params, POINT)
-    threshold = operating_point(parts.validation.get_label(), booster.predict(parts.validation).astype(float),
+    found = fit_inferred(book, labelled, labelled["part"], unbooked, params, POINT)
+    fitted, encoder, validation = found.fitted, found.parts.encoder, found.parts.validation
+    threshold = operating_point(validation.label, fitted.predict(validation.matrix),
                                 params.train.false_negative_target)["threshold"]
     test = rows.filter(pc.equal(rows["part"], "test"))
-    true, score = test["true"].to_numpy(), booster.predict(matrix(parts.encoder, test)).astype(float)
+    true, score = test["true"].to_numpy(), fitted.predict(encoder.encode(test))
     approved = score < threshold
     return Judged(true_auc(true, score), float(true.sum() / score.sum()), slope(true, score), float(approved.mean()),
                   float(true[approved].sum() / true.sum()))

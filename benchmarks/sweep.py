@@ -36,7 +36,6 @@ from xgboost import XGBClassifier
 from tollgate import services, stages, training
 from tollgate.books import Book, load_book
 from tollgate.config import Params, load_params, settings
-from tollgate.features import matrix
 
 AS_OF = date(2007, 1, 1)
 GOAL = 1 / 3
@@ -54,20 +53,20 @@ class Rows:
 
     def out_of_time_auc(self, choice: Choice) -> float:
         """The area under the ROC curve on the test months, of a model fitted as the train stage does."""
-        parts = training.prepare(self.book, self.features, self.split["split"])
+        parts = training.prepare(self.book, self.features, self.split["split"], self.params)
         test = self.features.filter(pc.equal(self.split["split"], "test"))
-        booster, _ = training.fit(parts, self.params, choice)
-        return float(roc_auc_score(test["label"], booster.predict(matrix(parts.encoder, test))))
+        fitted = training.fit(parts, self.params, choice).fitted
+        return float(roc_auc_score(test["label"], fitted.predict(parts.encoder.encode(test))))
 
 
-def rows_of(book: str, scratch: Path) -> Rows:
+def rows_of(book: str, scratch: Path, as_of: date = AS_OF) -> Rows:
     """Every stage up to the split, in a home of its own; sources that were fetched before are used."""
     sources = settings().data / "sources"
     os.environ["TOLLGATE_DATA"] = str(scratch / "data")
     (scratch / "data").mkdir(parents=True)
     if sources.is_dir():
         (scratch / "data" / "sources").symlink_to(sources)
-    params, run = load_params(book=book, as_of=AS_OF), scratch / "run"
+    params, run = load_params(book=book, as_of=as_of), scratch / "run"
     run.mkdir()
     for stage in ("fetch", "history", "snapshot", "features", "split"):
         stages.STAGES[stage](run, params)
@@ -76,7 +75,7 @@ def rows_of(book: str, scratch: Path) -> Rows:
 
 def ours(rows: Rows) -> list[Choice]:
     """The sweep stage: what it chose, and all points that it tried."""
-    folds = training.prepare_folds(rows.book, rows.features, rows.split)
+    folds = training.prepare_folds(rows.book, rows.features, rows.split, rows.params)
     swept = training.finish(training.open_study(rows.params, "benchmark"), folds, rows.params)
     return [swept["best"]["params"], *(trial["params"] for trial in swept["trials"])]
 
@@ -84,12 +83,13 @@ def ours(rows: Rows) -> list[Choice]:
 def theirs(rows: Rows, points: list[Choice], **halving: Any) -> Choice:
     """What HalvingRandomSearchCV chose of the same points."""
     params, label = rows.params, rows.features["label"].to_numpy()
-    parts = training.prepare(rows.book, rows.features, rows.split["split"])
+    parts = training.prepare(rows.book, rows.features, rows.split["split"], params)
     folds = [[np.flatnonzero(pc.equal(fold, part)) for part in ("train", "validation")]
              for fold in training.folds(rows.split)]
     model = XGBClassifier(n_estimators=params.sweep.rounds_max, tree_method="hist", n_jobs=params.sweep.threads,
-                          random_state=params.seed, monotone_constraints=parts.constraints, enable_categorical=True,
-                          feature_types=parts.encoder.types)
+                          random_state=params.seed, monotone_constraints=parts.inputs.directions,
+                          enable_categorical=True,
+                          feature_types=["c" if codes else "q" for codes in parts.inputs.codes])
     search = HalvingRandomSearchCV(
         model, [{name: [value] for name, value in point.items()} for point in points], n_candidates=len(points),
         cv=folds, scoring="roc_auc", refit=False, return_train_score=False, random_state=params.seed,

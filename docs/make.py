@@ -44,6 +44,11 @@ def allowed(schema: dict[str, Any]) -> str:
     return f"{kind}, {', '.join(limits)}"
 
 
+def ends(of: dict[str, Any]) -> str:
+    """What is drawn of one hyperparameter."""
+    return f"{of['low']} to {of['high']}{', log' if of.get('log') else ''}"
+
+
 def params_page() -> str:
     """The Markdown of docs/params.md."""
     path = PROJECT / "params.yaml"
@@ -69,10 +74,13 @@ def params_page() -> str:
     lines += ["## cron", "", "Read by Airflow alone; what a run computes does not depend on it.", "", *head,
               *(f"| `cron.{dag}` | a cron expression, or empty | `{when}` | {said[f'cron.{dag}']} |"
                 for dag, when in raw["cron"].items()), ""]
-    for section in SECTIONS:
+    for section in (name for name in SECTIONS if name != "space"):
         rules = schema["$defs"][section.capitalize()]["properties"]
         lines += [f"## {section}", "", *head,
                   *(row(f"{section}.{key}", rule, raw[section][key]) for key, rule in rules.items()), ""]
+    lines += ["## space", "", said["space"].capitalize() + ".", "", *head,
+              *(f"| `space.{kind}.{name}` | low, high, and whether log | {ends(of)} | {said[f'space.{kind}.{name}']} |"
+                for kind, space in raw["space"].items() for name, of in space.items()), ""]
     lines += ["## What the books override", "",
               "A book's block is laid over the defaults, section by section. A book of your own may have its values",
               "in a file beside its module instead: `include/books/mortgages.yaml`.", "",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,7 +22,7 @@ from tollgate import gates, ingest, labels, lake, registry, training
 from tollgate.books import Book, book_files, load_book
 from tollgate.config import Params, read_params, settings
 from tollgate.errors import BadInput, Refused
-from tollgate.features import Model, digest_of, make_features, write_golden
+from tollgate.features import BASELINE, Model, digest_of, make_features, write_golden
 
 Answer = dict[str, Any]
 
@@ -134,23 +135,25 @@ def train(run: Path, params: Params) -> None:
     applications, histories = _read_rows(run / "snapshot.parquet"), _histories(run, book)
     if declined.num_rows:
         declined = make_features(book, training.beside_training(book, declined, applications, split), histories)
-    parts, booster, auc = training.fit_inferred(book, _read_rows(run / "features.parquet"), split["split"],
-                                                declined, params, best["params"])
-    score = booster.predict(parts.validation).astype(float)
-    point = training.operating_point(parts.validation.get_label(), score, params.train.false_negative_target)
-    folder = run / "model"
+    found = training.fit_inferred(book, _read_rows(run / "features.parquet"), split["split"], declined, params,
+                                  best["params"])
+    validation = found.parts.validation
+    point = training.operating_point(validation.label, found.fitted.predict(validation.matrix),
+                                     params.train.false_negative_target)
+    folder, encoder = run / "model", found.parts.encoder
     folder.mkdir(parents=True, exist_ok=True)
-    booster.save_model(folder / "model.ubj")
+    found.fitted.save(folder)
     _write_json(folder / "model.json", {
         "book": book.name, "as_of": params.as_of.isoformat(), "seed": params.seed,
         "snapshot": _read_json(run / "snapshot.json")["digest"], "horizon_months": params.snapshot.horizon_months,
-        "features": parts.encoder.to_json(), "threshold": point["threshold"], "operating": point,
-        "params": best["params"], "rounds": booster.num_boosted_rounds(), "validation_auc": auc})
+        "estimator": params.train.estimator, "features": encoder.to_json(), "threshold": point["threshold"],
+        "operating": point, "params": best["params"], "rounds": found.rounds, "validation_auc": found.auc})
     table = _read_rows(run / "features.parquet")
-    in_train = table.filter(pc.equal(split["split"], "train"))
-    _write_json(folder / "scorecard.json", training.Scorecard.learn(book, in_train).to_json())
-    rows = table.select(parts.encoder.names)
-    scores = Model.load(folder).predict_features(rows)
+    if params.train.estimator != BASELINE:
+        training.learn_baseline(encoder, table.filter(pc.equal(split["split"], "train"))).save(folder)
+    rows = table.select(encoder.names)
+    fitted_on = pc.is_in(split["split"], pa.array(["train", "validation"])).to_numpy()
+    scores = np.where(fitted_on, np.nan, Model.load(folder).predict_features(rows))
     _write_json(folder / "profile.json", training.freeze(rows, scores, book))
     _write_rows(folder / "reference.parquet", training.reference_sample(rows, scores, params.seed))
     write_golden(folder, applications, histories, params.seed)
@@ -246,7 +249,7 @@ def _data_digest(run: Path) -> str:
 
 def _folds(run: Path, params: Params) -> tuple[training.Parts, ...]:
     return training.prepare_folds(load_book(params.book), _read_rows(run / "features.parquet"),
-                                  _read_rows(run / "split.parquet"))
+                                  _read_rows(run / "split.parquet"), params)
 
 
 def _read_json(path: Path) -> Any:

@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_model import keep_model
 
 from tollgate.books import Book, category, load_book, ratio
 from tollgate.books.shipped import consumer
 from tollgate.errors import BadInput
-from tollgate.features import Encoder, Model, digest_of, make_features, matrix
+from tollgate.features import Encoder, Model, digest_of, make_features
 from tollgate.features.encode import LEVEL_ROWS_MIN
 
 ROWS = 1_500
@@ -43,15 +44,8 @@ def rows(book: Book) -> pa.Table:
 @pytest.fixture(scope="module")
 def folder(book: Book, rows: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small fitted model on disk."""
-    import xgboost
-
-    features = make_features(book, rows)
-    encoder = Encoder.learn(book, features)
-    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 4, "nthread": 1},
-                            matrix(encoder, features, rows["label"].to_numpy()), 15)
     made = tmp_path_factory.mktemp("model")
-    booster.save_model(made / "model.ubj")
-    (made / "model.json").write_text(json.dumps({"book": book.name, "features": encoder.to_json(), "threshold": 0.2}))
+    keep_model(made, book, make_features(book, rows), rows["label"].to_numpy(), threshold=0.2)
     return made
 
 

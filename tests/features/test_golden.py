@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,14 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-import xgboost
 from features.test_one_row import ROWS, applications, past
+from small_model import keep_model
 
 from tollgate.books import LOAN, Book, Feature, load_book
 from tollgate.books.shipped import instalment
 from tollgate.config import find_book, known_books
 from tollgate.errors import Refused
-from tollgate.features import Encoder, check_golden, golden_differences, make_features, matrix, write_golden
+from tollgate.features import check_golden, golden_differences, make_features, write_golden
 from tollgate.features.golden import DRAWN
 
 
@@ -36,12 +35,7 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A book, and the folder of a small model of it that keeps golden rows."""
     book = load_book(request.param)
     rows, histories, folder = asked(book), past(book), tmp_path_factory.mktemp(book.name)
-    features, label = make_features(book, rows, histories), np.random.default_rng(2).random(ROWS) < 0.3
-    encoder = Encoder.learn(book, features)
-    xgboost.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1},
-                  matrix(encoder, features, label.astype(np.float32)), 5).save_model(folder / "model.ubj")
-    (folder / "model.json").write_text(json.dumps({"book": book.name, "features": encoder.to_json(),
-                                                   "threshold": 0.3}))
+    keep_model(folder, book, make_features(book, rows, histories), np.random.default_rng(2).random(ROWS) < 0.3)
     write_golden(folder, rows, histories, seed=1)
     return book, folder
 

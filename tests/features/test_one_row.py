@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from small_model import keep_model
 
 from tollgate.books import Book, Column, load_book
 from tollgate.config import known_books
-from tollgate.features import Encoder, Model, make_features, matrix
+from tollgate.estimators import ESTIMATORS
+from tollgate.features import Encoder, Model, make_features
 from tollgate.scoring.shards import judge
 
 ROWS, REASONS = 200, 4
@@ -73,24 +74,18 @@ def book(request: pytest.FixtureRequest) -> Book:
     return load_book(request.param)
 
 
-@pytest.fixture(scope="module")
-def trained(book: Book, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray, pa.Table]:
-    """A model's folder, and the scores that its booster gave before it was saved to the rows beside them."""
-    import xgboost
-
+@pytest.fixture(scope="module", params=ESTIMATORS)
+def trained(request: pytest.FixtureRequest, book: Book,
+            tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray, pa.Table]:
+    """A model's folder, and the scores that it gave before it was saved to the rows beside them."""
     rows = applications(book, 1, wild=0.05)
     features, label = made(book, rows), np.random.default_rng(2).random(ROWS) < 0.3
     encoder = Encoder.learn(book, features)
     finite = ~np.isinf(encoder.encode(features)).any(axis=1)
     kept = features.filter(pa.array(finite))
-    data = matrix(encoder, kept, label[finite].astype(np.float32))
-    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 5, "nthread": 1,
-                             "monotone_constraints": tuple(f.monotone for f in book.features)}, data, 20)
     folder = tmp_path_factory.mktemp(book.name)
-    booster.save_model(folder / "model.ubj")
-    (folder / "model.json").write_text(json.dumps({"book": book.name, "features": encoder.to_json(),
-                                                   "threshold": 0.3}))
-    return folder, booster.predict(data).astype(np.float64), kept
+    fitted = keep_model(folder, book, kept, label[finite], kind=request.param)
+    return folder, fitted.predict(Model.load(folder).encoder.encode(kept)), kept
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +117,7 @@ def test_contributions_are_those_of_the_row_alone_bit_for_bit(book: Book, model:
     assert np.concatenate(alone).tobytes() == model.contributions(features).tobytes()
 
 
-def test_a_saved_model_scores_bit_for_bit_as_the_booster_that_was_trained(
+def test_a_saved_model_scores_bit_for_bit_as_what_was_trained(
         model: Model, trained: tuple[Path, np.ndarray, pa.Table]) -> None:
     _, before, rows = trained
     assert model.predict_features(rows).tobytes() == before.tobytes()

@@ -26,9 +26,9 @@ from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
 from tollgate.labels import needed
 from tollgate.labels.evidence import count
+from tollgate.training.baseline import learn_baseline
 from tollgate.training.evaluate import evidence
 from tollgate.training.fit import fit, operating_point, prepare
-from tollgate.training.scorecard import Scorecard
 
 AS_OF = date(2007, 1, 1)
 CHOICE = {"max_depth": 3, "eta": 0.2, "min_child_weight": 20, "subsample": 0.9}
@@ -137,20 +137,19 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
     split = pa.table({"loan_id": rows["loan_id"], "split": pa.array(np.where(
         days.astype(int) > last, "test", np.where(days.astype(int) > first, "validation", "train")))})
     pq.write_table(split, folder / "split.parquet")
-    parts = prepare(book, features, split["split"])
-    if constraints is not None:
-        parts = replace(parts, constraints=constraints)
-    booster, _ = fit(parts, params, CHOICE)
-    point = operating_point(parts.validation.get_label(), booster.predict(parts.validation).astype(float),
+    directed = book if constraints is None else replace(book, features=tuple(
+        replace(feature, monotone=way) for feature, way in zip(book.features, constraints, strict=True)))
+    parts = prepare(directed, features, split["split"], params)
+    fitted = fit(parts, params, CHOICE).fitted
+    point = operating_point(parts.validation.label, fitted.predict(parts.validation.matrix),
                             params.train.false_negative_target)
     model = folder / "model"
     model.mkdir()
-    booster.save_model(model / "model.ubj")
+    fitted.save(model)
     (model / "model.json").write_text(json.dumps({
-        "book": book.name, "as_of": params.as_of.isoformat(), "snapshot": record["digest"],
+        "book": book.name, "as_of": params.as_of.isoformat(), "snapshot": record["digest"], "estimator": "xgboost",
         "features": parts.encoder.to_json(), "threshold": point["threshold"]}))
-    in_train = features.filter(pc.equal(split["split"], "train"))
-    (model / "scorecard.json").write_text(json.dumps(Scorecard.learn(book, in_train).to_json()))
+    learn_baseline(parts.encoder, features.filter(pc.equal(split["split"], "train"))).save(model)
     write_golden(model, rows, {}, params.seed)
     pq.write_table(evidence(book, model, features, split, None), folder / "evidence.parquet")
 

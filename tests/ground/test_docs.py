@@ -28,7 +28,10 @@ def test_the_derived_pages_are_up_to_date(tmp_path: Path) -> None:
 def test_every_key_of_params_stands_on_its_page_with_range_default_and_meaning() -> None:
     shipped, page = read_params_file(PROJECT / "params.yaml"), (DOCS / "params.md").read_text(encoding="utf-8")
     defaults = {name: shipped[name] for name in Params.model_fields if name not in SECTIONS}
-    defaults |= {f"{section}.{key}": value for section in SECTIONS for key, value in shipped[section].items()}
+    defaults |= {f"{section}.{key}": value for section in SECTIONS if section != "space"
+                 for key, value in shipped[section].items()}
+    defaults |= {f"space.{kind}.{key}": f"{of['low']} to {of['high']}" + (", log" if of.get("log") else "")
+                 for kind, space in shipped["space"].items() for key, of in space.items()}
     for name, value in defaults.items():
         cells = re.search(rf"^\| `{re.escape(name)}` \| (.+) \| (.+) \| (.+) \|$", page, re.MULTILINE)
         assert cells, f"{name} has no row, or no comment beside it in params.yaml"

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
+from small_model import keep_model
 
 from tollgate.books import load_book
 from tollgate.books.shipped.consumer import simulate
-from tollgate.features import make_features
-from tollgate.stats.distributions import frozen, shares
+from tollgate.features import Encoder, make_features
+from tollgate.stats.distributions import frozen, psi, psi_null, shares
 from tollgate.training import freeze, reference_sample
 
 BOOK = load_book("consumer")
@@ -24,7 +26,7 @@ def _features(rows_a_month: int = 200) -> tuple[pa.Table, np.ndarray]:
 def test_a_profile_survives_json_and_gives_its_own_shares_back() -> None:
     features, scores = _features()
     profile = json.loads(json.dumps(freeze(features, scores, BOOK)))
-    assert profile["rows"] == features.num_rows
+    assert profile["score"]["rows"] == profile["features"]["credit_score"]["rows"] == features.num_rows
     assert list(profile["features"]) == [f.name for f in BOOK.features]
     for name, entry in profile["features"].items():
         assert shares(entry, features[name]).tolist() == entry["shares"]
@@ -71,3 +73,26 @@ def test_the_reference_sample_is_seeded_bounded_and_in_order() -> None:
     places = {value: i for i, value in enumerate(scores.tolist())}
     at = [places[value] for value in sample["score"].to_pylist()]
     assert at == sorted(at)
+
+
+def test_without_drift_new_scores_look_like_the_reference_because_it_holds_none_that_were_fitted_on(
+        tmp_path: Path) -> None:
+    world = simulate(seed=4, rows_a_month=1_000, first_month="2006-01", last_month="2006-12")
+    features = make_features(BOOK, world)
+    label = world["default_date"].is_valid().to_numpy()
+    fitted = keep_model(tmp_path, BOOK, features.slice(0, 3_000), label[:3_000], rounds=150)
+    score = fitted.predict(Encoder.learn(BOOK, features.slice(0, 3_000)).encode(features))
+
+    def windows_beyond_luck(known: np.ndarray) -> int:
+        entry, found = freeze(features.slice(0, 6_000), known, BOOK)["score"], 0
+        for start in range(6_000, 12_000, 600):
+            actual = shares(entry, score[start:start + 600])
+            bins = int(np.sum((np.array(entry["shares"]) > 0) | (actual > 0)))
+            moved = psi(np.array(entry["shares"]), actual, entry["rows"], 600)
+            found += moved > psi_null(bins, entry["rows"], 600, 0.99)
+        return found
+
+    fresh = np.where(np.arange(6_000) < 3_000, np.nan, score[:6_000])
+    assert windows_beyond_luck(fresh) <= 1
+    assert windows_beyond_luck(np.where(np.isnan(fresh), score[:6_000], np.nan)) > 2
+    assert reference_sample(features.slice(0, 6_000), fresh, 1)["score"].null_count == 3_000

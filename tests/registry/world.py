@@ -56,6 +56,12 @@ def train(run: Path, params: Params) -> None:
         stages.STAGES[stage](run, params)
 
 
+def let_through(run: Path) -> None:
+    """Gates that said yes: these models are too small for the default limits, and the gates have tests of their own."""
+    verdicts = [asdict(Verdict(gate, "pass", None, None, None, None, "Not asked.")) for gate in GATES]
+    _write(run / "gates.json", {"passed": True, "model_digest": digest_of(run / "model"), "verdicts": verdicts})
+
+
 @dataclass(frozen=True)
 class World:
     """One test's copy: ``folder`` for its run folders, ``made`` with the trained ones."""
@@ -73,9 +79,7 @@ class World:
         _write(run / "champion.json", {"model": BOOK, "version": holder.version if holder else None,
                                        "digest": holder.digest if holder else None})
         if passed:
-            # These models are too small for the default limits; the gates have tests of their own.
-            verdicts = [asdict(Verdict(gate, "pass", None, None, None, None, "Not asked.")) for gate in GATES]
-            _write(run / "gates.json", {"passed": True, "model_digest": digest_of(run / "model"), "verdicts": verdicts})
+            let_through(run)
         else:
             stages.gate(run, params_of(name, auc_min=0.99))
         return run

@@ -32,8 +32,8 @@ def fold(train: int, rows: int = 1_500) -> list[str]:
 
 
 @pytest.fixture
-def folds(book: Book) -> tuple[Parts, ...]:
-    return prepare_folds(book, rows_of(book), pa.table({"fold_1": fold(600), "fold_2": fold(1_000)}))
+def folds(book: Book, params: Params) -> tuple[Parts, ...]:
+    return prepare_folds(book, rows_of(book), pa.table({"fold_1": fold(600), "fold_2": fold(1_000)}), params)
 
 
 scores = st.dictionaries(st.integers(0, 30), st.floats(0, 1), min_size=1)
@@ -74,32 +74,33 @@ def test_a_climb_with_pauses_is_a_climb_in_one_go(folds: tuple[Parts, ...], para
         paused.to(budget)
     whole.to(36)
     assert (paused.auc, paused.rounds) == (whole.auc, whole.rounds)
-    assert [b.save_raw() for b in paused._boosters] == [b.save_raw() for b in whole._boosters]
+    assert [f.at(36).parts() for f in paused._fittings] == [f.at(36).parts() for f in whole._fittings]
 
 
 def test_a_climb_ends_when_patience_does(folds: tuple[Parts, ...], params: Params) -> None:
     patient = changed(params, sweep={"early_stopping": 10})
     climb = Climb(folds, patient, {**CHOICE, "learning_rate": 1.0})
     climb.to(10_000)
-    assert climb._boosters[0].num_boosted_rounds() == climb.rounds + 10
+    assert climb._done == climb.rounds + 10
     climb.to(20_000)
-    assert climb._boosters[0].num_boosted_rounds() == climb.rounds + 10
+    assert climb._done == climb.rounds + 10
 
 
 @pytest.mark.parametrize(("part", "label", "defaults"), [("train", 0, "0 def"), ("validation", 1, "500 def")])
-def test_a_fold_of_one_class_is_refused_with_its_counts(book: Book, part: str, label: int, defaults: str) -> None:
+def test_a_fold_of_one_class_is_refused_with_its_counts(
+        book: Book, params: Params, part: str, label: int, defaults: str) -> None:
     rows, cut = rows_of(book), fold(1_000)
     one = [label if name == part else int(k) for name, k in zip(cut, rows["label"].to_pylist(), strict=True)]
     rows = rows.set_column(rows.column_names.index("label"), "label", pa.array(one, pa.int8()))
     with pytest.raises(BadInput, match=f"The {part} rows of a fold must hold paid and defaulted.*{defaults}"):
-        prepare_folds(book, rows, pa.table({"fold_1": cut}))
+        prepare_folds(book, rows, pa.table({"fold_1": cut}), params)
 
 
-def test_an_empty_fold_is_refused(book: Book) -> None:
+def test_an_empty_fold_is_refused(book: Book, params: Params) -> None:
     with pytest.raises(BadInput, match="of 0 rows 0 defaulted"):
-        prepare_folds(book, rows_of(book), pa.table({"fold_1": ["train"] * 1_500}))
+        prepare_folds(book, rows_of(book), pa.table({"fold_1": ["train"] * 1_500}), params)
 
 
-def test_a_split_without_folds_is_refused(book: Book) -> None:
+def test_a_split_without_folds_is_refused(book: Book, params: Params) -> None:
     with pytest.raises(BadInput, match="holds no fold.*run the split stage again"):
-        prepare_folds(book, rows_of(book), pa.table({"split": fold(1_000)}))
+        prepare_folds(book, rows_of(book), pa.table({"split": fold(1_000)}), params)

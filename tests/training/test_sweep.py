@@ -29,7 +29,7 @@ Folds = tuple[Parts, ...]
 
 
 @pytest.fixture
-def parts(book: Book) -> Folds:
+def parts(book: Book, params: Params) -> Folds:
     """Two folds of 1,500 simulated loans; the older is cut off at 1,000."""
     sent = consumer.simulate(seed=3, rows_a_month=250, first_month="2003-01", last_month="2003-06")
     rows = make_features(book, pa.table({c.name: sent[c.source] for c in book.applications}))
@@ -37,7 +37,7 @@ def parts(book: Book) -> Folds:
     place = np.arange(len(label))
     split = pa.table({f"fold_{k}": np.select([place < cut, place < cut + 500], ["train", "validation"], "unseen")
                       for k, cut in ((1, 500), (2, 1_000))})
-    return prepare_folds(book, rows.append_column("label", pa.array(label)), split)
+    return prepare_folds(book, rows.append_column("label", pa.array(label)), split, params)
 
 
 @pytest.fixture
@@ -230,13 +230,13 @@ def test_another_direction_of_the_book_and_other_code_begin_another_study(small:
     assert study_name(small, "d") != before
 
 
-def test_rows_of_validation_do_not_teach_the_encoder(book: Book, parts: Folds) -> None:
+def test_rows_of_validation_do_not_teach_the_encoder(book: Book, params: Params, parts: Folds) -> None:
     levels = {i.name: i.vocabulary for i in parts[-1].encoder.inputs}
     assert levels["purpose"] == tuple(sorted(consumer.PURPOSES))
     few = replace(book, features=tuple(f for f in book.features if f.name == "purpose"))
     rows = pa.table({"purpose": ["car"] * 60 + ["boat"] * 60, "label": [0, 1] * 60})
     part = pa.chunked_array([["train"] * 60 + ["validation"] * 60])
-    assert prepare(few, rows, part).encoder.inputs[0].vocabulary == ("car",)
+    assert prepare(few, rows, part, params).encoder.inputs[0].vocabulary == ("car",)
 
 
 def test_a_database_that_is_away_is_a_passing_fault(small: Params, monkeypatch: pytest.MonkeyPatch) -> None:

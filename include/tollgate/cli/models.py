@@ -96,6 +96,14 @@ def reproduce(context: typer.Context, book: BookName, version: Version) -> None:
 
 
 @app.command(rich_help_panel=Panel.MODELS)
+def scorecard(context: typer.Context, book: BookName, version: Version) -> None:
+    """The bins and points of a scorecard: the version itself, or the one that it had to beat."""
+    from tollgate import registry
+
+    _answer(context, registry.scorecard(book, version), readable.scorecard)
+
+
+@app.command(rich_help_panel=Panel.MODELS)
 def card(context: typer.Context, book: BookName, version: Version, out: Page = None) -> None:
     """The model card of a version: its facts, and what was decided about it so far."""
     from tollgate import registry

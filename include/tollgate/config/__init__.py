@@ -7,6 +7,7 @@ from tollgate.config.params import (
     Labels,
     Monitoring,
     Params,
+    Range,
     Sweep,
     load_params,
     read_params,
@@ -15,5 +16,5 @@ from tollgate.config.params import (
 from tollgate.config.settings import EMBEDDED, PROJECT, Settings, settings
 
 __all__ = ["EMBEDDED", "OWN", "PROJECT", "SECTIONS", "FoundBook", "Ingest", "Labels", "Monitoring", "Params",
-           "Settings", "Sweep", "all_books", "check_book", "check_name", "find_book", "known_books", "load_params",
-           "read_params", "read_params_file", "settings"]
+           "Range", "Settings", "Sweep", "all_books", "check_book", "check_name", "find_book", "known_books",
+           "load_params", "read_params", "read_params_file", "settings"]

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from tollgate.config.finding import FoundBook, find_book, known_books
 from tollgate.config.settings import settings
@@ -78,7 +78,30 @@ class Sweep(_Section):
     threads: PositiveInt
 
 
+class Range(_Section):
+    """Ends of what a sweep draws from, both of them included; whole numbers where both are."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Range:
+        if not (self.low <= self.high and (self.low > 0 or not self.log)):
+            raise ValueError("low must not be above high, and must be above 0 where log is true")
+        return self
+
+
+class Space(_Section):
+    """What is drawn of each estimator's hyperparameters, by its library's names."""
+
+    xgboost: dict[str, Range]
+    lightgbm: dict[str, Range]
+    scorecard: dict[str, Range]
+
+
 class Train(_Section):
+    estimator: Literal["xgboost", "lightgbm", "scorecard"]
     false_negative_target: OpenShare
     cost_of_default: Annotated[float, Field(gt=0)]
     reject_inference: Literal["booked", "parcelling", "fuzzy", "weighted"]
@@ -144,6 +167,7 @@ class Params(_Section):
     snapshot: Snapshot
     split: Split
     sweep: Sweep
+    space: Space
     train: Train
     gates: Gates
     scoring: Scoring

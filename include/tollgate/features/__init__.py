@@ -8,8 +8,8 @@ from tollgate.features.encode import Encoder
 from tollgate.features.golden import check_golden, golden_differences, write_golden
 from tollgate.features.histories import arrivals, arrived, histories_of, history, with_histories
 from tollgate.features.make import check_made, make_features
-from tollgate.features.model import Model, digest_of, matrix
+from tollgate.features.model import BASELINE, Model, digest_of
 
-__all__ = ["Encoder", "Histories", "Model", "aggregate", "arrivals", "arrived", "check_golden", "check_made",
-           "digest_of", "golden_differences", "histories_of", "history", "make_features", "matrix", "seen",
+__all__ = ["BASELINE", "Encoder", "Histories", "Model", "aggregate", "arrivals", "arrived", "check_golden",
+           "check_made", "digest_of", "golden_differences", "histories_of", "history", "make_features", "seen",
            "with_histories", "write_golden"]

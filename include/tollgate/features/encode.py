@@ -1,7 +1,8 @@
-"""From raw features to the float32 matrix that XGBoost reads, by vocabularies frozen with the model."""
+"""From raw features to the float32 matrix that estimators read, by vocabularies frozen with the model."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import Book
+from tollgate.estimators import Inputs
 from tollgate.features.make import check_made
 
 LEVEL_ROWS_MIN = 50
@@ -60,10 +62,11 @@ class Encoder:
         """The inputs' names, in the matrix's column order."""
         return [i.name for i in self.inputs]
 
-    @property
-    def types(self) -> list[str]:
-        """XGBoost's feature types: ``c`` for a category, ``q`` for a number."""
-        return ["c" if i.kind == "category" else "q" for i in self.inputs]
+    def columns(self, directions: Mapping[str, int] | None = None) -> Inputs:
+        """What an estimator is told of the matrix; without directions where it only scores."""
+        return Inputs(tuple(self.names), tuple(len(i.vocabulary) + 1 if i.kind == "category" else 0
+                                               for i in self.inputs),
+                      tuple((directions or {}).get(i.name, 0) for i in self.inputs))
 
     def encode(self, features: pa.Table) -> np.ndarray:
         """A float32 matrix of shape (rows, inputs). Raises ``BadInput`` where an input is not among ``features``."""

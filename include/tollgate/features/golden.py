@@ -22,8 +22,8 @@ from tollgate.features.model import Model
 
 FOLDER, INPUTS, ANSWERS, SCORE = "golden", "applications.parquet", "answers.parquet", "score"
 DRAWN = 500             # rows by lot, beside those that hold a feature's extremes, levels and gaps
-REMEDY = ("Of a feature that was changed: bring its code back, put it among the book's `retired` features, and give the "
-          "changed one a new name. Of scores alone: install the libraries of requirements/. Or train a model with "
+REMEDY = ("Of a feature that was changed: bring its code back, put it among the book's `retired` features, and give "
+          "the changed one a new name. Of scores alone: install the libraries of requirements/. Or train a model with "
           "today's code, and have it approved.")
 
 

@@ -1,4 +1,4 @@
-"""A model on disk: XGBoost's own format, a JSON spec, the frozen profile and a reference sample. No pickle."""
+"""A model on disk: its estimator's own format, a JSON spec, the frozen profile and a reference sample. No pickle."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from tollgate.books import load_book
 from tollgate.errors import BadInput
+from tollgate.estimators import Fitted, estimator
 from tollgate.features.aggregates import Histories
 from tollgate.features.encode import Encoder
 from tollgate.features.make import make_features
 
-if TYPE_CHECKING:
-    import xgboost
-
-BOOSTER, SPEC = "model.ubj", "model.json"
+SPEC, BASELINE = "model.json", "scorecard"
 
 
 @dataclass(frozen=True)
@@ -30,29 +28,39 @@ class Model:
     Attributes:
         book: name of its book.
         encoder: the frozen vocabularies.
-        booster: the trees.
+        fitted: what scores.
         threshold: scores at or above it are declined.
         about: the whole of ``model.json``.
     """
 
     book: str
     encoder: Encoder
-    booster: xgboost.Booster
+    fitted: Fitted
     threshold: float
     about: dict[str, Any]
 
     @classmethod
     def load(cls, folder: Path) -> Model:
         """Read a model folder. Raises ``BadInput`` when a part is missing or unreadable."""
-        import xgboost
+        return cls._load(folder, None)
 
+    @classmethod
+    def load_baseline(cls, folder: Path) -> Model:
+        """The scorecard that is kept with a model, to be beaten by it. Raises ``BadInput`` as ``load`` does."""
+        return cls._load(folder, BASELINE)
+
+    @classmethod
+    def _load(cls, folder: Path, kind: str | None) -> Model:
         try:
             about = json.loads((folder / SPEC).read_text(encoding="utf-8"))
-            booster = xgboost.Booster(model_file=folder / BOOSTER)
-        except (OSError, ValueError, xgboost.core.XGBoostError) as err:
-            raise BadInput(f"The model in {folder.name} cannot be read: {str(err).splitlines()[0]}", value=folder,
-                           remedy="Fetch it from the registry again.") from err
-        return cls(about["book"], Encoder.from_json(about["features"]), booster, float(about["threshold"]), about)
+            encoder = Encoder.from_json(about["features"])
+            fitted = estimator(kind or about["estimator"]).load(folder, encoder.columns())
+            return cls(about["book"], encoder, fitted, float(about["threshold"]), about)
+        except (OSError, KeyError, ValueError) as err:
+            what = f"{kind} beside the model" if kind else "model"
+            raise BadInput(f"The {what} in {folder.name} cannot be read: {(str(err).splitlines() or [''])[0]}",
+                           value=folder, remedy="Fetch it from the registry again, or run the train stage again.",
+                           ) from err
 
     @property
     def features(self) -> list[str]:
@@ -65,36 +73,15 @@ class Model:
 
     def predict_features(self, features: pa.Table) -> np.ndarray:
         """The same, from raw features."""
-        if features.num_rows == 0:
-            return np.empty(0)
-        return self.booster.predict(self._matrix(features)).astype(np.float64)
+        return self.fitted.predict(self.encoder.encode(features))
 
     def contributions(self, features: pa.Table) -> np.ndarray:
-        """SHAP contribution of each input to the log-odds, float64 of shape (rows, inputs).
-
-        Tree SHAP (Lundberg et al., "From local explanations to global understanding", 2020), as XGBoost computes it.
-        """
-        if features.num_rows == 0:
-            return np.empty((0, len(self.features)))
-        return self.booster.predict(self._matrix(features), pred_contribs=True)[:, :-1].astype(np.float64)
+        """What each input adds to the log-odds, float64 of shape (rows, inputs)."""
+        return self.fitted.contributions(self.encoder.encode(features))
 
     def gains(self) -> dict[str, float]:
-        """The share of all splits' gain that each input has; 0 for every one where nothing was split."""
-        gain: dict[str, Any] = {**self.booster.get_score(importance_type="total_gain")}
-        total = sum(gain.values()) or 1.0
-        return {name: gain.get(name, 0.0) / total for name in self.features}
-
-    def _matrix(self, features: pa.Table) -> xgboost.DMatrix:
-        return matrix(self.encoder, features)
-
-
-def matrix(encoder: Encoder, features: pa.Table, label: np.ndarray | None = None,
-           weight: np.ndarray | None = None) -> xgboost.DMatrix:
-    """XGBoost's matrix of raw features, with the encoder's names and types."""
-    import xgboost
-
-    return xgboost.DMatrix(encoder.encode(features), label=label, weight=weight, feature_names=encoder.names,
-                           feature_types=encoder.types, enable_categorical=True)
+        """The share of the fit that each input has; 0 for one of which nothing was learned."""
+        return dict(zip(self.features, self.fitted.gains().tolist(), strict=True))
 
 
 def digest_of(folder: Path) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tollgate.gates.base import Verdict, judged
+from tollgate.features import BASELINE
+from tollgate.gates.base import Verdict, judged, not_applicable
 from tollgate.gates.evidence import Case
 from tollgate.stats.ranking import paired
 
@@ -13,6 +14,8 @@ def baseline(case: Case) -> Verdict:
     The model must be ahead, and the lower end of the one-sided DeLong interval must reach no further down than the
     margin. A model that is not ahead, or of which the test cannot tell, has not earned its complexity.
     """
+    if case.spec.get("estimator") == BASELINE:
+        return not_applicable("baseline", "The model is a scorecard itself.")
     limits, margin = case.params.gates, case.params.gates.baseline_margin
     (mine, other), ahead, (low, high) = paired(case.label, case.score, case.baseline, limits.confidence)
     told = (f"AUC is {mine:.4f} against {other:.4f} of the logistic scorecard on the same {len(case.label):,} loans, "

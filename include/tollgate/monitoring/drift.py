@@ -56,13 +56,13 @@ def measure(profile: dict[str, Any], reference: pa.Table, features: pa.Table, sc
     check_made(features, profile["features"])
     entries = {**profile["features"], SCORE: profile["score"]}
     values = {name: features[name] for name in profile["features"]} | {SCORE: pa.chunked_array([pa.array(scores)])}
-    return [_measured(name, entries[name], profile["rows"], reference[name], values[name], params)
+    return [_measured(name, entries[name], reference[name], values[name], params)
             for name in entries]
 
 
-def _measured(name: str, entry: dict[str, Any], r: int, reference: pa.ChunkedArray, values: pa.ChunkedArray,
+def _measured(name: str, entry: dict[str, Any], reference: pa.ChunkedArray, values: pa.ChunkedArray,
               params: Monitoring) -> Row:
-    n = len(values)
+    n, r = len(values), entry["rows"]
     row: Row = {"feature": name, "kind": entry["kind"], "rows": n, "psi": None, "psi_null": None, "ks": None,
                 "p_value": None, "js": None, "level": UNKNOWN}
     if n == 0:

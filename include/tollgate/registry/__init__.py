@@ -6,6 +6,7 @@ from tollgate.registry.ledger import decisions, entries, record, verify
 from tollgate.registry.lineage import trace
 from tollgate.registry.models import challenger, champion_on, fetch_model, fetch_to_score, models, register
 from tollgate.registry.origin import code_digest
+from tollgate.registry.points import scorecard
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
 from tollgate.registry.reports import gate_report, registered_gates
@@ -16,6 +17,7 @@ __all__ = [
     "Version", "address", "card", "challenger", "champion", "champion_on", "code_digest", "decisions", "entries",
     "fetch_model", "fetch_to_score",
     "gate_report", "models", "prepare", "promote", "record", "register",
-    "registered_gates", "reject", "reproduce", "rollback", "trace",
+    "registered_gates", "reject", "reproduce", "rollback", "scorecard",
+    "trace",
     "verify",
 ]

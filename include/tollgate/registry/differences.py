@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ LONGEST = 60  # characters of a value that are shown
 
 
 def of_models(then: Path, now: Path) -> list[str]:
-    """Sentences on two model folders: settings first, then trees, then the files beside them."""
+    """Sentences on two model folders: settings first, then what they sum, then the files beside them."""
     if digest_of(then) == digest_of(now):
         return []
     old, new = Model.load(then), Model.load(now)
-    told = [*_of_settings(old.about, new.about), *_of_trees(old, new)]
+    told = [*_of_settings(old.about, new.about), *_of_parts(old, new)]
     names = sorted({p.relative_to(folder).as_posix() for folder in (then, now) for p in folder.rglob("*")
                     if p.is_file()})
     told += [f"the model's file {name} differs" for name in names if _bytes(then / name) != _bytes(now / name)]
@@ -30,13 +29,14 @@ def _of_settings(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
             if old.get(key) != new.get(key)]
 
 
-def _of_trees(then: Model, now: Model) -> list[str]:
-    old, new = _trees(then), _trees(now)
-    told = [] if len(old) == len(new) else [f"there are {len(new)} trees, and were {len(old)}"]
+def _of_parts(then: Model, now: Model) -> list[str]:
+    old, new = then.fitted.parts(), now.fitted.parts()
+    told = [] if len(old) == len(new) else [f"the scores are summed from {len(new)} parts, and were from {len(old)}"]
     first = next((k for k, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), None)
     if first is not None:
         differ = sum(a != b for a, b in zip(old, new, strict=False))
-        told.append(f"tree {first + 1} of {len(old)} is the first of {differ} that differ")
+        told.append(f"part {first + 1} of {len(old)} (a tree, or an input's points) is the first of {differ} that "
+                    "differ")
     return told
 
 
@@ -57,12 +57,6 @@ def of_predictions(then: Path, now: Path) -> tuple[int, float, list[str]]:
     if moved.any():
         told.append(f"{np.count_nonzero(moved)} of {len(pairs)} predictions differ, by up to {moved.max():.3g}")
     return len(pairs), float(moved.max(initial=0)), told
-
-
-def _trees(model: Model) -> list[Any]:
-    whole = json.loads(bytes(model.booster.save_raw("json")))
-    trees: list[Any] = whole["learner"]["gradient_booster"]["model"]["trees"]
-    return trees
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -12,7 +12,8 @@ from typing import Any
 from tollgate.config import PROJECT, Params
 from tollgate.registry.runs import read_json
 
-LIBRARIES = ("deltalake", "mlflow", "numpy", "optuna", "pandas", "pyarrow", "scikit-learn", "scipy", "xgboost-cpu")
+LIBRARIES = ("deltalake", "duckdb", "lightgbm", "mlflow", "numpy", "optbinning", "optuna", "pandas", "pyarrow",
+             "scikit-learn", "scipy", "xgboost-cpu")
 DECIDES = ("include", "requirements", "dvc.yaml")  # params.yaml is recorded by its content
 LOCK = "requirements/pipeline.txt"
 MODIFIED = "-modified"  # ends a commit whose code was changed after it

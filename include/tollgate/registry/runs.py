@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MODEL_DIGEST, GATES_DIGEST, TRIAL = "tollgate.model_digest", "tollgate.gates_digest", "tollgate.trial"
 TRIAL_STATE = "tollgate.trial_state"
-MODEL_FORMATS = (".ubj", ".json", ".parquet")
+MODEL_FORMATS = (".ubj", ".txt", ".json", ".parquet")
 FILES = ("gates.json", "gates.md", "gates.html", "evidence.parquet", "metrics.json", "snapshot.json", "champion.json",
          "sweep.json")
 
@@ -74,7 +74,7 @@ def gates_passed(gates: dict[str, Any]) -> bool:
 
 
 def check_no_pickle(folder: Path) -> None:
-    """Raise ``Refused`` when a model folder holds anything but XGBoost's own format, JSON and Parquet."""
+    """Raise ``Refused`` when a model folder holds anything but a library's own format, JSON and Parquet."""
     strays = sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix not in MODEL_FORMATS)
     if strays:
         raise Refused("The model folder holds a file of a format that is never stored", value=", ".join(strays),

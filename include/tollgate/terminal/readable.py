@@ -47,6 +47,15 @@ def card(answer: Answer) -> Answer:
         "decisions": [_decision(d, answer["version"], d["line"]) for d in answer["decisions"]], "html": answer["html"]}
 
 
+def scorecard(answer: Answer) -> Answer:
+    """A line a bin; the points of a loan are the base and those of its bins."""
+    of = "the model itself" if answer["is_model"] else "the baseline that the model had to beat"
+    return {"book": answer["book"], "version": answer["version"], "this is": of, "base points": answer["base_points"],
+            "bins": [{"feature": line["feature"], "bin": line["bin"], "loans": f"{line['loans']:,}",
+                      "default rate": "" if line["default_rate"] is None else f"{line['default_rate']:.1%}",
+                      "points": f"{line['points']:+d}"} for line in answer["bins"]]}
+
+
 def taken_in(answer: Answer) -> Answer:
     """One line a file that was taken in, with what it changed; the log has told its warnings."""
     return {"book": answer["book"], **{level: answer[level] for level in ("refused", "unreadable") if answer[level]},

@@ -16,7 +16,6 @@ from tollgate.features import Model, digest_of
 from tollgate.stats.calibration import calibration_line, quantile_bins
 from tollgate.stats.intervals import around, normal_quantile, wilson
 from tollgate.stats.ranking import auc_interval, average_precision_draws, ks_interval
-from tollgate.training.scorecard import Scorecard
 from tollgate.training.slices import cut_slices, rank_slices, slice_columns
 
 CURVE_POINTS = 200
@@ -49,7 +48,7 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
     table = pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"], "split": part, "label": rows["label"],
         "score": pa.array(Model.load(folder).predict_features(rows)), "champion_score": champion_score,
-        "baseline": pa.array(Scorecard.load(folder).predict_features(rows)),
+        "baseline": pa.array(Model.load_baseline(folder).predict_features(rows)),
         **{name: rows[name] for name in slice_columns(book)},
     })
     digests = {b"model_digest": digest_of(folder).encode(),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,25 +13,30 @@ import pyarrow as pa
 from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
-from tollgate.features import Encoder, matrix
+from tollgate.estimators import Fitted, Fitting, Inputs, Learner, Rows, estimator
+from tollgate.features import Encoder
 from tollgate.labels import augment
+from tollgate.stats.ranking import area_under
 from tollgate.training.split import TRAIN, VALIDATION, folds
-
-if TYPE_CHECKING:
-    import xgboost
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Matrices to train and to validate on, encoded once and shared by every trial."""
+    """Rows to train and to validate on, encoded once and made ready for every trial."""
 
     encoder: Encoder
-    train: xgboost.DMatrix
-    validation: xgboost.DMatrix
-    constraints: tuple[int, ...]
+    inputs: Inputs
+    train: Rows
+    validation: Rows
+    learner: Learner
+
+    def auc(self, fitting: Fitting, rounds: int) -> float:
+        """The area under the validation ROC curve after so many rounds; not a number where a row's score is none."""
+        score = fitting.to(rounds)
+        return area_under(self.validation.label == 1, score) if np.isfinite(score).all() else math.nan
 
 
-def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray) -> Parts:
+def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray, params: Params) -> Parts:
     """Learn the encoder on the training rows and encode both parts.
 
     Args:
@@ -49,55 +56,65 @@ def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray) -> Parts:
                            f"{defaults} defaulted", value=name,
                            remedy="Widen snapshot.window_months, or lower split.folds in params.yaml.")
     encoder = Encoder.learn(book, train)
+    inputs = encoder.columns({feature.name: feature.monotone for feature in book.features})
     weight = train["weight"].to_numpy() if "weight" in train.column_names else None
-    return Parts(encoder, matrix(encoder, train, train["label"].to_numpy(), weight),
-                 matrix(encoder, validation, validation["label"].to_numpy()),
-                 tuple(f.monotone for f in book.features))
+    fitted_on = Rows(encoder.encode(train), train["label"].to_numpy(), weight)
+    chosen_on = Rows(encoder.encode(validation), validation["label"].to_numpy())
+    learner = estimator(params.train.estimator).learner(inputs, fitted_on, chosen_on, params.seed, params.sweep.threads)
+    return Parts(encoder, inputs, fitted_on, chosen_on, learner)
 
 
-def prepare_folds(book: Book, features: pa.Table, split: pa.Table) -> tuple[Parts, ...]:
+def prepare_folds(book: Book, features: pa.Table, split: pa.Table, params: Params) -> tuple[Parts, ...]:
     """The parts of every fold of ``run/split.parquet``, the oldest first; each fold learns an encoder of its own.
 
     Raises:
         BadInput: there is no fold, or one does not hold both classes.
     """
-    found = tuple(prepare(book, features, part) for part in folds(split))
+    found = tuple(prepare(book, features, part, params) for part in folds(split))
     if not found:
         raise BadInput("The split holds no fold to score a trial on", value=split.column_names,
                        remedy="Widen snapshot.window_months, and run the split stage again.")
     return found
 
 
-def booster_settings(parts: Parts, params: Params, choice: dict[str, Any]) -> dict[str, Any]:
-    """What XGBoost is told. ``choice`` holds the swept hyperparameters, by XGBoost's names.
+@dataclass(frozen=True)
+class Fit:
+    """A fit, the rows that it was made on, and how it was cut.
 
-    All boosters of a thread draw from one random stream; seeded anew in each round, none disturbs another. Early
-    stopping goes by the last metric, the AUC; the log loss is there because it tells a score that is not a number.
+    Attributes:
+        auc: the area under the validation ROC curve. rounds: how many of them reached it first.
     """
-    return {"objective": "binary:logistic", "eval_metric": ["logloss", "auc"], "tree_method": "hist",
-            "seed": params.seed, "seed_per_iteration": True, "nthread": params.sweep.threads,
-            "monotone_constraints": parts.constraints, **choice}
+
+    parts: Parts
+    fitted: Fitted
+    auc: float
+    rounds: int
 
 
-def fit(parts: Parts, params: Params, choice: dict[str, Any]) -> tuple[xgboost.Booster, float]:
-    """Boost with early stopping on the validation rows.
+def fit(parts: Parts, params: Params, choice: Mapping[str, Any]) -> Fit:
+    """Fit with early stopping on the validation rows, and cut at the best round.
 
     Args:
-        choice: the swept hyperparameters, by XGBoost's names.
+        choice: the swept hyperparameters, by the library's names.
 
-    Returns:
-        The booster cut at its best round, and the area under its validation ROC curve.
+    Raises:
+        BadInput: a score is no number.
     """
-    import xgboost
-
-    booster = xgboost.train(booster_settings(parts, params, choice), parts.train, params.sweep.rounds_max,
-                            evals=[(parts.validation, "validation")],
-                            early_stopping_rounds=params.sweep.early_stopping, verbose_eval=False)
-    return booster[: booster.best_iteration + 1], float(booster.best_score)
+    fitting, best, rounds = parts.learner.start(choice), 0.0, 0
+    for k in range(1, params.sweep.rounds_max + 1):
+        auc = parts.auc(fitting, k)
+        if math.isnan(auc):
+            raise BadInput("A fit gives scores that are no numbers", value=dict(choice),
+                           remedy="Look among the features for values that no model can be fitted to.")
+        if auc > best:
+            best, rounds = auc, k
+        if fitting.ends or k - rounds >= params.sweep.early_stopping:
+            break
+    return Fit(parts, fitting.at(rounds), best, rounds)
 
 
 def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked: pa.Table, params: Params,
-                 choice: dict[str, Any]) -> tuple[Parts, xgboost.Booster, float]:
+                 choice: Mapping[str, Any]) -> Fit:
     """Fit as ``train.reject_inference`` says; validation stays on booked loans, unweighted, whatever it says.
 
     Args:
@@ -105,30 +122,26 @@ def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked
         unbooked: raw features of the unbooked applicants of the training months, none of them an applicant of another
             part.
 
-    Returns:
-        The parts that were fitted on, and what ``fit`` gives.
-
     Raises:
         BadInput: a part does not hold both classes, or ``weighted`` lacks its probabilities.
     """
     import pyarrow.compute as pc
 
-    parts = prepare(book, features, part)
+    parts = prepare(book, features, part, params)
     method = params.train.reject_inference
     if method == "booked" or (method != "weighted" and not unbooked.num_rows):
-        return parts, *fit(parts, params, choice)
+        return fit(parts, params, choice)
 
     def scores(rows: pa.Table) -> np.ndarray:
-        return booked_only.predict(matrix(parts.encoder, rows)).astype(np.float64)
+        return booked_only.fitted.predict(parts.encoder.encode(rows))
 
     if method != "weighted":
-        booked_only, _ = fit(parts, params, choice)
+        booked_only = fit(parts, params, choice)
     train, validation = (features.filter(pc.equal(part, name)) for name in (TRAIN, VALIDATION))
     train = augment(method, train, unbooked, scores, params.seed)
     rows = pa.concat_tables([train, validation], promote_options="default")
     parted = pa.chunked_array([[TRAIN] * train.num_rows + [VALIDATION] * validation.num_rows])
-    parts = prepare(book, rows, parted)
-    return parts, *fit(parts, params, choice)
+    return fit(prepare(book, rows, parted, params), params, choice)
 
 
 def operating_point(label: np.ndarray, score: np.ndarray, false_negative_target: float) -> dict[str, float]:

@@ -18,19 +18,25 @@ def freeze(features: pa.Table, scores: np.ndarray, book: Book) -> dict[str, Any]
 
     Args:
         features: raw features, one column a feature (float64 or string, null = missing).
-        scores: P(default) of the same rows, float64.
+        scores: P(default) of the same rows, float64; not a number for rows that the model was fitted on, whose scores
+            are more extreme than those of any later row.
 
-    Returns a mapping that JSON can carry: ``{"rows", "features": {name: entry}, "score": entry}``. A number's entry
-    holds the inner ``edges`` of its bins (``edge <= x`` falls to the right), a category's its sorted ``levels``;
-    ``shares`` is as ``distribution.shares()`` answers.
+    Returns a mapping that JSON can carry: ``{"features": {name: entry}, "score": entry}``. A number's entry holds the
+    inner ``edges`` of its bins (``edge <= x`` falls to the right), a category's its sorted ``levels``; ``shares`` is as
+    ``distribution.shares()`` answers, of so many ``rows``.
     """
-    entries = {f.name: frozen(f.kind, features[f.name]) for f in book.features}
-    return {"rows": features.num_rows, "features": entries, "score": frozen("number", np.asarray(scores))}
+    fresh = scores[~np.isnan(scores)]
+    entries = {f.name: {**frozen(f.kind, features[f.name]), "rows": features.num_rows} for f in book.features}
+    return {"features": entries, "score": {**frozen("number", fresh), "rows": len(fresh)}}
 
 
 def reference_sample(features: pa.Table, scores: np.ndarray, seed: int) -> pa.Table:
-    """At most 20,000 seeded rows of the raw features with their ``score``, in their original order."""
-    whole = features.append_column("score", pa.array(scores, pa.float64()))
+    """At most 20,000 seeded rows of the raw features with their ``score``, in their original order.
+
+    Args:
+        scores: as for ``freeze``; null in the sample where they are no number.
+    """
+    whole = features.append_column("score", pa.array(scores, pa.float64(), from_pandas=True))
     if whole.num_rows <= REFERENCE_ROWS:
         return whole
     drawn = np.random.default_rng(seed).choice(whole.num_rows, REFERENCE_ROWS, replace=False)

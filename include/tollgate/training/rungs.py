@@ -12,13 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tollgate.config import Params, Sweep
-from tollgate.training.fit import Parts, booster_settings
-
-if TYPE_CHECKING:
-    import xgboost
+from tollgate.estimators import Fitting
+from tollgate.training.fit import Parts
 
 Each = Callable[..., Iterable[float]]
 FACTOR = 3
@@ -41,9 +39,9 @@ def best_third(scores: Mapping[int, float]) -> list[int]:
 
 
 class Climb:
-    """One point's boosters, one a fold, which can be boosted further at any time.
+    """One point's fits, one a fold, which can be taken further at any time.
 
-    Boosted in one go or with pauses at the rungs, in this process or in another, they are the same.
+    Made in one go or with pauses at the rungs, in this process or in another, they are the same.
 
     Attributes:
         auc: the best mean over the folds of the area under the validation ROC curve, so far; not a number once a
@@ -51,18 +49,15 @@ class Climb:
         rounds: the number of rounds that reached it.
     """
 
-    def __init__(self, folds: tuple[Parts, ...], params: Params, choice: dict[str, Any]) -> None:
-        import xgboost
-
+    def __init__(self, folds: tuple[Parts, ...], params: Params, choice: Mapping[str, Any]) -> None:
         self.auc, self.rounds = 0.0, 0
         self._folds, self._patience, self._done = folds, params.sweep.early_stopping, 0
         # The rungs among them, wherever the climb pauses: another look could find another best.
         self._looks = sorted({*range(STEP, params.sweep.rounds_max, STEP), *budgets(params.sweep)})
-        self._boosters = [xgboost.Booster(booster_settings(parts, params, choice), [parts.train, parts.validation])
-                          for parts in folds]
+        self._fittings = [parts.learner.start(choice) for parts in folds]
 
     def to(self, budget: int, each: Each = map) -> None:
-        """Boost up to the rung of ``budget`` rounds, or until ``early_stopping`` rounds have brought nothing better.
+        """Fit up to the rung of ``budget`` rounds, or until ``early_stopping`` rounds have brought nothing better.
 
         Args:
             each: ``map``, or another that does the folds side by side.
@@ -70,16 +65,12 @@ class Climb:
         for upto in (look for look in self._looks if self._done < look <= budget):
             if self._done - self.rounds >= self._patience or math.isnan(self.auc):
                 return
-            auc = sum(each(partial(_boost, self._done, upto), self._folds, self._boosters)) / len(self._folds)
+            auc = sum(each(partial(_auc, upto), self._folds, self._fittings)) / len(self._folds)
             self._done = upto
             if auc > self.auc or math.isnan(auc):
                 self.auc, self.rounds = auc, upto
 
 
-def _boost(done: int, upto: int, parts: Parts, booster: xgboost.Booster) -> float:
-    """Boost one fold; the area under its validation ROC curve, not a number where a row's score is none."""
-    for k in range(done, upto):
-        booster.update(parts.train, k)
-    log_loss, auc = (float(word.rpartition(":")[2])
-                     for word in booster.eval_set([(parts.validation, "fold")], upto).split()[1:])
-    return auc if math.isfinite(log_loss) else math.nan
+def _auc(upto: int, parts: Parts, fitting: Fitting) -> float:
+    """Fit one fold further, and how well it ranks."""
+    return parts.auc(fitting, upto)

@@ -12,12 +12,14 @@ import hashlib
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollgate.books import load_book
-from tollgate.config import Params
+from tollgate.config import Params, Range
 from tollgate.errors import BadInput, PassingFault
+from tollgate.estimators import estimator
 from tollgate.training.fit import Parts
 from tollgate.training.rungs import Climb, Each, best_third, budgets
 
@@ -27,28 +29,34 @@ if TYPE_CHECKING:
 
 POINT, BUDGET, ROUNDS, UNSCORED = "point", "budget", "rounds", "unscored"
 HERE = Path(__file__).parent
-SCORED_BY = (*sorted((HERE.parent / "features").glob("*.py")), HERE / "fit.py", HERE / "rungs.py", HERE / "sweep.py")
+SCORED_BY = (*(path for room in ("estimators", "features") for path in sorted((HERE.parent / room).glob("*.py"))),
+             HERE / "fit.py", HERE / "rungs.py", HERE / "sweep.py")
 
 
-def _suggest(trial: optuna.Trial) -> dict[str, Any]:
-    """The search space, by XGBoost's names."""
-    return {
-        "max_depth": trial.suggest_int("max_depth", 2, 6),
-        "learning_rate": trial.suggest_float("learning_rate", 0.03, 0.2, log=True),
-        "min_child_weight": trial.suggest_float("min_child_weight", 5, 200, log=True),
-        "subsample": trial.suggest_float("subsample", 0.6, 1.0),
-        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.5, 1.0),
-        "reg_lambda": trial.suggest_float("reg_lambda", 0.5, 20, log=True),
-    }
+def _suggest(trial: optuna.Trial, params: Params) -> dict[str, Any]:
+    """A point of the estimator's search space."""
+    space: dict[str, Range] = getattr(params.space, params.train.estimator)
+    return {name: (trial.suggest_int(name, of.low, of.high, log=of.log)
+                   if isinstance(of.low, int) and isinstance(of.high, int) else
+                   trial.suggest_float(name, of.low, of.high, log=of.log)) for name, of in space.items()}
+
+
+def _check_space(params: Params) -> None:
+    """Raise ``BadInput`` where the space names what the estimator does not know: it would be drawn and not used."""
+    name = params.train.estimator
+    searched = estimator(name).searched
+    if strangers := sorted(set(getattr(params.space, name)) - searched):
+        raise BadInput(f"space.{name} of params.yaml names what no sweep of it draws", value=", ".join(strangers),
+                       remedy=f"It may draw {', '.join(sorted(searched))}.")
 
 
 def study_name(params: Params, data_digest: str) -> str:
     """A name that changes with whatever could change a trial's score: data, directions, parameters and code."""
-    import xgboost
-
+    name = params.train.estimator
     directions = [(feature.name, feature.monotone) for feature in load_book(params.book).features]
     decides = [data_digest, directions, params.split.model_dump(), params.sweep.model_dump(exclude={"workers"}),
-               params.seed, xgboost.__version__, [hashlib.sha256(path.read_bytes()).hexdigest() for path in SCORED_BY]]
+               params.seed, name, params.space.model_dump(), version_of(estimator(name).library),
+               [hashlib.sha256(path.read_bytes()).hexdigest() for path in SCORED_BY]]
     return f"{params.book}-{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
@@ -57,12 +65,13 @@ def open_study(params: Params, data_digest: str) -> optuna.Study:
 
     Raises:
         PassingFault: the study's database cannot be reached.
-        BadInput: ``TOLLGATE_OPTUNA`` names none.
+        BadInput: ``TOLLGATE_OPTUNA`` names none, or the space what the estimator does not know.
     """
     import optuna
 
     from tollgate.training import studies
 
+    _check_space(params)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = study_name(params, data_digest)
     try:
@@ -89,7 +98,7 @@ def _points(params: Params) -> list[dict[str, Any]]:
     points = []
     for _ in range(params.sweep.trials):
         trial = study.ask()
-        points.append(_suggest(trial))
+        points.append(_suggest(trial, params))
         study.tell(trial, 0.0)
     return points
 
@@ -122,7 +131,7 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
             # The queue ran dry between two workers: this trial was not enqueued and is none of ours.
             study.tell(trial, state=state.FAIL)
             return mine
-        point, budget, choice = trial.user_attrs[POINT], trial.user_attrs[BUDGET], _suggest(trial)
+        point, budget, choice = trial.user_attrs[POINT], trial.user_attrs[BUDGET], _suggest(trial, params)
         climb = paused[point] = paused.get(point) or Climb(folds, params, choice)
         climb.to(budget, each)
         if math.isnan(climb.auc):

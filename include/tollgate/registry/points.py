@@ -1,0 +1,32 @@
+"""The scorecard of a registered version, as a table that a person can add up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tollgate.errors import BadInput
+from tollgate.estimators import Scorecard
+from tollgate.features import BASELINE, Model
+from tollgate.registry.models import fetch_model
+from tollgate.registry.tracking import faults_named
+
+
+@faults_named()
+def scorecard(book: str, version: str) -> dict[str, Any]:
+    """The bins and points of a version that is a scorecard, or of the one that another version had to beat.
+
+    Returns ``{"book", "version", "is_model", "base_points", "bins": [{"feature", "bin", "loans", "default_rate",
+    "points"}]}``: a loan has the base points and those of one bin of each feature; more points are less risk.
+
+    Raises:
+        BadInput: there is no such version, or it keeps no scorecard.
+        Refused: its artefact changed.
+        PassingFault: MLflow or its artefact store did not answer.
+    """
+    model = Model.load_baseline(fetch_model(book, version))
+    card = model.fitted
+    if not isinstance(card, Scorecard):
+        raise BadInput("This version keeps no scorecard", value=version, remedy="Name another version.")
+    levels = tuple(known.vocabulary if known.kind == "category" else None for known in model.encoder.inputs)
+    return {"book": book, "version": version, "is_model": model.about["estimator"] == BASELINE,
+            "base_points": round(card.base_points), "bins": list(card.table(tuple(model.features), levels))}

@@ -1,0 +1,13 @@
+"""The honest baseline: a logistic scorecard over binned features, which a sweep must beat to be worth its time."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from tollgate.estimators import Rows, Scorecard, indicator_scorecard
+from tollgate.features import Encoder
+
+
+def learn_baseline(encoder: Encoder, features: pa.Table) -> Scorecard:
+    """Learn cuts and points from raw features with their ``label`` (0 or 1): training rows only."""
+    return indicator_scorecard(encoder.columns(), Rows(encoder.encode(features), features["label"].to_numpy()))

@@ -1,0 +1,49 @@
+"""Whatever the estimator, its model goes through every door: gates, registry, nights, reasons, reproduction."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pyarrow.compute as pc
+import pytest
+from registry.world import BOOK, World, let_through, params_of, train
+
+from tollgate import lake, registry, scoring, stages
+from tollgate.books import load_book
+
+NIGHT = date(2006, 10, 1)
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "scorecard"])
+def test_a_model_of_another_estimator_is_judged_approved_scored_explained_and_made_again(
+        world: World, kind: str) -> None:
+    params = params_of("a")
+    params = params.model_copy(update={"train": params.train.model_copy(update={"estimator": kind})})
+    run = world.folder / "run"
+    train(run, params)
+    stages.gate(run, params)
+    told = {verdict["gate"]: verdict for verdict in json.loads((run / "gates.json").read_text())["verdicts"]}
+    assert not [gate for gate, verdict in told.items() if "could not finish" in verdict["sentence"]]
+    assert told["behaviour"]["verdict"] == "pass", told["behaviour"]["sentence"]
+    assert told["baseline"]["verdict"] == ("n/a" if kind == "scorecard" else told["baseline"]["verdict"])
+    let_through(run)
+    registry.register(run, params)
+    version = registry.challenger(BOOK)
+    assert version is not None
+    registry.promote(BOOK, version.version, version.digest, by="ann")
+
+    scoring.pin(load_book(BOOK), NIGHT, "night", params)
+    for shard in range(params.scoring.shards):
+        scoring.score_shard("night", shard)
+    answer = scoring.publish("night")
+    assert answer["scored"] == answer["population"] > 0
+    rows = lake.read(lake.scores(BOOK))
+    declined = rows.filter(pc.equal(rows["decision"], "decline"))
+    assert declined.num_rows and all(declined["reasons"].to_pylist())
+
+    card = registry.scorecard(BOOK, version.version)
+    assert card["is_model"] == (kind == "scorecard")
+    assert {line["feature"] for line in card["bins"]} == {feature.name for feature in load_book(BOOK).features}
+    assert registry.card(BOOK, version.version)["facts"]["features"]
+    assert registry.reproduce(BOOK, version.version)["max_difference"] == 0
