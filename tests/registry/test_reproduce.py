@@ -25,7 +25,7 @@ from tollgate.registry.differences import of_models, of_predictions
 from tollgate.registry.origin import LOCK
 from tollgate.registry.surroundings import interpreter
 
-FIT = "include/tollgate/training/fit.py"
+FIT = "include/tollgate/estimators/xgboost_trees.py"
 
 
 def git(folder: Path, *words: str) -> str:

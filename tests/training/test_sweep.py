@@ -216,6 +216,27 @@ def test_other_data_or_another_seed_is_another_study_and_more_workers_is_the_sam
     assert study_name(changed(small, sweep={"workers": 9}), "d") == name
 
 
+def test_the_order_of_the_space_in_params_decides_no_point(small: Params) -> None:
+    turned = {name: dict(reversed(of.items())) for name, of in small.space.model_dump().items()}
+    other = Params.model_validate({**small.model_dump(), "space": turned})
+    assert list(other.space.xgboost) != list(small.space.xgboost)
+    assert sweep._points(other) == sweep._points(small)
+
+
+def test_a_hyperparameter_that_the_estimator_does_not_know_is_refused_before_it_is_drawn(small: Params) -> None:
+    wrong = Params.model_validate({**small.model_dump(), "space": {
+        **small.space.model_dump(), "xgboost": {"max_dept": {"low": 2, "high": 6}}}})
+    with pytest.raises(BadInput, match="space.xgboost.*draws.*max_dept.*max_depth"):
+        open_study(wrong, "d")
+
+
+def test_another_estimator_or_space_begins_another_study(small: Params) -> None:
+    name = study_name(small, "d")
+    assert study_name(changed(small, train={"estimator": "lightgbm"}), "d") != name
+    narrow = {**small.space.model_dump(), "xgboost": {"max_depth": {"low": 2, "high": 3}}}
+    assert study_name(Params.model_validate({**small.model_dump(), "space": narrow}), "d") != name
+
+
 def test_another_direction_of_the_book_and_other_code_begin_another_study(small: Params, tmp_path: Path,
                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
     name = study_name(small, "d")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,13 +57,21 @@ class Trees:
 
 def load(folder: Path, inputs: Inputs) -> Trees:
     """The trees of a model's folder. Raises ``OSError`` or ``ValueError`` where they cannot be read."""
-    import lightgbm
+    from lightgbm.basic import LightGBMError
 
     text = (folder / FILE).read_text(encoding="utf-8")
     try:
-        return Trees(lightgbm.Booster(model_str=text))
-    except lightgbm.basic.LightGBMError as err:
+        return Trees(_read(text))
+    except LightGBMError as err:
         raise ValueError(str(err)) from err
+
+
+def _read(text: str) -> lightgbm.Booster:
+    import lightgbm
+
+    logging.getLogger("lightgbm").setLevel(logging.ERROR)
+    lightgbm.register_logger(logging.getLogger("lightgbm"))  # reading a model makes it talkative again
+    return lightgbm.Booster(model_str=text)
 
 
 class Learner:
@@ -104,6 +113,4 @@ class _Fitting:
         return np.asarray(expit(self._odds))
 
     def at(self, rounds: int) -> Trees:
-        import lightgbm
-
-        return Trees(lightgbm.Booster(model_str=self._booster.model_to_string(num_iteration=rounds)))
+        return Trees(_read(self._booster.model_to_string(num_iteration=rounds)))

@@ -34,11 +34,11 @@ SCORED_BY = (*(path for room in ("estimators", "features") for path in sorted((H
 
 
 def _suggest(trial: optuna.Trial, params: Params) -> dict[str, Any]:
-    """A point of the estimator's search space."""
+    """A point of the estimator's search space, whose names have no order: that of a file must not decide the draw."""
     space: dict[str, Range] = getattr(params.space, params.train.estimator)
     return {name: (trial.suggest_int(name, of.low, of.high, log=of.log)
                    if isinstance(of.low, int) and isinstance(of.high, int) else
-                   trial.suggest_float(name, of.low, of.high, log=of.log)) for name, of in space.items()}
+                   trial.suggest_float(name, of.low, of.high, log=of.log)) for name, of in sorted(space.items())}
 
 
 def _check_space(params: Params) -> None:
