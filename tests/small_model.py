@@ -28,6 +28,7 @@ def keep_model(folder: Path, book: Book, features: pa.Table, label: np.ndarray, 
     fitting.to(rounds)
     fitted = fitting.at(rounds)
     fitted.save(folder)
-    (folder / "model.json").write_text(json.dumps({"book": book.name, "estimator": kind, "features": encoder.to_json(),
-                                                   "threshold": threshold}))
+    (folder / "model.json").write_text(json.dumps({
+        "book": book.name, "estimator": kind, "features": encoder.to_json(), "calibration": {"kind": "none"},
+        "threshold": threshold}))
     return fitted

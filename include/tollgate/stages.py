@@ -22,7 +22,7 @@ from tollgate import gates, ingest, labels, lake, registry, training
 from tollgate.books import Book, book_files, load_book
 from tollgate.config import Params, read_params, settings
 from tollgate.errors import BadInput, Refused
-from tollgate.features import BASELINE, Model, digest_of, make_features, write_golden
+from tollgate.features import BASELINE, Calibration, Model, digest_of, make_features, write_golden
 
 Answer = dict[str, Any]
 
@@ -129,30 +129,32 @@ def sweep(run: Path, params: Params) -> None:
 
 
 def train(run: Path, params: Params) -> None:
-    """Fit the best point and choose its threshold; freeze its profile and golden rows; learn the scorecard."""
+    """Fit the best point, calibrate, choose the threshold; freeze profile and golden rows; learn the scorecard."""
     book, best = load_book(params.book), _read_json(run / "sweep.json")["best"]
     split, declined = _read_rows(run / "split.parquet"), _read_rows(run / "declined.parquet")
     applications, histories = _read_rows(run / "snapshot.parquet"), _histories(run, book)
     if declined.num_rows:
         declined = make_features(book, training.beside_training(book, declined, applications, split), histories)
-    found = training.fit_inferred(book, _read_rows(run / "features.parquet"), split["split"], declined, params,
-                                  best["params"])
-    validation = found.parts.validation
-    point = training.operating_point(validation.label, found.fitted.predict(validation.matrix),
+    table = _read_rows(run / "features.parquet")
+    found = training.fit_inferred(book, table, split["split"], declined, params, best["params"])
+    validation, folder, encoder = found.parts.validation, run / "model", found.parts.encoder
+    own = table.filter(pc.equal(split["split"], "calibration"))
+    calibration = Calibration.learn(params.train.calibration, own["label"].to_numpy() == 1,
+                                    found.fitted.predict(encoder.encode(own)))
+    point = training.operating_point(validation.label, calibration.apply(found.fitted.predict(validation.matrix)),
                                      params.train.false_negative_target)
-    folder, encoder = run / "model", found.parts.encoder
     folder.mkdir(parents=True, exist_ok=True)
     found.fitted.save(folder)
     _write_json(folder / "model.json", {
         "book": book.name, "as_of": params.as_of.isoformat(), "seed": params.seed,
         "snapshot": _read_json(run / "snapshot.json")["digest"], "horizon_months": params.snapshot.horizon_months,
-        "estimator": params.train.estimator, "features": encoder.to_json(), "threshold": point["threshold"],
-        "operating": point, "params": best["params"], "rounds": found.rounds, "validation_auc": found.auc})
-    table = _read_rows(run / "features.parquet")
+        "estimator": params.train.estimator, "features": encoder.to_json(), "calibration": calibration.to_json(),
+        "threshold": point["threshold"], "operating": point, "params": best["params"],
+        "rounds": found.rounds, "validation_auc": found.auc})
     if params.train.estimator != BASELINE:
         training.learn_baseline(encoder, table.filter(pc.equal(split["split"], "train"))).save(folder)
     rows = table.select(encoder.names)
-    fitted_on = pc.is_in(split["split"], pa.array(["train", "validation"])).to_numpy()
+    fitted_on = pc.is_in(split["split"], pa.array(["train", "validation", "calibration"])).to_numpy()
     scores = np.where(fitted_on, np.nan, Model.load(folder).predict_features(rows))
     _write_json(folder / "profile.json", training.freeze(rows, scores, book))
     _write_rows(folder / "reference.parquet", training.reference_sample(rows, scores, params.seed))

@@ -148,7 +148,7 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
     fitted.save(model)
     (model / "model.json").write_text(json.dumps({
         "book": book.name, "as_of": params.as_of.isoformat(), "snapshot": record["digest"], "estimator": "xgboost",
-        "features": parts.encoder.to_json(), "threshold": point["threshold"]}))
+        "features": parts.encoder.to_json(), "calibration": {"kind": "none"}, "threshold": point["threshold"]}))
     learn_baseline(parts.encoder, features.filter(pc.equal(split["split"], "train"))).save(model)
     write_golden(model, rows, {}, params.seed)
     pq.write_table(evidence(book, model, features, split, None), folder / "evidence.parquet")

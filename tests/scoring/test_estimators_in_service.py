@@ -11,15 +11,20 @@ from registry.world import BOOK, World, let_through, params_of, train
 
 from tollgate import lake, registry, scoring, stages
 from tollgate.books import load_book
+from tollgate.config import Range
 
 NIGHT = date(2006, 10, 1)
+SMALL = Range(low=20, high=40)  # leaves, for there are few loans
 
 
-@pytest.mark.parametrize("kind", ["lightgbm", "scorecard"])
+@pytest.mark.parametrize(("kind", "calibration"), [("lightgbm", "platt"), ("scorecard", "isotonic")])
 def test_a_model_of_another_estimator_is_judged_approved_scored_explained_and_made_again(
-        world: World, kind: str) -> None:
+        world: World, kind: str, calibration: str) -> None:
     params = params_of("a")
-    params = params.model_copy(update={"train": params.train.model_copy(update={"estimator": kind})})
+    params = params.model_copy(update={
+        "train": params.train.model_copy(update={"estimator": kind, "calibration": calibration}),
+        "split": params.split.model_copy(update={"calibration_months": 3}),
+        "space": params.space.model_copy(update={"lightgbm": {**params.space.lightgbm, "min_data_in_leaf": SMALL}})})
     run = world.folder / "run"
     train(run, params)
     stages.gate(run, params)

@@ -11,7 +11,7 @@ import pytest
 from training.conftest import changed
 
 from tollgate.books import Book, load_book
-from tollgate.config import Params
+from tollgate.config import Params, load_params
 from tollgate.errors import BadInput
 from tollgate.training import assign, folds
 
@@ -49,6 +49,28 @@ def test_each_fold_validates_on_the_months_after_those_it_trains_on(book: Book, 
     assert seen == [(("2002-01", "2002-12"), ("2003-01", "2003-06")),
                     (("2002-01", "2003-06"), ("2003-07", "2003-12")),
                     (("2002-01", "2003-12"), ("2004-01", "2004-06"))]
+
+
+def test_calibration_has_months_of_its_own_between_validation_and_the_gap_before_the_test(
+        book: Book, params: Params) -> None:
+    rows, calibrated = snapshot(), {"train": {"calibration": "platt"}}
+    split = assign(book, changed(params, split={"gap_months": 1, "calibration_months": 3, "folds": 2}, **calibrated),
+                   rows)
+    assert {part: months(rows, split["split"], part) for part in ("train", "validation", "calibration", "test")} == {
+        "train": ("2002-01", "2003-07"), "validation": ("2003-09", "2004-02"), "calibration": ("2004-03", "2004-05"),
+        "test": ("2004-07", "2004-12")}
+    assert all(set(fold.to_pylist()) == {"train", "validation", "unseen"} for fold in folds(split))
+    undated = assign(replace(book, dated=False), changed(params, split={"calibration_months": 3}, **calibrated), rows)
+    parts = [part.as_py() for part in undated["split"]]
+    assert min(parts.count(part) for part in ("train", "validation", "calibration", "test")) > 0
+    assert parts.count("calibration") < parts.count("train")
+
+
+@pytest.mark.parametrize("changes", [{"train": {"calibration": "platt"}}, {"split": {"calibration_months": 3}}])
+def test_a_calibration_without_months_and_months_without_one_are_refused(
+        params: Params, changes: dict[str, dict[str, object]]) -> None:
+    with pytest.raises(BadInput, match="a calibration needs months of its own, and they it"):
+        load_params(book=params.book, overrides=changes)
 
 
 def test_a_gap_lies_before_every_validation_and_before_the_test(book: Book, params: Params) -> None:

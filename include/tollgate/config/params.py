@@ -65,6 +65,7 @@ class Snapshot(_Section):
 class Split(_Section):
     test_months: PositiveInt
     validation_months: PositiveInt
+    calibration_months: NonNegativeInt
     gap_months: NonNegativeInt
     folds: Annotated[int, Field(ge=1, le=5)]  # an undated book has five sixths to validate on in turn
 
@@ -105,6 +106,7 @@ class Train(_Section):
     false_negative_target: OpenShare
     cost_of_default: Annotated[float, Field(gt=0)]
     reject_inference: Literal["booked", "parcelling", "fuzzy", "weighted"]
+    calibration: Literal["none", "platt", "isotonic"]
 
 
 class Gates(_Section):
@@ -172,6 +174,13 @@ class Params(_Section):
     gates: Gates
     scoring: Scoring
     monitoring: Monitoring
+
+    @model_validator(mode="after")
+    def _calibrated_on_rows_of_its_own(self) -> Params:
+        if (self.train.calibration == "none") != (self.split.calibration_months == 0):
+            raise ValueError(f"train.calibration is {self.train.calibration} and split.calibration_months "
+                             f"{self.split.calibration_months}: a calibration needs months of its own, and they it")
+        return self
 
     def dumped(self) -> str:
         """As YAML, in the order of params.yaml, for ``read_params``."""

@@ -69,9 +69,16 @@ def load(folder: Path, inputs: Inputs) -> Trees:
 def _read(text: str) -> lightgbm.Booster:
     import lightgbm
 
-    logging.getLogger("lightgbm").setLevel(logging.ERROR)
-    lightgbm.register_logger(logging.getLogger("lightgbm"))  # reading a model makes it talkative again
+    _quiet()
     return lightgbm.Booster(model_str=text)
+
+
+def _quiet() -> None:
+    """Its ``verbosity`` counts in one thread, and until a model is read; what it logs to counts everywhere."""
+    import lightgbm
+
+    logging.getLogger("lightgbm").setLevel(logging.ERROR)
+    lightgbm.register_logger(logging.getLogger("lightgbm"))
 
 
 class Learner:
@@ -80,6 +87,7 @@ class Learner:
     def __init__(self, inputs: Inputs, train: Rows, validation: Rows, seed: int, threads: int) -> None:
         import lightgbm
 
+        _quiet()
         self._fixed = {**BUILT_BY, "objective": "binary", "metric": "None", "seed": seed, "num_threads": threads,
                        "bagging_freq": 1, "monotone_constraints": list(inputs.directions)}
         self._train = lightgbm.Dataset(

@@ -4,12 +4,13 @@ Training, batch scoring and a single row all go through it.
 """
 
 from tollgate.features.aggregates import Histories, aggregate, seen
+from tollgate.features.calibrate import Calibration
 from tollgate.features.encode import Encoder
 from tollgate.features.golden import check_golden, golden_differences, write_golden
 from tollgate.features.histories import arrivals, arrived, histories_of, history, with_histories
 from tollgate.features.make import check_made, make_features
 from tollgate.features.model import BASELINE, Model, digest_of
 
-__all__ = ["BASELINE", "Encoder", "Histories", "Model", "aggregate", "arrivals", "arrived", "check_golden",
-           "check_made", "digest_of", "golden_differences", "histories_of", "history", "make_features", "seen",
-           "with_histories", "write_golden"]
+__all__ = ["BASELINE", "Calibration", "Encoder", "Histories", "Model", "aggregate", "arrivals", "arrived",
+           "check_golden", "check_made", "digest_of", "golden_differences", "histories_of", "history",
+           "make_features", "seen", "with_histories", "write_golden"]

@@ -15,6 +15,7 @@ from tollgate.books import load_book
 from tollgate.errors import BadInput
 from tollgate.estimators import Fitted, estimator
 from tollgate.features.aggregates import Histories
+from tollgate.features.calibrate import Calibration
 from tollgate.features.encode import Encoder
 from tollgate.features.make import make_features
 
@@ -28,7 +29,7 @@ class Model:
     Attributes:
         book: name of its book.
         encoder: the frozen vocabularies.
-        fitted: what scores.
+        fitted: what scores. calibration: what makes probabilities of it.
         threshold: scores at or above it are declined.
         about: the whole of ``model.json``.
     """
@@ -36,6 +37,7 @@ class Model:
     book: str
     encoder: Encoder
     fitted: Fitted
+    calibration: Calibration
     threshold: float
     about: dict[str, Any]
 
@@ -55,8 +57,9 @@ class Model:
             about = json.loads((folder / SPEC).read_text(encoding="utf-8"))
             encoder = Encoder.from_json(about["features"])
             fitted = estimator(kind or about["estimator"]).load(folder, encoder.columns())
-            return cls(about["book"], encoder, fitted, float(about["threshold"]), about)
-        except (OSError, KeyError, ValueError) as err:
+            calibration = Calibration() if kind else Calibration.from_json(about["calibration"])
+            return cls(about["book"], encoder, fitted, calibration, float(about["threshold"]), about)
+        except (OSError, KeyError, TypeError, ValueError) as err:
             what = f"{kind} beside the model" if kind else "model"
             raise BadInput(f"The {what} in {folder.name} cannot be read: {(str(err).splitlines() or [''])[0]}",
                            value=folder, remedy="Fetch it from the registry again, or run the train stage again.",
@@ -73,11 +76,11 @@ class Model:
 
     def predict_features(self, features: pa.Table) -> np.ndarray:
         """The same, from raw features."""
-        return self.fitted.predict(self.encoder.encode(features))
+        return self.calibration.apply(self.fitted.predict(self.encoder.encode(features)))
 
     def contributions(self, features: pa.Table) -> np.ndarray:
-        """What each input adds to the log-odds, float64 of shape (rows, inputs)."""
-        return self.fitted.contributions(self.encoder.encode(features))
+        """What each input adds to the log-odds, float64 of shape (rows, inputs); of steps, to those before them."""
+        return self.calibration.slope * self.fitted.contributions(self.encoder.encode(features))
 
     def gains(self) -> dict[str, float]:
         """The share of the fit that each input has; 0 for one of which nothing was learned."""

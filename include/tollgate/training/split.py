@@ -16,32 +16,33 @@ from tollgate.errors import BadInput
 from tollgate.labels import mature_before
 
 pc: Any = pyarrow.compute
-TRAIN, VALIDATION, TEST, UNSEEN = "train", "validation", "test", "unseen"
+TRAIN, VALIDATION, CALIBRATION, TEST, UNSEEN = "train", "validation", "calibration", "test", "unseen"
 FOLD = "fold_"
 
 
 def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
     """The part that each row plays, and its part in every fold: ``(loan_id, split, fold_1 ... fold_n)``, in order.
 
-    The newest ``test_months`` of matured applications are the test, ``validation_months`` before them the validation,
-    what came before that trains; ``gap_months`` between two parts are unseen. The folds roll the origin back: the
-    newest is the split itself without its test, each one before it validates ``validation_months`` earlier and trains
-    on what came before that; what came later is unseen by a fold. A fold with too short a past to learn from, one
-    class at the most, is left out. An undated book is cut by a hash of the loan's id into sixths: one tests, and each
-    fold validates on another and trains on the four that are left. Where the book tells who asks, no person stands on
-    both sides: of somebody with loans in two parts only those of the later part are seen; an undated book is cut by a
-    hash of the person.
+    The newest ``test_months`` of matured applications are the test, before them ``calibration_months`` calibrate and
+    before those ``validation_months`` validate; what came before that trains; ``gap_months`` before validation and
+    before the test are unseen. The folds roll the origin back: the newest is the split itself without what came after
+    its validation, each one before it validates ``validation_months`` earlier and trains on what came before that; what
+    came later is unseen by a fold. A fold with too short a past to learn from, one class at the most, is left out. An
+    undated book is cut by a hash of the loan's id into sixths: one tests, and each fold validates on another and trains
+    on the four that are left, a sixth of which calibrate where anything does. Where the book tells who asks, no person
+    stands on both sides: of somebody with loans in two parts only those of the later part are seen; an undated book is
+    cut by a hash of the person.
 
     Raises:
         BadInput: a part of the split is empty or holds one class only.
     """
-    test, folds = (_by_time if book.dated else _by_hash)(book, params, rows)
-    split, label = np.where(test, TEST, folds[-1]), rows["label"].to_numpy()
+    test, calibration, folds = (_by_time if book.dated else _by_hash)(book, params, rows)
+    split, label = np.select([test, calibration], [TEST, CALIBRATION], folds[-1]), rows["label"].to_numpy()
     if book.grouped:
         who = rows[APPLICANT].combine_chunks().dictionary_encode().indices
         group = pc.fill_null(who, -1).to_numpy()
         split, folds = _apart(split, group), [_apart(fold, group) for fold in folds]
-    for part in (TRAIN, VALIDATION, TEST):
+    for part in (TRAIN, VALIDATION, *((CALIBRATION,) if params.split.calibration_months else ()), TEST):
         rows_in, defaults = int((split == part).sum()), int(label[split == part].sum())
         if not 0 < defaults < rows_in:
             raise BadInput(f"The {part} part of the split has {rows_in:,} loans, of which {defaults:,} defaulted; it "
@@ -57,7 +58,9 @@ def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
 def _apart(part: np.ndarray, group: np.ndarray) -> np.ndarray:
     """The parts without the rows whose group has rows in a later part; group -1 is nobody's."""
     apart = part.copy()
-    for later, earlier in ((TEST, (TRAIN, VALIDATION)), (VALIDATION, (TRAIN,))):
+    order = (TRAIN, VALIDATION, CALIBRATION, TEST)
+    for place in reversed(range(1, len(order))):
+        later, earlier = order[place], order[:place]
         shared = np.isin(group, group[(apart == later) & (group >= 0)])
         apart[shared & np.isin(apart, earlier)] = UNSEEN
     return apart
@@ -87,8 +90,8 @@ def folds(split: pa.Table) -> list[pa.ChunkedArray]:
     return [split[name] for name in split.column_names if name.startswith(FOLD)]
 
 
-def _by_time(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Which rows test, and the folds, the oldest first."""
+def _by_time(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Which rows test, which calibrate, and the folds, the oldest first."""
     applied = rows["applied_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
     end, cut = mature_before(book, params.as_of, params.snapshot.horizon_months), params.split
 
@@ -101,14 +104,18 @@ def _by_time(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, li
         return np.select([last(origin - cut.validation_months), last(origin), last(origin + cut.gap_months)],
                          [UNSEEN, VALIDATION, UNSEEN], TRAIN)
 
-    newest = cut.test_months + cut.gap_months + cut.validation_months
-    return last(cut.test_months), [fold(newest + k * cut.validation_months) for k in reversed(range(cut.folds))]
+    later = cut.test_months + cut.gap_months
+    before = later + cut.calibration_months
+    folds = [fold(before + (k + 1) * cut.validation_months) for k in reversed(range(cut.folds))]
+    return last(cut.test_months), last(before) & ~last(later), folds
 
 
-def _by_hash(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Which rows test, and the folds, the one that the split takes last."""
+def _by_hash(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Which rows test, which of the training rows calibrate, and the folds, the one that the split takes last."""
     loans = rows[LOAN].combine_chunks()
     who = pc.coalesce(rows[APPLICANT].combine_chunks(), loans) if book.grouped else loans
-    sixth = np.array([hashlib.sha256(name.encode()).digest()[0] % 6 for name in who.to_pylist()])
-    return sixth == 0, [np.select([sixth == 0, sixth == k], [UNSEEN, VALIDATION], TRAIN)
+    drawn = np.array([list(hashlib.sha256(name.encode()).digest()[:2]) for name in who.to_pylist()]).reshape(-1, 2) % 6
+    sixth, other = drawn.T
+    calibration = (sixth > 1) & (other == 0) & (params.split.calibration_months > 0)
+    return sixth == 0, calibration, [np.select([sixth == 0, sixth == k], [UNSEEN, VALIDATION], TRAIN)
                         for k in reversed(range(1, params.split.folds + 1))]
