@@ -138,8 +138,7 @@ def train(run: Path, params: Params) -> None:
     found = training.fit_inferred(book, _read_rows(run / "features.parquet"), split["split"], declined, params,
                                   best["params"])
     validation = found.parts.validation
-    point = training.operating_point(validation.label, found.fitted.predict(validation.matrix),
-                                     params.train.false_negative_target)
+    point = training.operating_point(validation.label, found.fitted.predict(validation.matrix), params.train)
     folder, encoder = run / "model", found.parts.encoder
     folder.mkdir(parents=True, exist_ok=True)
     found.fitted.save(folder)
