@@ -55,8 +55,8 @@ def swap_set(case: Case) -> Verdict:
     """What the decisions cost beside those of the champion, at its own threshold on the same rows.
 
     In units of what approving everybody costs. Non-inferiority, paired: the upper end of the one-sided interval of
-    the difference must be at most the margin. The table is the swap set (Siddiqi, "Credit Risk Scorecards", 2006,
-    chapter 6): who would be decided otherwise, and how they paid.
+    the difference, that of a ratio of two means as in ``cost``, must be at most the margin. The table is the swap set:
+    who would be decided otherwise, and how they paid.
     """
     crowned = reigning(case)
     if crowned is None:
