@@ -27,7 +27,11 @@ SIZES = {"consumer": (500, 1_000, 2_000, 4_000, 12_000), "sba-like": (5_000, 10_
 PARITY_SIZES = (1_500, 12_000)
 GAPS = (0.0, 0.05, 0.10, 0.15)
 HONEST_SIZES = {"consumer": (1_500, 12_000), "sba-like": (5_000, 41_000)}
-HONEST = ("auc", "ks", "false_negatives", "calibration")
+HONEST = ("auc", "ks", "false_negatives", "approval_rate", "cost", "calibration", "expected_defaults")
+SIZED = (("consumer", 1_500), ("consumer", 12_000), ("sba-like", 5_000))
+RATIOS = (1.0, 1.25, 1.5, 2.0, 3.0, 1_000.0)
+SLOPES = (1.0, 0.8, 1 / 1.5, 0.5)
+DEARER = (0.0, 0.05, 0.10, 0.20)
 
 
 def champion_trials(name: str, rows: int, difference: float, trials: int) -> list[Verdict]:
@@ -100,16 +104,66 @@ def honest_trials(name: str, rows: int, trials: int) -> list[tuple[dict[str, Ver
     """
     w = world(name)
     score = w.probability if name == "consumer" else w.fitted("one")
-    truth = {"auc": true_auc(score, w.probability), "ks": true_ks(score, w.probability)}
+    truth = {"auc": true_auc(score, w.probability), "ks": true_ks(score, w.probability),
+             "expected_defaults": float(w.probability.sum() / score.sum())}
     found = []
     with Bench.open() as bench:
         for rng in draws(f"honest {name} {rows}", trials):
             validation = Sample.draw(w, rows, rng)
-            threshold = operating_point(validation.label, score[validation.rows],
-                                        bench.params.train.false_negative_target)["threshold"]
+            threshold = operating_point(validation.label, score[validation.rows], bench.params.train)["threshold"]
             bench.present(Sample.draw(w, rows, rng), score, threshold=threshold)
             missed = float(w.probability[score < threshold].sum() / w.probability.sum())
-            found.append(({gate: bench.verdict(gate) for gate in HONEST}, {**truth, "false_negatives": missed}))
+            of_default = bench.params.train.cost_of_default
+            found.append(({gate: bench.verdict(gate) for gate in HONEST}, {
+                **truth, "false_negatives": missed, "approval_rate": float(np.mean(score < threshold)),
+                "cost": true_cost(w.probability, score < threshold, of_default)}))
+    return found
+
+
+def true_cost(probability: np.ndarray, approved: np.ndarray, of_default: float) -> float:
+    """What decisions on the whole population cost, as a multiple of approving everybody."""
+    spent = of_default * probability[approved].sum() + (1 - probability[~approved]).sum()
+    return float(spent / (of_default * probability.sum()))
+
+
+def expected_trials(name: str, rows: int, ratio: float, trials: int) -> list[Verdict]:
+    """Verdicts on scores of which this many times as many loans default as they add up to, in every band."""
+    w, found = world(name), []
+    score = w.probability / ratio
+    with Bench.open() as bench:
+        for rng in draws(f"expected {name} {rows} {ratio}", trials):
+            bench.present(Sample.draw(w, rows, rng), score)
+            found.append(bench.verdict("expected_defaults"))
+    return found
+
+
+def slope_trials(name: str, rows: int, slope: float, trials: int) -> list[bool]:
+    """Whether the slope is refused, of scores whose log-odds are 1 / ``slope`` times as far apart as they should be."""
+    w, found = world(name), []
+    odds = np.log(w.probability / (1 - w.probability))
+    score = logistic(odds.mean() + (odds - odds.mean()) / slope)
+    with Bench.open() as bench:
+        for rng in draws(f"slope {name} {rows} {slope}", trials):
+            bench.present(Sample.draw(w, rows, rng), score)
+            found.append("The slope is surely outside" in bench.verdict("calibration").sentence)
+    return found
+
+
+def swap_trials(name: str, rows: int, dearer: float, trials: int) -> list[Verdict]:
+    """Verdicts on a challenger that ranks as well, whose decisions cost by exactly ``dearer`` more than the champion's.
+
+    In units of what approving everybody costs. The champion misses 12 % of the defaults; the challenger declines more.
+    """
+    w, found = world(name), []
+    challenger, champion = w.pair(0.0)
+    theirs = true_threshold(champion, w.probability)
+    with Bench.open() as bench:
+        of_default = bench.params.train.cost_of_default
+        aim = true_cost(w.probability, champion < theirs, of_default) + dearer
+        threshold = solve(lambda cut: true_cost(w.probability, challenger < cut, of_default) - aim, 0.0, 2 * theirs)
+        for rng in draws(f"swap {name} {rows} {dearer}", trials):
+            bench.present(Sample.draw(w, rows, rng), challenger, champion, threshold, theirs)
+            found.append(bench.verdict("swap_set"))
     return found
 
 
@@ -137,6 +191,10 @@ def main(trials: int) -> None:
                   for rows in PARITY_SIZES for gap in GAPS}
         honest = {(name, rows): pool.submit(honest_trials, name, rows, trials)
                   for name, sizes in HONEST_SIZES.items() for rows in sizes}
+        swapped, expected, sloped = (
+            {(name, rows, truth): pool.submit(trial, name, rows, truth, trials) for name, rows in SIZED
+             for truth in truths}
+            for trial, truths in ((swap_trials, DEARER), (expected_trials, RATIOS), (slope_trials, SLOPES)))
 
         def said(name: str, rows: int, difference: float) -> list[str]:
             return [outcome(v) for v in compared[name, rows, difference].result()]
@@ -153,12 +211,24 @@ def main(trials: int) -> None:
         table("true gap of approvals by sex | " + " | ".join(f"refused, {rows:,} test loans" for rows in PARITY_SIZES),
               ([f"{100 * gap:.0f} %", *(rate(v.verdict == "refuse" for v in parity[rows, gap].result())
                                          for rows in PARITY_SIZES)] for gap in GAPS))
+        heads = " | ".join(f"{name}, {rows:,}" for name, rows in SIZED)
+        table(f"the decisions truly cost more by | {heads}",
+              ([f"{dearer:+.2f}", *(rate(v.verdict == "pass" for v in swapped[name, rows, dearer].result())
+                                    for name, rows in SIZED)] for dearer in DEARER))
+        table(f"defaults over those expected, in truth | {heads}",
+              ([f"{ratio:g}", *(rate(v.verdict == "refuse" for v in expected[name, rows, ratio].result())
+                                for name, rows in SIZED)] for ratio in RATIOS))
+        table(f"true slope | {heads}",
+              ([f"{slope:.2f}", *(rate(sloped[name, rows, slope].result()) for name, rows in SIZED)]
+               for slope in SLOPES))
         table("gate | " + " | ".join(f"{rows:,} test loans" for rows in HONEST_SIZES["consumer"]),
               ([gate, *(rate(v[gate].verdict == "pass" for v, _ in honest["consumer", rows].result())
                         for rows in HONEST_SIZES["consumer"])] for gate in HONEST))
         table("interval of | population | test loans | holds the truth", [
-            *([gate, name, f"{rows:,}", rate(holds(v[gate], truth[gate]) for v, truth in found.result())]
-              for gate in ("auc", "ks", "false_negatives") for (name, rows), found in honest.items()),
+            *([gate, name, f"{rows:,}", rate(holds(v[gate], truth[gate]) for v, truth in honest[name, rows].result())]
+              for gates, sizes in ((("auc", "ks", "false_negatives"), honest),
+                                   (("approval_rate", "cost", "expected_defaults"), SIZED))
+              for gate in gates for name, rows in sizes),
             *([f"fairness, true gap {100 * gap:.0f} %", "consumer", f"{rows:,}",
                rate(holds(v, gap) for v in found.result())] for (rows, gap), found in parity.items()),
             *([f"champion (both ends), true difference {d:+.3f}", name, f"{rows:,}",

@@ -152,7 +152,7 @@ class Bench:
             yield cls(Path(folder), load_params(book="consumer"))
 
     def present(self, sample: Sample, score: np.ndarray, champion: np.ndarray | None = None,
-                threshold: float = 0.5) -> None:
+                threshold: float = 0.5, champion_threshold: float = 0.5) -> None:
         """Write the evidence of a sample, from scores of the whole population."""
         (self.folder / "model" / "model.json").write_text(
             json.dumps({"book": "consumer", "threshold": threshold, "features": []}))
@@ -164,7 +164,8 @@ class Bench:
             **{name: sample.world.about[name].take(pa.array(sample.rows)) for name in ABOUT}})
         pq.write_table(rows.replace_schema_metadata(
             {b"model_digest": digest_of(self.folder / "model").encode(),
-             b"champion_digest": CHAMPION["digest"].encode()}), self.folder / "evidence.parquet")
+             b"champion_digest": CHAMPION["digest"].encode(),
+             b"champion_threshold": repr(champion_threshold).encode()}), self.folder / "evidence.parquet")
 
     def verdict(self, gate: str) -> Verdict:
         """What the real gate says of the evidence as it lies there."""

@@ -85,8 +85,7 @@ def judge(book: Book, rows: pa.Table, known: pa.ChunkedArray, params: Params) ->
     labelled, unbooked = rows.filter(known), rows.filter(pc.and_(training, pc.invert(known))).drop_columns(["label"])
     found = fit_inferred(book, labelled, labelled["part"], unbooked, params, POINT)
     fitted, encoder, validation = found.fitted, found.parts.encoder, found.parts.validation
-    threshold = operating_point(validation.label, fitted.predict(validation.matrix),
-                                params.train.false_negative_target)["threshold"]
+    threshold = operating_point(validation.label, fitted.predict(validation.matrix), params.train)["threshold"]
     test = rows.filter(pc.equal(rows["part"], "test"))
     true, score = test["true"].to_numpy(), fitted.predict(encoder.encode(test))
     approved = score < threshold

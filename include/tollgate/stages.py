@@ -142,7 +142,7 @@ def train(run: Path, params: Params) -> None:
     calibration = Calibration.learn(params.train.calibration, own["label"].to_numpy() == 1,
                                     found.fitted.predict(encoder.encode(own)))
     point = training.operating_point(validation.label, calibration.apply(found.fitted.predict(validation.matrix)),
-                                     params.train.false_negative_target)
+                                     params.train)
     folder.mkdir(parents=True, exist_ok=True)
     found.fitted.save(folder)
     _write_json(folder / "model.json", {

@@ -29,7 +29,7 @@ ROWS_A_MONTH = 600
 # A small simulation: what is tested is the way through the DAGs, and not how good its model is.
 SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {
     "bootstrap_draws": 50, "auc_min": 0.75, "false_negative_max": 0.4, "calibration_gap_max": 0.05,
-    "slice_gap_max": 0.4}}
+    "slice_gap_max": 0.4, "cost_margin": 0.5, "defaults_ratio_max": 3.0}}
 
 
 OWN, OWN_RUN = "mine", "by_hand__2007-01-01"

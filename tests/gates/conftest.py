@@ -28,7 +28,8 @@ from tollgate.labels import needed
 from tollgate.labels.evidence import count
 from tollgate.training.baseline import learn_baseline
 from tollgate.training.evaluate import evidence
-from tollgate.training.fit import fit, operating_point, prepare
+from tollgate.training.fit import fit, prepare
+from tollgate.training.operating import operating_point
 
 AS_OF = date(2007, 1, 1)
 CHOICE = {"max_depth": 3, "eta": 0.2, "min_child_weight": 20, "subsample": 0.9}
@@ -84,12 +85,16 @@ class Run:
         at = rows.column_names.index(column)
         self.write("evidence", rows.set_column(at, column, pa.array(change(rows), pa.float64())))
 
-    def crown(self, change: Callable[[pa.Table], np.ndarray], *, version: str = "3", digest: str = "c" * 64) -> None:
-        """Put a champion beside the challenger whose scores are ``change(evidence)``."""
+    def crown(self, change: Callable[[pa.Table], np.ndarray], *, version: str = "3", digest: str = "c" * 64,
+              threshold: float | None = None) -> None:
+        """Put a champion beside the challenger whose scores are ``change(evidence)``, with its threshold or another."""
+        if threshold is None:
+            threshold = json.loads((self.folder / "model" / "model.json").read_text())["threshold"]
         self.predict(change, "champion_score")
         rows = self.rows("evidence")
         self.write("evidence", rows.replace_schema_metadata(
-            {**rows.schema.metadata, b"champion_digest": digest.encode()}))
+            {**rows.schema.metadata, b"champion_digest": digest.encode(),
+             b"champion_threshold": repr(threshold).encode()}))
         self.edit("champion.json", version=version, digest=digest)
 
 
@@ -141,8 +146,7 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
         replace(feature, monotone=way) for feature, way in zip(book.features, constraints, strict=True)))
     parts = prepare(directed, features, split["split"], params)
     fitted = fit(parts, params, CHOICE).fitted
-    point = operating_point(parts.validation.label, fitted.predict(parts.validation.matrix),
-                            params.train.false_negative_target)
+    point = operating_point(parts.validation.label, fitted.predict(parts.validation.matrix), params.train)
     model = folder / "model"
     model.mkdir()
     fitted.save(model)

@@ -20,7 +20,7 @@ from tollgate.gates.run import CHECKS
 if TYPE_CHECKING:
     from tests.gates.conftest import Run
 
-NEED_EVIDENCE = set(GATES) - {"champion"}
+NEED_EVIDENCE = set(GATES) - {"champion", "swap_set"}
 
 
 def refusals(run: Run) -> dict[str, str]:
@@ -95,7 +95,7 @@ def test_evidence_without_a_protected_column_refuses(run: Run) -> None:
 def test_each_missing_file_refuses_only_the_gates_that_need_it(run: Run, name: str) -> None:
     (run.folder / name).unlink()
     found = refusals(run)
-    needed_by = {"champion.json": {"champion"}, "snapshot.json": {"data"},
+    needed_by = {"champion.json": {"champion", "swap_set"}, "snapshot.json": {"data"},
                  "snapshot.parquet": {"behaviour", "leakage", "data"}}
     assert set(found) == needed_by.get(name, {"behaviour", "leakage", "data"})
     assert all(f"{name} is missing" in sentence for sentence in found.values())

@@ -33,7 +33,7 @@ def test_the_page_holds_every_sentence_and_the_run_it_is_about(report: Report) -
 def test_the_page_shows_every_cell_behind_the_sentences(report: Report) -> None:
     shown = unescape(page(report))
     cells = [cell for verdict in report.verdicts for row in verdict.table for cell in (*row, *row.values())]
-    assert {v.gate for v in report.verdicts if v.table} == {"calibration", "slices", "fairness"}
+    assert {v.gate for v in report.verdicts if v.table} == {"calibration", "expected_defaults", "slices", "fairness"}
     assert all(f">{cell}<" in shown for cell in cells)
 
 
@@ -54,12 +54,27 @@ def test_the_table_has_one_line_a_gate_in_order(report: Report) -> None:
     assert "| >\N{NO-BREAK SPACE}0.82 | pass |" in lines[1]  # a narrow column does not tear a number from its sign
 
 
+def test_a_value_between_two_limits_is_shown_between_them(report: Report) -> None:
+    rate = next(v for v in report.verdicts if v.gate == "approval_rate")
+    line = next(line for line in report.to_markdown().splitlines() if line.startswith("| Approval rate |"))
+    assert "| 20.0 % to 99.0 % | pass |" in line.replace("\N{NO-BREAK SPACE}", " ")
+    shown = page(replace(report, verdicts=(rate,)))
+    assert "must be 20.0 % to 99.0 %" in shown
+    good = re.search(r'class="good" x="([\d.]+)" y="14" width="([\d.]+)"', shown)
+    dot = re.search(r'class="point" cx="([\d.]+)"', shown)
+    assert good
+    assert dot
+    assert float(good[1]) < float(dot[1]) < float(good[1]) + float(good[2]) < 300
+    assert shown.count('class="edge"') == 2
+
+
 def test_the_json_tells_what_the_verdicts_tell(report: Report) -> None:
     record = json.loads(report.to_json())
     assert record["passed"] is True
     assert [v["gate"] for v in record["verdicts"]] == list(GATES)
     assert {"book": "consumer", "as_of": "2007-01-01", "model_digest": report.model_digest}.items() <= record.items()
-    assert set(record["verdicts"][0]) == {"gate", "verdict", "measured", "low", "high", "limit", "sentence", "table"}
+    assert set(record["verdicts"][0]) == {"gate", "verdict", "measured", "low", "high", "limit", "sentence", "table",
+                                           "limit_high"}
 
 
 def test_a_refusal_is_named_in_plain_words_everywhere(report: Report) -> None:

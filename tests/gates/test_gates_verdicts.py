@@ -49,13 +49,15 @@ def nudged(spread: float, seed: int = 1) -> Callable[[pa.Table], np.ndarray]:
 def test_an_honest_model_passes_every_gate_in_order(report: Report) -> None:
     assert tuple(v.gate for v in report.verdicts) == GATES
     assert report.passed
-    assert {v.gate: v.verdict for v in report.verdicts} == {**dict.fromkeys(GATES, "pass"), "champion": "n/a"}
-    assert f"{len(GATES) - 1} of {len(GATES)} gates" in report.summary
+    assert {v.gate: v.verdict for v in report.verdicts} == {**dict.fromkeys(GATES, "pass"), "champion": "n/a",
+                                                              "swap_set": "n/a"}
+    assert f"{len(GATES) - 2} of {len(GATES)} gates" in report.summary
 
 
 def test_every_interval_holds_its_measured_value(report: Report) -> None:
     found = {v.gate: v for v in report.verdicts if v.low is not None}
-    assert set(found) == {"auc", "ks", "false_negatives", "calibration", "slices", "baseline", "fairness", "leakage"}
+    assert set(found) == {"auc", "ks", "false_negatives", "approval_rate", "cost", "calibration", "expected_defaults",
+                          "slices", "baseline", "fairness", "leakage"}
     assert all(v.low <= v.measured <= v.high for v in found.values())
 
 

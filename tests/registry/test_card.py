@@ -35,7 +35,8 @@ def test_a_card_tells_use_data_features_gates_fairness_and_lineage(world: World)
     assert sum(f["rows"] for f in by_sex) == facts["metrics"]["rows"]
     assert all(f["low"] < f["approved"] < f["high"] for f in by_sex)
     assert card["origin"]["params"] == params_of("a").model_dump(mode="json")
-    for text in (book.use, "Nobody has decided", "Delta version 1", f"tollgate reproduce {BOOK} 1", card["digest"]):
+    for text in (book.use, "Nobody has decided", "Delta version 1", f"tollgate reproduce {BOOK} 1", card["digest"],
+                 "chosen on validation rows by false_negative_target at 0.12"):
         assert text in card["html"]
     HTMLParser().feed(card["html"])
     assert _inside(card["html"]) == {key: value for key, value in card.items() if key != "html"}

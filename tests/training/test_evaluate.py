@@ -44,7 +44,9 @@ def test_every_metric_lies_within_its_interval_and_is_scikit_learns() -> None:
     assert found["auc"] == pytest.approx(roc_auc_score(label, score))
     assert found["average_precision"] == pytest.approx(average_precision_score(label, score))
     named = [name.removesuffix("_low") for name in found if name.endswith("_low")]
-    assert {"auc", "gini", "ks", "average_precision", "brier", "label_rate", "approval_rate"} <= set(named)
+    assert {"auc", "gini", "ks", "average_precision", "brier", "label_rate", "approval_rate",
+            "observed_over_expected"} <= set(named)
+    assert found["observed_over_expected"] == pytest.approx(label.sum() / score.sum())
     assert all(found[f"{name}_low"] < found[name] < found[f"{name}_high"] for name in named)
 
 

@@ -9,6 +9,7 @@ from tollgate.config.params import (
     Params,
     Range,
     Sweep,
+    Train,
     load_params,
     read_params,
     read_params_file,
@@ -16,5 +17,5 @@ from tollgate.config.params import (
 from tollgate.config.settings import EMBEDDED, PROJECT, Settings, settings
 
 __all__ = ["EMBEDDED", "OWN", "PROJECT", "SECTIONS", "FoundBook", "Ingest", "Labels", "Monitoring", "Params",
-           "Range", "Settings", "Sweep", "all_books", "check_book", "check_name", "find_book", "known_books",
+           "Range", "Settings", "Sweep", "Train", "all_books", "check_book", "check_name", "find_book", "known_books",
            "load_params", "read_params", "read_params_file", "settings"]

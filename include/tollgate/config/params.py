@@ -103,7 +103,9 @@ class Space(_Section):
 
 class Train(_Section):
     estimator: Literal["xgboost", "lightgbm", "scorecard"]
+    operating_rule: Literal["false_negative_target", "approval_rate", "cost_ratio"]
     false_negative_target: OpenShare
+    approval_rate_target: OpenShare
     cost_of_default: Annotated[float, Field(gt=0)]
     reject_inference: Literal["booked", "parcelling", "fuzzy", "weighted"]
     calibration: Literal["none", "platt", "isotonic"]
@@ -113,12 +115,18 @@ class Gates(_Section):
     auc_min: OpenShare
     ks_min: OpenShare
     false_negative_max: OpenShare
+    approval_min: Share
+    approval_max: Share
+    cost_max: Positive
+    cost_margin: OpenShare
     baseline_margin: OpenShare
     champion_margin: OpenShare
     parity_gap_max: OpenShare
     group_min: PositiveInt
     slice_gap_max: OpenShare
     calibration_gap_max: OpenShare
+    calibration_slope_max: Factor
+    defaults_ratio_max: Factor
     stale_months_max: PositiveInt
     feature_auc_max: OpenShare
     level_rate_max: OpenShare

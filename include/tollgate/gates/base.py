@@ -20,6 +20,7 @@ class Verdict:
         measured: the value that was held against ``limit``; None when nothing could be measured.
         low, high: ends of the interval around ``measured``; None for a count.
         limit: what ``measured`` must exceed or stay below.
+        limit_high: where ``measured`` must lie between two limits, the upper of them.
         sentence: the verdict in words, the cause and the remedy of a refusal included.
         table: what stands behind the sentence, one mapping a row, as people read it; possibly empty.
     """
@@ -32,13 +33,14 @@ class Verdict:
     limit: float | None
     sentence: str
     table: Table = ()
+    limit_high: float | None = None
 
 
 def judged(gate: str, passed: bool, *, measured: float, limit: float, sentence: str,
-           interval: Interval | None = None, table: Table = ()) -> Verdict:
+           interval: Interval | None = None, table: Table = (), limit_high: float | None = None) -> Verdict:
     """A verdict on a measured value."""
     low, high = interval or (None, None)
-    return Verdict(gate, "pass" if passed else "refuse", measured, low, high, limit, sentence, table)
+    return Verdict(gate, "pass" if passed else "refuse", measured, low, high, limit, sentence, table, limit_high)
 
 
 def refused(gate: str, sentence: str) -> Verdict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tollgate.errors import Refused
@@ -20,17 +22,12 @@ def champion(case: Case) -> Verdict:
     reaches no further down than the margin, and is worse when the upper end lies below it. Where the margin lies
     between the two, the test is too small to tell and the champion stays. docs/gate-errors.md has the error rates.
     """
-    reigning = case.json("champion.json")
-    if "version" not in reigning:
-        raise Refused("champion.json does not say which version is the champion", remedy="Open the run again.")
-    if reigning.get("model") != case.params.book:
-        raise Refused(f"champion.json is of another book than {case.params.book}", value=reigning.get("model"),
-                      remedy="Open the run again.")
-    if reigning["version"] is None:
+    crowned = reigning(case)
+    if crowned is None:
         return not_applicable("champion", "There is no champion yet to compare with.")
     limits, margin = case.params.gates, case.params.gates.champion_margin
-    (mine, other), ahead, (low, high) = paired(case.label, case.score, _theirs(case, reigning), limits.confidence)
-    name = f"champion {reigning['version']}"
+    (mine, other), ahead, (low, high) = paired(case.label, case.score, scores_of(case, crowned), limits.confidence)
+    name = f"champion {crowned['version']}"
     told = (f"AUC is {mine:.4f} against {other:.4f} of {name} on the same {len(case.label):,} loans, "
             f"{ahead:+.4f} and with {100 * limits.confidence:g} % confidence at least {low:+.4f}")
     if low >= -margin:
@@ -48,12 +45,23 @@ def champion(case: Case) -> Verdict:
                   sentence=told)
 
 
-def _theirs(case: Case, reigning: dict[str, object]) -> np.ndarray:
+def reigning(case: Case) -> dict[str, Any] | None:
+    """The ``version`` and ``digest`` of the champion when the run was opened; None where there was none."""
+    found = case.json("champion.json")
+    if "version" not in found:
+        raise Refused("champion.json does not say which version is the champion", remedy="Open the run again.")
+    if found.get("model") != case.params.book:
+        raise Refused(f"champion.json is of another book than {case.params.book}", value=found.get("model"),
+                      remedy="Open the run again.")
+    return found if found["version"] is not None else None
+
+
+def scores_of(case: Case, crowned: dict[str, Any]) -> np.ndarray:
     """Scores of this very champion, float64 of shape (rows,)."""
     made_by = (case.evidence.schema.metadata or {}).get(b"champion_digest", b"").decode()
-    if not made_by or made_by != reigning.get("digest"):
+    if not made_by or made_by != crowned.get("digest"):
         raise Refused(f"evidence.parquet holds the scores of another champion ({made_by[:12] or 'none'}) than "
-                      f"champion.json names ({str(reigning.get('digest'))[:12]})",
+                      f"champion.json names ({str(crowned.get('digest'))[:12]})",
                       remedy="Open the run again, so that it is compared with the champion of today.")
     theirs = case.evidence["champion_score"]
     if theirs.null_count or not np.isfinite(theirs.to_numpy()).all():

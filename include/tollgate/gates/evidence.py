@@ -127,6 +127,19 @@ class Case:
         return self.evidence["score"].to_numpy()
 
     @cached_property
+    def champion_threshold(self) -> float:
+        """The champion declines scores at or above it. It is of the model whose digest the evidence carries."""
+        told = (self.evidence.schema.metadata or {}).get(b"champion_threshold", b"").decode()
+        try:
+            threshold = float(told)
+        except ValueError:
+            threshold = -1.0
+        if not 0 <= threshold <= 1:
+            raise Refused("evidence.parquet holds no threshold of the champion between 0 and 1", value=told,
+                          remedy=_again("evidence.parquet"))
+        return threshold
+
+    @cached_property
     def baseline(self) -> np.ndarray:
         """P(default) of the test loans by the scorecard, float64."""
         check_columns("evidence.parquet", self.evidence, ("baseline",))

@@ -145,7 +145,8 @@ def _numbers(verdict: Verdict) -> str:
 
 def _bar(verdict: Verdict) -> str:
     """Measured value, interval and limit on one line; empty where there is no room between them."""
-    values = [v for v in (verdict.measured, verdict.low, verdict.high, verdict.limit) if v is not None]
+    values = [v for v in (verdict.measured, verdict.low, verdict.high, verdict.limit, verdict.limit_high)
+              if v is not None]
     if verdict.measured is None or verdict.limit is None or not all(map(math.isfinite, values)):
         return ""
     span = max(values) - min(values)
@@ -156,8 +157,11 @@ def _bar(verdict: Verdict) -> str:
     def x(value: float) -> float:
         return EDGE + (value - start) / (1.5 * span) * (WIDTH - 2 * EDGE)
 
-    at = x(verdict.limit)
-    left, right = (at, WIDTH) if MEANINGS[verdict.gate].above_is_good else (0.0, at)
+    edges = [x(verdict.limit)]
+    left, right = (edges[0], WIDTH) if MEANINGS[verdict.gate].above_is_good else (0.0, edges[0])
+    if verdict.limit_high is not None:
+        left, right = edges = [*edges, x(verdict.limit_high)]
+    dashes = "".join(f'<line class="edge" x1="{at:.1f}" x2="{at:.1f}" y1="6" y2="34"/>' for at in edges)
     reach = "" if verdict.low is None or verdict.high is None else (
         f'<line class="reach" x1="{x(verdict.low):.1f}" x2="{x(verdict.high):.1f}" y1="{middle:.1f}" '
         f'y2="{middle:.1f}"/>')
@@ -165,5 +169,5 @@ def _bar(verdict: Verdict) -> str:
     return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{told}">'
             f'<rect class="track" x="0" y="14" width="{WIDTH}" height="12" rx="6"/>'
             f'<rect class="good" x="{left:.1f}" y="14" width="{right - left:.1f}" height="12" rx="6"/>'
-            f'<line class="edge" x1="{at:.1f}" x2="{at:.1f}" y1="6" y2="34"/>{reach}'
+            f'{dashes}{reach}'
             f'<circle class="point" cx="{x(verdict.measured):.1f}" cy="{middle:.1f}" r="6"/></svg>')

@@ -32,6 +32,8 @@ class Meaning:
             return percent(value)
         if self.unit == "count":
             return f"{value:,.0f}"
+        if self.unit == "times":
+            return f"{value:.2f}"
         return f"{value:+.4f}" if self.unit == "difference" else f"{value:.4f}"
 
 
@@ -39,10 +41,14 @@ MEANINGS = {
     "auc": Meaning("Ranking (AUC)", ">"),
     "ks": Meaning("Separation (KS)", ">"),
     "false_negatives": Meaning("Missed defaults", "<", "share"),
+    "approval_rate": Meaning("Approval rate", "within", "share"),
+    "cost": Meaning("Cost of the decisions", "≤", "times"),
     "calibration": Meaning("Calibration", "<"),
+    "expected_defaults": Meaning("Defaults over those expected", "within", "times"),
     "slices": Meaning("Worst slice", "≤", "difference", judged="lower end "),
     "baseline": Meaning("Against the scorecard", "≥", "difference", judged="lower end "),
     "champion": Meaning("Against the champion", "≥", "difference", judged="lower end "),
+    "swap_set": Meaning("Against the champion's decisions", "≤", "difference", judged="upper end "),
     "fairness": Meaning("Fairness", "<", "share"),
     "behaviour": Meaning("Behaviour", "≤", "count", "faults"),
     "leakage": Meaning("Leakage", "≤"),
@@ -125,6 +131,8 @@ def limit(verdict: Verdict) -> str:
     if verdict.limit is None:
         return DASH
     meaning = MEANINGS[verdict.gate]
+    if verdict.limit_high is not None:
+        return f"{meaning.shown(verdict.limit)} to {meaning.shown(verdict.limit_high)}"
     value = meaning.shown(verdict.limit) if meaning.unit in ("share", "count") else f"{verdict.limit:g}"
     return f"{meaning.rule} {value}"
 

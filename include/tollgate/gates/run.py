@@ -8,7 +8,18 @@ from pathlib import Path
 
 from tollgate.config import Params
 from tollgate.errors import TollgateError
-from tollgate.gates import baseline, behaviour, calibration, champion, data, fairness, leakage, performance, slices
+from tollgate.gates import (
+    baseline,
+    behaviour,
+    calibration,
+    champion,
+    data,
+    decisions,
+    fairness,
+    leakage,
+    performance,
+    slices,
+)
 from tollgate.gates.base import Verdict, refused
 from tollgate.gates.evidence import Case
 from tollgate.gates.report import Report
@@ -17,10 +28,14 @@ CHECKS: dict[str, Callable[[Case], Verdict]] = {
     "auc": performance.auc,
     "ks": performance.ks,
     "false_negatives": performance.false_negatives,
+    "approval_rate": decisions.approval_rate,
+    "cost": decisions.cost,
     "calibration": calibration.calibration,
+    "expected_defaults": calibration.expected_defaults,
     "slices": slices.slices,
     "baseline": baseline.baseline,
     "champion": champion.champion,
+    "swap_set": decisions.swap_set,
     "fairness": fairness.fairness,
     "behaviour": behaviour.behaviour,
     "leakage": leakage.leakage,

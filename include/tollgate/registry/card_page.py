@@ -87,11 +87,12 @@ def _decisions(card: dict[str, Any]) -> str:
 
 def _data(facts: dict[str, Any]) -> str:
     data, point = facts["data"], facts["operating"]
+    rule = f" by {point['rule']} at {point['target']:g}" if "rule" in point else ""  # older models do not say
     return (f"<p>{data['rows']:,} applications of {data['first_month']} to {data['last_month']}, of which "
             f"{data['defaults']:,} defaulted ({data['label_rate']:.2%}).</p><p>Label: {escape(facts['label'])}.</p>"
-            f"<p>Operating threshold {point['threshold']:.4f}, chosen on validation rows: scores at or above it are "
-            f"declined; {point['approval_rate']:.1%} are approved and {point['false_negative_rate']:.1%} of defaults "
-            "missed.</p>")
+            f"<p>Operating threshold {point['threshold']:.4f}, chosen on validation rows{rule}: scores at or above it "
+            f"are declined; {point['approval_rate']:.1%} are approved and {point['false_negative_rate']:.1%} of "
+            "defaults missed.</p>")
 
 
 def _gates(facts: dict[str, Any]) -> str:

@@ -1,8 +1,10 @@
-"""Whether scores are the shares that turn out bad: quantile bins, the expected calibration error, Cox's line."""
+"""Whether scores are the shares that turn out bad: defaults over those expected, calibration error, Cox's line."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from tollgate.stats.intervals import Interval, garwood
 
 CUTS = 2_000
 
@@ -40,6 +42,25 @@ def calibration_noise(score: np.ndarray, draws: int, rng: np.random.Generator) -
     """
     variance = np.bincount(quantile_bins(score), score * (1 - score))
     return np.abs(rng.normal(0, np.sqrt(variance), (draws, len(variance)))).sum(axis=1) / len(score)
+
+
+def observed_over_expected(label: np.ndarray, score: np.ndarray, confidence: float) -> tuple[float, Interval]:
+    """How many times as many loans default as the scores add up to, and its two-sided interval.
+
+    The interval is that of a standardised mortality ratio (Breslow and Day, "Statistical Methods in Cancer Research",
+    volume II, 1987, section 2.3): Garwood's of the defaults, over what was expected. The defaults are a sum of
+    independent draws of unlike probabilities, whose tails are no heavier than a binomial's (Hoeffding, Annals of
+    Mathematical Statistics 27, 1956) nor that one's than a Poisson's (Anderson and Samuels, "Some inequalities among
+    binomial and Poisson probabilities", Fifth Berkeley Symposium, 1967): it holds the truth with at least
+    ``confidence``, and more often where scores are large.
+
+    Args:
+        label, score: of shape (rows,).
+    """
+    expected = max(float(np.sum(score)), np.finfo(float).eps)
+    defaults = int(np.sum(label))
+    low, high = garwood(defaults, confidence)
+    return defaults / expected, (low / expected, high / expected)
 
 
 def calibration_line(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

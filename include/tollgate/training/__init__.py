@@ -2,7 +2,8 @@
 
 from tollgate.training.baseline import learn_baseline
 from tollgate.training.evaluate import evidence, metrics, plots
-from tollgate.training.fit import Fit, Parts, fit, fit_inferred, operating_point, prepare, prepare_folds
+from tollgate.training.fit import Fit, Parts, fit, fit_inferred, prepare, prepare_folds
+from tollgate.training.operating import decision_costs, operating_point
 from tollgate.training.profile import freeze, reference_sample
 from tollgate.training.slices import EVENTS_MIN, Slice, cut_slices, rank_slices, slice_columns
 from tollgate.training.snapshot import Snapshot, pin_lake, take_snapshot
@@ -11,8 +12,8 @@ from tollgate.training.sweep import finish, open_study, work
 from tollgate.training.sweep_plots import draw
 
 __all__ = [
-    "EVENTS_MIN", "Fit", "Parts", "Slice", "Snapshot", "assign", "beside_training", "cut_slices", "draw",
-    "evidence", "finish", "fit", "fit_inferred", "folds", "freeze", "learn_baseline", "metrics", "open_study",
+    "EVENTS_MIN", "Fit", "Parts", "Slice", "Snapshot", "assign", "beside_training", "cut_slices", "decision_costs",
+    "draw", "evidence", "finish", "fit", "fit_inferred", "folds", "freeze", "learn_baseline", "metrics", "open_study",
     "operating_point", "pin_lake", "plots", "prepare", "prepare_folds", "rank_slices", "reference_sample",
     "slice_columns", "take_snapshot", "work",
 ]

@@ -13,9 +13,10 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.features import Model, digest_of
-from tollgate.stats.calibration import calibration_line, quantile_bins
+from tollgate.stats.calibration import calibration_line, observed_over_expected, quantile_bins
 from tollgate.stats.intervals import around, normal_quantile, wilson
 from tollgate.stats.ranking import auc_interval, average_precision_draws, ks_interval
+from tollgate.training.operating import decision_costs
 from tollgate.training.slices import cut_slices, rank_slices, slice_columns
 
 CURVE_POINTS = 200
@@ -36,14 +37,16 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
     Returns:
         Rows sorted by ``(split, loan_id)``: ``loan_id``, ``applied_on``, ``split``, ``label``, ``score``,
         ``champion_score``, ``baseline`` (the score of the challenger's scorecard) and the columns that slices are cut
-        from. The digests of both models are in the schema's metadata, so that evidence of another model is recognised.
+        from. The digests of both models are in the schema's metadata, so that evidence of another model is recognised,
+        and the champion's threshold, by which it decides of the same rows.
     """
     if features["loan_id"] != split["loan_id"]:
         raise BadInput("run/features.parquet and run/split.parquet are not of the same rows", value=folder,
                        remedy="Run the split stage again.")
     judged = pc.is_in(split["split"], pa.array(["validation", "test"]))
     rows, part = features.filter(judged), split.filter(judged)["split"]
-    champion_score = (pa.array(Model.load(champion).predict_features(rows)) if champion is not None
+    reigning = Model.load(champion) if champion is not None else None
+    champion_score = (pa.array(reigning.predict_features(rows)) if reigning is not None
                       else pa.nulls(rows.num_rows, pa.float64()))
     table = pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"], "split": part, "label": rows["label"],
@@ -52,7 +55,8 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
         **{name: rows[name] for name in slice_columns(book)},
     })
     digests = {b"model_digest": digest_of(folder).encode(),
-               b"champion_digest": digest_of(champion).encode() if champion is not None else b""}
+               b"champion_digest": digest_of(champion).encode() if champion is not None else b"",
+               b"champion_threshold": repr(reigning.threshold).encode() if reigning is not None else b""}
     return table.sort_by([("split", "ascending"), ("loan_id", "ascending")]).replace_schema_metadata(digests)
 
 
@@ -75,6 +79,7 @@ def metrics(rows: pa.Table, threshold: float, params: Params) -> dict[str, float
     brier_reach = normal_quantile((1 + CONFIDENCE) / 2) * float(np.std((score - label) ** 2)) / np.sqrt(count)
     (intercept, slope), errors = calibration_line(label, score)
     reach = normal_quantile((1 + CONFIDENCE) / 2) * errors
+    ratio, ratio_ends = observed_over_expected(label, score, CONFIDENCE)
     ends = {
         "auc": auc_ends, "gini": (2 * auc_ends[0] - 1, 2 * auc_ends[1] - 1),
         "ks": ks_ends,
@@ -83,6 +88,7 @@ def metrics(rows: pa.Table, threshold: float, params: Params) -> dict[str, float
         "brier": (brier - brier_reach, brier + brier_reach),
         "calibration_intercept": (intercept - reach[0], intercept + reach[0]),
         "calibration_slope": (slope - reach[1], slope + reach[1]),
+        "observed_over_expected": ratio_ends,
         "label_rate": wilson(defaults, count, CONFIDENCE),
         "false_negative_rate": wilson(missed, defaults, CONFIDENCE),
         "approval_rate": wilson(kept, count, CONFIDENCE),
@@ -90,24 +96,20 @@ def metrics(rows: pa.Table, threshold: float, params: Params) -> dict[str, float
     found = {
         "rows": float(count), "label_rate": defaults / count, "auc": auc, "gini": 2 * auc - 1, "ks": ks,
         "average_precision": precision, "brier": brier, "calibration_intercept": float(intercept),
-        "calibration_slope": float(slope), "threshold": threshold, "false_negative_rate": missed / defaults,
-        "approval_rate": kept / count, "cost": float(cost(label, approved, params.train.cost_of_default)),
+        "calibration_slope": float(slope), "observed_over_expected": ratio, "threshold": threshold,
+        "false_negative_rate": missed / defaults, "approval_rate": kept / count,
+        "cost": float(decision_costs(label, approved, params.train.cost_of_default).mean()),
         "cost_without_model": params.train.cost_of_default * defaults / count,
     }
     return found | {f"{name}_{end}": float(value) for name, both in ends.items()
                     for end, value in zip(("low", "high"), both, strict=True)}
 
 
-def cost(label: np.ndarray, approved: np.ndarray, of_default: float) -> float:
-    """Mean cost of the decisions: ``of_default`` for an approved default, 1 for a declined good loan, else nothing."""
-    return float(np.mean(of_default * (approved & label) + (~approved & ~label)))
-
-
 def cost_curve(label: np.ndarray, score: np.ndarray, of_default: float) -> dict[str, list[float]]:
     """Cost by the share that a threshold approves; loans of equal scores are approved together or not at all."""
     decisions = [score < cut for cut in np.quantile(score, np.linspace(0, 1, CURVE_POINTS))]
     return {"approval_rate": [float(approved.mean()) for approved in decisions],
-            "cost": [cost(label, approved, of_default) for approved in decisions]}
+            "cost": [float(decision_costs(label, approved, of_default).mean()) for approved in decisions]}
 
 
 def plots(book: Book, rows: pa.Table, model: Model, params: Params) -> dict[str, dict[str, list[Any]]]:

@@ -1,4 +1,4 @@
-"""Fitting one model, and the operating threshold that goes with it."""
+"""Fitting one model."""
 
 from __future__ import annotations
 
@@ -142,15 +142,3 @@ def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked
     rows = pa.concat_tables([train, validation], promote_options="default")
     parted = pa.chunked_array([[TRAIN] * train.num_rows + [VALIDATION] * validation.num_rows])
     return fit(prepare(book, rows, parted, params), params, choice)
-
-
-def operating_point(label: np.ndarray, score: np.ndarray, false_negative_target: float) -> dict[str, float]:
-    """The highest threshold whose false-negative rate on these rows is at most the target, and what it costs.
-
-    Scores at or above the threshold are declined; a default below it is a false negative.
-    """
-    of_defaults = np.sort(score[label == 1])
-    threshold = float(of_defaults[int(false_negative_target * len(of_defaults))])
-    declined = score >= threshold
-    return {"threshold": threshold, "false_negative_rate": float(np.mean(of_defaults < threshold)),
-            "decline_rate": float(declined.mean()), "approval_rate": float(1 - declined.mean())}
