@@ -43,6 +43,7 @@ MEANINGS = {
     "slices": Meaning("Worst slice", "≤", "difference", judged="lower end "),
     "baseline": Meaning("Against the scorecard", "≥", "difference", judged="lower end "),
     "champion": Meaning("Against the champion", "≥", "difference", judged="lower end "),
+    "former_best": Meaning("Against the best former champion", "≥", "difference", judged="lower end "),
     "fairness": Meaning("Fairness", "<", "share"),
     "behaviour": Meaning("Behaviour", "≤", "count", "faults"),
     "leakage": Meaning("Leakage", "≤"),

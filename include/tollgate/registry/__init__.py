@@ -9,6 +9,7 @@ from tollgate.registry.origin import code_digest
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
 from tollgate.registry.reports import gate_report, registered_gates
+from tollgate.registry.rivals import rivals
 from tollgate.registry.tracking import address, prepare
 from tollgate.registry.versions import Version
 
@@ -16,6 +17,6 @@ __all__ = [
     "Version", "address", "card", "challenger", "champion", "champion_on", "code_digest", "decisions", "entries",
     "fetch_model", "fetch_to_score",
     "gate_report", "models", "prepare", "promote", "record", "register",
-    "registered_gates", "reject", "reproduce", "rollback", "trace",
-    "verify",
+    "registered_gates", "reject", "reproduce", "rivals", "rollback",
+    "trace", "verify",
 ]
