@@ -188,7 +188,8 @@ def register(run: Path, params: Params) -> None:
 
 STAGES: dict[str, Callable[[Path, Params], None]] = {
     "describe": describe, "fetch": fetch, "history": history, "rivals": rivals, "snapshot": snapshot,
-    "features": features, "split": split, "sweep": sweep, "train": train, "evaluate": evaluate, "gate": gate, "register": register,
+    "features": features, "split": split, "sweep": sweep, "train": train, "evaluate": evaluate, "gate": gate,
+    "register": register,
 }
 
 

@@ -73,7 +73,7 @@ def test_a_weaker_model_in_the_champions_place_refuses_also_with_its_own_scores(
     weaker = compared.beside(5)
     forged = compared.against(weaker, *compared.former)
     forged.edit("champion.json", digest=digest_of(compared.champion))
-    assert "another champion" in forged.verdict("champion").sentence
+    assert "another champion digest" in forged.verdict("champion").sentence
     forged = compared.against(compared.champion, *compared.former)
     overwrite(forged, "champion_score", compared.against(weaker).rows("evidence")["champion_score"].to_numpy())
     forged.edit("champion.json", digest=digest_of(compared.champion))
@@ -87,7 +87,7 @@ def test_a_weaker_former_champion_in_the_place_of_the_best_refuses(compared: Run
     compared.edit("champion.json", former=[{"version": str(n), "digest": digest_of(folder)}
                                            for n, folder in enumerate((weaker, best), 1)])
     assert compared.rows("evidence")["former_score"] != whole["former_score"]
-    assert "scores of another former champion" in compared.verdict("former_best").sentence
+    assert "another former digest" in compared.verdict("former_best").sentence
 
 
 def test_scorecard_points_that_are_no_numbers_refuse(run: Run) -> None:

@@ -59,6 +59,6 @@ def test_twenty_looks_let_a_model_on_the_margin_through_at_most_at_the_stated_ra
 
 
 def test_a_slide_stops_at_the_best_former_champion() -> None:
-    alone, with_best = (slid("consumer", 12_000, rule, 10) for rule in (RULES[0], RULES[2]))
-    assert max(with_best) <= 2 < max(alone)
-    assert sum(with_best) < sum(alone) / 2
+    alone, with_best = (slid("consumer", 3_000, rule, 6, weeks=80) for rule in (RULES[0], RULES[2]))
+    assert max(with_best) <= 1      # as much as .004 once: another .004 would be past the margin from the best
+    assert sum(alone) > 6

@@ -71,6 +71,15 @@ def test_another_limit_of_a_gate_runs_the_gates_and_the_register_again(project: 
     assert ran(project.repro()) == [*ANEW, "gate", "register"]
 
 
+def test_after_a_promotion_repro_goes_on_by_itself(project: Scratch) -> None:
+    digest = result(project, "registered.json")["digest"]
+    project.ask("promote", "consumer", "1", "--digest", digest, "--by", "ann")
+    assert ran(project.repro()) == [*ANEW, "evaluate", "gate", "register"]
+    assert result(project, "champion.json")["version"] == "1"
+    told = {verdict["gate"]: verdict["verdict"] for verdict in result(project, "gates.json")["verdicts"]}
+    assert told["champion"] == "pass" and result(project, "registered.json")["version"] == "2"
+
+
 def test_more_trials_run_the_sweep_again_and_nothing_before_it(project: Scratch) -> None:
     project.tune(sweep={"trials": 3})
     again = ran(project.repro())

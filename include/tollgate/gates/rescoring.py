@@ -24,20 +24,16 @@ def check_same(saved: pa.Table, again: pa.Table) -> None:
     if (saved.num_rows, saved["loan_id"], saved["split"]) != (again.num_rows, again["loan_id"], again["split"]):
         raise Refused("evidence.parquet is not about exactly the validation and test loans of split.parquet",
                       value=f"{saved.num_rows:,} rows for {again.num_rows:,} loans", remedy=REMEDY)
-    for role in (b"champion_digest", b"former_digest"):
-        here, there = (_digest(rows, role) for rows in (saved, again))
-        if here != there:
-            raise Refused(f"evidence.parquet holds the scores of another {role.decode().split('_')[0]} champion than "
-                          f"the one to compare with", value=f"{here[:12] or 'none'}, not {there[:12] or 'none'}",
+    told = saved.schema.metadata or {}
+    for key, there in (again.schema.metadata or {}).items():
+        if (here := told.get(key, b"")) != there:
+            raise Refused(f"evidence.parquet is of another {key.decode().replace('_', ' ')} than the models to compare "
+                          "with have", value=f"{here.decode()[:12] or 'none'}, not {there.decode()[:12] or 'none'}",
                           remedy=REMEDY)
     faults = [fault for name in again.column_names if (fault := _difference(name, saved, again))]
     if faults:
         raise Refused(f"evidence.parquet is not what the models and features of this run give: {'; '.join(faults)}",
                       remedy=REMEDY)
-
-
-def _digest(rows: pa.Table, role: bytes) -> str:
-    return str((rows.schema.metadata or {}).get(role, b"").decode())
 
 
 def _difference(name: str, saved: pa.Table, again: pa.Table) -> str | None:
