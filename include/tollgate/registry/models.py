@@ -79,7 +79,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         if version.run_id == run_id:
             return answered(version.version)
     check_compared(now, compared.get("version"))
-    check_former(now, compared, fetch_model)
+    check_former(now, compared, fetch_to_score)
     if look is not None:
         check_looks(now.chain, look, compared["looks"])
     files = {CARD: keep_facts(run_folder, params, run_id),
