@@ -21,7 +21,7 @@ from tollgate.gates.rescoring import check_same
 from tollgate.training import evidence, slice_columns
 
 PARTS = ("train", "validation", "test")
-WRITTEN_BY = {"champion": "history", "snapshot": "snapshot", "feed": "snapshot", "histories": "snapshot",
+WRITTEN_BY = {"champion": "rivals", "snapshot": "snapshot", "feed": "snapshot", "histories": "snapshot",
               "features": "features", "split": "split", "model": "train", "evidence": "evaluate"}
 
 
