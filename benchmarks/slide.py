@@ -145,7 +145,7 @@ def main(trials: int) -> None:
     """Print both tables."""
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         weekly = {(name, window, difference): pool.submit(first_promotions, name, window, difference, trials)
-                  for name, window in SIZES for difference in (-LIMITS.champion_margin, 0.0, 0.005)}
+                  for name, window in SIZES for difference in (-LIMITS.champion_margin, 0.0)}
         slides = {rule: pool.submit(slid, *SIZES[0], rule, trials // 5) for rule in RULES}
         table("book, test loans | true difference | level | promoted at the first look | within 4 | within 20", (
             [f"{name}, {window:,}", f"{difference:+.3f}", rule,
