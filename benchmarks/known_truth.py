@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +31,8 @@ from tollgate.gates.run import judge
 SEED = 20_070_101
 LOANS_A_MONTH = 6_000       # half a million loans in the seven years that the book covers
 ABOUT = ("sex", "age_band", "home_ownership", "purpose", "state")
-CHAMPION = {"model": "consumer", "version": "1", "digest": "c" * 64}
+CHAMPION = {"model": "consumer", "version": "1", "digest": "c" * 64, "former": [], "left_out": [], "looks": []}
+JUDGED_ON = date(2004, 12, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +138,16 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Claimed(Case):
+    """A run whose predictions are taken at their word: they are drawn, and no model would give them."""
+
+    @property
+    def rescored(self) -> pa.Table:  # type: ignore[override]
+        """What is saved."""
+        return self.table("evidence.parquet", ())
+
+
+@dataclass(frozen=True)
 class Bench:
     """A run folder that holds what the gates of predictions read, and nothing else."""
 
@@ -159,6 +171,7 @@ class Bench:
         n, theirs = len(sample.rows), score if champion is None else champion
         rows = pa.table({
             "loan_id": pa.array(np.arange(n)).cast(pa.string()), "split": pa.repeat("test", n),
+            "applied_on": pa.repeat(pa.scalar(JUDGED_ON), n),
             "label": pa.array(sample.label.astype(np.int8)), "score": score[sample.rows],
             "champion_score": theirs[sample.rows], "baseline": theirs[sample.rows],
             **{name: sample.world.about[name].take(pa.array(sample.rows)) for name in ABOUT}})
@@ -169,4 +182,4 @@ class Bench:
 
     def verdict(self, gate: str) -> Verdict:
         """What the real gate says of the evidence as it lies there."""
-        return judge(Case(self.folder, self.params), gate)
+        return judge(Claimed(self.folder, self.params), gate)

@@ -122,7 +122,7 @@ def bad_inputs_page() -> str:
     """The Markdown of docs/bad-inputs.md, from the cases that the tests take through the stages."""
     def told(case: bad_inputs.Case) -> str:
         if tuple(case.says) == bad_inputs.OF_EVIDENCE:
-            return f"every gate but `champion` and `swap_set`: {case.says['auc']}"
+            return f"every gate that judges scores: {case.says['auc']}"
         return " ".join(f"`{who}`: {words}" for who, words in case.says.items())
 
     def end(case: bad_inputs.Case) -> str:

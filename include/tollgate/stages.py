@@ -69,18 +69,27 @@ def fetch(run: Path, params: Params) -> None:
 
 
 def history(run: Path, params: Params) -> None:
-    """Land and ingest everything before the as-of that the lake has not seen yet; then pin."""
+    """Land and ingest everything before the as-of that the lake has not seen yet; then pin what it shows."""
     ingest.bring_history(load_book(params.book), params.as_of, params.ingest)
-    pin(run, params)
+    pin_lake(run, params)
 
 
 def pin(run: Path, params: Params) -> None:
-    """Fix what the run stands on: what the lake shows as of now, and which model is the champion."""
-    holder, book = registry.champion(params.book), load_book(params.book)
+    """Fix what the run stands on: what the lake shows as of now, and whom its challenger is compared with."""
+    pin_lake(run, params)
+    rivals(run, params)
+
+
+def pin_lake(run: Path, params: Params) -> None:
+    """Fix what the lake shows as of now."""
+    book = load_book(params.book)
     _write_json(run / "delta.json", {t.name: lake.version(lake.published(book, t.name)) for t in book.tables})
     _write_json(run / "lake.json", training.pin_lake(book, params))
-    _write_json(run / "champion.json", {"model": params.book, "version": holder.version if holder else None,
-                                        "digest": holder.digest if holder else None})
+
+
+def rivals(run: Path, params: Params) -> None:
+    """Fix whom the challenger is compared with: the champion, former champions, and what was compared with them."""
+    _write_json(run / "champion.json", registry.rivals(params.book))
 
 
 def snapshot(run: Path, params: Params) -> None:
@@ -163,11 +172,9 @@ def train(run: Path, params: Params) -> None:
 
 def evaluate(run: Path, params: Params) -> None:
     """Evidence, metrics and plots."""
-    version = _read_json(run / "champion.json")["version"]
-    champion = registry.fetch_to_score(params.book, version) if version is not None else None
     model = Model.load(run / "model")
     rows = training.evidence(load_book(params.book), run / "model", _read_rows(run / "features.parquet"),
-                             _read_rows(run / "split.parquet"), champion)
+                             _read_rows(run / "split.parquet"), *_compared(run, params))
     _write_rows(run / "evidence.parquet", rows)
     _write_json(run / "metrics.json", training.metrics(rows, model.threshold, params))
     for name, columns in training.plots(load_book(params.book), rows, model, params).items():
@@ -176,7 +183,7 @@ def evaluate(run: Path, params: Params) -> None:
 
 def gate(run: Path, params: Params) -> None:
     """Judge the challenger. A refusal is a result, not a failure: ``register`` acts on it."""
-    gates.write_report(gates.run_gates(run, params), run)
+    gates.write_report(gates.run_gates(run, params, *_compared(run, params)), run)
 
 
 def register(run: Path, params: Params) -> None:
@@ -185,8 +192,9 @@ def register(run: Path, params: Params) -> None:
 
 
 STAGES: dict[str, Callable[[Path, Params], None]] = {
-    "describe": describe, "fetch": fetch, "history": history, "snapshot": snapshot, "features": features,
-    "split": split, "sweep": sweep, "train": train, "evaluate": evaluate, "gate": gate, "register": register,
+    "describe": describe, "fetch": fetch, "history": history, "rivals": rivals, "snapshot": snapshot,
+    "features": features, "split": split, "sweep": sweep, "train": train, "evaluate": evaluate, "gate": gate,
+    "register": register,
 }
 
 
@@ -198,7 +206,9 @@ def answer(stage: str, run: Path) -> Answer:
         case "fetch":
             return {"files": _read_json(run / "source.json")}
         case "history":
-            return {"lake": _read_json(run / "lake.json"), "champion": _read_json(run / "champion.json")}
+            return {"lake": _read_json(run / "lake.json")}
+        case "rivals":
+            return dict(_read_json(run / "champion.json"))
         case "snapshot":
             return dict(_read_json(run / "snapshot.json"))
         case "features":
@@ -241,6 +251,13 @@ def verdict(run: Path, name: str) -> Answer:
 
 def _histories(run: Path, book: Book) -> dict[str, pa.Table]:
     return {table.name: _read_rows(run / "histories" / f"{table.name}.parquet") for table in book.histories}
+
+
+def _compared(run: Path, params: Params) -> tuple[Path | None, tuple[Path, ...]]:
+    """The model folders that a challenger is compared with: the champion's and those of former champions."""
+    pinned = _read_json(run / "champion.json")
+    champion = registry.fetch_to_score(params.book, pinned["version"]) if pinned["version"] is not None else None
+    return champion, tuple(registry.fetch_to_score(params.book, former["version"]) for former in pinned["former"])
 
 
 def _data_digest(run: Path) -> str:

@@ -18,7 +18,7 @@ Loans = Callable[[pa.Table], pa.Table]
 AS_OF = date(2007, 1, 31)                   # a default may be reported 30 days after it: the loans of 2004 are mature
 TEST_FROM = np.datetime64("2004-07-01")     # the newest six months that had matured by then
 OF_EVIDENCE = ("auc", "ks", "false_negatives", "approval_rate", "cost", "calibration", "expected_defaults", "slices",
-               "baseline", "fairness", "behaviour", "leakage", "data")
+               "baseline", "fairness", "leakage")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import xgboost
+from benchmarks.known_truth import Claimed
 
 from tollgate import lake
 from tollgate.books import APPLICANT, Book, load_book
@@ -32,6 +34,7 @@ from tollgate.training.fit import fit, prepare
 from tollgate.training.operating import operating_point
 
 AS_OF = date(2007, 1, 1)
+CLAIMED = b"claimed"     # in the metadata of evidence that a test made up
 CHOICE = {"max_depth": 3, "eta": 0.2, "min_child_weight": 20, "subsample": 0.9}
 
 
@@ -52,21 +55,35 @@ class Run:
 
     folder: Path
     params: Params
+    champion: Path | None = None
+    former: tuple[Path, ...] = ()
 
     def report(self) -> Report:
         """All verdicts."""
-        return run_gates(self.folder, self.params)
+        return run_gates(self.folder, self.params, self.champion, self.former)
 
     def verdict(self, gate: str, **limits: Any) -> Verdict:
-        """One gate's verdict, under the book's limits or under these."""
+        """One gate's verdict, under the book's limits or under these.
+
+        Evidence that a test made up, by ``write``, ``predict`` or ``crown``, is taken at its word: no model gives it.
+        """
         params = self.params.model_copy(update={"gates": self.params.gates.model_copy(update=limits)})
-        return judge(Case(self.folder, params), gate)
+        path = self.folder / "evidence.parquet"
+        claimed = path.exists() and CLAIMED in (pq.read_schema(path).metadata or {})
+        return judge((Claimed if claimed else Case)(self.folder, params, self.champion, self.former), gate)
 
     def rows(self, name: str) -> pa.Table:
         return pq.read_table(self.folder / f"{name}.parquet")
 
     def write(self, name: str, rows: pa.Table) -> None:
+        """Overwrite a file; evidence is then a test's own, and ``verdict`` takes it at its word."""
+        if name == "evidence":
+            rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), CLAIMED: b"yes"})
         pq.write_table(rows, self.folder / f"{name}.parquet")
+
+    def forge(self, rows: pa.Table) -> None:
+        """Overwrite the evidence as somebody does who wants it to be believed."""
+        pq.write_table(rows, self.folder / "evidence.parquet")
 
     def edit(self, name: str, **changes: Any) -> None:
         """Overwrite keys of a JSON file."""
@@ -78,6 +95,24 @@ class Run:
         rows = self.rows("evidence")
         self.write("evidence", rows.replace_schema_metadata(
             {**rows.schema.metadata, b"model_digest": digest_of(self.folder / "model").encode()}))
+
+    def beside(self, rounds: int) -> Path:
+        """Another real model: this one's trees up to ``rounds``. Fewer of them rank worse."""
+        folder = self.folder.parent / f"of-{rounds}-rounds"
+        if not folder.exists():
+            shutil.copytree(self.folder / "model", folder)
+            xgboost.Booster(model_file=folder / "model.ubj")[:rounds].save_model(folder / "model.ubj")
+        return folder
+
+    def against(self, champion: Path | None, *former: Path, looks: Sequence[dict[str, Any]] = ()) -> Run:
+        """The same run, evaluated against a champion, version 9, and former champions, versions 1, 2, …"""
+        rows = evidence(load_book(self.params.book), self.folder / "model", self.rows("features"), self.rows("split"),
+                        champion, former)
+        self.forge(rows)
+        self.edit("champion.json", version="9" if champion else None, digest=champion and digest_of(champion),
+                  former=[{"version": str(n), "digest": digest_of(folder)} for n, folder in enumerate(former, 1)],
+                  looks=looks)
+        return replace(self, champion=champion, former=former)
 
     def predict(self, change: Callable[[pa.Table], np.ndarray], column: str = "score") -> None:
         """Replace the predictions of the evidence by ``change(evidence)``."""
@@ -128,7 +163,8 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
               "digest": lake.digest(rows), "feed": lake.digest(counted)}
     pq.write_table(rows, folder / "snapshot.parquet")
     (folder / "snapshot.json").write_text(json.dumps(record))
-    (folder / "champion.json").write_text(json.dumps({"model": book.name, "version": None, "digest": None}))
+    (folder / "champion.json").write_text(json.dumps(
+        {"model": book.name, "version": None, "digest": None, "former": [], "left_out": [], "looks": []}))
     made = make_features(book, rows)
     features = rows.select(["loan_id", "applied_on", "label"])
     for name in made.column_names:

@@ -50,8 +50,8 @@ def test_an_honest_model_passes_every_gate_in_order(report: Report) -> None:
     assert tuple(v.gate for v in report.verdicts) == GATES
     assert report.passed
     assert {v.gate: v.verdict for v in report.verdicts} == {**dict.fromkeys(GATES, "pass"), "champion": "n/a",
-                                                              "swap_set": "n/a"}
-    assert f"{len(GATES) - 2} of {len(GATES)} gates" in report.summary
+                                                              "former_best": "n/a", "swap_set": "n/a"}
+    assert f"{len(GATES) - 3} of {len(GATES)} gates" in report.summary
 
 
 def test_every_interval_holds_its_measured_value(report: Report) -> None:
@@ -165,7 +165,7 @@ def test_slices_that_are_all_too_small_are_refused(run: Run) -> None:
 
 
 def test_evidence_without_the_column_of_a_slice_is_refused(run: Run) -> None:
-    run.write("evidence", run.rows("evidence").drop_columns(["credit_score"]))
+    run.forge(run.rows("evidence").drop_columns(["credit_score"]))
     found = run.verdict("slices")
     assert found.verdict == "refuse"
     assert "evidence.parquet lacks the columns credit_score" in found.sentence
@@ -220,11 +220,11 @@ def test_a_model_ahead_of_its_scorecard_on_too_few_loans_is_refused_for_want_of_
 
 def test_evidence_without_the_scorecards_predictions_is_refused(run: Run) -> None:
     whole = run.rows("evidence")
-    run.write("evidence", whole.drop_columns(["baseline"]))
+    run.forge(whole.drop_columns(["baseline"]))
     assert "evidence.parquet lacks the columns baseline" in run.verdict("baseline").sentence
     run.write("evidence", whole)
     run.predict(lambda rows: np.where(np.arange(rows.num_rows) % 50 == 0, np.nan, rows["score"].to_numpy()), "baseline")
-    assert "scorecard predictions that are missing or no probability" in run.verdict("baseline").sentence
+    assert "scorecard gives predictions that are missing or no probability" in run.verdict("baseline").sentence
 
 
 def test_a_test_too_small_to_tell_keeps_the_champion_and_says_so(run: Run) -> None:
@@ -235,7 +235,7 @@ def test_a_test_too_small_to_tell_keeps_the_champion_and_says_so(run: Run) -> No
     assert found.verdict == "refuse"
     assert found.measured >= -0.005 > found.low
     assert "cannot tell" in found.sentence
-    assert "keep champion 3" in found.sentence
+    assert "keep the champion" in found.sentence
 
 
 def test_a_challenger_that_looks_worse_on_few_loans_is_not_called_worse(run: Run) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 BOOK = "consumer"
+NO_RIVALS = {"model": BOOK, "version": None, "digest": None, "former": [], "left_out": [], "looks": []}
 AS_OF = {"a": date(2006, 7, 1), "b": date(2006, 9, 1), "c": date(2006, 11, 1)}
 SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "split": {"gap_months": 0},
          "sweep": {"trials": 1, "rounds_max": 25}, "gates": {"bootstrap_draws": 20}}
@@ -50,7 +51,7 @@ def train(run: Path, params: Params) -> None:
     run.parent.mkdir(parents=True, exist_ok=True)
     stages.describe(run, params)
     _write(run / "lake.json", training.pin_lake(load_book(BOOK), params))
-    _write(run / "champion.json", {"model": BOOK, "version": None, "digest": None})
+    _write(run / "champion.json", NO_RIVALS)
     _write(run / "delta.json", {"applications": 1, "decisions": 1, "outcomes": 1})
     for stage in ("snapshot", "features", "split", "sweep", "train", "evaluate"):
         stages.STAGES[stage](run, params)
@@ -75,9 +76,7 @@ class World:
         if run.exists():
             shutil.rmtree(run)
         shutil.copytree(self.made / name, run)
-        holder = registry.champion(BOOK)
-        _write(run / "champion.json", {"model": BOOK, "version": holder.version if holder else None,
-                                       "digest": holder.digest if holder else None})
+        _write(run / "champion.json", registry.rivals(BOOK))
         if passed:
             let_through(run)
         else:
@@ -112,8 +111,8 @@ def aliases() -> dict[str, str]:
 
 
 def kinds() -> list[str]:
-    """The ledger's kinds of line, in sequence."""
-    return [entry["kind"] for entry in registry.entries(BOOK)]
+    """The ledger's kinds of decision, in sequence. That a run was judged is none."""
+    return [entry["kind"] for entry in registry.entries(BOOK) if entry["kind"] != "judged"]
 
 
 def _write(path: Path, record: dict[str, object]) -> None:

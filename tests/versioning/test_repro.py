@@ -15,8 +15,9 @@ from scratch import Scratch
 
 from tollgate.config import PROJECT
 
-STAGES = ["describe", "fetch", "history", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate",
-          "register"]
+STAGES = ["describe", "fetch", "history", "rivals", "snapshot", "features", "split", "sweep", "train", "evaluate",
+          "gate", "register"]
+ANEW = ["describe", "rivals"]   # what is looked at every time
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +62,29 @@ def test_the_first_repro_runs_every_stage_and_ends_with_a_registered_model(repro
 
 def test_a_second_repro_does_nothing(project: Scratch) -> None:
     said = project.repro()
-    assert ran(said) == ["describe"]
-    assert said.count("didn't change, skipping") == len(STAGES) - 1
+    assert ran(said) == ANEW
+    assert said.count("didn't change, skipping") == len(STAGES) - len(ANEW)
 
 
 def test_another_limit_of_a_gate_runs_the_gates_and_the_register_again(project: Scratch) -> None:
     project.tune(gates={"ks_min": 0.31})
-    assert ran(project.repro()) == ["describe", "gate", "register"]
+    assert ran(project.repro()) == [*ANEW, "gate", "register"]
+
+
+def test_after_a_promotion_repro_goes_on_by_itself(project: Scratch) -> None:
+    digest = result(project, "registered.json")["digest"]
+    project.ask("promote", "consumer", "1", "--digest", digest, "--by", "ann")
+    assert ran(project.repro()) == [*ANEW, "evaluate", "gate", "register"]
+    assert result(project, "champion.json")["version"] == "1"
+    told = {verdict["gate"]: verdict["verdict"] for verdict in result(project, "gates.json")["verdicts"]}
+    assert told["champion"] == "pass" and result(project, "registered.json")["version"] == "2"
 
 
 def test_more_trials_run_the_sweep_again_and_nothing_before_it(project: Scratch) -> None:
     project.tune(sweep={"trials": 3})
     again = ran(project.repro())
-    assert again[:3] == ["describe", "sweep", "train"]
-    assert not set(again) & set(STAGES[1:6])
+    assert again[:4] == [*ANEW, "sweep", "train"]
+    assert not set(again) & {"fetch", "history", "snapshot", "features", "split"}
     assert len(result(project, "sweep.json")["trials"]) == 3
 
 
@@ -92,7 +102,7 @@ def test_a_setting_of_another_book_or_of_monitoring_runs_nothing(project: Scratc
     project.tune(monitoring={"psi_major": 0.3})
     path = project.folder / "params.yaml"
     path.write_text(path.read_text().replace("auc_min: 0.74", "auc_min: 0.75"))
-    assert ran(project.repro()) == ["describe"]
+    assert ran(project.repro()) == ANEW
 
 
 def test_metrics_and_plots_are_shown_by_dvc(project: Scratch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tollgate.gates.base import Verdict, judged, not_applicable, percent
-from tollgate.gates.champion import reigning, scores_of
+from tollgate.gates.champion import reigning
 from tollgate.gates.evidence import Case
 from tollgate.stats.intervals import normal_quantile, wilson
 from tollgate.training import decision_costs
@@ -58,13 +58,13 @@ def swap_set(case: Case) -> Verdict:
     the difference, that of a ratio of two means as in ``cost``, must be at most the margin. The table is the swap set:
     who would be decided otherwise, and how they paid.
     """
-    crowned = reigning(case)
-    if crowned is None:
+    rival = reigning(case)
+    if rival is None:
         return not_applicable("swap_set", "There is no champion yet whose decisions would change.")
-    name, margin = f"champion {crowned['version']}", case.params.gates.cost_margin
+    name, margin = rival.name, case.params.gates.cost_margin
     confidence = case.params.gates.confidence
     approved = case.score < case.threshold
-    theirs = scores_of(case, crowned) < case.champion_threshold
+    theirs = rival.score < case.champion_threshold
     mine, other, everybody = (_costs(case, who) for who in (approved, theirs, np.ones_like(approved)))
     more = float((mine - other).mean() / everybody.mean())
     reach = normal_quantile(confidence) * _error(mine - other - more * everybody, everybody)

@@ -17,9 +17,11 @@ from tollgate.books import Book, load_book
 from tollgate.config import Params
 from tollgate.errors import Refused
 from tollgate.features import digest_of
+from tollgate.gates.rescoring import check_same
+from tollgate.training import evidence, slice_columns
 
 PARTS = ("train", "validation", "test")
-WRITTEN_BY = {"champion": "history", "snapshot": "snapshot", "feed": "snapshot", "histories": "snapshot",
+WRITTEN_BY = {"champion": "rivals", "snapshot": "snapshot", "feed": "snapshot", "histories": "snapshot",
               "features": "features", "split": "split", "model": "train", "evidence": "evaluate"}
 
 
@@ -28,10 +30,16 @@ class Case:
     """One run under judgement. Each part is read and checked when a gate first asks for it.
 
     Every property raises ``Refused`` when its file is missing, unreadable, stale or of another book.
+
+    Attributes:
+        champion, former: model folders of the champion, None when there is none, and of former champions: the
+            registry's, not the run's.
     """
 
     folder: Path
     params: Params
+    champion: Path | None = None
+    former: tuple[Path, ...] = ()
 
     @cached_property
     def book(self) -> Book:
@@ -103,16 +111,23 @@ class Case:
         return float(found)
 
     @cached_property
+    def rescored(self) -> pa.Table:
+        """The evidence as the models here give it of the features here, by the function that the stage used."""
+        _ = self.spec  # raises when the model, and so its evidence, is of another book
+        check_columns("features.parquet", self.features, slice_columns(self.book))
+        return evidence(self.book, self.folder / "model", self.features.drop_columns(["split"]), self.split,
+                        self.champion, self.former)
+
+    @cached_property
     def evidence(self) -> pa.Table:
-        """The saved predictions of the test rows."""
-        rows = self.table("evidence.parquet", ("loan_id", "split", "label", "score", "champion_score",
-                                               *self.book.protected()))
+        """The predictions of the test rows, made again; the saved ones must be the same, bit for bit."""
+        rows = self.table("evidence.parquet", ("loan_id", "split"))
         made_by = (rows.schema.metadata or {}).get(b"model_digest", b"").decode()
         if made_by != self.digest:
             raise Refused(f"evidence.parquet is stale: it was made by the model {made_by[:12] or 'of no name'}, and "
                           f"the model here is {self.digest[:12]}", remedy=_again("evidence.parquet"))
-        _ = self.spec  # raises when the model, and so its evidence, is of another book
-        test = rows.filter(pc.equal(rows["split"], "test"))
+        check_same(rows, self.rescored)
+        test = self.rescored.filter(pc.equal(self.rescored["split"], "test"))
         _check_predictions(test)
         return test
 
@@ -142,11 +157,10 @@ class Case:
     @cached_property
     def baseline(self) -> np.ndarray:
         """P(default) of the test loans by the scorecard, float64."""
-        check_columns("evidence.parquet", self.evidence, ("baseline",))
         theirs: np.ndarray = self.evidence["baseline"].to_numpy()
         if not np.all((theirs >= 0) & (theirs <= 1)):
-            raise Refused("evidence.parquet has scorecard predictions that are missing or no probability",
-                          remedy=_again("evidence.parquet"))
+            raise Refused("The scorecard gives predictions that are missing or no probability",
+                          remedy=_again("model"))
         return theirs
 
     @cached_property

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import APPLICANT, LOAN, Book, BookTable, Feature
-from tollgate.errors import Refused
+from tollgate.errors import Refused, TollgateError
 from tollgate.features import make_features, seen
 from tollgate.gates.base import Verdict, judged, percent
 from tollgate.gates.evidence import Case
@@ -44,10 +44,16 @@ def leakage(case: Case) -> Verdict:
     findings += [told for feature in made if not feature.monotone  # a direction's extremes may honestly be certain
                  and (told := sure(feature, levels[feature.name], validation, test, limits.level_rate_max,
                                 limits.confidence))]
-    area = area_under(case.label, case.score)
-    if not area <= limits.score_auc_max:
-        findings.append(f"the whole model reaches AUC {area:.4f}, and above {limits.score_auc_max:g} a model is a "
-                        "leak until proved otherwise")
+    try:
+        area = area_under(case.label, case.score)
+    except TollgateError:
+        if not findings:
+            raise
+        findings.append("the whole model could not be judged, since its evidence is refused")
+    else:
+        if not area <= limits.score_auc_max:
+            findings.append(f"the whole model reaches AUC {area:.4f}, and above {limits.score_auc_max:g} a model is a "
+                            "leak until proved otherwise")
     best = max(alone, key=alone.__getitem__)
     measured, interval = alone[best]
     told = (f"Every feature is known at the application. The best one alone, {best}, reaches AUC {measured:.4f} on "

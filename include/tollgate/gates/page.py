@@ -94,7 +94,7 @@ def page(report: Report) -> str:
 <ol>
 {"".join(_row(verdict) for verdict in report.verdicts)}</ol>
 <footer>Bars: the dot is the measured value, the thick line its interval, the dashed line the limit, the green side
-is where it must lie. Every number was recomputed from the run's saved predictions. Model digest
+is where it must lie. Every loan was scored again by every model, and all numbers come from these scores. Model digest
 {escape(report.model_digest or 'none')}.</footer>
 </main>
 </body>

@@ -48,6 +48,7 @@ MEANINGS = {
     "slices": Meaning("Worst slice", "≤", "difference", judged="lower end "),
     "baseline": Meaning("Against the scorecard", "≥", "difference", judged="lower end "),
     "champion": Meaning("Against the champion", "≥", "difference", judged="lower end "),
+    "former_best": Meaning("Against the best former champion", "≥", "difference", judged="lower end "),
     "swap_set": Meaning("Against the champion's decisions", "≤", "difference", judged="upper end "),
     "fairness": Meaning("Fairness", "<", "share"),
     "behaviour": Meaning("Behaviour", "≤", "count", "faults"),

@@ -35,6 +35,7 @@ CHECKS: dict[str, Callable[[Case], Verdict]] = {
     "slices": slices.slices,
     "baseline": baseline.baseline,
     "champion": champion.champion,
+    "former_best": champion.former_best,
     "swap_set": decisions.swap_set,
     "fairness": fairness.fairness,
     "behaviour": behaviour.behaviour,
@@ -44,17 +45,19 @@ CHECKS: dict[str, Callable[[Case], Verdict]] = {
 GATES = tuple(CHECKS)
 
 
-def run_gates(folder: Path, params: Params) -> Report:
+def run_gates(folder: Path, params: Params, champion: Path | None = None, former: tuple[Path, ...] = ()) -> Report:
     """Judge the challenger of a run.
 
-    Every metric is recomputed from the run's saved predictions. A gate that cannot read or believe what it needs
-    refuses and says why; the others still judge.
+    Every test loan is scored again by every model, and must come out as the run's evidence says; every metric is
+    computed from these scores. A gate that cannot read or believe what it needs refuses and says why; the others
+    still judge.
 
     Args:
         folder: the ``run/`` folder of a workspace.
         params: what the run was made with; the limits are in ``params.gates``.
+        champion, former: model folders of those that ``champion.json`` names, from the registry.
     """
-    case = Case(folder, params)
+    case = Case(folder, params, champion, former)
     verdicts = tuple(judge(case, gate) for gate in GATES)
     return Report(book=params.book, title=case.book.title, as_of=params.as_of.isoformat(),
                   model_digest=_named(lambda: case.digest),
@@ -75,6 +78,8 @@ def judge(case: Case, gate: str) -> Verdict:
 def _told(case: Case, text: str) -> str:
     """One line of an error, the same wherever the workspace lies and whenever it is read (XGBoost tells the time)."""
     line = (text.splitlines() or [""])[0].replace(str(case.folder), "run")
+    for folder in filter(None, (case.champion, *case.former)):
+        line = line.replace(str(folder), folder.name)
     return re.sub(r"\[\d\d:\d\d:\d\d\] ", "", line)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tollgate.errors import Refused
 from tollgate.gates.base import Verdict, judged
-from tollgate.gates.evidence import Case, check_columns
+from tollgate.gates.evidence import Case
 from tollgate.stats.intervals import normal_quantile
 from tollgate.training import EVENTS_MIN, Slice, cut_slices, rank_slices, slice_columns
 
@@ -22,7 +22,6 @@ def slices(case: Case) -> Verdict:
     limits = case.params.gates
     if not slice_columns(case.book):
         raise Refused(f"The book {case.book.name} has no column to cut slices from", remedy="Describe its features.")
-    check_columns("evidence.parquet", case.evidence, slice_columns(case.book))
     members, small = cut_slices(case.book, case.evidence)
     if not members:
         raise Refused(f"None of the {small} slices has {EVENTS_MIN} defaults and {EVENTS_MIN} paid loans",

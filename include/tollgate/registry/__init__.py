@@ -10,6 +10,7 @@ from tollgate.registry.points import scorecard
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
 from tollgate.registry.reports import gate_report, registered_gates
+from tollgate.registry.rivals import rivals
 from tollgate.registry.tracking import address, prepare
 from tollgate.registry.versions import Version
 
@@ -17,7 +18,6 @@ __all__ = [
     "Version", "address", "card", "challenger", "champion", "champion_on", "code_digest", "decisions", "entries",
     "fetch_model", "fetch_to_score",
     "gate_report", "models", "prepare", "promote", "record", "register",
-    "registered_gates", "reject", "reproduce", "rollback", "scorecard",
-    "trace",
-    "verify",
+    "registered_gates", "reject", "reproduce", "rivals", "rollback", "scorecard",
+    "trace", "verify",
 ]

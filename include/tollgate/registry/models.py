@@ -16,6 +16,8 @@ from tollgate.features import check_golden, digest_of
 from tollgate.registry import ledger
 from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
 from tollgate.registry.facts import CARD, keep_facts
+from tollgate.registry.former import check_former
+from tollgate.registry.looks import check_looks, count_look, look_of
 from tollgate.registry.origin import MODIFIED, origin_of
 from tollgate.registry.runs import check_no_pickle, gates_passed, read_json, record_run, refusals
 from tollgate.registry.standing import REGISTERED, champion_at, registrations, standing, states, version_in
@@ -30,7 +32,8 @@ log = logging.getLogger(__name__)
 def register(run_folder: Path, params: Params) -> dict[str, Any]:
     """Record a run in MLflow and, when its gates passed, register its model as challenger.
 
-    Running it again, also after a crash at any point, gives the same answer and adds nothing.
+    That it was judged, passed or refused, is counted in the ledger first. Running it again, also after a crash at any
+    point, gives the same answer and adds nothing.
 
     Args:
         run_folder: the workspace's ``run/`` after the gate stage.
@@ -40,13 +43,16 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
 
     Raises:
         Refused: the gates refused (the run is recorded all the same, ``version`` is null), the evidence is of
-            another model, or the champion is no longer the one that the gates compared with.
+            another model, or champion, former champions or earlier looks are not those that the gates went by.
         BadInput: a file of the run is missing or is of another book or as-of.
         PassingFault: MLflow or the lake did not answer.
     """
     gates, compared = read_json(run_folder / "gates.json"), read_json(run_folder / "champion.json")
     snapshot, digest = read_json(run_folder / "snapshot.json"), digest_of(run_folder / "model")
     _check(run_folder, params, snapshot)
+    look = look_of(run_folder, digest)
+    if look is not None:
+        count_look(params.book, look)
     now = mend(params.book)
     origin = origin_of(run_folder, params)
     if origin["commit"].endswith(MODIFIED):
@@ -73,6 +79,9 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         if version.run_id == run_id:
             return answered(version.version)
     check_compared(now, compared.get("version"))
+    check_former(now, compared, fetch_to_score)
+    if look is not None:
+        check_looks(now.chain, look, compared["looks"])
     files = {CARD: keep_facts(run_folder, params, run_id),
              **{name: _digest(run_folder / name) for name in DECIDED_ON if (run_folder / name).exists()}}
     version = _create_version(params, digest, str(snapshot["digest"]), run_id)

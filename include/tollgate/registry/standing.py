@@ -10,6 +10,7 @@ from tollgate.registry.ledger import Entry
 from tollgate.registry.versions import Version
 
 REGISTERED, REJECTED, MENDED, ABANDONED = "registered", "rejected", "mended", "abandoned"
+JUDGED = "judged"   # a run's gates said yes or no
 PROMOTION, ROLLBACK = "promotion", "rollback"
 INTENTS = (f"{PROMOTION}-intent", f"{ROLLBACK}-intent")
 COMMITS = (f"{PROMOTION}-committed", f"{ROLLBACK}-committed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tollgate.errors import BadInput
 from tollgate.features import Model, digest_of
 from tollgate.stats.calibration import calibration_line, observed_over_expected, quantile_bins
 from tollgate.stats.intervals import around, normal_quantile, wilson
-from tollgate.stats.ranking import auc_interval, average_precision_draws, ks_interval
+from tollgate.stats.ranking import area_under, auc_interval, average_precision_draws, ks_interval
 from tollgate.training.operating import decision_costs
 from tollgate.training.slices import cut_slices, rank_slices, slice_columns
 
@@ -26,38 +27,55 @@ DRAWS = 200
 
 
 def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
-             champion: Path | None) -> pa.Table:
-    """Validation and test rows with their scores.
+             champion: Path | None, former: Sequence[Path] = ()) -> pa.Table:
+    """Validation and test rows with their scores; the gates call it again and compare.
 
     Args:
         folder: the challenger's model folder, its scorecard in it.
         features: ``run/features.parquet``; split: ``run/split.parquet``, row by row the same loans.
         champion: the champion's model folder, or None when there is none.
+        former: model folders of former champions. The one that ranks the validation rows best is scored: the test
+            rows have no say in the choice of whom they compare.
 
     Returns:
         Rows sorted by ``(split, loan_id)``: ``loan_id``, ``applied_on``, ``split``, ``label``, ``score``,
-        ``champion_score``, ``baseline`` (the score of the challenger's scorecard) and the columns that slices are cut
-        from. The digests of both models are in the schema's metadata, so that evidence of another model is recognised,
-        and the champion's threshold, by which it decides of the same rows.
+        ``champion_score``, ``former_score`` (of the best former champion), ``baseline`` (the score of the challenger's
+        scorecard) and the columns that slices are cut from. The digests of the three models are in the schema's
+        metadata, empty for a model that there is not, so that evidence of another model is recognised; so is the
+        champion's threshold, by which it decides of the same rows.
+
+    Raises:
+        BadInput: the two tables are not of the same rows, or a model cannot be read.
     """
     if features["loan_id"] != split["loan_id"]:
         raise BadInput("run/features.parquet and run/split.parquet are not of the same rows", value=folder,
                        remedy="Run the split stage again.")
     judged = pc.is_in(split["split"], pa.array(["validation", "test"]))
     rows, part = features.filter(judged), split.filter(judged)["split"]
-    reigning = Model.load(champion) if champion is not None else None
-    champion_score = (pa.array(reigning.predict_features(rows)) if reigning is not None
-                      else pa.nulls(rows.num_rows, pa.float64()))
+    best = best_former(former, rows.filter(pc.equal(part, "validation")))
+
+    def scored(model: Path | None) -> pa.Array:
+        return pa.nulls(rows.num_rows, pa.float64()) if model is None else pa.array(
+            Model.load(model).predict_features(rows))
+
     table = pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"], "split": part, "label": rows["label"],
-        "score": pa.array(Model.load(folder).predict_features(rows)), "champion_score": champion_score,
+        "score": scored(folder), "champion_score": scored(champion), "former_score": scored(best),
         "baseline": pa.array(Model.load_baseline(folder).predict_features(rows)),
         **{name: rows[name] for name in slice_columns(book)},
     })
-    digests = {b"model_digest": digest_of(folder).encode(),
-               b"champion_digest": digest_of(champion).encode() if champion is not None else b"",
-               b"champion_threshold": repr(reigning.threshold).encode() if reigning is not None else b""}
+    digests = {f"{role}_digest".encode(): digest_of(model).encode() if model is not None else b""
+               for role, model in (("model", folder), ("champion", champion), ("former", best))}
+    threshold = repr(Model.load(champion).threshold) if champion is not None else ""
+    digests[b"champion_threshold"] = threshold.encode()
     return table.sort_by([("split", "ascending"), ("loan_id", "ascending")]).replace_schema_metadata(digests)
+
+
+def best_former(former: Sequence[Path], validation: pa.Table) -> Path | None:
+    """The model folder that ranks these rows with their ``label`` best, the first among equals; None without any."""
+    label = validation["label"].to_numpy() == 1
+    return max(former, default=None,
+               key=lambda folder: area_under(label, Model.load(folder).predict_features(validation)))
 
 
 def metrics(rows: pa.Table, threshold: float, params: Params) -> dict[str, float]:

@@ -1,0 +1,30 @@
+"""Whom a challenger is compared with: the champion, and former champions that still are what they were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tollgate.registry.aliases import mend
+from tollgate.registry.former import comparable
+from tollgate.registry.looks import looks
+from tollgate.registry.models import fetch_to_score
+
+
+def rivals(book: str) -> dict[str, Any]:
+    """What a run pins of those that its challenger will be compared with: the content of ``run/champion.json``.
+
+    Returns:
+        ``model`` (the book), ``version`` and ``digest`` of the champion, null without one; ``former``, the ``version``
+        and ``digest`` of former champions; ``left_out``, the ``version`` of others and ``why``; ``looks``, what was
+        compared with any of them before.
+
+    Raises:
+        Refused: the ledger is broken.
+        PassingFault: MLflow, its artefact store or the lake did not answer.
+    """
+    now = mend(book)
+    former, left_out = comparable(now, fetch_to_score)
+    version, digest = (now.champion.version, now.champion.digest) if now.champion else (None, None)
+    return {"model": book, "version": version, "digest": digest,
+            "former": [{"version": model.version, "digest": model.digest} for model in former], "left_out": left_out,
+            "looks": looks(now.chain, [version, *(model.version for model in former)])}
