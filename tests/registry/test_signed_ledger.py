@@ -376,6 +376,14 @@ def test_an_adopted_line_that_is_changed_afterwards_is_named(
         registry.verify(BOOK)
 
 
+def test_a_broken_ledger_is_not_adopted(unsigned: list[Line]) -> None:
+    ingest.migrate(load_book(BOOK))
+    write([line for line in written() if line["seq"] != 2], "overwrite")
+    with pytest.raises(Refused, match="tampered with: line 2 is missing"):
+        registry.adopt(BOOK, unsigned[-1]["digest"], "ann", "compared with nothing")
+    assert [line["kind"] for line in written()] == ["registered", "promotion-committed", "registered"]
+
+
 def test_a_line_without_a_signature_after_the_adoption_is_named(unsigned: list[Line]) -> None:
     ingest.migrate(load_book(BOOK))
     registry.adopt(BOOK, unsigned[-1]["digest"], "ann", "compared with the backup of Sunday")

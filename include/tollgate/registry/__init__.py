@@ -24,6 +24,5 @@ from tollgate.registry.versions import Version
 __all__ = [
     "Version", "address", "adopt", "card", "challenger", "champion", "champion_on", "champions_since", "code_digest",
     "decisions", "entries", "fetch_model", "fetch_to_score", "gate_report", "models", "prepare", "promote", "record",
-    "register", "registered_gates", "reject", "reproduce", "rollback", "signed_by", "trace",
-    "verify",
+    "register", "registered_gates", "reject", "reproduce", "rollback", "signed_by", "trace", "verify",
 ]

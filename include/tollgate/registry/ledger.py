@@ -116,7 +116,8 @@ def adopt(book: str, last: str, by: str | None, why: str) -> dict[str, Any]:
         raise BadInput("Adopting a ledger needs a reason", value=repr(why), remedy="Pass --why.")
     signed = signed_by(by)
     anchors = _anchors(book)
-    lines = _entries(_read(book, anchors))
+    rows = _read(book, anchors)
+    lines = _entries(rows)
     if not lines or any(line.signature for line in lines):
         raise Refused(f"The ledger of {book} has nothing to adopt",
                       value=f"{sum(line.signature is None for line in lines)} of {len(lines)} lines are unsigned",
@@ -125,11 +126,10 @@ def adopt(book: str, last: str, by: str | None, why: str) -> dict[str, Any]:
         raise Refused(f"The last line of the ledger of {book} is another than you vouch for", value=head(lines),
                       remedy="Compare the ledger with a backup before you name this digest.")
 
-    def as_seen(rows: pa.Table) -> bool:
-        if faults := _anchor_faults(rows, anchors):
-            raise Refused(f"The ledger of {book} was tampered with: {'; '.join(faults)}", value=last,
-                          remedy="Restore it, and the digest kept outside, from a backup before you vouch for it.")
-        return head(_entries(rows)) == last
+    _check(book, rows, _anchor_faults(rows, anchors), vouched=len(lines))
+
+    def as_seen(then: pa.Table) -> bool:
+        return head(_entries(then)) == last
 
     if _append(book, ADOPTED, {"entries": len(lines), "head": last, **signed, "why": why}, as_seen) is None:
         raise PassingFault(f"Another line was added to the ledger of {book} meanwhile", value=last,
@@ -246,10 +246,10 @@ def trusted(book: str) -> list[Entry]:
     return _entries(rows)
 
 
-def _check(book: str, rows: pa.Table, beside: list[str]) -> None:
+def _check(book: str, rows: pa.Table, beside: list[str], vouched: int = 0) -> None:
     """Raise ``Refused`` for the faults of the lines, the first one first, and those that were found ``beside`` them."""
     lines = rows.to_pylist()
-    faults = [*faults_of(book, lines, keys.known()), *beside]
+    faults = [*faults_of(book, lines, keys.known(), vouched), *beside]
     if not faults:
         return
     remedy = "Restore its last good Delta version, and the digest kept outside, from a backup."
