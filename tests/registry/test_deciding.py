@@ -87,6 +87,15 @@ def test_somebody_else_approves_where_four_eyes_are_asked_for(world: World, monk
     assert kinds() == ["registered", "promotion-intent", "promotion-committed"]
 
 
+def test_a_no_to_a_model_that_a_newer_one_replaced_is_no_failure_and_changes_nothing(
+        world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.registered("a")
+    second = world.registered("b")
+    assert registry.reject(BOOK, "1", by="ann") == {"rejected": "1", "champion": None}
+    assert "a newer challenger took the place of version 1 before this answer" in caplog.text
+    assert registry.challenger(BOOK) == second and kinds() == ["registered", "registered"]
+
+
 def test_a_switch_that_is_neither_on_nor_off_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     version = world.registered("a")
     monkeypatch.setenv("TOLLGATE_FOUR_EYES", "yes")

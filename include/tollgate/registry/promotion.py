@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date, datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ from tollgate.registry.proof import last_scored, prove
 from tollgate.registry.standing import COMMITS, PROMOTION, REJECTED, ROLLBACK, Standing, states, version_in
 from tollgate.registry.tracking import faults_named
 from tollgate.registry.versions import Version
+
+log = logging.getLogger(__name__)
 
 
 @faults_named()
@@ -58,6 +61,8 @@ def reject(book: str, version: str, by: str | None = None, comment: str = "",
            answered_at: datetime | None = None) -> dict[str, Any]:
     """Turn the challenger down; the champion stays. Returns ``{"rejected", "champion"}``.
 
+    A version whose place a newer one took is out of the running already: that is said, and nothing is recorded.
+
     Args:
         by: who says no; the login when None.
         answered_at: when the person answered, with its zone; now when None.
@@ -71,6 +76,10 @@ def reject(book: str, version: str, by: str | None = None, comment: str = "",
     now = mend(book)
     answer = {"rejected": version, "champion": now.champion.version if now.champion else None}
     if any(e.kind == REJECTED and version_in(e).version == version for e in now.chain):
+        return answer
+    if states(now.chain).get(version) == "replaced":
+        log.warning("%s: a newer challenger took the place of version %s before this answer; nothing is left to reject",
+                    book, version)
         return answer
     model = _challenger(now, book, version)
     line = ledger.record(book, REJECTED, {"model": model.to_json(), **signed}, given=unmoved(now))
