@@ -17,4 +17,4 @@ with DAG("rollback_model", schedule=None, catchup=False, max_active_runs=1,
     TollgateOperator(
         task_id="rollback", command=["rollback", forms.BOOK, "{{ params.version }}"],
         options={"by": "{{ dag_run.triggering_user_name or 'unknown' }}", "reason": "{{ params.reason }}"},
-        doc_md="Re-points the champion, re-scores to prove it, records it.")
+        doc_md="Re-points the champion, re-scores to prove it, records it.", **forms.DECIDES)

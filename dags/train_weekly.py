@@ -43,17 +43,17 @@ with DAG("train_weekly", schedule=forms.cron("train_weekly"), catchup=False, max
     gates = GateOperator.partial(
         task_id="gates", command=["run", "gate", forms.RUN], each=["gate"], map_index_template=forms.GATE_NAME,
         doc_md="One gate's verdict: the measured value, its interval, the limit.").expand(item=gate.output)
-    register = stage("register", "The run in MLflow; the challenger, if every gate passed.", kind=GateOperator)
+    register = stage("register", "The run in MLflow; the challenger, if every gate passed.", kind=GateOperator,
+                     options=forms.TRAINED_BY, **forms.DECIDES)
     approve = ModelApproval(
         task_id="approve", book=forms.BOOK, gate="gate", register="register", approve="promote", reject="reject",
-        params={"comment": forms.comment()}, doc_md="A person approves or rejects, under *Required Actions*.")
+        params={"comment": forms.comment()}, doc_md="A person answers, under *Required Actions*.", **forms.DECIDES)
     said = {"by": DECISION % "by", "comment": DECISION % "comment", "answered-at": DECISION % "answered_at"}
     promote = Tollgate(
-        task_id="promote", command=["promote", forms.BOOK, DECISION % "version"],
-        options={"digest": DECISION % "digest", **said},
-        doc_md="The challenger becomes the champion, if it still is the artefact that was approved.")
+        task_id="promote", command=["promote", forms.BOOK, DECISION % "version"], **forms.DECIDES,
+        options={"digest": DECISION % "digest", **said}, doc_md="The challenger becomes the champion, if unchanged.")
     reject = Tollgate(task_id="reject", command=["reject", forms.BOOK, DECISION % "version"], options=said,
-                      doc_md="The challenger is put aside; the champion stays.")
+                      doc_md="The challenger is put aside; the champion stays.", **forms.DECIDES)
 
     opened >> snapshot >> features >> split >> work >> sweep >> train >> evaluate >> gate
     gate >> [gates, register] >> approve >> [promote, reject]

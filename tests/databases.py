@@ -19,6 +19,7 @@ from ports import free_port
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from tollgate.config import AS_OF
 from tollgate.services import postgres
 
 NAME_OF_HOME = "mlflow.database"
@@ -81,8 +82,9 @@ class Databases:
         return name
 
     def enter(self, patch: pytest.MonkeyPatch, home: Path) -> None:
-        """Live in a home that is settled already."""
+        """Live in a home that is settled already, in a replay: the tests' models stand in years long past."""
         patch.setenv("TOLLGATE_DATA", str(home))
+        patch.setenv("TOLLGATE_TODAY", AS_OF)
         patch.setenv("TOLLGATE_MLFLOW", self.url((home / NAME_OF_HOME).read_text()))
         patch.setenv("TOLLGATE_OPTUNA", self.url(self.shared_studies))
 

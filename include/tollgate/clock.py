@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from tollgate.config import AS_OF, settings
 from tollgate.errors import BadInput
 
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
@@ -29,19 +29,25 @@ def months_before(day: date, months: int) -> date:
     return moved
 
 
-def today(time_zone: str) -> date:
+def today(time_zone: str, as_of: date | None = None) -> date:
     """The day on which Tollgate learns what comes now: the machine's, or that of ``TOLLGATE_TODAY`` in a replay.
 
-    No computation may ask for it: it dates deliveries, which decide what an as-of read sees.
+    No computation may ask for it: it dates deliveries, which decide what an as-of read sees, and decisions.
+
+    Args:
+        as_of: the day that the caller's work stands at, which is today where ``TOLLGATE_TODAY`` is ``as-of``; None for
+            deliveries, which stand at no day and then come by the machine's clock.
 
     Raises:
         BadInput: ``TOLLGATE_TODAY`` is no day.
     """
-    replayed = os.environ.get("TOLLGATE_TODAY")
-    if not replayed:
+    replayed = settings().today
+    if replayed == AS_OF and as_of is not None:
+        return as_of
+    if replayed in ("", AS_OF):
         return datetime.now(UTC).astimezone(ZoneInfo(time_zone)).date()
     try:
         return date.fromisoformat(replayed)
     except ValueError:
-        raise BadInput("TOLLGATE_TODAY is written YYYY-MM-DD", value=replayed,
+        raise BadInput("TOLLGATE_TODAY is written YYYY-MM-DD or as-of", value=replayed,
                        remedy="Correct it, or unset it to go by the machine's clock.") from None

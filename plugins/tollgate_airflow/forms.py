@@ -17,6 +17,8 @@ BOOK = "{{ partition_key.split('|')[0] if partition_key else params.book }}"
 AS_OF = ("{{ partition_key.split('|')[1] if partition_key "
          "else params.as_of or (dag_run.logical_date or dag_run.run_after).date() }}")
 RUN = "{{ run_id | replace(':', '-') | replace('+', '-') | replace('~', '-') }}"
+DECIDES = {"queue": "decide"}  # of a worker that holds the ledger's key; an executor without queues does not look at it
+TRAINED_BY = {"trained-by": "{{ dag_run.triggering_user_name or 'scheduler' }}"}
 BOOK_NAME = "^[a-z][a-z0-9_]*$"
 MAP_NAME = "{{ task.item['name'] }}"
 GATE_NAME = "{{ task.item['gate'] }}"

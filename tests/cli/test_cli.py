@@ -220,8 +220,9 @@ def test_a_person_sees_of_a_version_what_a_line_of_a_narrow_terminal_holds(proje
     for name, value in {**project.places, "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, value)
     model = registry.Version("consumer", "1", "8e10688fc20b" + "d" * 52, "5" * 64, date(2007, 1, 1), "e" * 32)
-    registry.record("consumer", "registered", {"model": model.to_json(), "metrics": {
-        "auc": 0.90265, "ks": 0.644, "false_negative_rate": 0.1137}})
+    registry.record("consumer", "registered", {
+        "model": model.to_json(), "files": {"gates.json": "a" * 64},
+        "metrics": {"auc": 0.90265, "ks": 0.644, "false_negative_rate": 0.1137}})
     line = next(line for line in at_a_terminal(project, "models", "consumer").splitlines() if "challenger" in line)
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
         "1", "challenger", "2007-01-01", "0.903", "0.644", "11.4%", "8e10688fc20b"]

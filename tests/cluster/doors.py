@@ -66,6 +66,7 @@ DOORS = (
     Door("scheduler", 8974, "tcp", INSIDE, CLOSED),
     Door("worker", 8793, "http", "the API server, by a token a file, for the log of a task that runs", r"403 .*",
          "/log/none"),
+    Door("decider", 8793, "http", "the API server, as at a worker", r"403 .*", "/log/none"),
     Door("triggerer", 8794, "http", "the API server, by a token a file, for the log of a deferred task", r"403 .*",
          "/log/none"),
 )

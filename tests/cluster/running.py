@@ -20,7 +20,7 @@ from tests import scratch
 from tests.ports import free_port
 from tests.scratch import Scratch
 
-from tollgate.config import PROJECT
+from tollgate.config import AS_OF, PROJECT
 from tollgate.demo.airflow import OVER, Airflow
 
 BOOK = "consumer"
@@ -105,7 +105,8 @@ class Cluster(People):
     def secrets(self) -> dict[str, str]:
         """The values of .env that nobody may see; who logs in is told, in S3's words by an access key."""
         found = dotenv_values(self.project.folder / ".env", interpolate=False)
-        return {name: str(value) for name, value in found.items() if not name.endswith(("_NAME", "_ACCESS_KEY"))}
+        return {name: str(value) for name, value in found.items()
+                if not name.endswith(("_NAME", "_ACCESS_KEY", "_PUBLIC_KEYS"))}
 
     def person(self, role: str) -> Airflow:
         """Airflow's page as the first person of a role sees it: ADMIN, OPERATOR or APPROVER."""
@@ -167,8 +168,9 @@ def cluster(folder: Path, **changes: Any) -> Iterator[Cluster]:
         (project.folder / name).symlink_to(PROJECT / name)
     project.simulate(ROWS_A_MONTH)
     ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port()), "TOLLGATE_MLFLOW_PORT": str(free_port())}
+    replay = {"TOLLGATE_TODAY": AS_OF}  # its loans are of years long past
     try:
-        done = project.run("tollgate", "--json", "cluster", "start", **ports)
+        done = project.run("tollgate", "--json", "cluster", "start", **ports, **replay)
         assert done.returncode == 0, done.stderr
         made = Cluster(project, ports)
         # The simulated lender sits on the first worker.

@@ -39,6 +39,15 @@ def test_a_book_is_taken_in_trained_and_approved_by_two_people(town: Cluster) ->
     decision = next(line for line in town.inside("worker-1", "history", BOOK)["decisions"]
                     if line["kind"] == "promotion-committed")
     assert decision["by"] == "approver"
+    assert town.inside("worker-1", "ledger", "verify", BOOK)["intact"] is True
+    assert {task["hostname"] for task in town.operator.tasks("train_weekly", run)
+            if task["task_id"] in ("register", "approve", "promote")} == {"decider"}
+
+
+def test_a_worker_that_does_not_hold_the_key_cannot_decide(town: Cluster) -> None:
+    done = town.project.run("tollgate", "cluster", "exec", "worker-1", "tollgate", "reject", BOOK, "1", "--by", "eve",
+                            **town.ports)
+    assert "The key that signs decisions is not held here" in done.stderr
 
 
 def test_a_night_is_scored_once_and_monitored_though_a_worker_dies_in_the_middle_of_it(town: Cluster) -> None:
@@ -98,7 +107,7 @@ print(json.dumps([store.read(entry.path).decode(errors="replace") for entry in s
 
 def test_stop_leaves_no_process_behind(town: Cluster) -> None:
     before = [one["pid"] for one in town.ask("status")["services"] if one["pid"]]
-    assert len(before) == 10
-    assert len(town.ask("stop")["stopped"]) == 11
+    assert len(before) == 11
+    assert len(town.ask("stop")["stopped"]) == 12
     assert not [pid for pid in before if psutil.pid_exists(pid)]
     assert town.ask("status") == {"services": []}

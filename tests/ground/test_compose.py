@@ -40,7 +40,7 @@ def test_the_topology_fits_the_compose_schema() -> None:
 
 def test_the_services_are_those_of_the_design() -> None:
     assert set(SERVICES) == {"postgres", "redis", "s3", "mlflow", "init", "api-server", "scheduler", "dag-processor",
-                             "triggerer", "worker"}
+                             "triggerer", "worker", "decider"}
     assert AIRFLOW["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
 
 
@@ -64,7 +64,8 @@ def test_images_are_pinned() -> None:
 
 def test_every_setting_of_tollgate_is_one_that_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {name for _, name, _ in environments() if name.startswith("TOLLGATE_")}
-    assert names >= {f"TOLLGATE_{field.upper()}" for field in settings().__dataclass_fields__}
+    each_run_is_told = {"TOLLGATE_TRAINED_BY"}
+    assert names >= {f"TOLLGATE_{field.upper()}" for field in settings().__dataclass_fields__} - each_run_is_told
     for name in names:
         with monkeypatch.context() as patch:
             patch.setenv(name, "/elsewhere")
@@ -73,7 +74,8 @@ def test_every_setting_of_tollgate_is_one_that_it_reads(monkeypatch: pytest.Monk
 
 def test_no_state_of_tollgate_is_on_a_workers_disk() -> None:
     shared = {name: value for name, value in AIRFLOW.items()
-              if name.startswith("TOLLGATE_") and name not in ("TOLLGATE_PROJECT", "TOLLGATE_BOOKS", "TOLLGATE_DATA")}
+              if name.startswith("TOLLGATE_") and name.removeprefix("TOLLGATE_") not in (
+                  "PROJECT", "BOOKS", "DATA", "LEDGER_PUBLIC_KEYS", "TODAY")}
     assert all(re.match(r"s3://|http://mlflow:|postgresql", value) for value in shared.values())
 
 
@@ -112,7 +114,7 @@ def test_what_the_image_copies_is_in_the_repository_and_let_into_the_build() -> 
 
 def test_secrets_come_from_the_environment_and_stand_in_no_url() -> None:
     for service, name, value in environments():
-        if re.search(r"PASSWORD(?!S)|SECRET|FERNET|AUTH$|ACCESS_KEY", name):
+        if re.search(r"PASSWORD(?!S)|SECRET|FERNET|AUTH$|ACCESS_KEY|^LEDGER", name):
             assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), f"{service}: {name}"
         assert not re.search(r"://[^/@\s]*:\$\{", value), f"{service}: {name}"
 
@@ -146,6 +148,13 @@ def test_only_the_init_job_is_given_the_passwords_of_people() -> None:
               if name.endswith("_PASSWORD") and name.startswith(("AIRFLOW_", "MLFLOW_"))} - {"MLFLOW_TRACKING_PASSWORD"}
     assert len(people) == 5
     assert not [(service, name) for service, name, _ in environments() if service != "init" and name in people]
+
+
+def test_the_key_that_signs_decisions_is_given_to_the_decider_alone_and_it_takes_deciding_tasks_alone() -> None:
+    assert {service for service, _, value in environments() if "{LEDGER_KEY" in value} == {"decider"}
+    assert {service for service, name, _ in environments() if name == "TOLLGATE_LEDGER_PUBLIC_KEYS"} >= {
+        "worker", "decider", "api-server"}
+    assert "--queues decide" in (PROJECT / "docker" / "decider.sh").read_text(encoding="utf-8")
 
 
 def test_no_command_line_of_the_topology_carries_a_secret() -> None:

@@ -64,8 +64,8 @@ def test_rows_that_pass_now_are_published_and_the_others_stay_with_todays_reason
     assert reasons(fingerprint) == [(4, "not_a_number", "approved", "?")]
     (line,) = lake.read(lake.received("sba")).to_pylist()
     assert (line["received"], line["published"], line["quarantined"]) == (4, 3, 1)
-    told = {"fingerprint": fingerprint, "file": "applications_2006-02.csv", "by": SIGNED[0], "why": SIGNED[1],
-            "rows": [2, 3]}
+    told = {"fingerprint": fingerprint, "file": "applications_2006-02.csv", "why": SIGNED[1],
+            "rows": [2, 3], **registry.signed_by(SIGNED[0])}
     assert decisions() == [("release-intent", told), ("release-committed", {**told, "left": 1})]
     assert registry.verify("sba")["intact"]
 
@@ -199,8 +199,8 @@ def test_a_file_refused_whole_is_judged_anew_and_not_released(sba: Book, mended:
 
 
 @pytest.mark.parametrize(("fingerprint", "by", "why", "says"), [
-    ("xyz", *SIGNED, "No file that was received has this fingerprint"), ("", "", "because", "--by and --why"),
-    ("", "Ann", " ", "--by and --why")])
+    ("xyz", *SIGNED, "No file that was received has this fingerprint"), ("", "", "because", "Pass --by"),
+    ("", "Ann", " ", "Pass --why")])
 def test_a_release_needs_a_file_a_name_and_a_reason(fingerprint: str, by: str, why: str, says: str, sba: Book) -> None:
     with pytest.raises(BadInput, match=says):
         release(sba, fingerprint, by, why)

@@ -38,7 +38,8 @@ def test_an_untouched_ledger_verifies(five: Path) -> None:
     entries = registry.entries(BOOK)
     assert [e["seq"] for e in entries] == [1, 2, 3, 4, 5]
     assert [e["payload"]["k"] for e in entries] == [1, 2, 3, 4, 5]
-    assert registry.verify(BOOK) == {"book": BOOK, "entries": 5, "head": entries[-1]["digest"], "intact": True}
+    assert registry.verify(BOOK) == {"book": BOOK, "entries": 5, "head": entries[-1]["digest"],
+                                     "outside": None, "intact": True}
 
 
 def test_an_empty_ledger_verifies(home: Path) -> None:

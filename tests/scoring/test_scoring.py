@@ -171,8 +171,17 @@ def test_a_backfill_uses_the_champion_of_its_date(night: Path) -> None:
 
 
 def test_a_date_before_the_first_champion_is_refused(night: Path) -> None:
-    with pytest.raises(BadInput, match="no champion yet"):
+    with pytest.raises(BadInput, match="No champion of consumer was in force yet .*from 2006-07-01 on .*got: 2006-06-01"
+                                       ".*approve with TOLLGATE_TODAY=as-of"):
         _pin(as_of=date(2006, 6, 1))
+
+
+def test_a_night_of_before_the_approval_is_scored_by_the_champion_of_then(
+        night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLGATE_TODAY", "2006-09-20")
+    registry.promote(BOOK, "2", registry.challenger(BOOK).digest, by="ann")
+    assert _pin("rerun", as_of=date(2006, 9, 5))["champion"] == "1"
+    assert _pin("next", as_of=date(2006, 9, 20))["champion"] == "2"
 
 
 def test_a_month_without_applications_is_bad_input(night: Path) -> None:

@@ -73,6 +73,6 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain
 AnsweredAt = Annotated[datetime | None, typer.Option(
     "--answered-at", parser=instant, metavar="INSTANT",
     help="when the person answered, such as 2026-03-02T09:30:00+01:00; default: now")]
-By = Annotated[str, typer.Option("--by", help="who decides")]
+By = Annotated[str | None, typer.Option("--by", help="who decides, where it is not your login; both are kept")]
 Fingerprint = Annotated[str, typer.Argument(metavar="FINGERPRINT", help="of the file, or the beginning of it")]
 Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="as `tollgate cluster status` lists it")]

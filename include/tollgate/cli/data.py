@@ -194,8 +194,9 @@ def quarantine_show(context: typer.Context, book: BookName, fingerprint: Fingerp
 
 
 @quarantine_app.command("release")
-def quarantine_release(context: typer.Context, book: BookName, fingerprint: Fingerprint, by: By,
-                       why: Annotated[str, typer.Option("--why", help="the reason, for the ledger")]) -> None:
+def quarantine_release(context: typer.Context, book: BookName, fingerprint: Fingerprint,
+                       why: Annotated[str, typer.Option("--why", help="the reason, for the ledger")],
+                       by: By = None) -> None:
     """Judge a published file's refused rows anew after a fix of the contract, and publish those that pass.
 
     A row whose key the lake holds by now is not overwritten: it stays, as superseded. So do malformed rows.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tollgate.cli.arguments import AnsweredAt, BookName, By, Digest, MaybeFrom, Page, Panel, Version
+from tollgate.cli.arguments import AnsweredAt, BookName, By, Digest, MaybeFrom, Page, Panel, Version, whole_digest
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
 from tollgate.terminal.answers import page as _page
@@ -17,7 +17,7 @@ app.add_typer(ledger, name="ledger", rich_help_panel=Panel.MODELS)
 
 
 @app.command(rich_help_panel=Panel.MODELS)
-def promote(context: typer.Context, book: BookName, version: Version, by: By, digest: Digest,
+def promote(context: typer.Context, book: BookName, version: Version, digest: Digest, by: By = None,
             comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
     """Make the challenger the champion."""
     from tollgate import registry
@@ -26,7 +26,7 @@ def promote(context: typer.Context, book: BookName, version: Version, by: By, di
 
 
 @app.command(rich_help_panel=Panel.MODELS)
-def reject(context: typer.Context, book: BookName, version: Version, by: By,
+def reject(context: typer.Context, book: BookName, version: Version, by: By = None,
            comment: Annotated[str, typer.Option(help="why")] = "", answered_at: AnsweredAt = None) -> None:
     """Record that a person said no to the challenger."""
     from tollgate import registry
@@ -35,8 +35,8 @@ def reject(context: typer.Context, book: BookName, version: Version, by: By,
 
 
 @app.command(rich_help_panel=Panel.MODELS)
-def rollback(context: typer.Context, book: BookName, version: Version, by: By,
-             reason: Annotated[str, typer.Option(help="why")], as_of: MaybeFrom = None) -> None:
+def rollback(context: typer.Context, book: BookName, version: Version,
+             reason: Annotated[str, typer.Option(help="why")], by: By = None, as_of: MaybeFrom = None) -> None:
     """Make an earlier champion the champion again, and prove it by scoring again."""
     from tollgate import registry
 
@@ -70,11 +70,25 @@ def history(context: typer.Context, book: BookName) -> None:
 
 
 @ledger.command("verify")
-def ledger_verify(context: typer.Context, book: BookName) -> None:
-    """Check the hash chain; exit 3 names every line that was edited, dropped, doubled or moved."""
+def ledger_verify(context: typer.Context, book: BookName,
+                  head: Annotated[str | None, typer.Option(
+                      parser=whole_digest, metavar="SHA256",
+                      help="a head that was noted, which some line must have")] = None) -> None:
+    """Check every line; exit 3 names the first that was forged, edited, dropped or moved, then the others."""
     from tollgate import registry
 
-    _answer(context, registry.verify(book))
+    _answer(context, registry.verify(book, head))
+
+
+@ledger.command("adopt")
+def ledger_adopt(context: typer.Context, book: BookName,
+                 head: Annotated[str, typer.Option(parser=whole_digest, metavar="SHA256",
+                                                   help="digest of the last line, as a backup has it")],
+                 why: Annotated[str, typer.Option(help="what it was compared with")], by: By = None) -> None:
+    """Vouch, once, for the lines of an older Tollgate, which did not sign them."""
+    from tollgate import registry
+
+    _answer(context, registry.adopt(book, head, by, why))
 
 
 @app.command(rich_help_panel=Panel.MODELS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -55,11 +56,15 @@ def run_open(context: typer.Context, run: RunId, book: Annotated[str, typer.Opti
 
 @run.command("stage")
 def run_stage(context: typer.Context, run: RunId,
-              name: Annotated[str, typer.Argument(metavar="STAGE", help="snapshot to register")]) -> None:
+              name: Annotated[str, typer.Argument(metavar="STAGE", help="snapshot to register")],
+              trained_by: Annotated[str | None, typer.Option(
+                  help="who asked for the run, which a registration keeps; default: your login")] = None) -> None:
     """Run one DVC stage in the run's workspace and push what it made."""
     from tollgate import stages
     from tollgate.versioning import run_stage as reproduce
 
+    if trained_by:
+        os.environ["TOLLGATE_TRAINED_BY"] = trained_by  # DVC starts the stage as a program of its own
     _answer(context, {"run": run, **stages.answer(name, reproduce(run, name) / "run")})
 
 

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,10 +158,10 @@ def _environment(project: Path, say: Say) -> Path:
     """The .env of the project; made with fresh secrets where there is none."""
     path = project / ENVIRONMENT
     if not path.exists():
-        lines = []
+        lines, ledger = [], _ledger_keys()
         for line in (project / EXAMPLE).read_text(encoding="utf-8").splitlines():
             name, found, value = line.partition("=")
-            lines.append(f"{name}={_fresh(name)}" if found and value == "replace-me" else line)
+            lines.append(f"{name}={ledger.get(name) or _fresh(name)}" if found and value == "replace-me" else line)
         path.touch(mode=0o600)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         say("made .env with fresh secrets")
@@ -172,6 +172,17 @@ def _fresh(name: str) -> str:
     if name.endswith("FERNET_KEY"):
         return urlsafe_b64encode(secrets.token_bytes(32)).decode()
     return secrets.token_urlsafe(32)
+
+
+def _ledger_keys() -> dict[str, str]:
+    """A key that signs decisions, and its public one, as .env holds them."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    key = Ed25519PrivateKey.generate()
+    return {"LEDGER_KEY": b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode(),
+            "LEDGER_PUBLIC_KEYS": b64encode(key.public_key().public_bytes(
+                Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()}
 
 
 def _listen(topology: dict[str, Service]) -> dict[str, list[socket.socket]]:

@@ -14,8 +14,8 @@ from tollgate.config.params import (
     read_params,
     read_params_file,
 )
-from tollgate.config.settings import EMBEDDED, PROJECT, Settings, settings
+from tollgate.config.settings import AS_OF, EMBEDDED, PROJECT, Settings, settings
 
-__all__ = ["EMBEDDED", "OWN", "PROJECT", "SECTIONS", "FoundBook", "Ingest", "Labels", "Monitoring", "Params",
+__all__ = ["AS_OF", "EMBEDDED", "OWN", "PROJECT", "SECTIONS", "FoundBook", "Ingest", "Labels", "Monitoring", "Params",
            "Range", "Settings", "Sweep", "Train", "all_books", "check_book", "check_name", "find_book", "known_books",
            "load_params", "read_params", "read_params_file", "settings"]

@@ -1,4 +1,4 @@
-"""Where things live: the environment, which never changes a result."""
+"""Where things live, and by which key, clock and rule decisions are taken: the environment; no computation reads it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
-EMBEDDED = "embedded"  # instead of a database's URL: the PostgreSQL under the data folder
+EMBEDDED = "embedded"  # what lies under the data folder: a PostgreSQL, or the key that signs decisions
+AS_OF = "as-of"  # the clock of a replay in which every decision is taken on the day that its model stands at
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Settings:
     mlflow: str         # tracking and registry: a server, a database, or EMBEDDED
     mlflow_artifacts: str
     optuna: str         # database of the sweeps' studies, or EMBEDDED
+    ledger_key: str     # file of the private key that signs decisions, or EMBEDDED
+    ledger_public_keys: str  # Base64 with commas between; empty: that of the private key
+    ledger_anchor: str  # a second store, in which the head of each ledger is kept too; empty: none
+    four_eyes: str      # on: whoever had a model trained may not approve it; or off
+    trained_by: str     # who asked for the training that runs here; empty: the login
+    today: str          # a replay's clock: the day that it is, or AS_OF; empty: the machine's
 
 
 def settings() -> Settings:
@@ -42,4 +49,10 @@ def settings() -> Settings:
         mlflow=env("TOLLGATE_MLFLOW") or EMBEDDED,
         mlflow_artifacts=env("TOLLGATE_MLFLOW_ARTIFACTS") or str(data / "mlflow-artifacts"),
         optuna=env("TOLLGATE_OPTUNA") or EMBEDDED,
+        ledger_key=env("TOLLGATE_LEDGER_KEY") or EMBEDDED,
+        ledger_public_keys=env("TOLLGATE_LEDGER_PUBLIC_KEYS") or "",
+        ledger_anchor=env("TOLLGATE_LEDGER_ANCHOR") or "",
+        four_eyes=env("TOLLGATE_FOUR_EYES") or "off",
+        trained_by=env("TOLLGATE_TRAINED_BY") or "",
+        today=env("TOLLGATE_TODAY") or "",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tollgate import registry, services
-from tollgate.config import settings
+from tollgate.config import AS_OF, settings
 from tollgate.errors import BadInput
 from tollgate.services import Service, page_answers
 
@@ -58,6 +58,7 @@ def airflow() -> Service:
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "TOLLGATE_PROJECT": str(here.project),
         "TOLLGATE_DATA": str(here.data),
+        "TOLLGATE_TODAY": AS_OF,  # years go by in minutes
     }
     binary = here.project / ".venv-airflow" / "bin" / "airflow"
     return Service("airflow", port, (str(binary), "standalone"), page_answers(f"{url}/api/v2/monitor/health"),

@@ -166,7 +166,11 @@ def requests(book: str) -> Table:
 
 
 def ledger(book: str) -> Table:
-    """The append-only, hash-chained record of every decision."""
+    """The append-only, hash-chained, signed record of every decision.
+
+    ``key`` and ``signature`` are null in the lines that an older Tollgate wrote.
+    """
     return Table(book, "ledger", pa.schema([
         ("kind", TEXT), ("seq", COUNT), ("at", TEXT), ("payload", TEXT), ("previous", TEXT), ("digest", TEXT),
+        ("key", TEXT), ("signature", TEXT),
     ]), "kind", ("seq",))

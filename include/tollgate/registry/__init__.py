@@ -2,10 +2,19 @@
 
 from tollgate.registry.aliases import champion
 from tollgate.registry.card import card
-from tollgate.registry.ledger import decisions, entries, record, verify
+from tollgate.registry.ledger import adopt, decisions, entries, record, verify
 from tollgate.registry.lineage import trace
-from tollgate.registry.models import challenger, champion_on, fetch_model, fetch_to_score, models, register
+from tollgate.registry.models import (
+    challenger,
+    champion_on,
+    champions_since,
+    fetch_model,
+    fetch_to_score,
+    models,
+    register,
+)
 from tollgate.registry.origin import code_digest
+from tollgate.registry.people import signed_by
 from tollgate.registry.points import scorecard
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
@@ -15,9 +24,8 @@ from tollgate.registry.tracking import address, prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
-    "Version", "address", "card", "challenger", "champion", "champion_on", "code_digest", "decisions", "entries",
-    "fetch_model", "fetch_to_score",
-    "gate_report", "models", "prepare", "promote", "record", "register",
-    "registered_gates", "reject", "reproduce", "rivals", "rollback", "scorecard",
-    "trace", "verify",
+    "Version", "address", "adopt", "card", "challenger", "champion", "champion_on", "champions_since", "code_digest",
+    "decisions", "entries", "fetch_model", "fetch_to_score", "gate_report", "models", "prepare", "promote", "record",
+    "register", "registered_gates", "reject", "reproduce", "rivals", "rollback", "scorecard", "signed_by", "trace",
+    "verify",
 ]

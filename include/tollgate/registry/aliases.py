@@ -9,8 +9,8 @@ from typing import Any
 
 from tollgate.errors import PassingFault, Refused
 from tollgate.features import check_golden
-from tollgate.registry import ledger
-from tollgate.registry.ledger import Entry
+from tollgate.registry import keys, ledger
+from tollgate.registry.entries import Entry
 from tollgate.registry.standing import ABANDONED, MENDED, Standing, standing, version_in
 from tollgate.registry.tracking import client, faults_named, name_of
 from tollgate.registry.versions import Version, find, rehash
@@ -24,16 +24,22 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 def mend(book: str) -> Standing:
     """Finish a decision that was cut in half, put back aliases that were moved by hand, and say how things stand.
 
-    A version that was deleted from MLflow has no alias to put back: the ledger alone says what it is.
+    A version that was deleted from MLflow has no alias to put back: the ledger alone says what it is. A process that
+    does not hold the ledger's key mends nothing, and goes by the ledger.
 
     Raises:
         Refused: the ledger is broken.
         PassingFault: MLflow or the lake did not answer.
     """
     chain = ledger.trusted(book)
-    ledger.keep_last(book, chain)
     now = standing(chain)
-    if now.open is not None:
+    if not keys.held():
+        if now.open is not None:
+            log.warning("%s: ledger line %d (%s) was cut short; only who holds the ledger's key can finish it", book,
+                        now.open.seq, now.open.kind)
+        return now
+    ledger.keep_last(book, chain)
+    while now.open is not None:
         log.warning("%s: finishing ledger line %d (%s), which was cut short", book, now.open.seq, now.open.kind)
         now = finish(book, now.open)
     found = _aliases(book)

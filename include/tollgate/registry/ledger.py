@@ -1,50 +1,32 @@
-"""The append-only, hash-chained record of every decision.
+"""The append-only, hash-chained, signed record of every decision.
 
-Each line carries the digest of the line before it, so that an edited, dropped or moved line breaks the chain. The
-last digest is also kept outside the table, so that lines cut off the end are missed too.
+Each line carries the digest of the line before it, so that an edited, dropped or moved line breaks the chain, and the
+signature of whoever holds the key, so that nobody else can add one. The last digest is also kept outside the table, so
+that lines cut off the end are missed too.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import base64
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
 from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault, Refused
+from tollgate.registry import keys
+from tollgate.registry.chain import START, faults_of
+from tollgate.registry.entries import Entry, canonical, digest_of_entry, read_payload, signed_text
+from tollgate.registry.people import signed_by
+from tollgate.registry.standing import ADOPTED
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-START = "0" * 64
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One decision. ``at`` is wall-clock time, UTC: the one place where a stored record carries it."""
-
-    seq: int
-    at: str
-    kind: str
-    payload: dict[str, Any]
-    previous: str
-    digest: str
-
-
-def digest_of_entry(seq: int, at: str, kind: str, payload: str, previous: str) -> str:
-    """SHA-256 of the line's canonical JSON, its own digest left out."""
-    whole = {"seq": seq, "at": at, "kind": kind, "payload": payload, "previous": previous}
-    return hashlib.sha256(_canonical(whole).encode()).hexdigest()
-
-
-def _canonical(record: dict[str, Any]) -> str:
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def entries(book: str) -> list[dict[str, Any]]:
@@ -70,16 +52,7 @@ def decisions(book: str) -> list[dict[str, Any]]:
 
 
 def _entries(rows: pa.Table) -> list[Entry]:
-    return [Entry(r["seq"], r["at"], r["kind"], _payload(r["payload"]), r["previous"], r["digest"])
-            for r in rows.to_pylist()]
-
-
-def _payload(text: str) -> dict[str, Any]:
-    try:
-        loaded = json.loads(text)
-    except (TypeError, ValueError):
-        loaded = None
-    return loaded if isinstance(loaded, dict) else {"unreadable": text}
+    return [Entry(**{**line, "payload": read_payload(line["payload"])}) for line in rows.to_pylist()]
 
 
 def _model(payload: dict[str, Any]) -> dict[str, Any]:
@@ -109,16 +82,66 @@ def moment(told: datetime | None = None) -> str:
 
 def record(book: str, kind: str, payload: dict[str, Any], *,
            given: Callable[[list[Entry]], bool] | None = None) -> Entry | None:
-    """Append one line; None when ``given`` (asked of all lines so far, atomically) does not hold.
+    """Sign and append one line; None when ``given`` (asked of all lines so far, atomically) does not hold.
 
     Raises:
-        BadInput: a name or a comment in it is no text.
+        BadInput: a name or a comment in it is no text, or this process does not hold the key.
+        Refused: the lines so far are not to be trusted; nothing is added to them.
         PassingFault: the lake did not answer.
     """
+    anchors = _anchors(book)
+
+    def trusting(rows: pa.Table) -> bool:
+        _check(book, rows, _anchor_faults(rows, anchors))
+        return given is None or given(_entries(rows))
+
+    return _append(book, kind, payload, trusting)
+
+
+def adopt(book: str, last: str, by: str | None, why: str) -> dict[str, Any]:
+    """Vouch for the lines of an older Tollgate, which did not sign: a person has compared them with a backup.
+
+    Args:
+        last: digest of the last line that the person has seen.
+        by: who vouches; the login when None.
+
+    Returns what ``verify`` does.
+
+    Raises:
+        BadInput: nobody signs, or this process does not hold the key.
+        Refused: the ledger holds no unsigned line, a signed one already, or not that last line; or its chain is broken.
+        PassingFault: the lake did not answer.
+    """
+    if not why.strip():
+        raise BadInput("Adopting a ledger needs a reason", value=repr(why), remedy="Pass --why.")
+    signed = signed_by(by)
+    anchors = _anchors(book)
+    rows = _read(book, anchors)
+    lines = _entries(rows)
+    if not lines or any(line.signature for line in lines):
+        raise Refused(f"The ledger of {book} has nothing to adopt",
+                      value=f"{sum(line.signature is None for line in lines)} of {len(lines)} lines are unsigned",
+                      remedy="Only a ledger of an older Tollgate, all of whose lines are unsigned, is adopted.")
+    if head(lines) != last:
+        raise Refused(f"The last line of the ledger of {book} is another than you vouch for", value=head(lines),
+                      remedy="Compare the ledger with a backup before you name this digest.")
+
+    _check(book, rows, _anchor_faults(rows, anchors), vouched=len(lines))
+
+    def as_seen(then: pa.Table) -> bool:
+        return head(_entries(then)) == last
+
+    if _append(book, ADOPTED, {"entries": len(lines), "head": last, **signed, "why": why}, as_seen) is None:
+        raise PassingFault(f"Another line was added to the ledger of {book} meanwhile", value=last,
+                           remedy="Look at it, then run this again.")
+    return verify(book)
+
+
+def _append(book: str, kind: str, payload: dict[str, Any], given: Callable[[pa.Table], bool]) -> Entry | None:
     import pyarrow as pa
 
-    table = lake.ledger(book)
-    text, at = _canonical(payload), moment()
+    table, signer = lake.ledger(book), keys.signer()
+    text, at, key = canonical(payload), moment(), keys.fingerprint(signer.public_key())
     try:
         text.encode()
     except UnicodeEncodeError as err:
@@ -126,33 +149,52 @@ def record(book: str, kind: str, payload: dict[str, Any], *,
                        remedy="Write names and comments in UTF-8.") from err
 
     def line(rows: pa.Table) -> pa.Table | None:
-        so_far = _entries(rows)
-        if given is not None and not given(so_far):
+        if not given(rows):
             return None
+        so_far = _entries(rows)
         seq, previous = (so_far[-1].seq + 1 if so_far else 1), head(so_far)
+        digest = digest_of_entry(seq, at, kind, text, previous)
+        signature = base64.b64encode(signer.sign(signed_text(book, digest))).decode()
         return pa.Table.from_pylist([{"kind": kind, "seq": seq, "at": at, "payload": text, "previous": previous,
-                                      "digest": digest_of_entry(seq, at, kind, text, previous)}], schema=table.schema)
+                                      "digest": digest, "key": key, "signature": signature}], schema=table.schema)
 
     appended = lake.append_next(table, line)
     if appended is None:
         return None
     entry = _entries(appended)[0]
-    _keep(book, entry)
+    for place in _places():
+        _keep(book, place, entry)
     return entry
 
 
 def keep_last(book: str, chain: Sequence[Entry]) -> None:
     """Keep the last line's digest outside the table, if whoever wrote the line was cut off before doing so."""
-    if chain and _kept(book) != {"seq": chain[-1].seq, "digest": chain[-1].digest}:
-        _keep(book, chain[-1])
+    for place in _places() if chain else []:
+        if _kept(book, place) != _told(chain[-1]):
+            _keep(book, place, chain[-1])
 
 
-def _keep(book: str, last: Entry) -> None:
-    lake.Store(settings().store).write_json(_anchor(book), {"seq": last.seq, "digest": last.digest})
+def _places() -> list[str]:
+    """The stores in which the last digest is kept: that of the lake, and one outside where there is one."""
+    return [settings().store, *([settings().ledger_anchor] if settings().ledger_anchor else [])]
 
 
-def _kept(book: str) -> dict[str, Any] | None:
-    store = lake.Store(settings().store)
+def _told(last: Entry) -> dict[str, Any]:
+    return {"seq": last.seq, "digest": last.digest}
+
+
+def _keep(book: str, place: str, last: Entry) -> None:
+    lake.Store(place).write_json(_anchor(book), _told(last))
+
+
+def _anchors(book: str) -> dict[str, dict[str, Any]]:
+    """The last digests that are kept outside the table, by the file that holds each."""
+    kept = {f"{place}/{_anchor(book)}": _kept(book, place) for place in _places()}
+    return {path: anchor for path, anchor in kept.items() if anchor is not None}
+
+
+def _kept(book: str, place: str) -> dict[str, Any] | None:
+    store = lake.Store(place)
     if not store.exists(_anchor(book)):
         return None
     try:
@@ -162,70 +204,75 @@ def _kept(book: str) -> dict[str, Any] | None:
     except ValueError:
         pass
     raise Refused(f"The last digest of the ledger of {book}, kept outside its table, cannot be read",
-                  value=f"{settings().store}/{_anchor(book)}", remedy="Restore the file from a backup.")
+                  value=f"{place}/{_anchor(book)}", remedy="Restore the file from a backup.")
 
 
 def _anchor(book: str) -> str:
     return f"ledger/{book}.json"
 
 
-def verify(book: str) -> dict[str, Any]:
-    """Walk the chain: ``{"book", "entries", "head", "intact": True}``.
+def verify(book: str, noted: str | None = None) -> dict[str, Any]:
+    """Walk the chain: ``{"book", "entries", "head", "outside", "intact": True}``.
 
-    Raises ``Refused`` when it is broken, naming every line that was edited, dropped, doubled or moved.
+    Args:
+        noted: a head that was noted somewhere else, of which some line must have the digest.
+
+    ``outside`` is the number of the last line whose digest is kept in ``TOLLGATE_LEDGER_ANCHOR``, null where none is.
+
+    Raises ``Refused`` when it is broken, naming the first line that was forged, signed by no known key, edited,
+    dropped, doubled, moved or out of order, and then the others; or when no line has the digest that was noted.
     """
     chain = trusted(book)
-    return {"book": book, "entries": len(chain), "head": head(chain), "intact": True}
+    if noted is not None and noted not in {line.digest for line in chain}:
+        raise Refused(f"No line of the ledger of {book} has the digest that was noted: it was cut short, or written "
+                      "anew", value=noted, remedy="Restore its last good Delta version from a backup.")
+    outside = _kept(book, settings().ledger_anchor) if settings().ledger_anchor else None
+    return {"book": book, "entries": len(chain), "head": head(chain), "outside": outside and outside["seq"],
+            "intact": True}
 
 
 def trusted(book: str) -> list[Entry]:
-    """Every decision of a book. Raises ``Refused`` when the chain is broken: no decision may rest on it."""
-    # The anchor is read first: lines written in between are then beyond it, never missing.
-    anchor = _kept(book)
-    rows = _read(book, anchor)
-    if anchor is None and rows.num_rows > 1:
+    """Every decision of a book. Raises ``Refused`` when a line is forged or illegal: no decision may rest on it."""
+    # The anchors are read first: lines written in between are then beyond them, never missing.
+    anchors = _anchors(book)
+    rows, own = _read(book, anchors), f"{settings().store}/{_anchor(book)}"
+    if own not in anchors and rows.num_rows > 1:
         # Whoever wrote the first line may have been about to keep its digest.
-        anchor = _kept(book)
-        rows = _read(book, anchor)
-    faults = _faults(book, rows.to_pylist(), anchor)
-    if faults:
-        raise Refused(f"The ledger of {book} was tampered with: {'; '.join(faults)}", value=f"{len(faults)} fault(s)",
-                      remedy="Restore its last good Delta version, and the digest kept outside, from a backup.")
+        anchors = _anchors(book)
+        rows = _read(book, anchors)
+    missing = [f"the digest of its last line, kept in {own}, is missing"
+               ] if own not in anchors and rows.num_rows > 1 else []
+    _check(book, rows, [*_anchor_faults(rows, anchors), *missing])
     return _entries(rows)
 
 
-def _read(book: str, anchor: dict[str, Any] | None) -> pa.Table:
+def _check(book: str, rows: pa.Table, beside: list[str], vouched: int = 0) -> None:
+    """Raise ``Refused`` for the faults of the lines, the first one first, and those that were found ``beside`` them."""
+    lines = rows.to_pylist()
+    faults = [*faults_of(book, lines, keys.known(), vouched), *beside]
+    if not faults:
+        return
+    remedy = "Restore its last good Delta version, and the digest kept outside, from a backup."
+    if not any(line["signature"] for line in lines):
+        remedy += (f" If an older Tollgate wrote it, which did not sign, compare it with a backup, then: "
+                   f"tollgate ledger adopt {book}.")
+    raise Refused(f"The ledger of {book} was tampered with: {'; '.join(faults)}", value=f"{len(faults)} fault(s)",
+                  remedy=remedy)
+
+
+def _read(book: str, anchors: dict[str, dict[str, Any]]) -> pa.Table:
     try:
         return lake.read(lake.ledger(book))
     except BadInput as torn:
-        last = f"its last line was number {anchor['seq']}" if anchor else "nothing was kept of its last line"
+        seq = max((anchor["seq"] for anchor in anchors.values()), default=None)
+        last = f"its last line was number {seq}" if seq else "nothing was kept of its last line"
         raise Refused(f"The ledger of {book} cannot be read ({last}): {torn.cause}", value=torn.value,
-                      remedy="Restore that file from a backup; until then no decision is taken.") from torn
+                      remedy=f"{torn.remedy} Until then no decision is taken.") from torn
 
 
-def _faults(book: str, lines: list[dict[str, Any]], anchor: dict[str, Any] | None) -> list[str]:
-    faults: list[str] = []
-    expected, previous = 1, START
-    for line in lines:
-        seq = line["seq"] or 0
-        if seq > expected:
-            missing = f"line {expected} is" if seq == expected + 1 else f"lines {expected} to {seq - 1} are"
-            faults.append(f"{missing} missing")
-        elif seq < expected:
-            faults.append(f"line {seq} stands more than once")
-        elif line["previous"] != previous:
-            faults.append(f"line {seq} does not follow the line before it: one was moved")
-        whole = digest_of_entry(seq, line["at"], line["kind"], line["payload"], line["previous"])
-        if whole != line["digest"]:
-            faults.append(f"line {seq} ({line['kind']}) was edited: its digest does not match")
-        of = _model(_payload(line["payload"])).get("book", book)
-        if of != book:
-            faults.append(f"line {seq} is of the book {of}")
-        expected, previous = seq + 1, line["digest"]
-    if anchor is not None and anchor["seq"] >= expected:
-        faults.append(f"line {anchor['seq']} was written and is missing at the end")
-    elif anchor is not None and anchor["digest"] not in {line["digest"] for line in lines}:
-        faults.append(f"line {anchor['seq']} is not the one that was written")
-    elif anchor is None and len(lines) > 1:
-        faults.append(f"the digest of its last line, kept in {settings().store}/{_anchor(book)}, is missing")
-    return faults
+def _anchor_faults(rows: pa.Table, anchors: dict[str, dict[str, Any]]) -> list[str]:
+    """What the digests that are kept outside the table say against its rows."""
+    last, digests = max((seq or 0 for seq in rows["seq"].to_pylist()), default=0), set(rows["digest"].to_pylist())
+    return [f"line {anchor['seq']} " + ("was written and is missing at the end" if anchor["seq"] > last else
+                                        "is not the one that was written") + f", as {path} tells"
+            for path, anchor in anchors.items() if anchor["seq"] > last or anchor["digest"] not in digests]

@@ -9,6 +9,7 @@ from tollgate import lake
 from tollgate.books import load_book
 from tollgate.errors import BadInput
 from tollgate.registry import ledger
+from tollgate.registry.entries import Entry
 from tollgate.registry.models import registered
 from tollgate.registry.sources import sources_of
 from tollgate.registry.standing import COMMITS, answered_at, version_in
@@ -58,7 +59,7 @@ def _and_more(words: list[str], most: int = 3) -> str:
     return "; ".join(words[:most]) + (f"; and {len(words) - most} more" if len(words) > most else "")
 
 
-def _made_of(entry: ledger.Entry, chain: list[ledger.Entry]) -> dict[str, Any]:
+def _made_of(entry: Entry, chain: list[Entry]) -> dict[str, Any]:
     model = version_in(entry)
     return {
         "digest": model.digest, "as_of": model.as_of.isoformat(), "mlflow_run": model.run_id,

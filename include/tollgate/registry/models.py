@@ -13,14 +13,24 @@ from typing import Any
 from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
 from tollgate.features import check_golden, digest_of
-from tollgate.registry import ledger
+from tollgate.registry import keys, ledger
 from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
+from tollgate.registry.entries import Entry
 from tollgate.registry.facts import CARD, keep_facts
 from tollgate.registry.former import check_former
 from tollgate.registry.looks import check_looks, count_look, look_of
 from tollgate.registry.origin import MODIFIED, origin_of
+from tollgate.registry.people import trained_by
 from tollgate.registry.runs import check_no_pickle, gates_passed, read_json, record_run, refusals
-from tollgate.registry.standing import REGISTERED, champion_at, registrations, standing, states, version_in
+from tollgate.registry.standing import (
+    REGISTERED,
+    champion_at,
+    first_in_force,
+    registrations,
+    standing,
+    states,
+    version_in,
+)
 from tollgate.registry.tracking import bring, client, faults_named, name_of
 from tollgate.registry.versions import ARTEFACT, Version, kept, rehash
 
@@ -44,12 +54,13 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
     Raises:
         Refused: the gates refused (the run is recorded all the same, ``version`` is null), the evidence is of
             another model, or champion, former champions or earlier looks are not those that the gates went by.
-        BadInput: a file of the run is missing or is of another book or as-of.
+        BadInput: a file of the run is missing or is of another book or as-of, or the ledger's key is not held here.
         PassingFault: MLflow or the lake did not answer.
     """
     gates, compared = read_json(run_folder / "gates.json"), read_json(run_folder / "champion.json")
     snapshot, digest = read_json(run_folder / "snapshot.json"), digest_of(run_folder / "model")
     _check(run_folder, params, snapshot)
+    keys.signer()  # before anything is made that nobody could sign for
     look = look_of(run_folder, digest)
     if look is not None:
         count_look(params.book, look)
@@ -92,7 +103,8 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
     line = ledger.record(
         params.book, REGISTERED,
         {"model": version.to_json(), "compared_with": compared.get("version"),
-         "metrics": read_json(run_folder / "metrics.json"), "origin": origin, "files": files},
+         "metrics": read_json(run_folder / "metrics.json"), "origin": origin, "files": files,
+         "trained_by": trained_by()},
         given=unmoved(now))
     if line is None:
         raise lost(version)
@@ -169,12 +181,12 @@ def fetch_to_score(book: str, version: str) -> Path:
     return folder
 
 
-def registration(book: str, version: str) -> ledger.Entry:
+def registration(book: str, version: str) -> Entry:
     """The line that registered a version. Raises ``BadInput`` when the ledger knows no such version."""
     return registered(book, ledger.trusted(book), version)
 
 
-def registered(book: str, chain: Sequence[ledger.Entry], version: str) -> ledger.Entry:
+def registered(book: str, chain: Sequence[Entry], version: str) -> Entry:
     """As ``registration``, in a ledger that was read already."""
     for entry in registrations(chain):
         if version_in(entry).version == version:
@@ -183,7 +195,7 @@ def registered(book: str, chain: Sequence[ledger.Entry], version: str) -> ledger
                    remedy=f"See tollgate models {book}.")
 
 
-def registered_file(line: ledger.Entry, name: str, folder: str | Path) -> Path:
+def registered_file(line: Entry, name: str, folder: str | Path) -> Path:
     """A file that is kept with a version's MLflow run, downloaded, as it was when this line registered the version.
 
     Raises:
@@ -210,6 +222,11 @@ def challenger(book: str) -> Version | None:
 def champion_on(book: str, day: date) -> Version | None:
     """The champion of a date, by the ledger alone: what a backfill of that date scores with."""
     return champion_at(ledger.trusted(book), day)
+
+
+def champions_since(book: str) -> date | None:
+    """The first day that has a champion, by the ledger alone; None when no model was ever promoted."""
+    return first_in_force(ledger.trusted(book))
 
 
 def models(book: str) -> list[dict[str, Any]]:

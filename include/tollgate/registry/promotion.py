@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date, datetime
 from typing import Any
 
+from tollgate.books import load_book
+from tollgate.clock import today
+from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry import ledger
 from tollgate.registry.aliases import CHALLENGER, change, check_compared, lost, mend, point, unchanged, unmoved
 from tollgate.registry.models import registered
+from tollgate.registry.people import check_four_eyes, signed_by
 from tollgate.registry.proof import last_scored, prove
 from tollgate.registry.standing import COMMITS, PROMOTION, REJECTED, ROLLBACK, Standing, states, version_in
 from tollgate.registry.tracking import faults_named
 from tollgate.registry.versions import Version
 
+log = logging.getLogger(__name__)
+
 
 @faults_named()
-def promote(book: str, version: str, digest: str, by: str, comment: str = "",
+def promote(book: str, version: str, digest: str, by: str | None = None, comment: str = "",
             answered_at: datetime | None = None) -> dict[str, Any]:
     """Make the challenger champion. Doing it again for the champion answers the same and adds nothing.
 
     Args:
         digest: of the artefact that the approver saw.
+        by: who approves; the login when None.
         answered_at: when the person answered, with its zone; now when None.
 
-    Returns ``{"champion", "previous", "digest", "effective_on"}``; scoring dates from the model's own as-of on use it.
+    Returns ``{"champion", "previous", "digest", "effective_on"}``: scoring dates from that day on use it, which is
+    today or the model's as-of, whichever is later. No night before the decision is ever scored by it.
 
     Raises:
         BadInput: there is no such version, or nobody is named.
-        Refused: the version is not the challenger, the digest is not its digest, its artefact changed, or the
-            champion is no longer the one that its gates compared with.
+        Refused: the version is not the challenger, the digest is not its digest, its artefact changed, the champion is
+            no longer the one that its gates compared with, or whoever approves had it trained and four eyes are asked
+            for.
         PassingFault: MLflow or the lake did not answer, another decision came first, or the answer is still to come.
     """
     signed = _signed(by, comment, answered_at)
@@ -39,18 +49,22 @@ def promote(book: str, version: str, digest: str, by: str, comment: str = "",
         return _changed(now)
     model = _challenger(now, book, version)
     _bound(model, digest)
+    check_four_eyes(registered(book, now.chain, version), signed)
     check_compared(now, now.registration.payload["compared_with"] if now.registration else None)
     unchanged(model)
-    return _changed(_made(model, change(now, PROMOTION, model, {
-        **signed, "effective_on": model.as_of.isoformat()})))
+    day = max(model.as_of, today(load_book(book).time_zone, model.as_of))
+    return _changed(_made(model, change(now, PROMOTION, model, {**signed, "effective_on": day.isoformat()})))
 
 
 @faults_named()
-def reject(book: str, version: str, by: str, comment: str = "",
+def reject(book: str, version: str, by: str | None = None, comment: str = "",
            answered_at: datetime | None = None) -> dict[str, Any]:
     """Turn the challenger down; the champion stays. Returns ``{"rejected", "champion"}``.
 
+    A version whose place a newer one took is out of the running already: that is said, and nothing is recorded.
+
     Args:
+        by: who says no; the login when None.
         answered_at: when the person answered, with its zone; now when None.
 
     Raises:
@@ -63,6 +77,10 @@ def reject(book: str, version: str, by: str, comment: str = "",
     answer = {"rejected": version, "champion": now.champion.version if now.champion else None}
     if any(e.kind == REJECTED and version_in(e).version == version for e in now.chain):
         return answer
+    if states(now.chain).get(version) == "replaced":
+        log.warning("%s: a newer challenger took the place of version %s before this answer; nothing is left to reject",
+                    book, version)
+        return answer
     model = _challenger(now, book, version)
     line = ledger.record(book, REJECTED, {"model": model.to_json(), **signed}, given=unmoved(now))
     if line is None:
@@ -72,12 +90,14 @@ def reject(book: str, version: str, by: str, comment: str = "",
 
 
 @faults_named()
-def rollback(book: str, version: str, by: str, reason: str, effective_on: date | None = None) -> dict[str, Any]:
+def rollback(book: str, version: str, by: str | None, reason: str,
+             effective_on: date | None = None) -> dict[str, Any]:
     """Make an earlier champion champion again, once re-scoring has proved that it is still the same model.
 
     Args:
-        effective_on: scoring dates from this one on use it; the newest published night when None, or the day the
-            present champion became effective if that is later.
+        by: who goes back; the login when None.
+        effective_on: scoring dates from this one on use it; when None the latest of the newest published night, the
+            day the present champion became effective, and the version's own as-of.
 
     Returns ``{"champion", "previous", "digest", "effective_on", "proof": {"source", "rows", "max_difference"}}``.
 
@@ -111,16 +131,15 @@ def rollback(book: str, version: str, by: str, reason: str, effective_on: date |
     unchanged(model)
     proof = prove(model)
     since = date.fromisoformat(now.commit.payload["effective_on"])
-    day = effective_on or max(filter(None, (since, last_scored(book))))
+    day = effective_on or max(filter(None, (since, model.as_of, last_scored(book))))
     return _changed(_made(model, change(now, ROLLBACK, model, {
         **signed, "effective_on": day.isoformat(), "proof": proof})))
 
 
-def _signed(by: str, comment: str, answered_at: datetime | None = None) -> dict[str, str]:
-    """Who decided, why and when, as every decision records it."""
-    if not by.strip():
-        raise BadInput("A decision needs the name of who made it", value=repr(by), remedy="Pass --by.")
-    return {"by": by, "comment": comment, "answered_at": ledger.moment(answered_at)}
+def _signed(by: str | None, comment: str, answered_at: datetime | None = None) -> dict[str, str]:
+    """Who decided, why and when, as every decision records it; and the clock, where it is a replay's."""
+    replayed = {"replay": settings().today} if settings().today else {}
+    return {**signed_by(by), "comment": comment, "answered_at": ledger.moment(answered_at), **replayed}
 
 
 def _challenger(now: Standing, book: str, version: str) -> Version:

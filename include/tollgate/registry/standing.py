@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import reduce
 
-from tollgate.registry.ledger import Entry
+from tollgate.registry.entries import Entry
 from tollgate.registry.versions import Version
 
 REGISTERED, REJECTED, MENDED, ABANDONED = "registered", "rejected", "mended", "abandoned"
+ADOPTED = "adopted"
 JUDGED = "judged"   # a run's gates said yes or no
 PROMOTION, ROLLBACK = "promotion", "rollback"
 INTENTS = (f"{PROMOTION}-intent", f"{ROLLBACK}-intent")
@@ -36,6 +38,9 @@ class Standing:
     chain: Sequence[Entry]
 
 
+NOTHING = Standing(None, None, None, None, None, ())
+
+
 def answered_at(entry: Entry) -> str:
     """When the person who decided answered; lines of before that was kept tell only when it was recorded."""
     return str(entry.payload.get("answered_at", entry.at))
@@ -48,22 +53,22 @@ def version_in(entry: Entry) -> Version:
 
 def standing(chain: Sequence[Entry]) -> Standing:
     """Fold the ledger. The newest registration is the challenger until it is promoted, rejected or replaced."""
-    commit = registration = intent = None
-    for entry in chain:
-        if entry.kind == REGISTERED:
-            registration = entry
-        elif entry.kind in INTENTS:
-            intent = entry
-        elif entry.kind == ABANDONED:
-            intent = None
-        elif entry.kind in COMMITS:
-            commit, intent = entry, None
-        if (registration is not None and entry.kind in (*COMMITS, REJECTED)
-                and version_in(entry) == version_in(registration)):
-            registration = None
-    return Standing(champion=version_in(commit) if commit else None,
-                    challenger=version_in(registration) if registration else None,
-                    commit=commit, registration=registration, open=intent, chain=chain)
+    return replace(reduce(after, chain, NOTHING), chain=chain)
+
+
+def after(now: Standing, entry: Entry) -> Standing:
+    """The state that a line leads to; the chain is left as it is."""
+    if entry.kind == REGISTERED:
+        return replace(now, challenger=version_in(entry), registration=entry)
+    if entry.kind in INTENTS:
+        return replace(now, open=entry)
+    if entry.kind == ABANDONED:
+        return replace(now, open=None)
+    if entry.kind in COMMITS:
+        now = replace(now, champion=version_in(entry), commit=entry, open=None)
+    if entry.kind in (*COMMITS, REJECTED) and version_in(entry) == now.challenger:
+        return replace(now, challenger=None, registration=None)
+    return now
 
 
 def registrations(chain: Sequence[Entry]) -> list[Entry]:
@@ -89,3 +94,8 @@ def champion_at(chain: Sequence[Entry], day: date) -> Version | None:
     """The champion of a date: of the last change that was effective on it or before."""
     changes = [e for e in chain if e.kind in COMMITS and date.fromisoformat(e.payload["effective_on"]) <= day]
     return version_in(changes[-1]) if changes else None
+
+
+def first_in_force(chain: Sequence[Entry]) -> date | None:
+    """The first day that has a champion; None when no model was ever promoted."""
+    return min((date.fromisoformat(e.payload["effective_on"]) for e in chain if e.kind in COMMITS), default=None)

@@ -49,7 +49,7 @@ def pin(book: Book, as_of: date, run_id: str, params: Params) -> dict[str, Any]:
         version numbers, ``challenger`` null when there is none.
 
     Raises:
-        BadInput: there is no champion on that date, no application in the window, or the run id is taken or no
+        BadInput: no champion was in force on that date, no application in the window, or the run id is taken or no
             folder name.
         Refused: a loan stands twice in the window, or a model's artefact changed.
         PassingFault: the lake, the store or MLflow did not answer.
@@ -62,8 +62,7 @@ def pin(book: Book, as_of: date, run_id: str, params: Params) -> dict[str, Any]:
         return _answer(_same(store.read_json(_pin_path(run_id)), book, as_of))
     champion = registry.champion_on(book.name, as_of)
     if champion is None:
-        raise BadInput(f"{book.name} had no champion yet on this date", value=as_of,
-                       remedy="Train and approve one, with an as-of on this date or before.")
+        raise _no_champion(book, as_of)
     shadow = registry.challenger(book.name)
     models = {role: _fetched(model) for role, model in (("champion", champion), ("challenger", shadow)) if model}
     table, version = lake.applications(book), lake.version(lake.applications(book))
@@ -143,6 +142,16 @@ def _same(record: dict[str, Any], book: Book, as_of: date) -> dict[str, Any]:
         raise BadInput(f"The run {record['run']} was pinned for {record['book']} as of {record['as_of']}",
                        value=f"{book.name} as of {as_of}", remedy="Use another run id.")
     return record
+
+
+def _no_champion(book: Book, as_of: date) -> BadInput:
+    since = registry.champions_since(book.name)
+    if since is None:
+        return BadInput(f"{book.name} had no champion yet on this date", value=as_of,
+                        remedy="Train and approve one, with an as-of on this date or before.")
+    return BadInput(f"No champion of {book.name} was in force yet on this date: the first is, from {since} on",
+                    value=as_of, remedy="A model scores from the day of its approval on. To replay the past as if each "
+                                        "had been approved on its as-of, approve with TOLLGATE_TODAY=as-of.")
 
 
 def _check(book: Book, as_of: date, params: Params, rows: pa.Table) -> None:

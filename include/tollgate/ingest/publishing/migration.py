@@ -25,7 +25,8 @@ def migrate(book: Book) -> dict[str, Any]:
     Every row becomes the first version of its key, known on the latest day that it carries itself, unless it has a
     version already; the line that it came from is not known any more. A loan of a book
     that has come to tell decisions is unbooked until they are landed. Files that were taken in stay so, under the
-    fingerprints of today. Earlier Delta versions keep the old form: a run that pinned one is to be opened anew.
+    fingerprints of today. The ledger's lines stay unsigned until somebody adopts them. Earlier Delta versions keep the
+    old form: a run that pinned one is to be opened anew.
 
     Returns ``{"book", "migrated": {table: rows}}``.
 
@@ -54,8 +55,9 @@ def migrate(book: Book) -> dict[str, Any]:
     migrated = {}
     for of in book.tables:
         migrated[of.name] = _rewritten(lake.published(book, of.name), _versioned(book, of.name))
-    performance, quarantine = lake.performance(book.name), lake.quarantine(book.name)
+    performance, quarantine, ledger = (of(book.name) for of in (lake.performance, lake.quarantine, lake.ledger))
     for table, change in ((performance, lambda rows: _widened(rows, performance.schema)),
+                          (ledger, lambda rows: _widened(rows, ledger.schema)),
                           (quarantine, lambda rows: _widened(renamed(rows), quarantine.schema)),
                           (lake.checks(book.name), renamed),
                           (taken, received)):  # that which says what is old is written last

@@ -32,12 +32,12 @@ Lines = list[dict[str, Any]]
 Filters = list[tuple[str, str, Any]]
 
 
-def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
+def release(book: Book, fingerprint: str, by: str | None, why: str) -> dict[str, Any]:
     """Judge the quarantined rows of a published file anew, and publish those that pass now, in one commit a table.
 
     Args:
         fingerprint: of the file, or the beginning of it.
-        by, why: stand in the ledger, when anything changes.
+        by, why: stand in the ledger, when anything changes; the name is the login when None.
 
     The others stay, with the reasons of today: rows of which no whole record is kept (malformed, or personal data was
     masked in them), and as ``superseded`` those whose key the lake holds from another row, which is never overwritten.
@@ -53,9 +53,9 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
     """
     from tollgate import registry
 
-    if not by.strip() or not why.strip():
-        raise BadInput("A release needs who decides and a reason", value=f"{by!r}, {why!r}",
-                       remedy="Pass --by and --why.")
+    if not why.strip():
+        raise BadInput("A release needs a reason", value=repr(why), remedy="Pass --why.")
+    decided = registry.signed_by(by)
     taken, quarantine = lake.received(book.name), lake.quarantine(book.name)
     whole = begins_with(taken, fingerprint)
     (received,) = lake.read(taken, filters=[("fingerprint", "=", whole)]).to_pylist()
@@ -76,7 +76,7 @@ def release(book: Book, fingerprint: str, by: str, why: str) -> dict[str, Any]:
     answer = {"book": book.name, "file": received["file"], "table": received["table"], "fingerprint": whole}
     released = judged.released(promised)
     if judged.left != lines or open_intent is not None:
-        signed = {"fingerprint": whole, "file": received["file"], "by": by, "why": why}
+        signed = {"fingerprint": whole, "file": received["file"], **decided, "why": why}
         if open_intent is None or not set(released) <= promised:
             registry.record(book.name, INTENT, {**signed, "rows": released})
         promised |= set(released)
