@@ -31,7 +31,8 @@ from tollgate.gates.run import judge
 SEED = 20_070_101
 LOANS_A_MONTH = 6_000       # half a million loans in the seven years that the book covers
 ABOUT = ("sex", "age_band", "home_ownership", "purpose", "state")
-CHAMPION = {"model": "consumer", "version": "1", "digest": "c" * 64, "former": [], "left_out": [], "looks": []}
+CHAMPION = {"model": "consumer", "version": "1", "digest": "c" * 64, "unproven": None, "former": [], "left_out": [],
+            "looks": []}
 JUDGED_ON = date(2004, 12, 1)
 
 

@@ -182,8 +182,8 @@ def snapshot(run: Path, leak: Leak, seed: int, rows_a_month: int) -> Params:
     for name, record in {
         "snapshot.json": {"book": "consumer", "as_of": leak.as_of.isoformat(), "digest": lake.digest(rows),
                           "feed": lake.digest(feed)},
-        "champion.json": {"model": "consumer", "version": None, "digest": None, "former": [], "left_out": [],
-                          "looks": []},
+        "champion.json": {"model": "consumer", "version": None, "digest": None, "unproven": None, "former": [],
+                          "left_out": [], "looks": []},
         "sweep.json": {"best": {"params": CHOICE}},
     }.items():
         (run / name).write_text(json.dumps(record))

@@ -256,7 +256,8 @@ def _histories(run: Path, book: Book) -> dict[str, pa.Table]:
 def _compared(run: Path, params: Params) -> tuple[Path | None, tuple[Path, ...]]:
     """The model folders that a challenger is compared with: the champion's and those of former champions."""
     pinned = _read_json(run / "champion.json")
-    champion = registry.fetch_to_score(params.book, pinned["version"]) if pinned["version"] is not None else None
+    comparable = pinned["version"] is not None and pinned["unproven"] is None
+    champion = registry.fetch_to_score(params.book, pinned["version"]) if comparable else None
     return champion, tuple(registry.fetch_to_score(params.book, former["version"]) for former in pinned["former"])
 
 

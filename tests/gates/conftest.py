@@ -164,7 +164,8 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
     pq.write_table(rows, folder / "snapshot.parquet")
     (folder / "snapshot.json").write_text(json.dumps(record))
     (folder / "champion.json").write_text(json.dumps(
-        {"model": book.name, "version": None, "digest": None, "former": [], "left_out": [], "looks": []}))
+        {"model": book.name, "version": None, "digest": None, "unproven": None, "former": [], "left_out": [],
+         "looks": []}))
     made = make_features(book, rows)
     features = rows.select(["loan_id", "applied_on", "label"])
     for name in made.column_names:

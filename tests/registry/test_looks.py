@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from registry.world import BOOK, World, client, params_of
+from registry.world import BOOK, World, client, params_of, train
 
-from tollgate import registry, stages
+from tollgate import lake, registry, stages
 from tollgate.books import load_book
+from tollgate.books.shipped import consumer
 from tollgate.errors import Refused
 from tollgate.features import Model, digest_of
-from tollgate.registry import ledger
 from tollgate.stats.ranking import area_under
 
 
@@ -61,10 +62,11 @@ def test_a_run_whose_gates_did_not_count_a_look_that_came_between_is_refused(wor
     assert registry.register(late, params_of("c"))["version"] == "2"
 
 
-def test_a_broken_ledger_counts_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_ledger_counts_nothing(world: World) -> None:
     world.promoted("a")
     run, before = world.run("b"), len(registry.entries(BOOK))
-    monkeypatch.setattr(ledger, "_faults", lambda *args: ["line 1 was edited"])
+    lake.change_partitions(lake.ledger(BOOK), ["registered"], lambda rows: rows.set_column(
+        rows.column_names.index("at"), rows.schema.field("at"), [["2001-01-01T00:00:00.000+00:00"] * rows.num_rows]))
     with pytest.raises(Refused, match="tampered"):
         registry.register(run, params_of("b"))
     assert len(registry.entries(BOOK)) == before
@@ -113,6 +115,34 @@ def test_a_former_champion_whose_artefact_changed_is_left_out_and_the_report_say
     run = evaluated(world, "b")
     report = {verdict["gate"]: verdict for verdict in json.loads((run / "gates.json").read_text())["verdicts"]}
     assert "Version 1 is left out: The artefact of" in report["former_best"]["sentence"]
+
+
+def test_a_champion_that_todays_code_no_longer_scores_as_refuses_until_that_is_accepted(
+        world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.promoted("a")
+    monkeypatch.setattr(consumer, "BOOK", replace(consumer.BOOK, features=tuple(
+        replace(f, make=lambda *of, f=f: f.make(*of) * 1.01) if f.name == "credit_score" else f
+        for f in consumer.BOOK.features)))
+    run, params = world.folder / "other", params_of("b")
+    train(run, params)
+
+    def judged_as(answer: str) -> dict[str, dict[str, Any]]:
+        gates = params.gates.model_copy(update={"unproven_champion": answer})
+        for stage in ("rivals", "evaluate", "gate"):
+            stages.STAGES[stage](run, params.model_copy(update={"gates": gates}))
+        return {verdict["gate"]: verdict for verdict in json.loads((run / "gates.json").read_text())["verdicts"]}
+
+    refused = judged_as("refuse")
+    for gate in ("champion", "swap_set"):
+        assert refused[gate]["verdict"] == "refuse"
+        assert "Version 1, the champion, cannot be compared with" in refused[gate]["sentence"]
+        assert "credit_score is another value on" in refused[gate]["sentence"]
+    accepted = judged_as("accept")
+    for gate in ("champion", "swap_set"):
+        assert accepted[gate]["verdict"] == "n/a"
+        assert "By gates.unproven_champion of params.yaml, version 1, the champion, is nobody" in (
+            accepted[gate]["sentence"])
+    assert accepted["behaviour"]["verdict"] == "pass"  # the new model's own golden rows are made by today's code
 
 
 def test_a_champion_that_was_rolled_back_is_no_bar_for_those_after_it(world: World) -> None:

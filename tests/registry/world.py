@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 BOOK = "consumer"
-NO_RIVALS = {"model": BOOK, "version": None, "digest": None, "former": [], "left_out": [], "looks": []}
+NO_RIVALS = {"model": BOOK, "version": None, "digest": None, "unproven": None, "former": [], "left_out": [],
+             "looks": []}
 AS_OF = {"a": date(2006, 7, 1), "b": date(2006, 9, 1), "c": date(2006, 11, 1)}
 SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "split": {"gap_months": 0},
          "sweep": {"trials": 1, "rounds_max": 25}, "gates": {"bootstrap_draws": 20}}

@@ -121,6 +121,7 @@ class Gates(_Section):
     cost_margin: OpenShare
     baseline_margin: OpenShare
     champion_margin: OpenShare
+    unproven_champion: Literal["refuse", "accept"]
     parity_gap_max: OpenShare
     group_min: PositiveInt
     slice_gap_max: OpenShare

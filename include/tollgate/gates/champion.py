@@ -16,7 +16,7 @@ from tollgate.stats.looks import look_confidence
 from tollgate.stats.ranking import paired
 
 POWER = 0.8             # how often an equal challenger should pass, when a refusal says how many loans that takes
-PINNED = ("version", "digest", "former", "left_out", "looks")
+PINNED = ("version", "digest", "unproven", "former", "left_out", "looks")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def champion(case: Case) -> Verdict:
     """
     rival = reigning(case)
     if rival is None:
-        return not_applicable("champion", "There is no champion yet to compare with.")
+        return not_applicable("champion", f"{nobody(case)} to compare with.")
     return _compared(case, _pinned(case), rival)
 
 
@@ -92,10 +92,21 @@ def _compared(case: Case, pinned: dict[str, Any], rival: Rival) -> Verdict:
 
 
 def reigning(case: Case) -> Rival | None:
-    """The champion, with its scores; None where there was none when the run was opened."""
+    """The champion, with its scores; None where there is none to compare with.
+
+    Raises:
+        Refused: the evidence is of another champion, or today's code no longer scores as it and
+            ``gates.unproven_champion`` does not accept that.
+    """
     pinned = _pinned(case)
     if pinned["version"] is None:
         return None
+    if pinned["unproven"]:
+        if case.params.gates.unproven_champion == "accept":
+            return None
+        raise Refused(f"Version {pinned['version']}, the champion, cannot be compared with. {pinned['unproven']}",
+                      remedy="Make the code score again as was approved. Where that cannot be, set "
+                             "gates.unproven_champion to accept, with the reason, and have the challenger approved.")
     if _made_by(case, "champion") != pinned["digest"]:
         raise Refused(f"evidence.parquet holds the scores of another champion "
                       f"({_made_by(case, 'champion')[:12] or 'none'}) than champion.json names "
@@ -103,6 +114,15 @@ def reigning(case: Case) -> Rival | None:
                       remedy="Open the run again, so that it is compared with the champion of today.")
     version = str(pinned["version"])
     return Rival("champion", f"champion {version}", version, _scores(case, "champion"))
+
+
+def nobody(case: Case) -> str:
+    """Why there is no champion, as the beginning of a sentence."""
+    pinned = _pinned(case)
+    if pinned["version"] is None:
+        return "There is no champion yet"
+    return (f"By gates.unproven_champion of params.yaml, version {pinned['version']}, the champion, is nobody (today's "
+            f"code does not score as it: {pinned['unproven']})")
 
 
 def _pinned(case: Case) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tollgate.gates.base import Verdict, judged, not_applicable, percent
-from tollgate.gates.champion import reigning
+from tollgate.gates.champion import nobody, reigning
 from tollgate.gates.evidence import Case
 from tollgate.stats.intervals import normal_quantile, wilson
 from tollgate.training import decision_costs
@@ -60,7 +60,7 @@ def swap_set(case: Case) -> Verdict:
     """
     rival = reigning(case)
     if rival is None:
-        return not_applicable("swap_set", "There is no champion yet whose decisions would change.")
+        return not_applicable("swap_set", f"{nobody(case)} whose decisions would change.")
     name, margin = rival.name, case.params.gates.cost_margin
     confidence = case.params.gates.confidence
     approved = case.score < case.threshold

@@ -47,7 +47,7 @@ def comparable(now: Standing, fetch: Fetch) -> tuple[list[Version], list[dict[st
     for model, promoted_over in former_champions(now):
         if len(found) == FORMER_MAX:
             break
-        why = _unfit(model, fetch) if promoted_over else ROLLED_BACK
+        why = unfit(model, fetch) if promoted_over else ROLLED_BACK
         if why is None:
             found.append(model)
         else:
@@ -65,7 +65,7 @@ def check_former(now: Standing, compared: dict[str, Any], fetch: Fetch) -> None:
                       remedy="Open the run again, by `dvc repro`, in Airflow by a new run.")
 
 
-def _unfit(model: Version, fetch: Fetch) -> str | None:
+def unfit(model: Version, fetch: Fetch) -> str | None:
     """Why a model can score nothing today; None for one that can."""
     made = {feature.name for feature in load_book(model.book).made}
     try:

@@ -124,8 +124,8 @@ def _rebuild(python: str, code: Path, origin: Origin, folder: Path) -> list[str]
     run.mkdir()
     empty: dict[str, dict[str, Any]] = {name: {} for name, value in params.items() if isinstance(value, dict)}
     for name, content in (("lake", origin["lake"]), ("delta", origin["lake_versions"]),
-                          ("champion", {"model": params["book"], "version": None, "digest": None, "former": [],
-                                       "left_out": [], "looks": []})):
+                          ("champion", {"model": params["book"], "version": None, "digest": None, "unproven": None,
+                                       "former": [], "left_out": [], "looks": []})):
         (run / f"{name}.json").write_text(json.dumps(content), "utf-8")
     stages = yaml.safe_load((code / "dvc.yaml").read_text("utf-8"))["stages"]
     makes = [name for name in list(stages)[: list(stages).index(LAST) + 1] if name not in NOT_OURS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tollgate.registry.aliases import mend
-from tollgate.registry.former import comparable
+from tollgate.registry.former import comparable, unfit
 from tollgate.registry.looks import looks
 from tollgate.registry.models import fetch_to_score
 
@@ -14,9 +14,9 @@ def rivals(book: str) -> dict[str, Any]:
     """What a run pins of those that its challenger will be compared with: the content of ``run/champion.json``.
 
     Returns:
-        ``model`` (the book), ``version`` and ``digest`` of the champion, null without one; ``former``, the ``version``
-        and ``digest`` of former champions; ``left_out``, the ``version`` of others and ``why``; ``looks``, what was
-        compared with any of them before.
+        ``model`` (the book), ``version`` and ``digest`` of the champion, null without one; ``unproven``, why today's
+        code no longer scores as it, null where it does; ``former``, the ``version`` and ``digest`` of former champions;
+        ``left_out``, the ``version`` of others and ``why``; ``looks``, what was compared with any of them before.
 
     Raises:
         Refused: the ledger is broken.
@@ -24,7 +24,8 @@ def rivals(book: str) -> dict[str, Any]:
     """
     now = mend(book)
     former, left_out = comparable(now, fetch_to_score)
+    unproven = unfit(now.champion, fetch_to_score) if now.champion else None
     version, digest = (now.champion.version, now.champion.digest) if now.champion else (None, None)
-    return {"model": book, "version": version, "digest": digest,
+    return {"model": book, "version": version, "digest": digest, "unproven": unproven,
             "former": [{"version": model.version, "digest": model.digest} for model in former], "left_out": left_out,
             "looks": looks(now.chain, [version, *(model.version for model in former)])}
