@@ -83,7 +83,8 @@ def build(run: Path, params: Params, test_rows: int) -> None:
         shutil.copytree(run / "model", folder)
         trees[:-number].save_model(folder / "model.ubj")
     _write(run / "champion.json", {
-        "model": "consumer", "version": "9", "digest": digest_of(champion), "unproven": None, "left_out": [], "looks": [],
+        "model": "consumer", "version": "9", "digest": digest_of(champion), "unproven": None, "left_out": [],
+        "looks": [],
         "former": [{"version": str(n), "digest": digest_of(folder)} for n, folder in enumerate(former, 1)]})
     pq.write_table(training.evidence(consumer.BOOK, run / "model", pq.read_table(run / "features.parquet"),
                                      pq.read_table(run / "split.parquet"), champion, former), run / "evidence.parquet")
