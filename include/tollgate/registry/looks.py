@@ -10,7 +10,7 @@ from typing import Any
 from tollgate.errors import Refused
 from tollgate.gates import earlier_looks, window_of
 from tollgate.registry import ledger
-from tollgate.registry.ledger import Entry
+from tollgate.registry.entries import Entry
 from tollgate.registry.runs import gates_passed, read_json
 from tollgate.registry.standing import JUDGED
 
