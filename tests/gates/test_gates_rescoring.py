@@ -105,4 +105,4 @@ def test_a_record_that_names_no_former_champions_at_all_refuses(run: Run) -> Non
     (run.folder / "champion.json").write_text('{"model": "consumer", "version": null, "digest": null}')
     found = run.verdict("former_best")
     assert found.verdict == "refuse"
-    assert "does not tell former, left_out, looks" in found.sentence
+    assert "does not tell unproven, former, left_out, looks" in found.sentence

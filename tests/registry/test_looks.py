@@ -174,4 +174,4 @@ def test_a_book_that_no_longer_makes_a_feature_leaves_out_the_model_that_takes_i
     book = load_book(BOOK)
     narrowed = [feature for feature in book.features if feature.name != "loan_amount"]
     monkeypatch.setattr(type(book), "made", property(lambda self: tuple(narrowed)))
-    assert "no longer makes loan_amount" in registry.rivals(BOOK)["left_out"][0]["why"]
+    assert "loan_amount is no longer made" in registry.rivals(BOOK)["left_out"][0]["why"]

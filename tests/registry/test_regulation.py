@@ -54,7 +54,7 @@ def seen(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFact
             declined=[row for row in scores if row["decision"] == "decline"],
             trace=registry.trace(BOOK, scores[0]["loan_id"]), applications=lake.read(lake.applications(book)),
             artefacts={entry.path for entry in client().list_artifacts(made_of["mlflow_run"])},
-            model={path.suffix for path in registry.fetch_model(BOOK, "1").iterdir()})
+            model={path.suffix for path in registry.fetch_model(BOOK, "1").rglob("*") if path.is_file()})
 
 
 def facts(seen: SimpleNamespace) -> dict:
@@ -65,7 +65,7 @@ RECORDED: dict[str, Callable[[SimpleNamespace], object]] = {
     "SR 26-2 development": lambda s: (
         all(facts(s)[part] for part in ("use", "limits", "data", "label", "features"))
         and all("constraint" in feature for feature in facts(s)["features"])
-        and s.card["origin"]["params"] and s.entries[0]["payload"]["files"]["card.json"]
+        and s.card["origin"]["params"] and s.entries[1]["payload"]["files"]["card.json"]
         and (PROJECT / "docs" / "books" / f"{BOOK}.md").exists()),
     "SR 26-2 validation": lambda s: {"gates.html", "gates.json", "evidence.parquet"} <= s.artefacts,
     "SR 26-2 monitoring": lambda s: (
@@ -89,7 +89,7 @@ RECORDED: dict[str, Callable[[SimpleNamespace], object]] = {
     "AI Act, art. 10 origin": lambda s: (
         {"fingerprint", "published", "quarantined"} <= set(s.tables["received"].schema.names)
         and "rule" in s.tables["quarantine"].schema.names
-        and s.entries[0]["payload"]["origin"]["snapshot"] and s.entries[0]["payload"]["origin"]["lake_versions"]
+        and s.entries[1]["payload"]["origin"]["snapshot"] and s.entries[1]["payload"]["origin"]["lake_versions"]
         and facts(s)["fairness"] and "fairness" in " ".join(gate["gate"] for gate in facts(s)["gates"])),
     "AI Act, art. 11 and annex IV technical": lambda s: (
         s.card["origin"]["params"] == s.params.model_dump(mode="json") and "Lineage" in s.card["html"]),
@@ -98,7 +98,7 @@ RECORDED: dict[str, Callable[[SimpleNamespace], object]] = {
     "AI Act, art. 13 deployers": lambda s: (
         {"auc_low", "auc_high"} <= set(facts(s)["metrics"])
         and {"threshold", "approval_rate", "false_negative_rate"} <= set(facts(s)["operating"]) and s.declined),
-    "AI Act, art. 14 people": lambda s: s.before_approval is None and s.entries[1]["kind"] == "promotion-intent",
+    "AI Act, art. 14 people": lambda s: s.before_approval is None and s.entries[2]["kind"] == "promotion-intent",
     "AI Act, art. 15 accuracy": lambda s: (
         {"auc", "behaviour"} <= {gate["gate"] for gate in facts(s)["gates"]} and s.tables["drift"].num_rows
         and s.model <= {".ubj", ".json", ".parquet"}),

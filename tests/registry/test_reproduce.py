@@ -109,7 +109,7 @@ def test_a_model_that_comes_out_another_is_told_tree_prediction_parameter_and_co
     with pytest.raises(Refused) as refusal:
         registry.reproduce(BOOK, "1")
     said = str(refusal.value)
-    assert re.search(r"tree \d+ of \d+ is the first of \d+ that differ", said)
+    assert re.search(r"part \d+ of \d+ \(a tree, or an input\'s points\) is the first of \d+ that differ", said)
     assert re.search(r"predictions differ, by up to 0\.", said)
     assert "the parameter seed is 7 in MLflow, and was 97 when the model was registered" in said
     assert f"its commit {commit} is not in this repository, to which git fetch --unshallow may bring it: " \
@@ -122,7 +122,7 @@ def test_code_that_was_never_committed_is_told(checkout: Path, tmp_path: Path) -
     assert recorded["commit"].endswith("-modified")
     git(checkout, "checkout", "-q", FIT)
     folder, told = room.checkout(recorded, tmp_path / "then")
-    assert folder == tmp_path / "then" and "max_bin" not in (folder / FIT).read_text()
+    assert folder == tmp_path / "then" and '"max_bin": 4' not in (folder / FIT).read_text()
     assert len(told) == 1 and "changed and not committed" in told[0]
 
 
@@ -197,7 +197,7 @@ def test_two_models_differ_in_parameters_trees_files_and_predictions(made: Path)
     told = of_models(made / "a" / "model", made / "b" / "model")
     assert "seed is 98, and was 97" in told
     assert any(text.startswith("params.max_depth is") for text in told)
-    assert any(text.startswith("tree 1 of") for text in told)
+    assert any(text.startswith("part 1 of") for text in told)
     assert "the model's file model.ubj differs" in told
     rows, gap, told = of_predictions(made / "a" / "evidence.parquet", made / "b" / "evidence.parquet")
     assert rows > 0 and gap > 0 and "are the same loans" in told[0] and "predictions differ" in told[1]
