@@ -187,7 +187,14 @@ def gate(run: Path, params: Params) -> None:
 
 
 def register(run: Path, params: Params) -> None:
-    """Record the run in MLflow; a model that passed becomes the challenger. Raises ``Refused`` for one that did not."""
+    """Record the run in MLflow; a model that passed becomes the challenger.
+
+    The gates are asked again, for nobody but they can say what they say.
+
+    Raises:
+        Refused: the model did not pass, or the files of the gates are not what the gates say.
+    """
+    gates.check_report(gates.run_gates(run, params, *_compared(run, params)), run)
     registry.register(run, params)
 
 

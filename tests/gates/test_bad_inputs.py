@@ -20,7 +20,7 @@ from tollgate.config import PROJECT, Params, load_params
 from tollgate.errors import Refused, TollgateError
 
 Settle = Callable[[Path], Path]
-SMALL = {"sweep": {"trials": 1}, "gates": {"bootstrap_draws": 50}}
+SMALL = {"sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50}}
 STEPS = ("describe", "history", "rivals", "snapshot", "features", "split", "sweep", "train", "evaluate")
 MADE = ("metrics.json", "gates.json", "gates.md", "gates.html", "model/profile.json", "model/scorecard.json")
 NO_NUMBER = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)

@@ -60,8 +60,8 @@ def _number_world(rng: np.random.Generator, shift: float, n: int) -> tuple[dict,
     base = rng.normal(size=20_000)
     edges = np.quantile(base, np.arange(1, 10) / 10).tolist()
     entry = {"kind": "number", "edges": edges}
-    entry = {**entry, "shares": shares(entry, base).tolist()}
-    profile = {"rows": 20_000, "features": {"x": entry}, "score": entry}
+    entry = {**entry, "shares": shares(entry, base).tolist(), "rows": 20_000}
+    profile = {"features": {"x": entry}, "score": entry}
     now = rng.normal(shift, 1, n)
     return profile, pa.table({"x": base, "score": base}), pa.table({"x": now}), now
 
@@ -108,9 +108,9 @@ def test_a_small_or_empty_window_is_unknown_and_its_numbers_are_still_shown() ->
 
 
 def test_a_category_is_tested_by_chi_square_and_an_unseen_level_moves_it() -> None:
-    entry = {"kind": "category", "levels": ["a", "b"], "shares": [0.5, 0.5, 0.0, 0.0]}
-    score = {"kind": "number", "edges": [], "shares": [1.0, 0.0]}
-    profile = {"rows": 10_000, "features": {"c": entry}, "score": score}
+    entry = {"kind": "category", "levels": ["a", "b"], "shares": [0.5, 0.5, 0.0, 0.0], "rows": 10_000}
+    score = {"kind": "number", "edges": [], "shares": [1.0, 0.0], "rows": 10_000}
+    profile = {"features": {"c": entry}, "score": score}
     reference = pa.table({"c": ["a", "b"], "score": [0.1, 0.1]})
     same = measure(profile, reference, pa.table({"c": ["a", "b"] * 500}), np.full(1000, 0.1), PARAMS)
     assert same[0]["ks"] is None and same[0]["p_value"] > 0.9 and same[0]["level"] == "stable"

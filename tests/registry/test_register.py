@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from registry.world import BOOK, World, aliases, client, kinds, params_of
+from registry.world import BOOK, World, aliases, client, kinds, let_through, params_of
 from tests.databases import Databases
 
-from tollgate import registry
+from tollgate import registry, stages
 from tollgate.errors import BadInput, PassingFault, Refused
 
 
@@ -267,3 +267,20 @@ def test_the_gate_report_of_a_recorded_run_can_be_read_again(world: World) -> No
     for name, said in (("0" * 32, "no run of this name"), ("2", "no registered version"), ("../x", "no registered")):
         with pytest.raises(BadInput, match=said):
             registry.gate_report(BOOK, name)
+
+
+def test_gates_that_were_edited_to_say_yes_are_asked_again_and_nothing_is_registered(world: World) -> None:
+    run, params = world.run("a", passed=False), params_of("a", auc_min=0.99)
+    let_through(run)
+    with pytest.raises(Refused, match=r"asked again, say something else.*gates\.json"):
+        stages.register(run, params)
+    assert registry.entries(BOOK) == []
+
+
+def test_limits_that_were_loosened_after_the_gates_are_noticed(world: World) -> None:
+    run = world.run("a", passed=False)
+    with pytest.raises(Refused, match=r"asked again, say something else"):
+        stages.register(run, params_of("a", auc_min=0.5))
+    assert registry.entries(BOOK) == []
+    with pytest.raises(Refused, match="The gates refused this model"):
+        stages.register(run, params_of("a", auc_min=0.99))

@@ -6,6 +6,7 @@ import math
 from html import escape
 from pathlib import Path
 
+from tollgate.errors import Refused
 from tollgate.gates.base import Verdict
 from tollgate.gates.report import MEANINGS, Report, interval, limit, shown
 
@@ -104,9 +105,23 @@ is where it must lie. Every loan was scored again by every model, and all number
 
 def write_report(report: Report, folder: Path) -> None:
     """Write ``gates.json``, ``gates.md`` and ``gates.html`` into ``folder``; equal reports give equal bytes."""
-    for name, content in (("gates.json", report.to_json()), ("gates.md", report.to_markdown()),
-                          ("gates.html", page(report))):
-        (folder / name).write_bytes(content.encode())
+    for name, content in _files(report).items():
+        (folder / name).write_bytes(content)
+
+
+def check_report(report: Report, folder: Path) -> None:
+    """Raise ``Refused`` unless the files in ``folder`` are those that ``write_report`` would write."""
+    other = [name for name, content in _files(report).items()
+             if not (folder / name).is_file() or (folder / name).read_bytes() != content]
+    if other:
+        raise Refused("The gates, asked again, say something else than the files of this run",
+                      value=", ".join(other), remedy="Run the gate stage again; if that gives the same, find out who "
+                                                     "wrote these files, or the limits, since.")
+
+
+def _files(report: Report) -> dict[str, bytes]:
+    return {"gates.json": report.to_json().encode(), "gates.md": report.to_markdown().encode(),
+            "gates.html": page(report).encode()}
 
 
 def _row(verdict: Verdict) -> str:
