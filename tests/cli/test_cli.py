@@ -121,7 +121,7 @@ def test_a_lake_that_is_gone_is_not_trained_on(simulated: Scratch) -> None:
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(project: Scratch) -> None:
     said = refused(project, "stage", "deploy", code=2)
-    assert "Unknown stage (got: deploy). Use one of: describe, fetch, history, snapshot" in said
+    assert "Unknown stage (got: deploy). Use one of: describe, fetch, history, rivals, snapshot" in said
 
 
 def test_an_mlflow_that_is_away_is_a_passing_fault(project: Scratch) -> None:

@@ -35,7 +35,7 @@ def another_machine(project: Scratch) -> None:
 def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scratch, dict[str, Answer]]]:
     """A run whose every stage ran on another machine, and the stages' answers; its gates refuse it."""
     project = scratch.make(tmp_path_factory.mktemp("moved") / "project", book="consumer",
-                           sweep={"trials": 1, "rounds_max": 40},
+                           sweep={"trials": 2, "rounds_max": 40},
                            gates={"auc_min": 0.99, "bootstrap_draws": 20})
     project.simulate(300)
     project.ask("ingest", "history", "consumer", "--as-of", "2007-01-01")
