@@ -39,6 +39,7 @@ from tollgate.gates import GATES, run_gates, write_report
 from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
 from tollgate.labels.evidence import count
+from tollgate.registry.rivals import no_rivals
 
 AS_OF = date(2007, 1, 1)
 MONTHS = 24
@@ -83,8 +84,7 @@ def build(run: Path, params: Params, test_rows: int) -> None:
         shutil.copytree(run / "model", folder)
         trees[:-number].save_model(folder / "model.ubj")
     _write(run / "champion.json", {
-        "model": "consumer", "version": "9", "digest": digest_of(champion), "unproven": None, "left_out": [],
-        "looks": [],
+        **no_rivals("consumer"), "version": "9", "digest": digest_of(champion),
         "former": [{"version": str(n), "digest": digest_of(folder)} for n, folder in enumerate(former, 1)]})
     pq.write_table(training.evidence(consumer.BOOK, run / "model", pq.read_table(run / "features.parquet"),
                                      pq.read_table(run / "split.parquet"), champion, former), run / "evidence.parquet")

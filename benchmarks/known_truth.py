@@ -27,12 +27,12 @@ from tollgate.features import digest_of
 from tollgate.gates import Verdict
 from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
+from tollgate.registry.rivals import no_rivals
 
 SEED = 20_070_101
 LOANS_A_MONTH = 6_000       # half a million loans in the seven years that the book covers
 ABOUT = ("sex", "age_band", "home_ownership", "purpose", "state")
-CHAMPION = {"model": "consumer", "version": "1", "digest": "c" * 64, "unproven": None, "former": [], "left_out": [],
-            "looks": []}
+CHAMPION = {**no_rivals("consumer"), "version": "1", "digest": "c" * 64}
 JUDGED_ON = date(2004, 12, 1)
 
 

@@ -33,6 +33,7 @@ from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
 from tollgate.gates import run_gates
 from tollgate.labels.evidence import count
+from tollgate.registry.rivals import no_rivals
 
 TRIALS = 15
 CHOICE = {"max_depth": 3, "learning_rate": 0.2, "min_child_weight": 20, "subsample": 0.9}
@@ -182,8 +183,7 @@ def snapshot(run: Path, leak: Leak, seed: int, rows_a_month: int) -> Params:
     for name, record in {
         "snapshot.json": {"book": "consumer", "as_of": leak.as_of.isoformat(), "digest": lake.digest(rows),
                           "feed": lake.digest(feed)},
-        "champion.json": {"model": "consumer", "version": None, "digest": None, "unproven": None, "former": [],
-                          "left_out": [], "looks": []},
+        "champion.json": no_rivals("consumer"),
         "sweep.json": {"best": {"params": CHOICE}},
     }.items():
         (run / name).write_text(json.dumps(record))

@@ -167,7 +167,7 @@ def train(run: Path, params: Params) -> None:
     scores = np.where(fitted_on, np.nan, Model.load(folder).predict_features(rows))
     _write_json(folder / "profile.json", training.freeze(rows, scores, book))
     _write_rows(folder / "reference.parquet", training.reference_sample(rows, scores, params.seed))
-    write_golden(folder, applications, histories, params.seed)
+    write_golden(folder, applications, table, histories, params.seed)
 
 
 def evaluate(run: Path, params: Params) -> None:

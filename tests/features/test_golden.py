@@ -35,8 +35,9 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A book, and the folder of a small model of it that keeps golden rows."""
     book = load_book(request.param)
     rows, histories, folder = asked(book), past(book), tmp_path_factory.mktemp(book.name)
-    keep_model(folder, book, make_features(book, rows, histories), np.random.default_rng(2).random(ROWS) < 0.3)
-    write_golden(folder, rows, histories, seed=1)
+    features = make_features(book, rows, histories)
+    keep_model(folder, book, features, np.random.default_rng(2).random(ROWS) < 0.3)
+    write_golden(folder, rows, features, histories, seed=1)
     return book, folder
 
 

@@ -28,6 +28,7 @@ from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
 from tollgate.labels import needed
 from tollgate.labels.evidence import count
+from tollgate.registry.rivals import no_rivals
 from tollgate.training.baseline import learn_baseline
 from tollgate.training.evaluate import evidence
 from tollgate.training.fit import fit, prepare
@@ -163,9 +164,7 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
               "digest": lake.digest(rows), "feed": lake.digest(counted)}
     pq.write_table(rows, folder / "snapshot.parquet")
     (folder / "snapshot.json").write_text(json.dumps(record))
-    (folder / "champion.json").write_text(json.dumps(
-        {"model": book.name, "version": None, "digest": None, "unproven": None, "former": [], "left_out": [],
-         "looks": []}))
+    (folder / "champion.json").write_text(json.dumps(no_rivals(book.name)))
     made = make_features(book, rows)
     features = rows.select(["loan_id", "applied_on", "label"])
     for name in made.column_names:
@@ -191,7 +190,7 @@ def build(folder: Path, params: Params, rows: pa.Table, constraints: tuple[int, 
         "book": book.name, "as_of": params.as_of.isoformat(), "snapshot": record["digest"], "estimator": "xgboost",
         "features": parts.encoder.to_json(), "calibration": {"kind": "none"}, "threshold": point["threshold"]}))
     learn_baseline(parts.encoder, features.filter(pc.equal(split["split"], "train"))).save(model)
-    write_golden(model, rows, {}, params.seed)
+    write_golden(model, rows, made, {}, params.seed)
     pq.write_table(evidence(book, model, features, split, None), folder / "evidence.parquet")
 
 

@@ -22,13 +22,12 @@ from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params, settings
 from tollgate.features import digest_of
 from tollgate.gates import GATES, Verdict
+from tollgate.registry.rivals import no_rivals
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 BOOK = "consumer"
-NO_RIVALS = {"model": BOOK, "version": None, "digest": None, "unproven": None, "former": [], "left_out": [],
-             "looks": []}
 AS_OF = {"a": date(2006, 7, 1), "b": date(2006, 9, 1), "c": date(2006, 11, 1)}
 SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "split": {"gap_months": 0},
          "sweep": {"trials": 1, "rounds_max": 25}, "gates": {"bootstrap_draws": 20}}
@@ -52,7 +51,7 @@ def train(run: Path, params: Params) -> None:
     run.parent.mkdir(parents=True, exist_ok=True)
     stages.describe(run, params)
     _write(run / "lake.json", training.pin_lake(load_book(BOOK), params))
-    _write(run / "champion.json", NO_RIVALS)
+    _write(run / "champion.json", no_rivals(BOOK))
     _write(run / "delta.json", {"applications": 1, "decisions": 1, "outcomes": 1})
     for stage in ("snapshot", "features", "split", "sweep", "train", "evaluate"):
         stages.STAGES[stage](run, params)

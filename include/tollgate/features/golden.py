@@ -27,7 +27,7 @@ REMEDY = ("Of a feature that was changed: bring its code back, put it among the 
           "today's code, and have it approved.")
 
 
-def write_golden(folder: Path, applications: pa.Table, histories: Histories, seed: int) -> None:
+def write_golden(folder: Path, applications: pa.Table, features: pa.Table, histories: Histories, seed: int) -> None:
     """Keep golden rows of a model with it.
 
     Nobody can be told from them: what names a loan, a person or a line of a history is replaced by a number, which
@@ -35,18 +35,17 @@ def write_golden(folder: Path, applications: pa.Table, histories: Histories, see
 
     Args:
         folder: of the model. applications: as the lake holds them, ``known_on`` beside them where the book makes
-            aggregates. histories: of these loans or of more.
+            aggregates. features: what was made of them, row by row. histories: of these loans or of more.
     """
     import pyarrow.parquet as pq
 
     model = Model.load(folder)
     book = _of_model(load_book(model.book), model)
-    made = make_features(book, applications, histories)
-    chosen = applications.take(pa.array(_telling(made, seed)))
+    chosen = applications.take(pa.array(_telling(features.select(model.features), seed)))
     inputs, past = _anonymous(book, chosen.select(_used(book, chosen.column_names)),
                               histories_of(book, chosen, histories))
-    features = make_features(book, inputs, past).select(model.features)
-    answers = features.append_column(SCORE, pa.array(model.predict_features(features)))
+    made = make_features(book, inputs, past).select(model.features)
+    answers = made.append_column(SCORE, pa.array(model.predict_features(made)))
     home = folder / FOLDER
     home.mkdir(exist_ok=True)
     for name, rows in {INPUTS: inputs, ANSWERS: answers, **{_history(name): past[name] for name in past}}.items():

@@ -22,6 +22,7 @@ from tollgate.features import golden_differences
 from tollgate.registry.differences import of_models, of_predictions
 from tollgate.registry.models import fetch_model, registered_file, registration
 from tollgate.registry.origin import MODIFIED, Origin, code_digest
+from tollgate.registry.rivals import no_rivals
 from tollgate.registry.runs import flat, read_json
 from tollgate.registry.standing import version_in
 from tollgate.registry.surroundings import interpreter
@@ -124,8 +125,7 @@ def _rebuild(python: str, code: Path, origin: Origin, folder: Path) -> list[str]
     run.mkdir()
     empty: dict[str, dict[str, Any]] = {name: {} for name, value in params.items() if isinstance(value, dict)}
     for name, content in (("lake", origin["lake"]), ("delta", origin["lake_versions"]),
-                          ("champion", {"model": params["book"], "version": None, "digest": None, "unproven": None,
-                                       "former": [], "left_out": [], "looks": []})):
+                          ("champion", no_rivals(params["book"]))):
         (run / f"{name}.json").write_text(json.dumps(content), "utf-8")
     stages = yaml.safe_load((code / "dvc.yaml").read_text("utf-8"))["stages"]
     makes = [name for name in list(stages)[: list(stages).index(LAST) + 1] if name not in NOT_OURS]

@@ -10,6 +10,11 @@ from tollgate.registry.looks import looks
 from tollgate.registry.models import fetch_to_score
 
 
+def no_rivals(book: str) -> dict[str, Any]:
+    """What ``rivals`` tells of a book that never had a champion."""
+    return {"model": book, "version": None, "digest": None, "unproven": None, "former": [], "left_out": [], "looks": []}
+
+
 def rivals(book: str) -> dict[str, Any]:
     """What a run pins of those that its challenger will be compared with: the content of ``run/champion.json``.
 

@@ -53,21 +53,21 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
     judged = pc.is_in(split["split"], pa.array(["validation", "test"]))
     rows, part = features.filter(judged), split.filter(judged)["split"]
     best = best_former(former, rows.filter(pc.equal(part, "validation")))
+    reigning = Model.load(champion) if champion is not None else None
 
-    def scored(model: Path | None) -> pa.Array:
-        return pa.nulls(rows.num_rows, pa.float64()) if model is None else pa.array(
-            Model.load(model).predict_features(rows))
+    def scored(model: Model | None) -> pa.Array:
+        return pa.nulls(rows.num_rows, pa.float64()) if model is None else pa.array(model.predict_features(rows))
 
     table = pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"], "split": part, "label": rows["label"],
-        "score": scored(folder), "champion_score": scored(champion), "former_score": scored(best),
-        "baseline": pa.array(Model.load_baseline(folder).predict_features(rows)),
+        "score": scored(Model.load(folder)), "champion_score": scored(reigning),
+        "former_score": scored(Model.load(best) if best is not None else None),
+        "baseline": scored(Model.load_baseline(folder)),
         **{name: rows[name] for name in slice_columns(book)},
     })
     digests = {f"{role}_digest".encode(): digest_of(model).encode() if model is not None else b""
                for role, model in (("model", folder), ("champion", champion), ("former", best))}
-    threshold = repr(Model.load(champion).threshold) if champion is not None else ""
-    digests[b"champion_threshold"] = threshold.encode()
+    digests[b"champion_threshold"] = repr(reigning.threshold).encode() if reigning is not None else b""
     return table.sort_by([("split", "ascending"), ("loan_id", "ascending")]).replace_schema_metadata(digests)
 
 

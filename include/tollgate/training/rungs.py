@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from tollgate.config import Params, Sweep
-from tollgate.estimators import Fitting
 from tollgate.training.fit import Parts
 
 Each = Callable[..., Iterable[float]]
@@ -65,12 +64,7 @@ class Climb:
         for upto in (look for look in self._looks if self._done < look <= budget):
             if self._done - self.rounds >= self._patience or math.isnan(self.auc):
                 return
-            auc = sum(each(partial(_auc, upto), self._folds, self._fittings)) / len(self._folds)
+            auc = sum(each(partial(Parts.auc, rounds=upto), self._folds, self._fittings)) / len(self._folds)
             self._done = upto
             if auc > self.auc or math.isnan(auc):
                 self.auc, self.rounds = auc, upto
-
-
-def _auc(upto: int, parts: Parts, fitting: Fitting) -> float:
-    """Fit one fold further, and how well it ranks."""
-    return parts.auc(fitting, upto)
