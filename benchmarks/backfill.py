@@ -114,12 +114,10 @@ def train(place: People, as_of: str) -> None:
 
 def backfill(place: Demo | running.Cluster) -> dict[str, Any]:
     """Train the second model, backfill the nights, and look at what the lake holds of each."""
-    place.operator.pause("train_weekly", False)  # the demo pauses it when it ends
     place.land("2007-07", "--since", "2007-01")
     place.until(place.ingested)
     train(place, SECOND)
     place.operator.pause("monitor_drift", True)
-    place.operator.pause("score_nightly", False)
     began = time.monotonic()
     asked = place.operator.call("POST", "/backfills", body={
         "dag_id": "score_nightly", "from_date": f"{BEGIN}T00:00:00Z", "to_date": f"{END + timedelta(days=1)}T00:00:00Z",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from airflow.sdk import Param
 
 from tollgate_airflow.process import project
+from tollgate_airflow.replay import ReplayedCron
 
 # A partition key is "BOOK|DAY". A run that an asset started has one; any other run has its form.
 BOOK = "{{ partition_key.split('|')[0] if partition_key else params.book }}"
@@ -41,9 +43,10 @@ def default_book() -> str:
     return str(_params()["book"])
 
 
-def cron(dag: str) -> str | None:
-    """When a DAG runs by itself: the ``cron:`` of params.yaml; None for only by hand."""
-    return (_params().get("cron") or {}).get(dag)
+def cron(dag: str) -> str | ReplayedCron | None:
+    """When a DAG runs by itself: the ``cron:`` of params.yaml; None for only by hand. In a replay nothing does."""
+    cron = (_params().get("cron") or {}).get(dag)
+    return ReplayedCron(cron, timezone="UTC") if cron and os.environ.get("TOLLGATE_TODAY") else cron
 
 
 def book() -> Param:

@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 
 from tollgate_airflow.process import CommandFailed, ask
 
+LOOK_SECONDS = 10.0  # between two looks: each is a process, and a second of one core
 BACK_OFF_MAX = 60.0  # seconds between two polls of a command that keeps failing
 
 
@@ -45,7 +46,7 @@ class LandingTrigger(BaseEventTrigger):
             before came to, they do not wait for the next file.
     """
 
-    def __init__(self, every: float = 5.0, again: float = 600.0) -> None:
+    def __init__(self, every: float = LOOK_SECONDS, again: float = 600.0) -> None:
         super().__init__()
         self.every = every
         self.again = again
@@ -74,7 +75,7 @@ class DriftTrigger(BaseTrigger):
         every: seconds between two looks.
     """
 
-    def __init__(self, dag_id: str, run_id: str, every: float = 5.0) -> None:
+    def __init__(self, dag_id: str, run_id: str, every: float = LOOK_SECONDS) -> None:
         super().__init__()
         self.dag_id = dag_id
         self.run_id = run_id

@@ -141,6 +141,23 @@ def words() -> dict[str, str]:
             "removed": how_it_ended({})}
 
 
+def nights_of_a_replay() -> dict[str, Any]:
+    """What score_nightly runs where years go by in minutes: by itself, and for somebody who names the days."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+    from pendulum import datetime
+
+    os.environ["TOLLGATE_TODAY"] = "as-of"
+    dag = DagBag(str(PROJECT / "dags" / "score_nightly.py")).dags["score_nightly"]
+    del os.environ["TOLLGATE_TODAY"]
+    served = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    by_itself = served.timetable.next_dagrun_info(last_automated_data_interval=None,
+                                                  restriction=TimeRestriction(None, None, catchup=False))
+    named = served.iter_dagrun_infos_between(datetime(2007, 2, 2), datetime(2007, 2, 5))
+    return {"by itself": by_itself, "named": [info.logical_date.isoformat() for info in named]}
+
+
 def main() -> None:
     """Load everything the way Airflow does and print it."""
     from airflow import plugins_manager
@@ -153,6 +170,7 @@ def main() -> None:
                       "dags": {name: of_dag(dag) for name, dag in bag.dags.items()},
                       "board_without_login": board_without_login(), "board": board_page(), "words": words(),
                       "approval": approval(bag.dags["train_weekly"].get_task("approve").body),
+                      "replayed": nights_of_a_replay(),
                       "buttons": buttons(bag.dags["train_weekly"])}))
 
 

@@ -119,6 +119,11 @@ def test_what_runs_by_itself_and_when_stands_in_params_yaml(seen: dict[str, Any]
     assert by_itself == cron
 
 
+def test_in_a_replay_the_nights_that_somebody_names_run_and_none_of_todays_date(seen: dict[str, Any]) -> None:
+    nights = [f"2007-02-0{day}T02:00:00+00:00" for day in (2, 3, 4)]
+    assert seen["replayed"] == {"by itself": None, "named": nights}
+
+
 def test_scores_start_the_monitoring_of_their_partition(seen: dict[str, Any]) -> None:
     assert seen["dags"]["score_nightly"]["tasks"]["publish"]["outlets"] == ["scores"]
     assert seen["dags"]["monitor_drift"]["timetable"] == "PartitionedAssetTimetable"

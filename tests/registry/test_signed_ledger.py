@@ -301,6 +301,8 @@ def test_a_reader_without_the_key_reads_and_verifies_and_cannot_decide(
     assert holder is not None and holder.version == "1"
     with pytest.raises(BadInput, match="key that signs decisions is not held here.*TOLLGATE_LEDGER_KEY"):
         registry.record(BOOK, "note", {})
+    with pytest.raises(BadInput, match="key that signs decisions is not held here"):
+        registry.reject(BOOK, "1", by="eve")  # which is no challenger: whoever cannot decide is not told more
     assert not (home / "keys").exists() and caplog.text == ""
 
 

@@ -20,6 +20,7 @@ from tollgate.books.shipped import consumer
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.features import Encoder, Model, make_features
+from tollgate.registry.rivals import no_rivals
 from tollgate.training import learn_baseline
 
 ROWS = 6_000
@@ -123,7 +124,7 @@ def test_the_evidence_holds_what_the_scorecard_of_the_training_rows_says(book: B
     pq.write_table(applied(book), tmp_path / "snapshot.parquet")
     pq.write_table(book.table("applications").schema().empty_table(), tmp_path / "declined.parquet")
     for name, record in (("sweep", {"best": {"params": {"max_depth": 2}}}), ("snapshot", {"digest": "d"}),
-                         ("champion", {"version": None})):
+                         ("champion", no_rivals(book.name))):
         (tmp_path / f"{name}.json").write_text(json.dumps(record))
     small = changed(params, sweep={"rounds_max": 5})
     stages.train(tmp_path, small)

@@ -87,7 +87,7 @@ class View:
                 print_(table(title, story[title], console.width))
         print_(f"Airflow  {story['airflow']}\nMLflow   {story['mlflow']}\nreports  {story['reports']}", highlight=False)
         print_(f"{time.monotonic() - self._began:.0f} seconds in all. Everything is left running; `make stop` ends it. "
-               "train_weekly and score_nightly are paused, so that the cron does not run on today's date.")
+               "The cron rests, for these loans are of years long past.")
         return story
 
     def _months(self) -> Table:

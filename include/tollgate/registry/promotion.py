@@ -10,7 +10,7 @@ from tollgate.books import load_book
 from tollgate.clock import today
 from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault, Refused
-from tollgate.registry import ledger
+from tollgate.registry import keys, ledger
 from tollgate.registry.aliases import CHALLENGER, change, check_compared, lost, mend, point, unchanged, unmoved
 from tollgate.registry.models import registered
 from tollgate.registry.people import check_four_eyes, signed_by
@@ -36,7 +36,7 @@ def promote(book: str, version: str, digest: str, by: str | None = None, comment
     today or the model's as-of, whichever is later. No night before the decision is ever scored by it.
 
     Raises:
-        BadInput: there is no such version, or nobody is named.
+        BadInput: there is no such version, nobody is named, or the ledger's key is not held here.
         Refused: the version is not the challenger, the digest is not its digest, its artefact changed, the champion is
             no longer the one that its gates compared with, or whoever approves had it trained and four eyes are asked
             for.
@@ -68,7 +68,7 @@ def reject(book: str, version: str, by: str | None = None, comment: str = "",
         answered_at: when the person answered, with its zone; now when None.
 
     Raises:
-        BadInput: there is no such version, or nobody is named.
+        BadInput: there is no such version, nobody is named, or the ledger's key is not held here.
         Refused: the version is not the challenger.
         PassingFault: MLflow or the lake did not answer, another decision came first, or the answer is still to come.
     """
@@ -103,7 +103,7 @@ def rollback(book: str, version: str, by: str | None, reason: str,
 
     Raises:
         BadInput: the version never was champion or is the champion already, it is of a later as-of than
-            ``effective_on``, or name or reason are missing.
+            ``effective_on``, name or reason are missing, or the ledger's key is not held here.
         Refused: its artefact changed, or it does not reproduce its own scores bit for bit.
         PassingFault: MLflow or the lake did not answer, or another decision came first.
     """
@@ -138,6 +138,7 @@ def rollback(book: str, version: str, by: str | None, reason: str,
 
 def _signed(by: str | None, comment: str, answered_at: datetime | None = None) -> dict[str, str]:
     """Who decided, why and when, as every decision records it; and the clock, where it is a replay's."""
+    keys.signer()  # whoever cannot decide is told that first, whatever was asked
     replayed = {"replay": settings().today} if settings().today else {}
     return {**signed_by(by), "comment": comment, "answered_at": ledger.moment(answered_at), **replayed}
 
