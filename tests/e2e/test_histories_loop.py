@@ -1,4 +1,4 @@
-"""A model of histories is trained, approved, scored with and watched through a real Airflow; its book has several tables.
+"""A model that reads histories, of a book of several tables, from its training to its first report in a real Airflow.
 
 What follows on drift is no other for such a book, and test_loop.py goes through it.
 
