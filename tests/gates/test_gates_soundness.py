@@ -112,13 +112,17 @@ def test_loans_without_a_date_are_refused_by_the_order_of_time(run: Run) -> None
     assert "the training loans reach to None, past the first test loan of None" in run.verdict("data").sentence
 
 
-def test_a_person_with_loans_on_both_sides_is_refused(run: Run) -> None:
-    loans, split = run.rows("snapshot").sort_by("loan_id"), run.rows("split").sort_by("loan_id")["split"].to_pylist()
+@pytest.mark.parametrize("part", ["train", "calibration"])
+def test_a_person_with_loans_on_both_sides_is_refused(run: Run, part: str) -> None:
+    loans, rows = run.rows("snapshot").sort_by("loan_id"), run.rows("split").sort_by("loan_id")
+    split = rows["split"].to_pylist()
     who, first = loans["applicant_id"].to_pylist(), {part: split.index(part) for part in ("train", "test")}
     who[first["test"]] = who[first["train"]] = "P-twice"
-    loans = loans.set_column(loans.column_names.index("applicant_id"), "applicant_id", pa.array(who))
-    run.write("snapshot", loans)
-    assert "1 applicants have loans in train and in test, such as P-twice" in run.verdict("data").sentence
+    split[first["train"]] = part
+    run.write("snapshot", loans.set_column(loans.column_names.index("applicant_id"), "applicant_id", pa.array(who)))
+    run.write("split", rows.set_column(rows.column_names.index("split"), "split", pa.array(split)))
+    one, other = sorted((part, "test"), key=("train", "test", "calibration").index)
+    assert f"1 applicants have loans in {one} and in {other}, such as P-twice" in run.verdict("data").sentence
 
 
 def test_a_snapshot_whose_newest_loan_is_old_is_refused(run: Run) -> None:

@@ -65,6 +65,8 @@ def refusal(path: Path) -> BadInput:
     pytest.param(put("gates.parity_gap_max", float("nan")), "gates.parity_gap_max", "nan", id="not a number"),
     pytest.param(put("monitoring.psi_major", -0.25), "monitoring.psi_major", "-0.25", id="a negative limit"),
     pytest.param(put("books.sba.gates.auc_min", 70), "gates.auc_min", "70", id="an override out of range"),
+    pytest.param(put("gates.approval_min", 1.0), "gates", "'approval_min': 1.0",
+                 id="bounds of the approval rate that nothing is between"),
     pytest.param(put("as_of", "2007-13-01"), "as_of", "2007-13-01", id="a month that is not"),
     pytest.param(put("seed", -1), "seed", "-1", id="a negative seed"),
     pytest.param(put("gates", 3), "gates", "3", id="a number for a section"),

@@ -167,6 +167,16 @@ def test_a_run_that_leaves_a_former_champion_out_of_its_record_is_refused(world:
     assert registry.challenger(BOOK) is None
 
 
+def test_a_run_whose_record_calls_a_sound_champion_unproven_is_refused(world: World) -> None:
+    world.promoted("a")
+    run = world.run("b")
+    pinned = json.loads((run / "champion.json").read_text())
+    (run / "champion.json").write_text(json.dumps({**pinned, "unproven": "credit_score is another value"}))
+    with pytest.raises(Refused, match="does not tell of the champion what is so.*got: credit_score is another value"):
+        registry.register(run, params_of("b"))
+    assert registry.challenger(BOOK) is None
+
+
 def test_a_book_that_no_longer_makes_a_feature_leaves_out_the_model_that_takes_it(
         world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.promoted("a")

@@ -135,6 +135,13 @@ class Gates(_Section):
     confidence: OpenShare
     bootstrap_draws: PositiveInt
 
+    @model_validator(mode="after")
+    def _some_rate_of_approval_passes(self) -> Gates:
+        if self.approval_min > self.approval_max:
+            raise ValueError(f"approval_min {self.approval_min} is above approval_max {self.approval_max}: no model "
+                             "could pass")
+        return self
+
 
 class Scoring(_Section):
     window_months: PositiveInt

@@ -53,8 +53,16 @@ def comparable(now: Standing, fetch: Fetch) -> tuple[list[Version], list[dict[st
     return found, left_out
 
 
-def check_former(now: Standing, compared: dict[str, Any], fetch: Fetch) -> None:
-    """Raise ``Refused`` unless ``champion.json`` names the former champions that are to be compared with."""
+def check_rivals(now: Standing, compared: dict[str, Any], fetch: Fetch) -> None:
+    """Raise ``Refused`` unless ``champion.json`` names whom a model is to be compared with.
+
+    These are the former champions, and the champion itself unless today's code no longer scores as it.
+    """
+    why = unfit(now.champion, fetch) if now.champion else None
+    if (why is None) != (compared["unproven"] is None):
+        raise Refused("champion.json does not tell of the champion what is so: whether it can be compared with today",
+                      value=compared["unproven"] or "that it can", remedy="Open the run again, by `dvc repro`, in "
+                                                                          "Airflow by a new run.")
     named, due = {one["version"] for one in compared["former"]}, {model.version for model in comparable(now, fetch)[0]}
     if named != due:
         told, should = (", ".join(sorted(versions, key=int)) or "none" for versions in (named, due))

@@ -17,7 +17,7 @@ from tollgate.registry import keys, ledger
 from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
 from tollgate.registry.entries import Entry
 from tollgate.registry.facts import CARD, keep_facts
-from tollgate.registry.former import check_former
+from tollgate.registry.former import check_rivals
 from tollgate.registry.looks import check_looks, count_look, look_of
 from tollgate.registry.origin import MODIFIED, origin_of
 from tollgate.registry.people import trained_by
@@ -90,7 +90,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         if version.run_id == run_id:
             return answered(version.version)
     check_compared(now, compared.get("version"))
-    check_former(now, compared, fetch_to_score)
+    check_rivals(now, compared, fetch_to_score)
     if look is not None:
         check_looks(now.chain, look, compared["looks"])
     files = {CARD: keep_facts(run_folder, params, run_id),
