@@ -58,7 +58,7 @@ def begin_upload(anywhere: str, name: str) -> Callable[[], None]:
 
 def test_a_file_is_announced_once_it_is_whole_and_not_before(anywhere: str, hear: Hear) -> None:
     usual = hear()
-    assert usual["every"] <= 5, "seconds between two looks"
+    assert usual["every"] <= 10, "seconds between two looks"
     assert 300 <= usual["again"] <= 1_800, "a file that waits is announced again, and starts no storm of runs"
     end = begin_upload(anywhere, "applications_half.csv")
     Store(settings().landing).write("sba/applications_other.csv.part", b"half")
