@@ -6,8 +6,7 @@ PYTHON ?= python3
 DEMO_FLAGS ?=
 LOCK_FLAGS ?=
 LOCK := --quiet --universal --generate-hashes --python-version 3.11
-# Two workers suit two cores; one file's tests share their servers. In the order of the folders, the loops and the
-# cluster, which are few tests and long ones, do not wait until a worker has nothing else to do beside them.
+# Two workers suit two cores; one file's tests share their servers. The order is that of tests/conftest.py.
 PYTEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 # Somebody else's environment must not leak into ours, and no interpreter is downloaded behind the user's back.

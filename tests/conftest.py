@@ -173,3 +173,15 @@ def anywhere(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Mon
         for place in ("lake", "landing", "store"):
             monkeypatch.setenv(f"TOLLGATE_{place.upper()}", f"s3://{server.bucket}/{home.parent.name}/{place}")
     return str(request.param)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The loops first, each on a core of its own; the cluster long after them, with short tests left to run beside it.
+
+    Three Airflows at once are more than two cores carry: one of them answers its own tasks no more.
+    """
+    def folder(item: pytest.Item) -> str:
+        return item.path.relative_to(Path(__file__).parent).parts[0]
+
+    items.sort(key=folder, reverse=True)
+    items.sort(key=lambda item: folder(item) != "e2e")
