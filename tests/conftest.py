@@ -183,5 +183,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def folder(item: pytest.Item) -> str:
         return item.path.relative_to(Path(__file__).parent).parts[0]
 
-    items.sort(key=folder, reverse=True)
-    items.sort(key=lambda item: folder(item) != "e2e")
+    items.sort(key=lambda item: (folder(item) == "e2e", folder(item)), reverse=True)

@@ -79,7 +79,7 @@ class _Replay:
                 stack.wait_until_up(service)
             self.airflow = Airflow(airflow.url)
             self._until(self.airflow.ready, "Airflow to read the DAG files", problem=self._import_error)
-            for dag in DAGS:  # an earlier demo may have paused some
+            for dag in DAGS:  # somebody may have paused some
                 self.airflow.pause(dag, False)
         with self.view.step(f"history of {self.book.name} to {_month(self.begin, -1)}"):
             ingest.land(self.book, _month(self.begin, -1), sender.first_month)

@@ -87,10 +87,9 @@ def _same_person(case: Case) -> list[str]:
         return []
     place = pc.index_in(case.split["loan_id"], value_set=case.loans["loan_id"].combine_chunks())
     who = case.loans[APPLICANT].take(place)
-    parts = (*PARTS, "calibration")
-    of = {part: who.filter(pc.equal(case.split["split"], part)).drop_null().unique() for part in parts}
+    of = {part: who.filter(pc.equal(case.split["split"], part)).drop_null().unique() for part in PARTS}
     return [f"{shared:,} applicants have loans in {one} and in {other}, such as {both[0].as_py()}"
-            for one, other in combinations(parts, 2)
+            for one, other in combinations(PARTS, 2)
             if (shared := len(both := of[one].filter(pc.is_in(of[one], value_set=of[other]))))]
 
 

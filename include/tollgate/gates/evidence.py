@@ -20,7 +20,7 @@ from tollgate.features import digest_of
 from tollgate.gates.rescoring import check_same
 from tollgate.training import evidence, slice_columns
 
-PARTS = ("train", "validation", "test")
+PARTS = ("train", "validation", "calibration", "test")
 WRITTEN_BY = {"champion": "rivals", "snapshot": "snapshot", "feed": "snapshot", "histories": "snapshot",
               "features": "features", "split": "split", "model": "train", "evidence": "evaluate"}
 

@@ -1,4 +1,4 @@
-"""Former champions that a challenger is compared with: those that still are what they were."""
+"""Whom a challenger can be compared with: former champions, and a champion, that still are what they were."""
 
 from __future__ import annotations
 
