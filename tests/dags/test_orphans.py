@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,8 @@ door = {"child": lambda command: Child(command).answer(), "ask": lambda command:
 if not os.fork():
     try:
         door[sys.argv[1]](sys.argv[2:])
+    except Exception as failed:
+        print(failed, file=sys.stderr, flush=True)
     finally:
         os._exit(9)
 os.wait()
@@ -78,10 +81,14 @@ def chain(project: Scratch, request: pytest.FixtureRequest) -> Iterator[Chain]:
     """Started through the operator's door, and through that of the triggers."""
     clean = {name: value for name, value in os.environ.items() if name not in places()}
     settings = {**project.places, "TOLLGATE_BIN": str(BIN / "tollgate"), "PYTHONPATH": str(project.folder / "include")}
-    task = subprocess.Popen([sys.executable, "-c", TASK, PROJECT / "plugins", request.param, "run", "stage", RUN,
-                             "snapshot"], env={**clean, **settings}, stderr=subprocess.DEVNULL)
-    supervisor = psutil.Process(task.pid)
-    with (project.folder / "told").open() as told:
+    # Opened without waiting: a stage that fails before it tells anything would be waited for for ever.
+    with os.fdopen(os.open(project.folder / "told", os.O_RDONLY | os.O_NONBLOCK)) as told:
+        task = subprocess.Popen([sys.executable, "-c", TASK, PROJECT / "plugins", request.param, "run", "stage", RUN,
+                                 "snapshot"], env={**clean, **settings}, stderr=subprocess.PIPE, text=True)
+        supervisor = psutil.Process(task.pid)
+        while not select.select([told], [], [], 0.2)[0]:
+            assert task.poll() is None, task.communicate()[1]
+        os.set_blocking(told.fileno(), True)
         stage, apart = (psutil.Process(int(number)) for number in told.readline().split())
     (runner,) = supervisor.children()
     found = Chain(supervisor, runner, next(child for child in runner.children() if child in stage.parents()), stage,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -66,6 +67,17 @@ def test_every_stage_goes_on_from_what_the_ones_before_it_left(moved: tuple[Scra
 def test_a_stage_that_is_run_again_elsewhere_answers_the_same(moved: tuple[Scratch, dict[str, Answer]]) -> None:
     project, answers = moved
     assert project.ask("run", "stage", RUN, "train") == {"run": RUN, **answers["train"]}
+
+
+def test_what_a_killed_stage_left_of_dvcs_own_locks_holds_up_no_later_one(
+        moved: tuple[Scratch, dict[str, Answer]]) -> None:
+    project, answers = moved
+    left = project.data / "workspaces" / RUN / ".dvc" / "tmp" / "rwlock"
+    held = {"write": {str(left.parents[2] / "run" / "split.parquet"): {"pid": os.getpid(), "cmd": "dvc"}}, "read": {}}
+    project.ask("run", "stage", RUN, "split")
+    for torn in ("", json.dumps(held)):
+        left.write_text(torn, encoding="utf-8")
+        assert project.ask("run", "stage", RUN, "split") == {"run": RUN, **answers["split"]}
 
 
 def test_a_gate_is_read_on_a_machine_that_has_nothing_of_the_run(moved: tuple[Scratch, dict[str, Answer]]) -> None:

@@ -128,9 +128,11 @@ def _remote_faults(what: str, targets: object) -> Iterator[None]:
 
 @contextmanager
 def standing_in(folder: Path) -> Iterator[Repo]:
-    """DVC standing in the workspace, its stages finding our command on the PATH."""
+    """DVC standing in the workspace, which the caller has alone, its stages finding our command on the PATH."""
     from dvc.repo import Repo
 
+    # DVC writes it in place: a kill may leave it torn, and every later DVC would refuse to read it.
+    (folder / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
     here, path = Path.cwd(), os.environ.get("PATH", "")
     os.chdir(folder)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
