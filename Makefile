@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo stop clean-demo cluster cluster-stop test lint types imports docs lock bench repro
+.PHONY: help setup demo stop clean-demo cluster cluster-stop test test-long lint types imports docs lock bench repro
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ cluster-stop:  ## stop every service of the cluster; its data are kept
 
 test: setup lint types imports  ## lint, types, import rules and every test
 	.venv/bin/pytest $(PYTEST_FLAGS)
+
+test-long: setup  ## the proofs that `make test` shortens
+	.venv/bin/pytest $(PYTEST_FLAGS) -m long
 
 lint: setup  ## ruff
 	.venv/bin/ruff check

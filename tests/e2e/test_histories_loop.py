@@ -26,6 +26,8 @@ from tollgate.books.shipped import consumer, instalment
 from tollgate.demo.airflow import Airflow
 from tollgate.gates import GATES
 
+pytestmark = pytest.mark.long
+
 BOOK, MONTHS = "instalment", 1
 ROWS_A_MONTH = 600
 # A small simulation: what is tested is the way through the DAGs, and not how good its model is.

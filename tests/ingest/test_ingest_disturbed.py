@@ -53,8 +53,10 @@ def alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize(("target", "step", "killed_by"), [
-    (apart.take_and_die, 1, signal.SIGKILL), (apart.take_until_a_file_is_as_long, 600, signal.SIGXFSZ),
-], ids=["at every point", "in the middle of every file"])
+    pytest.param(apart.take_and_die, 1, signal.SIGKILL, id="at every point", marks=pytest.mark.long),
+    pytest.param(apart.take_and_die, 7, signal.SIGKILL, id="at every seventh point"),
+    pytest.param(apart.take_until_a_file_is_as_long, 600, signal.SIGXFSZ, id="in the middle of every file"),
+])
 def test_a_killed_run_is_mended_by_the_next_one_byte_for_byte(
         target: Any, step: int, killed_by: int, before: Path, sba: Book, limits: Ingest,
         monkeypatch: pytest.MonkeyPatch) -> None:
