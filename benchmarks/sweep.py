@@ -38,7 +38,7 @@ from tollgate.books import Book, load_book
 from tollgate.config import Params, load_params, settings
 
 AS_OF = date(2007, 1, 1)
-GOAL = 1 / 3
+GOAL = 1 / 4
 Choice = dict[str, Any]
 
 

@@ -125,16 +125,16 @@ def split(run: Path, params: Params) -> None:
 
 
 def sweep_work(run: Path, params: Params) -> Answer:
-    """One worker's share of the first rung: points of the shared study until none is left."""
+    """One worker's share of the sweep: it climbs with the others until every rung is whole."""
     tried = training.work(training.open_study(params, _data_digest(run)), _folds(run, params), params)
-    return {"points": tried, "best": max((t["auc"] for t in tried), default=None)}
+    return {"points": tried, "best": max((t["auc"] for t in tried if t["auc"] is not None), default=None)}
 
 
 def sweep(run: Path, params: Params) -> None:
     """Finish the sweep, whoever began it, write down every point and draw them."""
     study = training.open_study(params, _data_digest(run))
     _write_json(run / "sweep.json", training.finish(study, _folds(run, params), params))
-    training.draw(study, params, run / "sweep")
+    training.draw(study, run / "sweep")
 
 
 def train(run: Path, params: Params) -> None:

@@ -63,14 +63,14 @@ def test_of_equal_points_the_earlier_goes_on() -> None:
     (3, 10, 400, [10]), (1, 10, 400, [10]), (12, 400, 5, [5])])
 def test_a_rung_is_three_times_the_one_before_until_one_point_is_left(
         params: Params, trials: int, first: int, most: int, rungs: list[int]) -> None:
-    asked = changed(params, sweep={"trials": trials, "rounds_first": first, "rounds_max": most})
-    assert budgets(asked.sweep) == rungs
+    asked = changed(params, sweep={"rounds_first": first, "rounds_max": most})
+    assert budgets(asked.sweep, trials) == rungs
 
 
 def test_a_climb_with_pauses_is_a_climb_in_one_go(folds: tuple[Parts, ...], params: Params) -> None:
     params = changed(params, sweep={"trials": 12, "rounds_first": 4, "rounds_max": 36})
     paused, whole = Climb(folds, params, CHOICE), Climb(folds, params, CHOICE)
-    for budget in budgets(params.sweep):
+    for budget in budgets(params.sweep, 12):
         paused.to(budget)
     whole.to(36)
     assert (paused.auc, paused.rounds) == (whole.auc, whole.rounds)

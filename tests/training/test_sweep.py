@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import optuna
 import pyarrow as pa
 import pytest
+import tenacity
 from tests.databases import Databases
 from training.conftest import changed
 
@@ -22,8 +24,8 @@ from tollgate.books.shipped import consumer
 from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault
 from tollgate.features import make_features
-from tollgate.training import Parts, draw, finish, open_study, prepare, prepare_folds, sweep, work
-from tollgate.training.sweep import study_name
+from tollgate.training import Parts, course, draw, finish, open_study, prepare, prepare_folds, sweep, work
+from tollgate.training.sweep import study_name, told
 
 Folds = tuple[Parts, ...]
 
@@ -62,8 +64,10 @@ def test_one_worker_and_three_find_the_same(parts: Folds, small: Params, elsewhe
     with ThreadPoolExecutor(3) as pool:
         shares = [worker.result() for worker in
                   [pool.submit(work, open_study(three, "d"), parts, three) for _ in range(3)]]
+    scored = [(answer["rung"], answer["point"]) for share in shares for answer in share]
     assert finish(open_study(three, "d"), parts, three) == alone
-    assert sorted(point["point"] for share in shares for point in share) == [0, 1, 2, 3]
+    assert sorted(scored) == sorted((rung["budget"], trial["point"]) for trial in alone["trials"]
+                                    for rung in trial["rungs"]), "every point of every rung, by one of them"
 
 
 CLIMBING = """
@@ -71,39 +75,54 @@ import signal, sys
 from tollgate.config import Params
 from tollgate.training import open_study, rungs, work
 
-def stand(climb, *_):
-    print("climbing", flush=True)
-    signal.pause()
+def stand(climb, budget, *_):
+    if budget == int(sys.argv[1]):
+        print("climbing", flush=True)
+        signal.pause()
+    climb.auc = 0.5
 
+rungs.Climb.__init__ = lambda climb, *_: vars(climb).update(auc=0.0, rounds=0)
 rungs.Climb.to = stand
 params = Params.model_validate_json(sys.stdin.read())
 work(open_study(params, "d"), (), params)
 """
 
 
-def climb_and_die(params: Params) -> None:
-    """A worker of its own, killed in the middle of its first trial."""
-    with subprocess.Popen([sys.executable, "-c", CLIMBING], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+@contextmanager
+def climbing(params: Params, budget: int) -> Iterator[subprocess.Popen[str]]:
+    """A worker of its own that stands at this rung, in the middle of its first point of it; killed in the end."""
+    with subprocess.Popen([sys.executable, "-c", CLIMBING, str(budget)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True) as worker:
         assert worker.stdin is not None and worker.stdout is not None
         try:
             worker.stdin.write(params.model_dump_json())
             worker.stdin.close()
             assert worker.stdout.readline() == "climbing\n"
+            yield worker
         finally:
             worker.kill()
 
 
-def test_a_point_that_a_dead_worker_left_running_is_tried_again(parts: Folds, small: Params,
-                                                               elsewhere: Elsewhere) -> None:
+def test_a_point_that_a_dead_worker_had_claimed_is_tried_by_the_next(parts: Folds, small: Params,
+                                                                    elsewhere: Elsewhere) -> None:
     whole = finish(open_study(small, "d"), parts, small)
     elsewhere()
-    study = open_study(small, "d")
-    climb_and_die(small)
-    assert [point["point"] for point in work(open_study(small, "d"), parts, small)] == [1, 2, 3]
-    assert len(study.get_trials(states=[optuna.trial.TrialState.RUNNING])) == 1
+    with climbing(small, 5):
+        pass
     assert finish(open_study(small, "d"), parts, small) == whole
-    assert study.get_trials(states=[optuna.trial.TrialState.RUNNING]) == []
+
+
+def test_a_worker_waits_for_the_point_that_a_living_one_has_claimed_and_takes_it_when_that_dies(
+        parts: Folds, small: Params) -> None:
+    study = open_study(small, "d")
+    with climbing(small, 5) as slow, ThreadPoolExecutor(1) as pool:
+        mine = pool.submit(work, study, parts, small)
+        tenacity.Retrying(retry=tenacity.retry_if_not_result(lambda scored: scored == {1, 2, 3}),
+                          stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.1))(
+            lambda: {point for point, _ in told(study)})
+        assert not mine.done(), "no point of the next rung is known before the claimed one has scored"
+        slow.kill()
+        assert [answer["point"] for answer in mine.result(timeout=60) if answer["rung"] == 5] == [1, 2, 3, 0]
 
 
 OPENING = """
@@ -113,28 +132,57 @@ from tollgate.training import open_study
 
 params = Params.model_validate_json(sys.stdin.read())
 print("ready", flush=True)
-print(len(open_study(params, "d").get_trials()), flush=True)
+print(open_study(params, "d").study_name, flush=True)
 """
 
 
 @pytest.mark.parametrize("tables", ["made", "not made"])
-def test_two_machines_that_open_a_study_at_once_enqueue_its_points_once(
+def test_two_machines_that_open_a_study_at_once_share_it(
         small: Params, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tables: str) -> None:
     empty = databases.new(databases.studies if tables == "made" else "template1")
     monkeypatch.setenv("TOLLGATE_OPTUNA", databases.url(empty))
-    many = changed(small, sweep={"trials": 12})
     openers = []
     for machine in ("one", "another"):
         openers.append(subprocess.Popen([sys.executable, "-c", OPENING], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, env={**os.environ, "TOLLGATE_DATA": str(tmp_path / machine)}))
         assert openers[-1].stdin is not None
-        openers[-1].stdin.write(many.model_dump_json())
+        openers[-1].stdin.write(small.model_dump_json())
     for opener in openers:
         opener.stdin.close()
-    told = [opener.stdout.read().split() for opener in openers]
-    assert [opener.wait() for opener in openers] == [0, 0]
-    assert told == [["ready", "12"]] * 2
-    assert sorted(trial.user_attrs["point"] for trial in open_study(many, "d").get_trials()) == list(range(12))
+    said = [opener.stdout.read().split() for opener in openers]
+    assert [opener.wait(timeout=60) for opener in openers] == [0, 0]
+    assert said == [["ready", open_study(small, "d").study_name]] * 2
+
+
+@pytest.fixture
+def learning(small: Params) -> Params:
+    """Three batches, of which two are drawn from what those before them scored."""
+    return changed(small, sweep={"trials": 10, "sampler": "tpe", "batch": 4, "rounds_first": 2, "rounds_max": 6})
+
+
+def test_batches_that_learn_are_the_same_for_one_worker_and_for_three(parts: Folds, learning: Params,
+                                                                      elsewhere: Elsewhere) -> None:
+    alone = finish(open_study(learning, "d"), parts, learning)
+    elsewhere()
+    three = changed(learning, sweep={"workers": 3})
+    assert finish(open_study(three, "d"), parts, three) == alone
+    assert [trial["point"] for trial in alone["trials"]] == list(range(10))
+    assert len({str(trial["params"]) for trial in alone["trials"]}) == 10
+
+
+def test_the_first_batch_is_the_even_draw_and_the_next_follow_what_scored_best(parts: Folds, learning: Params) -> None:
+    trials = finish(open_study(learning, "d"), parts, learning)["trials"]
+    assert [trial["params"] for trial in trials[:4]] == course._even(learning, 4)
+    even = changed(learning, sweep={"sampler": "sobol"})
+    assert [trial["params"] for trial in trials[4:]] != course._even(even, 10)[4:]
+    better = {trial["point"]: trial["rungs"][0]["auc"] for trial in trials}
+    assert sum(better[k] for k in range(4, 10)) / 6 > sum(better[k] for k in range(4)) / 4
+
+
+def test_each_batch_climbs_rungs_of_its_own(parts: Folds, learning: Params) -> None:
+    trials = finish(open_study(learning, "d"), parts, learning)["trials"]
+    last = [[trial["rungs"][-1]["budget"] for trial in trials[of]] for of in (slice(4), slice(4, 8), slice(8, 10))]
+    assert [sorted(rounds) for rounds in last] == [[2, 2, 6, 6], [2, 2, 6, 6], [2, 2]]
 
 
 def test_finishing_twice_tries_nothing_again(parts: Folds, small: Params) -> None:
@@ -181,7 +229,7 @@ def test_the_pictures_of_a_sweep_are_the_same_whoever_worked(parts: Folds, small
         params = changed(small, sweep={"workers": workers})
         study = open_study(params, "d")
         finish(study, parts, params)
-        draw(study, params, tmp_path / f"{name}-plots")
+        draw(study, tmp_path / f"{name}-plots")
         return [(tmp_path / f"{name}-plots" / f"{plot}.png").read_bytes() for plot in ("parallel", "importance")]
 
     assert drawn("one", 1) == drawn("three", 3)
@@ -190,22 +238,31 @@ def test_the_pictures_of_a_sweep_are_the_same_whoever_worked(parts: Folds, small
 NO_NUMBER = {"learning_rate": 1e38, "reg_lambda": 1e-30, "min_child_weight": 1e-30}
 
 
-@pytest.mark.filterwarnings("ignore:Fixed parameter")
+@pytest.fixture
+def wide(small: Params) -> Params:
+    """A space in which some points lead to scores that are no numbers."""
+    drawn = small.space.model_dump()
+    for name, value in NO_NUMBER.items():
+        ends = {value, drawn["xgboost"][name]["low"], drawn["xgboost"][name]["high"]}
+        drawn["xgboost"][name] = {"low": min(ends), "high": max(ends), "log": True}
+    return Params.model_validate({**small.model_dump(), "space": drawn})
+
+
 def test_a_point_that_cannot_be_scored_fails_and_the_others_go_on(
-        parts: Folds, small: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = sweep._points(small)
-    monkeypatch.setattr(sweep, "_points", lambda params: [{**drawn[0], **NO_NUMBER}, *drawn[1:]])
-    result = finish(open_study(small, "d"), parts, small)
+        parts: Folds, small: Params, wide: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = course._even(small, 4)
+    monkeypatch.setattr(course, "_even", lambda *_: [{**drawn[0], **NO_NUMBER}, *drawn[1:]])
+    result = finish(open_study(wide, "d"), parts, wide)
     assert [trial["state"] == "failed" for trial in result["trials"]] == [True, False, False, False]
     assert result["trials"][0]["auc"] is None
 
 
-@pytest.mark.filterwarnings("ignore:Fixed parameter")
-def test_a_sweep_without_any_score_says_so(parts: Folds, small: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = sweep._points(small)
-    monkeypatch.setattr(sweep, "_points", lambda params: [{**choice, **NO_NUMBER} for choice in drawn])
+def test_a_sweep_without_any_score_says_so(parts: Folds, small: Params, wide: Params,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = course._even(small, 4)
+    monkeypatch.setattr(course, "_even", lambda *_: [{**choice, **NO_NUMBER} for choice in drawn])
     with pytest.raises(BadInput, match="No point of the sweep has a score.*4 points.*no model can be fitted to"):
-        finish(open_study(small, "d"), parts, small)
+        finish(open_study(wide, "d"), parts, wide)
 
 
 def test_other_data_or_another_seed_is_another_study_and_more_workers_is_the_same(small: Params) -> None:
@@ -220,7 +277,7 @@ def test_the_order_of_the_space_in_params_decides_no_point(small: Params) -> Non
     turned = {name: dict(reversed(of.items())) for name, of in small.space.model_dump().items()}
     other = Params.model_validate({**small.model_dump(), "space": turned})
     assert list(other.space.xgboost) != list(small.space.xgboost)
-    assert sweep._points(other) == sweep._points(small)
+    assert course._even(other, 4) == course._even(small, 4)
 
 
 def test_a_hyperparameter_that_the_estimator_does_not_know_is_refused_before_it_is_drawn(small: Params) -> None:

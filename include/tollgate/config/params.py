@@ -72,6 +72,8 @@ class Split(_Section):
 
 class Sweep(_Section):
     trials: PositiveInt
+    sampler: Literal["sobol", "tpe"]
+    batch: PositiveInt
     workers: PositiveInt
     rounds_first: PositiveInt
     rounds_max: PositiveInt

@@ -314,26 +314,3 @@ def _complaint(said: str) -> str:
     told = [line.partition(f"{kind}: ")[2].strip() for line in said.splitlines()
             for kind in ("FATAL", "PANIC", "ERROR", "error", "could not bind") if f"{kind}: " in line]
     return "; ".join(dict.fromkeys(told)) or said.strip().rpartition("\n")[2]
-
-
-# Any PostgreSQL --------------------------------------------------------------------------------------------------
-
-@contextmanager
-def alone(url: str, what: str) -> Iterator[None]:
-    """Hold a lock of the database at ``url`` that is known by ``what``; a killed holder's is free at once.
-
-    Raises:
-        sqlalchemy.exc.SQLAlchemyError: the database does not answer.
-    """
-    from sqlalchemy import create_engine, text
-    from sqlalchemy.pool import NullPool
-
-    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(hashtext(:what))"), {"what": what})
-        yield
-
-
-def locked_out(err: Exception) -> bool:
-    """Whether a database's error says that it did not accept the user or the password."""
-    return any(sign in str(err) for sign in ("authentication failed", "no password supplied"))

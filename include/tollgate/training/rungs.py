@@ -22,9 +22,9 @@ FACTOR = 3
 STEP = 10  # rounds between two looks at the folds
 
 
-def budgets(sweep: Sweep) -> list[int]:
-    """Boosting rounds of each rung, until one point is left to go on; at the most ``rounds_max``."""
-    found, standing = [min(sweep.rounds_first, sweep.rounds_max)], sweep.trials
+def budgets(sweep: Sweep, points: int) -> list[int]:
+    """Boosting rounds of each rung for so many points, until one is left to go on; at the most ``rounds_max``."""
+    found, standing = [min(sweep.rounds_first, sweep.rounds_max)], points
     while standing > FACTOR and found[-1] < sweep.rounds_max:
         found.append(min(found[-1] * FACTOR, sweep.rounds_max))
         standing = -(-standing // FACTOR)
@@ -52,7 +52,7 @@ class Climb:
         self.auc, self.rounds = 0.0, 0
         self._folds, self._patience, self._done = folds, params.sweep.early_stopping, 0
         # The rungs among them, wherever the climb pauses: another look could find another best.
-        self._looks = sorted({*range(STEP, params.sweep.rounds_max, STEP), *budgets(params.sweep)})
+        self._looks = sorted({*range(STEP, params.sweep.rounds_max, STEP), *budgets(params.sweep, params.sweep.trials)})
         self._fittings = [parts.learner.start(choice) for parts in folds]
 
     def to(self, budget: int, each: Each = map) -> None:

@@ -33,7 +33,7 @@ def address() -> str:
 
 @contextmanager
 def alone() -> Iterator[BaseStorage]:
-    """The storage, with nobody else in here: Optuna's tables, studies and first trials are made once.
+    """The storage, with nobody else in here: Optuna's tables, and studies are made once.
 
     Raises:
         StorageInternalError: the database does not answer.
@@ -52,3 +52,10 @@ def alone() -> Iterator[BaseStorage]:
                            value=url.rpartition("@")[2],
                            remedy="Check the user in TOLLGATE_OPTUNA and the password in its pgpass file.") from err
         raise StorageInternalError(str(err)) from err
+
+
+@contextmanager
+def claims() -> Iterator[services.Claim]:
+    """A way to claim what nobody else is to do meanwhile; what a killed claimant had is free again."""
+    with services.claims(address()) as claim:
+        yield claim

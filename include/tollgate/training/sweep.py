@@ -1,9 +1,8 @@
 """The sweep: one Optuna study that any number of workers share, with a result that does not depend on how many.
 
-The points to try are drawn beforehand by a seeded quasi-random sequence, and climb in rungs. A worker takes the next
-enqueued point until none is left. What a point scores on a rung is a function of the point, and who goes on a function
-of those scores, so that the outcome is the same for one worker and for ten; a killed worker's points are tried again
-by whoever finishes the sweep.
+Every worker follows the same course (``course.py``): it claims a point of the rung that is open, climbs it, and tells
+the study what it scored. A claim is a lock of the study's database, which is free at once when its holder dies: who
+waits for a neighbour knows a slow one from a dead one. Workers share that database, and no disk.
 """
 
 from __future__ import annotations
@@ -11,43 +10,31 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollgate.books import load_book
-from tollgate.config import Params, Range
+from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault
 from tollgate.estimators import estimator
+from tollgate.training.course import Choice, Course, Rung, Told, suggest
 from tollgate.training.fit import Parts
-from tollgate.training.rungs import Climb, Each, best_third, budgets
+from tollgate.training.rungs import Climb, Each
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-POINT, BUDGET, ROUNDS, UNSCORED = "point", "budget", "rounds", "unscored"
+POINT, BUDGET, ROUNDS = "point", "budget", "rounds"
+WAIT = 0.2  # seconds between two looks at points that all have a living worker
 HERE = Path(__file__).parent
 SCORED_BY = (*(path for room in ("estimators", "features") for path in sorted((HERE.parent / room).glob("*.py"))),
-             HERE / "fit.py", HERE / "rungs.py", HERE / "sweep.py")
-
-
-def _suggest(trial: optuna.Trial, params: Params) -> dict[str, Any]:
-    """A point of the estimator's search space, whose names have no order: that of a file must not decide the draw."""
-    space: dict[str, Range] = getattr(params.space, params.train.estimator)
-    return {name: (trial.suggest_int(name, of.low, of.high, log=of.log)
-                   if isinstance(of.low, int) and isinstance(of.high, int) else
-                   trial.suggest_float(name, of.low, of.high, log=of.log)) for name, of in sorted(space.items())}
-
-
-def _check_space(params: Params) -> None:
-    """Raise ``BadInput`` where the space names what the estimator does not know: it would be drawn and not used."""
-    name = params.train.estimator
-    searched = estimator(name).searched
-    if strangers := sorted(set(getattr(params.space, name)) - searched):
-        raise BadInput(f"space.{name} of params.yaml names what no sweep of it draws", value=", ".join(strangers),
-                       remedy=f"It may draw {', '.join(sorted(searched))}.")
+             *(HERE / f"{name}.py" for name in ("course", "fit", "rungs", "sweep")))
 
 
 def study_name(params: Params, data_digest: str) -> str:
@@ -56,12 +43,12 @@ def study_name(params: Params, data_digest: str) -> str:
     directions = [(feature.name, feature.monotone) for feature in load_book(params.book).features]
     decides = [data_digest, directions, params.split.model_dump(), params.sweep.model_dump(exclude={"workers"}),
                params.seed, name, params.space.model_dump(), version_of(estimator(name).library),
-               [hashlib.sha256(path.read_bytes()).hexdigest() for path in SCORED_BY]]
+               version_of("optuna"), [hashlib.sha256(path.read_bytes()).hexdigest() for path in SCORED_BY]]
     return f"{params.book}-{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
 def open_study(params: Params, data_digest: str) -> optuna.Study:
-    """The shared study, every point enqueued for the first rung once, whoever comes first.
+    """The shared study, made by whoever comes first.
 
     Raises:
         PassingFault: the study's database cannot be reached.
@@ -71,109 +58,69 @@ def open_study(params: Params, data_digest: str) -> optuna.Study:
 
     from tollgate.training import studies
 
-    _check_space(params)
+    Course(params)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = study_name(params, data_digest)
-    try:
-        with studies.alone() as storage:
-            study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-            if not study.get_trials(deepcopy=False):
-                _enqueue(study, dict(enumerate(_points(params))), budgets(params.sweep)[0])
-    except optuna.exceptions.StorageInternalError as err:
-        raise PassingFault(f"The sweep's database did not answer: {str(err).splitlines()[0]}", value=name,
-                           remedy="Check TOLLGATE_OPTUNA and the server behind it.") from err
-    return study
-
-
-def _points(params: Params) -> list[dict[str, Any]]:
-    """The points to try: a scrambled Sobol sequence over the space, fixed by the seed."""
-    import warnings
-
-    import optuna
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study = optuna.create_study(sampler=optuna.samplers.QMCSampler(seed=params.seed, scramble=True,
-                                                                       warn_independent_sampling=False))
-    points = []
-    for _ in range(params.sweep.trials):
-        trial = study.ask()
-        points.append(_suggest(trial, params))
-        study.tell(trial, 0.0)
-    return points
-
-
-def _enqueue(study: optuna.Study, points: dict[int, dict[str, Any]], budget: int) -> None:
-    for point, choice in points.items():
-        study.enqueue_trial(choice, user_attrs={POINT: point, BUDGET: budget})
+    with _database(name), studies.alone() as storage:
+        return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
 
 
 def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
          paused: dict[int, Climb] | None = None, each: Each = map) -> list[dict[str, Any]]:
-    """Try enqueued points until none is left; returns the records of those that this worker scored.
+    """Climb with whoever else does until every rung is whole; the records of what this worker scored.
 
-    A trial that climbed to the last rung is COMPLETE, one that stopped at an earlier rung PRUNED, and one whose score
-    is no number FAIL. A point that goes on is a trial anew.
+    In the study a trial is one point on one rung: COMPLETE on the last, PRUNED on any before it, FAIL where its scores
+    are no numbers. A point that goes on is a trial anew.
 
     Args:
         paused: climbs by their points, to go on with and to add to. A point without one starts from the ground and
             scores the same.
         each: ``map``, or another that does the folds side by side.
-    """
-    import optuna
 
-    state = optuna.trial.TrialState
+    Raises:
+        PassingFault: the study's database cannot be reached.
+    """
+    from tollgate.training import studies
+
+    course, mine = Course(params), list[dict[str, Any]]()
     paused = {} if paused is None else paused
-    mine: list[dict[str, Any]] = []
-    while True:
-        trial = study.ask()
-        if POINT not in trial.user_attrs:
-            # The queue ran dry between two workers: this trial was not enqueued and is none of ours.
-            study.tell(trial, state=state.FAIL)
-            return mine
-        point, budget, choice = trial.user_attrs[POINT], trial.user_attrs[BUDGET], _suggest(trial, params)
-        climb = paused[point] = paused.get(point) or Climb(folds, params, choice)
-        climb.to(budget, each)
-        if math.isnan(climb.auc):
-            trial.set_user_attr(UNSCORED, True)
-            study.tell(trial, state=state.FAIL)
-            continue
-        trial.set_user_attr(ROUNDS, climb.rounds)
-        trial.report(climb.auc, budget)
-        if budget < budgets(params.sweep)[-1]:
-            study.tell(trial, state=state.PRUNED)
-        else:
-            study.tell(trial, climb.auc)
-        mine.append({"point": point, "auc": climb.auc, "rounds": climb.rounds})
+    with _database(study.study_name), studies.claims() as claim:
+        while (rung := course.open(told(study))) is not None:
+            for left in set(paused) - set(rung.points):
+                paused.pop(left, None)
+            # First what this worker has climbed before: for another it starts from the ground.
+            for point in sorted(rung.missing(told(study)), key=lambda k: (k not in paused, k)):
+                with claim(f"{study.study_name} {point} {rung.budget}") as had:
+                    if not had or (point, rung.budget) in told(study):
+                        continue
+                    climb = paused[point] = paused.get(point) or Climb(folds, params, rung.points[point])
+                    climb.to(rung.budget, each)
+                    study.add_trial(_trial(params, rung, point, climb))
+                mine.append({"point": point, "rung": rung.budget, "rounds": climb.rounds,
+                             "auc": None if math.isnan(climb.auc) else climb.auc})
+                break
+            else:
+                time.sleep(WAIT)
+    return mine
 
 
 def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dict[str, Any]:
-    """Play every rung to its end, dead workers' points included, and report every point: ``sweep.json``.
+    """Climb what is left of the course, and report every point: ``sweep.json``.
 
     Raises:
         BadInput: no point has a score.
+        PassingFault: the study's database cannot be reached.
     """
-    import optuna
-
-    for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
-        if POINT in trial.user_attrs:
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    points, paused = dict(enumerate(_points(params))), dict[int, Climb]()
-    climbed: dict[int, list[FrozenTrial]] = {k: [] for k in points}
-    standing, workers = list(points), params.sweep.workers
-    for budget in budgets(params.sweep):
-        known = trials_on(study, budget)
-        _enqueue(study, {k: points[k] for k in standing if k not in known}, budget)
-        with ThreadPoolExecutor(workers) as fitting, ThreadPoolExecutor(workers) as pool:
-            for worker in [pool.submit(work, study, folds, params, paused, fitting.map) for _ in range(workers)]:
-                worker.result()
-        told = trials_on(study, budget)
-        for k in standing:
-            climbed[k].append(told[k])
-        standing = best_third({k: auc for k in standing if (auc := told[k].value) is not None})
-        for k in paused.keys() - set(standing):
-            del paused[k]
-    trials = [_report(k, rungs) for k, rungs in climbed.items()]
+    workers, paused = params.sweep.workers, dict[int, Climb]()
+    with ThreadPoolExecutor(workers) as fitting, ThreadPoolExecutor(workers) as pool:
+        for worker in [pool.submit(work, study, folds, params, paused, fitting.map) for _ in range(workers)]:
+            worker.result()
+    answers = told(study)
+    climbed: dict[int, list[FrozenTrial]] = {}
+    for rung in Course(params).rungs(answers):
+        for point in rung.points:
+            climbed.setdefault(point, []).append(answers[point, rung.budget])
+    trials = [_report(point, rungs) for point, rungs in climbed.items()]
     complete = [trial for trial in trials if trial["state"] == "complete"]
     if not complete:
         raise BadInput("No point of the sweep has a score", value=f"{len(trials)} points",
@@ -181,14 +128,32 @@ def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dic
     return {"trials": trials, "best": max(complete, key=lambda t: (t["auc"], -t["point"]))}
 
 
-def trials_on(study: optuna.Study, budget: int) -> dict[int, FrozenTrial]:
-    """The trials of one rung by their points: enqueued, or told with a score or without one for good."""
+def told(study: optuna.Study) -> Told:
+    """What was scored so far, by point and budget; of two equal answers to one, the first."""
+    return {(trial.user_attrs[POINT], trial.user_attrs[BUDGET]): trial
+            for trial in reversed(study.get_trials(deepcopy=False))}
+
+
+def _trial(params: Params, rung: Rung, point: int, climb: Climb) -> FrozenTrial:
+    """The record of one point on one rung."""
     import optuna
 
-    state = optuna.trial.TrialState
-    there = study.get_trials(deepcopy=False, states=[state.WAITING, state.COMPLETE, state.PRUNED, state.FAIL])
-    return {t.user_attrs[POINT]: t for t in there if t.user_attrs.get(BUDGET) == budget
-            and (t.state != state.FAIL or UNSCORED in t.user_attrs)}
+    scored, state = not math.isnan(climb.auc), optuna.trial.TrialState
+    reached = (state.COMPLETE if rung.last else state.PRUNED) if scored else state.FAIL
+    return optuna.trial.create_trial(
+        state=reached, value=climb.auc if scored else None, params=rung.points[point],
+        distributions=_distributions(params, rung.points[point]),
+        intermediate_values={rung.budget: climb.auc} if scored else {},
+        user_attrs={POINT: point, BUDGET: rung.budget, ROUNDS: climb.rounds})
+
+
+def _distributions(params: Params, choice: Choice) -> dict[str, Any]:
+    """What each hyperparameter of a point was drawn from."""
+    import optuna
+
+    asked = optuna.trial.FixedTrial(choice)
+    suggest(asked, params)
+    return asked.distributions
 
 
 def _report(point: int, rungs: list[FrozenTrial]) -> dict[str, Any]:
@@ -198,3 +163,16 @@ def _report(point: int, rungs: list[FrozenTrial]) -> dict[str, Any]:
     return {"point": point, "params": rungs[-1].params, "state": state,
             "auc": scored[-1].value if scored else None, "rounds": scored[-1].user_attrs[ROUNDS] if scored else None,
             "rungs": [{"budget": t.user_attrs[BUDGET], "auc": t.value} for t in scored]}
+
+
+@contextmanager
+def _database(name: str) -> Iterator[None]:
+    """Raise ``PassingFault`` where the study's database does not answer."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except (StorageInternalError, OperationalError) as err:
+        raise PassingFault(f"The sweep's database did not answer: {str(err).splitlines()[0]}", value=name,
+                           remedy="Check TOLLGATE_OPTUNA and the server behind it.") from err

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tollgate.config import Params
-from tollgate.training.rungs import budgets
-from tollgate.training.sweep import trials_on
+from tollgate.training.sweep import told
 
 if TYPE_CHECKING:
     import optuna
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 PARALLEL, IMPORTANCE = "parallel.png", "importance.png"
 
 
-def draw(study: optuna.Study, params: Params, folder: Path) -> None:
+def draw(study: optuna.Study, folder: Path) -> None:
     """Write ``parallel.png`` and ``importance.png`` of the first rung, on which every point had the same budget.
 
     Importance is PED-ANOVA's (Watanabe, Bansal and Hutter, 2023). With one scored point there is nothing to compare,
@@ -27,8 +26,10 @@ def draw(study: optuna.Study, params: Params, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     ranked = optuna.create_study(direction="maximize")
-    for _, trial in sorted(trials_on(study, budgets(params.sweep)[0]).items()):
-        if trial.value is not None:
+    answers = told(study)
+    first = min(budget for _, budget in answers)
+    for (_, budget), trial in sorted(answers.items(), key=itemgetter(0)):
+        if budget == first and trial.value is not None:
             ranked.add_trial(optuna.trial.create_trial(params=trial.params, distributions=trial.distributions,
                                                        value=trial.value))
     if len(ranked.trials) < 2:
