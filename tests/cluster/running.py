@@ -25,7 +25,7 @@ from tollgate.demo.airflow import OVER, Airflow
 
 BOOK = "consumer"
 ROWS_A_MONTH = 600
-SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50}}
+SMALL = {"book": BOOK, "sweep": {"trials": 4}, "gates": {"bootstrap_draws": 50}}
 BUILT_FROM = ("docker", "docker-compose.yml", ".env.example", "Makefile", "pyproject.toml", "README.md")
 PATIENCE_SECONDS = 900
 

@@ -44,6 +44,15 @@ def test_a_book_is_taken_in_trained_and_approved_by_two_people(town: Cluster) ->
             if task["task_id"] in ("register", "approve", "promote")} == {"decider"}
 
 
+def test_the_workers_have_climbed_every_rung_of_the_sweep_once_and_left_none_to_its_last_task(town: Cluster) -> None:
+    answers = [town.operator.call("GET", f"/dags/train_weekly/dagRuns/by_hand__{FIRST}/taskInstances/work/xcomEntries/"
+                                         f"return_value?map_index={worker}&stringify=false")["value"]
+               for worker in range(2)]
+    scored = sorted((point["rung"], point["point"]) for answer in answers for point in answer["points"])
+    assert [rung for rung, _ in scored] == [10] * 4 + [30] * 2
+    assert len(set(scored)) == len(scored)
+
+
 def test_a_worker_that_does_not_hold_the_key_cannot_decide(town: Cluster) -> None:
     done = town.project.run("tollgate", "cluster", "exec", "worker-1", "tollgate", "reject", BOOK, "1", "--by", "eve",
                             **town.ports)
