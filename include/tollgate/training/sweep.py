@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollgate.books import load_book
-from tollgate.config import Params, Range
+from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault
 from tollgate.estimators import estimator
 from tollgate.training.fit import Parts
 from tollgate.training.rungs import Climb, Each, best_third, budgets
+from tollgate.training.space import check_space, suggest
 
 if TYPE_CHECKING:
     import optuna
@@ -30,24 +31,7 @@ if TYPE_CHECKING:
 POINT, BUDGET, ROUNDS, UNSCORED = "point", "budget", "rounds", "unscored"
 HERE = Path(__file__).parent
 SCORED_BY = (*(path for room in ("estimators", "features") for path in sorted((HERE.parent / room).glob("*.py"))),
-             HERE / "fit.py", HERE / "rungs.py", HERE / "sweep.py")
-
-
-def _suggest(trial: optuna.Trial, params: Params) -> dict[str, Any]:
-    """A point of the estimator's search space, whose names have no order: that of a file must not decide the draw."""
-    space: dict[str, Range] = getattr(params.space, params.train.estimator)
-    return {name: (trial.suggest_int(name, of.low, of.high, log=of.log)
-                   if isinstance(of.low, int) and isinstance(of.high, int) else
-                   trial.suggest_float(name, of.low, of.high, log=of.log)) for name, of in sorted(space.items())}
-
-
-def _check_space(params: Params) -> None:
-    """Raise ``BadInput`` where the space names what the estimator does not know: it would be drawn and not used."""
-    name = params.train.estimator
-    searched = estimator(name).searched
-    if strangers := sorted(set(getattr(params.space, name)) - searched):
-        raise BadInput(f"space.{name} of params.yaml names what no sweep of it draws", value=", ".join(strangers),
-                       remedy=f"It may draw {', '.join(sorted(searched))}.")
+             *(HERE / f"{name}.py" for name in ("fit", "rungs", "space", "sweep", "weights")))
 
 
 def study_name(params: Params, data_digest: str) -> str:
@@ -55,7 +39,8 @@ def study_name(params: Params, data_digest: str) -> str:
     name = params.train.estimator
     directions = [(feature.name, feature.monotone) for feature in load_book(params.book).features]
     decides = [data_digest, directions, params.split.model_dump(), params.sweep.model_dump(exclude={"workers"}),
-               params.seed, name, params.space.model_dump(), version_of(estimator(name).library),
+               params.seed, name, params.train.default_weight, params.train.half_life_months,
+               params.space.model_dump(), version_of(estimator(name).library),
                [hashlib.sha256(path.read_bytes()).hexdigest() for path in SCORED_BY]]
     return f"{params.book}-{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}"
 
@@ -71,7 +56,7 @@ def open_study(params: Params, data_digest: str) -> optuna.Study:
 
     from tollgate.training import studies
 
-    _check_space(params)
+    check_space(params)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = study_name(params, data_digest)
     try:
@@ -98,7 +83,7 @@ def _points(params: Params) -> list[dict[str, Any]]:
     points = []
     for _ in range(params.sweep.trials):
         trial = study.ask()
-        points.append(_suggest(trial, params))
+        points.append(suggest(trial, params))
         study.tell(trial, 0.0)
     return points
 
@@ -131,7 +116,7 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
             # The queue ran dry between two workers: this trial was not enqueued and is none of ours.
             study.tell(trial, state=state.FAIL)
             return mine
-        point, budget, choice = trial.user_attrs[POINT], trial.user_attrs[BUDGET], _suggest(trial, params)
+        point, budget, choice = trial.user_attrs[POINT], trial.user_attrs[BUDGET], suggest(trial, params)
         climb = paused[point] = paused.get(point) or Climb(folds, params, choice)
         climb.to(budget, each)
         if math.isnan(climb.auc):
