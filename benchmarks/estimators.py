@@ -47,7 +47,7 @@ def main() -> None:
                     found = training.fit(training.prepare(rows.book, rows.features, rows.split["split"], params),
                                          params, best["params"])
                     took = time.perf_counter() - start
-                    score = found.fitted.predict(found.parts.encoder.encode(test))
+                    score = found.predict(found.parts.encoder.encode(test))
                     first = score if first is None else first
                     (auc, _), ahead, (low, high) = paired(label, score, first, CONFIDENCE)
                     beside = f"{ahead:+.4f} ({low:+.4f} to {high:+.4f})" if score is not first else ""

@@ -29,9 +29,10 @@ from tollgate.books import Book, load_book
 from tollgate.clock import add_months
 from tollgate.config import Params, load_params, settings
 from tollgate.errors import BadInput
-from tollgate.estimators import Rows, estimator
-from tollgate.features import Encoder
+from tollgate.estimators import estimator
+from tollgate.features import unweighted
 from tollgate.stats.ranking import paired
+from tollgate.training.fit import learn
 
 Score = Callable[[pa.Table], np.ndarray]
 YEARS = range(2001, 2010)
@@ -84,14 +85,12 @@ def year(book: Book, as_of: date, scratch: Path) -> Year:
 
 def whole_fit(book: Book, rows: pa.Table, params: Params, choice: dict[str, Any], rounds: int) -> Score:
     """What a fit of so many rounds on all of these rows scores others."""
-    encoder = Encoder.learn(book, rows)
-    inputs = encoder.columns({feature.name: feature.monotone for feature in book.features})
-    learned = Rows(encoder.encode(rows), rows["label"].to_numpy())
+    encoder, inputs, learned = learn(book, rows, params)
     fitting = estimator(params.train.estimator).learner(inputs, learned, learned, params.seed,
                                                         params.sweep.threads).start(choice)
     fitting.to(rounds)
     fitted = fitting.at(rounds)
-    return lambda others: fitted.predict(encoder.encode(others))
+    return lambda others: unweighted(fitted.predict(encoder.encode(others)), params.train.default_weight)
 
 
 def compared(book: Book, found: Year) -> dict[str, float]:
@@ -101,7 +100,7 @@ def compared(book: Book, found: Year) -> dict[str, float]:
     choice = training.finish(training.open_study(params, "refit"), folds, params)["best"]["params"]
     gated = training.fit(training.prepare(book, features, found.split["split"], params), params, choice)
     validation = gated.parts.validation
-    point = training.operating_point(validation.label == 1, gated.fitted.predict(validation.matrix), params.train)
+    point = training.operating_point(validation.label == 1, gated.predict(validation.matrix), params.train)
     order = np.argsort(features["applied_on"].to_numpy(zero_copy_only=False), kind="stable")
     unseen = np.empty(len(order))
     for block in np.array_split(order, BLOCKS):
@@ -109,7 +108,7 @@ def compared(book: Book, found: Year) -> dict[str, float]:
         unseen[block] = fitted(features.take(block))
     again = training.operating_point(features["label"].to_numpy() == 1, unseen, params.train)
     label = found.after["label"].to_numpy() == 1
-    before = gated.fitted.predict(gated.parts.encoder.encode(found.after))
+    before = gated.predict(gated.parts.encoder.encode(found.after))
     now = whole_fit(book, features, params, choice, gated.rounds)(found.after)
     (new, old), gain, (low, high) = paired(label, now, before, (1 + CONFIDENCE) / 2)
     told = {"loans": len(label), "default rate": label.mean(), "gated": old, "refit": new, "gain": gain, "low": low,

@@ -33,14 +33,14 @@ def comments(text: str) -> dict[str, str]:
 
 
 def allowed(schema: dict[str, Any]) -> str:
-    """The type and range of one key, from its JSON schema; every limit is a whole number."""
+    """The type and range of one key, from its JSON schema."""
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
     if schema["type"] == "string":
         return "date" if schema.get("format") == "date" else "text"
     kind = {"integer": "whole number", "number": "number"}[schema["type"]]
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    limits = [f"{word} {int(schema[key])}" for key, word in words.items() if key in schema]
+    limits = [f"{word} {schema[key]:.10g}" for key, word in words.items() if key in schema]
     return f"{kind}, {', '.join(limits)}"
 
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tollgate import gates, ingest, labels, lake, registry, training
-from tollgate.books import Book, book_files, load_book
+from tollgate.books import APPLICANT, Book, book_files, load_book
 from tollgate.config import Params, read_params, settings
 from tollgate.errors import BadInput, Refused
 from tollgate.features import BASELINE, Calibration, Model, digest_of, make_features, write_golden
@@ -119,9 +119,14 @@ def features(run: Path, params: Params) -> None:
 
 
 def split(run: Path, params: Params) -> None:
-    """Which rows train, choose and judge."""
-    _write_rows(run / "split.parquet",
-                training.assign(load_book(params.book), params, _read_rows(run / "snapshot.parquet")))
+    """Which rows train, choose and judge; and which features a model may take, chosen on the training rows."""
+    book, rows = load_book(params.book), _read_rows(run / "snapshot.parquet")
+    parts = training.assign(book, params, rows)
+    trains = pc.equal(parts["split"], "train")
+    who = rows.filter(trains)[APPLICANT].combine_chunks() if book.grouped else None
+    _write_rows(run / "split.parquet", parts)
+    _write_json(run / "selection.json",
+                training.select(book, _read_rows(run / "features.parquet").filter(trains), who, params))
 
 
 def sweep_work(run: Path, params: Params) -> Answer:
@@ -139,18 +144,21 @@ def sweep(run: Path, params: Params) -> None:
 
 def train(run: Path, params: Params) -> None:
     """Fit the best point, calibrate, choose the threshold; freeze profile and golden rows; learn the scorecard."""
-    book, best = load_book(params.book), _read_json(run / "sweep.json")["best"]
+    whole, best = load_book(params.book), _read_json(run / "sweep.json")["best"]
+    selection = _read_json(run / "selection.json")
+    book = training.selected(whole, selection)
     split, declined = _read_rows(run / "split.parquet"), _read_rows(run / "declined.parquet")
     applications, histories = _read_rows(run / "snapshot.parquet"), _histories(run, book)
     if declined.num_rows:
-        declined = make_features(book, training.beside_training(book, declined, applications, split), histories)
+        declined = training.beside_training(book, declined, applications, split)
+        declined = make_features(whole, declined, histories).append_column("applied_on", declined["applied_on"])
     table = _read_rows(run / "features.parquet")
     found = training.fit_inferred(book, table, split["split"], declined, params, best["params"])
     validation, folder, encoder = found.parts.validation, run / "model", found.parts.encoder
     own = table.filter(pc.equal(split["split"], "calibration"))
     calibration = Calibration.learn(params.train.calibration, own["label"].to_numpy() == 1,
-                                    found.fitted.predict(encoder.encode(own)))
-    point = training.operating_point(validation.label, calibration.apply(found.fitted.predict(validation.matrix)),
+                                    found.predict(encoder.encode(own)))
+    point = training.operating_point(validation.label, calibration.apply(found.predict(validation.matrix)),
                                      params.train)
     folder.mkdir(parents=True, exist_ok=True)
     found.fitted.save(folder)
@@ -159,7 +167,10 @@ def train(run: Path, params: Params) -> None:
         "snapshot": _read_json(run / "snapshot.json")["digest"], "horizon_months": params.snapshot.horizon_months,
         "estimator": params.train.estimator, "features": encoder.to_json(), "calibration": calibration.to_json(),
         "threshold": point["threshold"], "operating": point, "params": best["params"],
-        "rounds": found.rounds, "validation_auc": found.auc})
+        "rounds": found.rounds, "validation_auc": found.auc,
+        # What was not asked for is not told, so that a model of before it could be is the same bytes.
+        **({"default_weight": found.default_weight} if found.default_weight != 1 else {}),
+        **({"selection": selection} if selection else {})})
     if params.train.estimator != BASELINE:
         training.learn_baseline(encoder, table.filter(pc.equal(split["split"], "train"))).save(folder)
     rows = table.select(encoder.names)
@@ -224,7 +235,8 @@ def answer(stage: str, run: Path) -> Answer:
         case "split":
             rows = _read_rows(run / "split.parquet")
             parts = {part["values"]: part["counts"] for part in rows["split"].value_counts().to_pylist()}
-            return {**parts, "folds": len(training.folds(rows))}
+            left_out = [of["name"] for of in _read_json(run / "selection.json").get("features", []) if not of["kept"]]
+            return {**parts, "folds": len(training.folds(rows)), "left_out": left_out}
         case "sweep":
             result = _read_json(run / "sweep.json")
             return {"trials": len(result["trials"]), "best": result["best"]}
@@ -271,12 +283,13 @@ def _compared(run: Path, params: Params) -> tuple[Path | None, tuple[Path, ...]]
 def _data_digest(run: Path) -> str:
     """What a sweep's scores depend on, beside the parameters."""
     return hashlib.sha256("".join(lake.digest(_read_rows(run / name))
-                                  for name in ("features.parquet", "split.parquet")).encode()).hexdigest()
+                                  for name in ("features.parquet", "split.parquet")).encode()
+                          + (run / "selection.json").read_bytes()).hexdigest()
 
 
 def _folds(run: Path, params: Params) -> tuple[training.Parts, ...]:
-    return training.prepare_folds(load_book(params.book), _read_rows(run / "features.parquet"),
-                                  _read_rows(run / "split.parquet"), params)
+    book = training.selected(load_book(params.book), _read_json(run / "selection.json"))
+    return training.prepare_folds(book, _read_rows(run / "features.parquet"), _read_rows(run / "split.parquet"), params)
 
 
 def _read_json(path: Path) -> Any:

@@ -14,7 +14,7 @@ from small_model import keep_model
 
 from tollgate.books import Book, load_book
 from tollgate.errors import BadInput
-from tollgate.features import Calibration, Model, make_features
+from tollgate.features import Calibration, Model, make_features, unweighted
 
 KINDS = ("none", "platt", "isotonic")
 
@@ -66,6 +66,36 @@ def test_scores_that_rank_backwards_are_not_turned_round(kind: str) -> None:
     label, score, _ = drawn(5)
     with pytest.raises(BadInput, match="backwards.*slope -.*train.calibration to none"):
         Calibration.learn(kind, label, 1 - score)
+
+
+@given(st.floats(0.001, 1000), st.lists(st.floats(0, 1), min_size=2, max_size=50))
+def test_taking_back_the_weight_of_defaults_turns_no_two_round_and_keeps_certainty(
+        weight: float, scores: list[float]) -> None:
+    said = unweighted(np.sort(np.array([0.0, *scores, 1.0])), weight)
+    assert (np.diff(said) >= 0).all() and (said[0], said[-1]) == (0, 1)
+
+
+def test_the_weight_of_defaults_is_taken_back_as_so_many_paid_loans() -> None:
+    score = np.array([0.5, 0.9, 0.01])
+    assert np.allclose(logit(unweighted(score, 10.0)), logit(score) - np.log(10))
+    assert unweighted(score, 1.0) is score
+    assert np.isnan(unweighted(np.array([np.nan]), 10.0)).all()
+
+
+def test_a_model_takes_the_weight_back_before_it_is_calibrated_and_explains_as_without(tmp_path: Path) -> None:
+    from features.test_one_row import ROWS, applications
+
+    book: Book = load_book("consumer")
+    features = make_features(book, applications(book, 1, wild=0.0))
+    keep_model(tmp_path, book, features, np.random.default_rng(2).random(ROWS) < 0.3)
+    plain = Model.load(tmp_path)
+    about = json.loads((tmp_path / "model.json").read_text())
+    about |= {"default_weight": 10.0, "calibration": {"kind": "platt", "intercept": 0.5, "slope": 2.0}}
+    (tmp_path / "model.json").write_text(json.dumps(about))
+    model = Model.load(tmp_path)
+    assert np.allclose(logit(model.predict_features(features)),
+                       0.5 + 2 * (logit(plain.predict_features(features)) - np.log(10)))
+    assert np.array_equal(model.contributions(features), 2 * plain.contributions(features))
 
 
 def test_a_model_scores_and_explains_by_its_calibration(tmp_path: Path) -> None:

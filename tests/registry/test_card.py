@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from registry.world import BOOK, World, client, params_of
+from registry.world import BOOK, World, client, let_through, params_of
 
-from tollgate import registry
+from tollgate import registry, stages
 from tollgate.books import load_book
 from tollgate.cli.app import app
 from tollgate.errors import BadInput, Refused
@@ -40,6 +40,24 @@ def test_a_card_tells_use_data_features_gates_fairness_and_lineage(world: World)
         assert text in card["html"]
     HTMLParser().feed(card["html"])
     assert _inside(card["html"]) == {key: value for key, value in card.items() if key != "html"}
+
+
+def test_what_a_selection_kept_and_left_out_is_a_table_on_the_card(world: World) -> None:
+    run = world.run("a")
+    spec = json.loads((run / "model" / "model.json").read_text())
+    spec["selection"] = {"method": "stability", "halves": 20, "share_min": 0.6, "features": [
+        {"name": "credit_score", "share": 1.0, "kept": True}, {"name": "shoe_size", "share": 0.05, "kept": False}]}
+    (run / "model" / "model.json").write_text(json.dumps(spec))
+    stages.evaluate(run, params_of("a"))
+    let_through(run)
+    registry.register(run, params_of("a"))
+    card = registry.card(BOOK, "1")
+    assert card["facts"]["selection"] == spec["selection"]
+    assert "at least 60% of the halves" in card["html"]
+    for row in ("<td>credit_score</td><td>100%</td><td>yes</td>", "<td>shoe_size</td><td>5%</td><td>no</td>"):
+        assert row in card["html"]
+    world.registered("b")
+    assert "Selection of features" not in registry.card(BOOK, "2")["html"]
 
 
 def test_a_card_is_never_out_of_date_and_cannot_be_made_to_say_anything_else(world: World) -> None:

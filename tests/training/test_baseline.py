@@ -124,6 +124,7 @@ def test_the_evidence_holds_what_the_scorecard_of_the_training_rows_says(book: B
     pq.write_table(applied(book), tmp_path / "snapshot.parquet")
     pq.write_table(book.table("applications").schema().empty_table(), tmp_path / "declined.parquet")
     for name, record in (("sweep", {"best": {"params": {"max_depth": 2}}}), ("snapshot", {"digest": "d"}),
+                         ("selection", {}),
                          ("champion", no_rivals(book.name))):
         (tmp_path / f"{name}.json").write_text(json.dumps(record))
     small = changed(params, sweep={"rounds_max": 5})

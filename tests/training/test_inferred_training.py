@@ -31,10 +31,10 @@ def book(home: Path, settle: Callable[[Path], Path]) -> Book:
     return found
 
 
-def trained(run: Path, method: str) -> Path:
+def trained(run: Path, method: str, **train: float) -> Path:
     shipped = load_params(PROJECT / "params.yaml", book="consumer", as_of=date(2007, 1, 1))
     params: Params = changed(shipped, snapshot={"min_rows": 100, "min_defaults": 10}, sweep={"rounds_max": 20},
-                             train={"reject_inference": method})
+                             train={"reject_inference": method, **train})
     stages.pin(run, params)
     (run / "sweep.json").write_text(json.dumps({"best": {"params": {"max_depth": 3, "min_child_weight": 5}}}))
     for step in STEPS:
@@ -54,3 +54,6 @@ def test_what_is_supposed_of_the_declined_changes_the_model_and_no_row_that_judg
     assert not pc.any(pc.is_in(judged[0]["loan_id"], value_set=declined)).as_py()
     again = trained(tmp_path / "again", "parcelling")
     assert digest_of(again / "model") == digest_of(runs["parcelling"] / "model")
+    # Whoever was declined has an age too.
+    fading = trained(tmp_path / "fading", "parcelling", half_life_months=6, default_weight=5.0)
+    assert digest_of(fading / "model") != digest_of(again / "model")

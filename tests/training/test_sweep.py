@@ -287,9 +287,11 @@ def test_a_hyperparameter_that_the_estimator_does_not_know_is_refused_before_it_
         open_study(wrong, "d")
 
 
-def test_another_estimator_or_space_begins_another_study(small: Params) -> None:
+def test_another_estimator_weight_or_space_begins_another_study(small: Params) -> None:
     name = study_name(small, "d")
     assert study_name(changed(small, train={"estimator": "lightgbm"}), "d") != name
+    assert study_name(changed(small, train={"default_weight": 10.0}), "d") != name
+    assert study_name(changed(small, train={"half_life_months": 12}), "d") != name
     narrow = {**small.space.model_dump(), "xgboost": {"max_depth": {"low": 2, "high": 3}}}
     assert study_name(Params.model_validate({**small.model_dump(), "space": narrow}), "d") != name
 

@@ -100,7 +100,7 @@ def test_a_stage_that_ran_again_elsewhere_replaces_what_an_earlier_machine_still
 
 def test_what_was_edited_or_torn_on_one_machine_is_put_right_even_where_its_size_and_times_tell_nothing(
         machine: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = opened(machine, "torn", "snapshot", "split")
+    workspace = opened(machine, "torn", "snapshot", "features", "split")
     live(machine, monkeypatch)
     right, path = recorded(machine, "torn", SPLIT), workspace / SPLIT
     times, whole = path.stat(), path.read_bytes()
@@ -131,27 +131,27 @@ def test_what_no_stage_has_recorded_is_not_taken_from_the_machine_s_own_folder(
 
 def test_a_lock_that_another_machine_wrote_meanwhile_keeps_its_stage(
         machine: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened(machine, "beside", "snapshot")
+    opened(machine, "beside", "snapshot", "features")
     live(machine, monkeypatch)
     record = machine.data / "store" / "workspaces" / "beside" / "dvc.lock"
 
     def meanwhile(*args: object) -> None:
         reproduce(*args)
         written = yaml.safe_load(record.read_text())
-        written["stages"]["features"] = {"cmd": "of another machine", "outs": []}
+        written["stages"]["sweep"] = {"cmd": "of another machine", "outs": []}
         record.write_text(yaml.safe_dump(written))
 
     monkeypatch.setattr("tollgate.versioning.workspace.reproduce", meanwhile)
     run_stage("beside", "split")
     stages = yaml.safe_load(record.read_text())["stages"]
-    assert set(stages) == {"snapshot", "features", "split"}
-    assert stages["features"]["cmd"] == "of another machine"
+    assert set(stages) == {"snapshot", "features", "split", "sweep"}
+    assert stages["sweep"]["cmd"] == "of another machine"
 
 
 def test_runs_that_pull_the_same_content_at_once_on_one_machine_all_have_it(machine: Scratch) -> None:
     runs = [f"pulling-{number}" for number in range(3)]
     for run in runs:
-        opened(machine, run, "snapshot")
+        opened(machine, run, "snapshot", "features")
     for name in ("workspaces", "dvc-cache"):
         shutil.rmtree(machine.data / name)
     clean = {name: value for name, value in os.environ.items() if name not in places()}
@@ -165,7 +165,7 @@ def test_runs_that_pull_the_same_content_at_once_on_one_machine_all_have_it(mach
 
 
 def test_a_lock_that_dvc_finds_taken_is_a_passing_fault(machine: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = opened(machine, "locked", "snapshot")
+    workspace = opened(machine, "locked", "snapshot", "features")
     live(machine, monkeypatch)
     with standing_in(workspace) as other, other.lock, pytest.raises(PassingFault, match="Another process works"):
         run_stage("locked", "split")

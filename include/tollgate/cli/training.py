@@ -75,7 +75,7 @@ def run_work(context: typer.Context, run: RunId,
     from tollgate.stages import read_described, sweep_work
     from tollgate.versioning import restore
 
-    folder = restore(run, ("run/features.parquet", "run/split.parquet")) / "run"
+    folder = restore(run, ("run/features.parquet", "run/selection.json", "run/split.parquet")) / "run"
     _answer(context, {"worker": worker, **sweep_work(folder, read_described(folder))})
 
 

@@ -111,6 +111,10 @@ class Train(_Section):
     cost_of_default: Annotated[float, Field(gt=0)]
     reject_inference: Literal["booked", "parcelling", "fuzzy", "weighted"]
     calibration: Literal["none", "platt", "isotonic"]
+    default_weight: Annotated[float, Field(gt=0, le=1000)]
+    half_life_months: NonNegativeInt
+    selection: Literal["none", "stability"]
+    selection_share: Annotated[float, Field(gt=0.5, le=1)]  # at half and below, the bound on what is kept by luck ends
 
 
 class Gates(_Section):

@@ -64,13 +64,14 @@ def woe_scorecard(inputs: Inputs, train: Rows, *, bins_max: int, bin_share_min: 
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     label, weight = train.label == 1, train.weight
+    each = np.ones(len(label)) if weight is None else weight
     counted = [_counted(_optimal_edges(values, label, weight, codes, direction, bins_max, bin_share_min), values, label,
-                        codes)
+                        each, codes)
                for values, codes, direction in zip(train.matrix.T, inputs.codes, inputs.directions, strict=True)]
     evidence = np.stack([bins.log_odds[bins.place(values)]
                          for bins, values in zip(counted, train.matrix.T, strict=True)], axis=1)
     kept = [k for k in range(len(counted)) if np.ptp(counted[k].log_odds) > 0]
-    coefficients, intercept = np.zeros(len(counted)), float(np.log(label.sum() / (~label).sum()))
+    coefficients, intercept = np.zeros(len(counted)), float(np.log(each[label].sum() / each[~label].sum()))
     while kept:
         with threadpool_limits(1):  # sums in one order, whatever the machine
             fitted = LogisticRegression(C=1 / regularisation, max_iter=STEPS_MAX).fit(evidence[:, kept], label, weight)
@@ -90,7 +91,7 @@ def indicator_scorecard(inputs: Inputs, train: Rows) -> Scorecard:
 
     edges = [np.arange(1, codes) - 0.5 if codes else _quantiles(values)
              for values, codes in zip(train.matrix.T, inputs.codes, strict=True)]
-    counted = [_counted([cuts], values, train.label == 1, 0)
+    counted = [_counted([cuts], values, train.label == 1, np.ones(len(train.label)), 0)
                for cuts, values in zip(edges, train.matrix.T, strict=True)]
     with threadpool_limits(1):  # sums in one order, whatever the machine
         fitted = LogisticRegression(max_iter=STEPS_MAX).fit(_indicators(counted, train.matrix), train.label)
@@ -117,8 +118,9 @@ def _optimal_edges(values: np.ndarray, label: np.ndarray, weight: np.ndarray | N
     return [np.asarray(found.splits, dtype=np.float64)]
 
 
-def _counted(cuts: list[np.ndarray], values: np.ndarray, label: np.ndarray, codes: int) -> Bins:
-    """The bins with the training rows in each, and as log-odds the weight of evidence of each.
+def _counted(cuts: list[np.ndarray], values: np.ndarray, label: np.ndarray, weight: np.ndarray,
+             codes: int) -> Bins:
+    """The bins with the training rows in each, and as log-odds the weight of evidence of each, by the weighted rows.
 
     Codes of one group share theirs; what no training row has, a missing value or a code, tells nothing: 0.
     """
@@ -131,9 +133,10 @@ def _counted(cuts: list[np.ndarray], values: np.ndarray, label: np.ndarray, code
     if codes:
         for codes_of in cuts:
             group[codes_of.astype(int)] = int(codes_of.min(initial=0))
-    bad, good = (np.bincount(group, of, minlength=len(loans))[group] for of in (defaults, loans - defaults))
+    bad, good = (np.bincount(group[place[kind]], weight[kind], minlength=len(loans))[group] for kind in (label, ~label))
     # Half a loan more of each kind keeps a bin of one kind finite.
-    evidence = np.log((bad + 0.5) / (label.sum() + 0.5)) - np.log((good + 0.5) / ((~label).sum() + 0.5))
+    evidence = (np.log((bad + 0.5) / (weight[label].sum() + 0.5))
+                - np.log((good + 0.5) / (weight[~label].sum() + 0.5)))
     return Bins(edges, np.where(loans > 0, evidence, 0.0), loans, defaults)
 
 

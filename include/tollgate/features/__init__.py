@@ -4,7 +4,7 @@ Training, batch scoring and a single row all go through it.
 """
 
 from tollgate.features.aggregates import Histories, aggregate, seen
-from tollgate.features.calibrate import Calibration
+from tollgate.features.calibrate import Calibration, unweighted
 from tollgate.features.encode import Encoder
 from tollgate.features.golden import check_golden, golden_differences, write_golden
 from tollgate.features.histories import arrivals, arrived, histories_of, history, with_histories
@@ -13,4 +13,4 @@ from tollgate.features.model import BASELINE, Model, digest_of
 
 __all__ = ["BASELINE", "Calibration", "Encoder", "Histories", "Model", "aggregate", "arrivals", "arrived",
            "check_golden", "check_made", "digest_of", "golden_differences", "histories_of", "history",
-           "make_features", "seen", "with_histories", "write_golden"]
+           "make_features", "seen", "unweighted", "with_histories", "write_golden"]

@@ -1,4 +1,8 @@
-"""From what an estimator says to a probability: a line in log-odds, or steps, learned on rows that no fit saw."""
+"""From what an estimator says to a probability.
+
+First the weight of defaults in training is taken back; then come a line in log-odds, or steps, learned on rows that no
+fit saw.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,25 @@ from tollgate.stats.calibration import calibration_line
 
 NONE, PLATT, ISOTONIC = "none", "platt", "isotonic"
 TINY = 1e-7             # a score of 0 or 1 has no log-odds
+
+
+def unweighted(score: np.ndarray, default_weight: float) -> np.ndarray:
+    """The probabilities that scores mean where each default was fitted to as so many loans.
+
+    Their odds are divided by ``default_weight``: Elkan, "The foundations of cost-sensitive learning", IJCAI 2001,
+    theorem 2, for a share of defaults that weights have changed and not a drawing.
+
+    Args:
+        score: P(default) by the estimator, of any shape, 0 and 1 among them. default_weight: above 0.
+
+    Returns float64 of the same shape; the scores themselves where the weight is 1.
+    """
+    if default_weight == 1:
+        return score
+    wide = np.asarray(score, np.float64)
+    with np.errstate(divide="ignore", over="ignore"):
+        # Each step rounds by itself and keeps the order, so that no two loans are ever turned round.
+        return np.asarray(1 / (1 + default_weight * ((1 - wide) / wide)))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ The digest of an artefact binds its files, and the code that makes its features 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,7 @@ def write_golden(folder: Path, applications: pa.Table, features: pa.Table, histo
     import pyarrow.parquet as pq
 
     model = Model.load(folder)
-    book = _of_model(load_book(model.book), model)
+    book = load_book(model.book).taking(model.features)
     chosen = applications.take(pa.array(_telling(features.select(model.features), seed)))
     inputs, past = _anonymous(book, chosen.select(_used(book, chosen.column_names)),
                               histories_of(book, chosen, histories))
@@ -62,7 +61,7 @@ def golden_differences(folder: Path) -> list[str]:
     import pyarrow.parquet as pq
 
     model, home = Model.load(folder), folder / FOLDER
-    book = _of_model(load_book(model.book), model)
+    book = load_book(model.book).taking(model.features)
     try:
         inputs, answers = pq.read_table(home / INPUTS), pq.read_table(home / ANSWERS)
         past = {table.name: pq.read_table(home / _history(table.name)) for table in book.histories
@@ -97,11 +96,6 @@ def check_golden(folder: Path, name: str) -> None:
     if differences:
         raise Refused(f"Today's code scores otherwise than what was approved as {name}: {'; '.join(differences)}",
                       value=f"{len(differences)} difference(s)", remedy=REMEDY)
-
-
-def _of_model(book: Book, model: Model) -> Book:
-    """The book with the features that this model takes, and with no other."""
-    return replace(book, features=tuple(f for f in book.made if f.name in model.features), retired=())
 
 
 def _telling(features: pa.Table, seed: int) -> np.ndarray:

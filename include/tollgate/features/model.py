@@ -15,7 +15,7 @@ from tollgate.books import load_book
 from tollgate.errors import BadInput
 from tollgate.estimators import Fitted, estimator
 from tollgate.features.aggregates import Histories
-from tollgate.features.calibrate import Calibration
+from tollgate.features.calibrate import Calibration, unweighted
 from tollgate.features.encode import Encoder
 from tollgate.features.make import make_features
 
@@ -29,7 +29,7 @@ class Model:
     Attributes:
         book: name of its book.
         encoder: the frozen vocabularies.
-        fitted: what scores. calibration: what makes probabilities of it.
+        fitted: what scores. default_weight, calibration: what makes probabilities of it, in this order.
         threshold: scores at or above it are declined.
         about: the whole of ``model.json``.
     """
@@ -37,6 +37,7 @@ class Model:
     book: str
     encoder: Encoder
     fitted: Fitted
+    default_weight: float
     calibration: Calibration
     threshold: float
     about: dict[str, Any]
@@ -57,8 +58,10 @@ class Model:
             about = json.loads((folder / SPEC).read_text(encoding="utf-8"))
             encoder = Encoder.from_json(about["features"])
             fitted = estimator(kind or about["estimator"]).load(folder, encoder.columns())
+            # A baseline counts every loan as one; of a model that is a scorecard it is that scorecard itself.
+            weight = float(about.get("default_weight", 1.0)) if kind in (None, about.get("estimator")) else 1.0
             calibration = Calibration() if kind else Calibration.from_json(about["calibration"])
-            return cls(about["book"], encoder, fitted, calibration, float(about["threshold"]), about)
+            return cls(about["book"], encoder, fitted, weight, calibration, float(about["threshold"]), about)
         except (OSError, KeyError, TypeError, ValueError) as err:
             what = f"{kind} beside the model" if kind else "model"
             raise BadInput(f"The {what} in {folder.name} cannot be read: {(str(err).splitlines() or [''])[0]}",
@@ -76,10 +79,14 @@ class Model:
 
     def predict_features(self, features: pa.Table) -> np.ndarray:
         """The same, from raw features."""
-        return self.calibration.apply(self.fitted.predict(self.encoder.encode(features)))
+        score = self.fitted.predict(self.encoder.encode(features))
+        return self.calibration.apply(unweighted(score, self.default_weight))
 
     def contributions(self, features: pa.Table) -> np.ndarray:
-        """What each input adds to the log-odds, float64 of shape (rows, inputs); of steps, to those before them."""
+        """What each input adds to the log-odds, float64 of shape (rows, inputs); of steps, to those before them.
+
+        The weight of defaults moves all log-odds by the same, and so none of these.
+        """
         return self.calibration.slope * self.fitted.contributions(self.encoder.encode(features))
 
     def gains(self) -> dict[str, float]:

@@ -30,10 +30,11 @@ def behaviour(case: Case) -> Verdict:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     model, test = Model.load(case.folder / "model"), case.features_of("test")
+    book = case.book.taking(model.features)  # what the model does not take cannot move it
     drawn = case.rng("behaviour").choice(test.num_rows, min(SAMPLE, test.num_rows), replace=False)
     rows = test.take(np.sort(drawn))
     score = model.predict_features(rows)
-    directed = [feature for feature in case.book.features if feature.monotone]
+    directed = [feature for feature in book.features if feature.monotone]
     findings = [*golden_differences(case.folder / "model"), *_protected(case, model)]
     sent = _applications(case, rows)
     with threadpool_limits(1):  # many small batches: more threads only wait for one another
@@ -42,8 +43,8 @@ def behaviour(case: Case) -> Verdict:
         for feature in directed:
             findings += _direction(model, rows, score, feature)
         past = histories_of(case.book, sent, case.histories)  # of few loans, for their features are made many times
-        findings += alike(case.book, model, sent, past, score)
-        faults, multiples = multiplied(case.book, model, sent, past, score)
+        findings += alike(book, model, sent, past, score)
+        faults, multiples = multiplied(book, model, sent, past, score)
     findings += faults
     told = ("The golden rows give what they gave. "
             f"Re-scored on {rows.num_rows:,} test loans: the same bit for bit in any order, batch size, repetition and "
@@ -51,7 +52,7 @@ def behaviour(case: Case) -> Verdict:
             "extreme values. "
             + (f"Other {', '.join(case.book.protected())}: the same scores. " if case.book.protected() else "")
             + (f"Only the right way: {', '.join(f.name for f in directed)}, and ten times {', '.join(multiples)}."
-               if directed else "The book sets no direction for any feature."))
+               if directed else "The book sets no direction for any feature that it takes."))
     return judged("behaviour", not findings, measured=float(len(findings)), limit=0.0,
                   sentence=f"Refused: {'; '.join(findings)}." if findings else told)
 

@@ -87,11 +87,13 @@ def forbidden(book: Book) -> list[str]:
 
 
 def strangers(case: Case) -> list[str]:
-    """Inputs of the model that are no feature of the book, and features that are no input."""
+    """Inputs of the model that are no feature of the book, and features that are no input and were not left out."""
     inputs = {str(i.get("name")) for i in case.spec.get("features", [])}
     described = {feature.name for feature in case.book.features}
+    selection = case.spec.get("selection", {}) if case.params.train.selection != "none" else {}
+    left_out = {str(of.get("name")) for of in selection.get("features", []) if of.get("kept") is False}
     return ([f"the model takes {name}, which is no feature of the book" for name in sorted(inputs - described)]
-            + [f"the model was trained without {name}" for name in sorted(described - inputs)])
+            + [f"the model was trained without {name}" for name in sorted(described - inputs - left_out)])
 
 
 def unlike(case: Case) -> list[str]:

@@ -44,7 +44,7 @@ def page(card: dict[str, Any]) -> str:
     sections = {"Intended use": f"<p>{escape(facts['use'])}</p>", "Limits": _list(facts["limits"]),
                 "Decisions": _decisions(card), "Data and label": _data(facts), "Gates": _gates(facts),
                 "Fairness": _fairness(facts), "Features and their constraints": _features(facts),
-                "Lineage": _lineage(card)}
+                **_selection(facts), "Lineage": _lineage(card)}
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -103,6 +103,17 @@ def _features(facts: dict[str, Any]) -> str:
     return _table(("feature", "made of", "a larger value", "share of gain", "critical"), (
         (f["name"], f"{f['made']} ({', '.join(f['from'])})", f["constraint"], f"{f['gain']:.1%}",
          "yes" if f["critical"] else "") for f in facts["features"]))
+
+
+def _selection(facts: dict[str, Any]) -> dict[str, str]:
+    """A section of its own where features were selected; older facts do not say."""
+    if not (selection := facts.get("selection")):
+        return {}
+    return {"Selection of features": (
+        f"<p>Chosen by the estimator in each of {selection['halves']} halves of the training rows, ahead of columns "
+        f"that tell nothing; kept where at least {selection['share_min']:.0%} of the halves chose it.</p>"
+        + _table(("feature", "share of halves", "kept"), (
+            (f["name"], f"{f['share']:.0%}", "yes" if f["kept"] else "no") for f in selection["features"])))}
 
 
 def _gate(verdict: dict[str, Any]) -> tuple[str, ...]:

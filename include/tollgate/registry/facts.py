@@ -39,7 +39,7 @@ def facts(run_folder: Path, params: Params) -> dict[str, Any]:
         "label": f"1 where the loan defaulted within {params.snapshot.horizon_months} months of its application, as "
                  "known before the as-of; else 0",
         "data": {key: snapshot[key] for key in ("rows", "defaults", "label_rate", "first_month", "last_month")},
-        "features": _features(book, model),
+        "features": _features(book, model), "selection": model.about.get("selection", {}),
         "operating": model.about["operating"], "metrics": read_json(run_folder / "metrics.json"),
         "gates": gates["verdicts"],
         "fairness": _fairness(book, pq.read_table(run_folder / "evidence.parquet"), model.threshold,
@@ -49,10 +49,11 @@ def facts(run_folder: Path, params: Params) -> dict[str, Any]:
 
 
 def _features(book: Book, model: Model) -> list[dict[str, Any]]:
+    """The inputs of the model, one record each."""
     gains = model.gains()
     return [{"name": f.name, "made": f.doc or "the column as it is", "from": list(f.uses),
              "constraint": DIRECTION[f.monotone], "critical": f.name in book.critical,
-             "gain": gains[f.name]} for f in book.features]
+             "gain": gains[f.name]} for f in book.taking(gains).features]
 
 
 def _fairness(book: Book, evidence: pa.Table, threshold: float, confidence: float) -> list[dict[str, Any]]:

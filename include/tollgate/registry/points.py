@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 from tollgate.errors import BadInput
@@ -28,5 +30,7 @@ def scorecard(book: str, version: str) -> dict[str, Any]:
     if not isinstance(card, Scorecard):
         raise BadInput("This version keeps no scorecard", value=version, remedy="Name another version.")
     levels = tuple(known.vocabulary if known.kind == "category" else None for known in model.encoder.inputs)
+    # What a default counted for in the fit is taken back from the intercept, as it is from every score.
+    corrected = replace(card, intercept=card.intercept - math.log(model.default_weight))
     return {"book": book, "version": version, "is_model": model.about["estimator"] == BASELINE,
-            "base_points": round(card.base_points), "bins": list(card.table(tuple(model.features), levels))}
+            "base_points": round(corrected.base_points), "bins": list(card.table(tuple(model.features), levels))}

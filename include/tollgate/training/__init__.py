@@ -5,6 +5,7 @@ from tollgate.training.evaluate import evidence, metrics, plots
 from tollgate.training.fit import Fit, Parts, fit, fit_inferred, prepare, prepare_folds
 from tollgate.training.operating import decision_costs, operating_point
 from tollgate.training.profile import freeze, reference_sample
+from tollgate.training.selection import select, selected
 from tollgate.training.slices import EVENTS_MIN, Slice, cut_slices, rank_slices, slice_columns
 from tollgate.training.snapshot import Snapshot, pin_lake, take_snapshot
 from tollgate.training.split import assign, beside_training, folds
@@ -15,5 +16,5 @@ __all__ = [
     "EVENTS_MIN", "Fit", "Parts", "Slice", "Snapshot", "assign", "beside_training", "cut_slices", "decision_costs",
     "draw", "evidence", "finish", "fit", "fit_inferred", "folds", "freeze", "learn_baseline", "metrics", "open_study",
     "operating_point", "pin_lake", "plots", "prepare", "prepare_folds", "rank_slices", "reference_sample",
-    "slice_columns", "take_snapshot", "work",
+    "select", "selected", "slice_columns", "take_snapshot", "work",
 ]

@@ -11,13 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tollgate.config import Params, Range
-from tollgate.errors import BadInput
-from tollgate.estimators import estimator
+from tollgate.config import Params
 from tollgate.training.rungs import best_third, budgets
+from tollgate.training.space import suggest
 
 if TYPE_CHECKING:
-    import optuna
     from optuna.trial import FrozenTrial
 
 Choice = dict[str, Any]
@@ -48,13 +46,9 @@ class Course:
     (t,s)-sequences", 1995). By ``tpe`` only the first batch is; each later one is drawn by a tree-structured Parzen
     estimator (Bergstra, Bardenet, Bengio and Kégl, "Algorithms for hyper-parameter optimization", 2011) once those
     before it are whole, from all that they scored.
-
-    Raises:
-        BadInput: the space names what the estimator does not know.
     """
 
     def __init__(self, params: Params) -> None:
-        _check_space(params)
         self._params = params
         self._batches: list[dict[int, Choice]] = []  # drawn so far; drawing again would give the same
 
@@ -82,14 +76,6 @@ class Course:
                     return
                 tried += [told[k, budget] for k in standing]
                 standing = best_third({k: auc for k in standing if (auc := told[k, budget].value) is not None})
-
-
-def suggest(trial: optuna.trial.BaseTrial, params: Params) -> Choice:
-    """A point of the estimator's search space, whose names have no order: that of a file must not decide the draw."""
-    space: dict[str, Range] = getattr(params.space, params.train.estimator)
-    return {name: (trial.suggest_int(name, of.low, of.high, log=of.log)
-                   if isinstance(of.low, int) and isinstance(of.high, int) else
-                   trial.suggest_float(name, of.low, of.high, log=of.log)) for name, of in sorted(space.items())}
 
 
 def _even(params: Params, count: int) -> list[Choice]:
@@ -127,12 +113,3 @@ def _experiments() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
-
-
-def _check_space(params: Params) -> None:
-    """Raise ``BadInput`` where the space names what the estimator does not know: it would be drawn and not used."""
-    name = params.train.estimator
-    searched = estimator(name).searched
-    if strangers := sorted(set(getattr(params.space, name)) - searched):
-        raise BadInput(f"space.{name} of params.yaml names what no sweep of it draws", value=", ".join(strangers),
-                       remedy=f"It may draw {', '.join(sorted(searched))}.")

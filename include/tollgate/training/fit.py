@@ -14,10 +14,11 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.estimators import Fitted, Fitting, Inputs, Learner, Rows, estimator
-from tollgate.features import Encoder
+from tollgate.features import Encoder, unweighted
 from tollgate.labels import augment
 from tollgate.stats.ranking import area_under
 from tollgate.training.split import TRAIN, VALIDATION, folds
+from tollgate.training.weights import row_weights
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,31 @@ class Parts:
         return area_under(self.validation.label == 1, score) if np.isfinite(score).all() else math.nan
 
 
+def learn(book: Book, train: pa.Table, params: Params) -> tuple[Encoder, Inputs, Rows]:
+    """The encoder of these training rows, what an estimator is told of its columns, and the rows with their weights.
+
+    Args:
+        train: as the ``features`` of ``prepare``, of training rows alone.
+
+    Raises:
+        BadInput: a half-life is asked for of a book without dates.
+    """
+    encoder = Encoder.learn(book, train)
+    inputs = encoder.columns({feature.name: feature.monotone for feature in book.features})
+    return encoder, inputs, Rows(encoder.encode(train), train["label"].to_numpy(),
+                                 row_weights(book, train, params.train))
+
+
 def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray, params: Params) -> Parts:
     """Learn the encoder on the training rows and encode both parts.
 
     Args:
-        features: raw features, their ``label``, and where there is one the ``weight`` of a row in training.
+        features: raw features, their ``label``, ``applied_on`` where a half-life is asked for, and where there is one
+            the ``weight`` of a row in training. Validation rows all count as one.
         part: ``train`` or ``validation`` of each row; rows of any other part are left out.
 
     Raises:
-        BadInput: a part does not hold both classes.
+        BadInput: a part does not hold both classes, or a half-life is asked for of a book without dates.
     """
     import pyarrow.compute as pc
 
@@ -55,10 +72,7 @@ def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray, params: Param
             raise BadInput(f"The {name} rows of a fold must hold paid and defaulted loans; of {rows.num_rows} rows "
                            f"{defaults} defaulted", value=name,
                            remedy="Widen snapshot.window_months, or lower split.folds in params.yaml.")
-    encoder = Encoder.learn(book, train)
-    inputs = encoder.columns({feature.name: feature.monotone for feature in book.features})
-    weight = train["weight"].to_numpy() if "weight" in train.column_names else None
-    fitted_on = Rows(encoder.encode(train), train["label"].to_numpy(), weight)
+    encoder, inputs, fitted_on = learn(book, train, params)
     chosen_on = Rows(encoder.encode(validation), validation["label"].to_numpy())
     learner = estimator(params.train.estimator).learner(inputs, fitted_on, chosen_on, params.seed, params.sweep.threads)
     return Parts(encoder, inputs, fitted_on, chosen_on, learner)
@@ -82,20 +96,27 @@ class Fit:
     """A fit, the rows that it was made on, and how it was cut.
 
     Attributes:
+        fitted: what was fitted; its scores are probabilities once ``predict`` has taken back the weight of defaults.
         auc: the area under the validation ROC curve. rounds: how many of them were kept.
     """
 
     parts: Parts
     fitted: Fitted
+    default_weight: float
     auc: float
     rounds: int
+
+    def predict(self, matrix: np.ndarray) -> np.ndarray:
+        """P(default) of encoded rows, float64 of shape (rows,)."""
+        return unweighted(self.fitted.predict(matrix), self.default_weight)
 
 
 def fit(parts: Parts, params: Params, choice: Mapping[str, Any]) -> Fit:
     """Fit with early stopping on the validation rows, and cut at the best round.
 
-    Rounds are chosen by the log loss. The area under the curve, by which the sweep compares points, is soon as large as
-    it gets while a slow fit's scores still lie too close to one another.
+    Rounds are chosen by the log loss of the probabilities, the weight of defaults taken back. The area under the curve,
+    by which the sweep compares points, is soon as large as it gets while a slow fit's scores still lie too close to one
+    another.
 
     Args:
         choice: the swept hyperparameters, by the library's names.
@@ -111,13 +132,14 @@ def fit(parts: Parts, params: Params, choice: Mapping[str, Any]) -> Fit:
         if not np.isfinite(score).all():
             raise BadInput("A fit gives scores that are no numbers", value=dict(choice),
                            remedy="Look among the features for values that no model can be fitted to.")
-        loss = log_loss(label, score)
+        loss = log_loss(label, unweighted(score, params.train.default_weight))
         if loss < least:
             least, rounds = loss, k
         if fitting.ends or k - rounds >= params.sweep.early_stopping:
             break
     fitted = fitting.at(rounds)
-    return Fit(parts, fitted, area_under(label == 1, fitted.predict(parts.validation.matrix)), rounds)
+    return Fit(parts, fitted, params.train.default_weight,
+               area_under(label == 1, fitted.predict(parts.validation.matrix)), rounds)
 
 
 def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked: pa.Table, params: Params,
@@ -126,8 +148,8 @@ def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked
 
     Args:
         features, part: as for ``prepare``, of booked loans; with ``approval_probability`` where the lender tells it.
-        unbooked: raw features of the unbooked applicants of the training months, none of them an applicant of another
-            part.
+        unbooked: raw features, and ``applied_on``, of the unbooked applicants of the training months, none of them an
+            applicant of another part.
 
     Raises:
         BadInput: a part does not hold both classes, or ``weighted`` lacks its probabilities.
@@ -140,7 +162,7 @@ def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked
         return fit(parts, params, choice)
 
     def scores(rows: pa.Table) -> np.ndarray:
-        return booked_only.fitted.predict(parts.encoder.encode(rows))
+        return booked_only.predict(parts.encoder.encode(rows))
 
     if method != "weighted":
         booked_only = fit(parts, params, choice)

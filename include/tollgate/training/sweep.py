@@ -22,9 +22,10 @@ from tollgate.books import load_book
 from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault
 from tollgate.estimators import estimator
-from tollgate.training.course import Choice, Course, Rung, Told, suggest
+from tollgate.training.course import Choice, Course, Rung, Told
 from tollgate.training.fit import Parts
 from tollgate.training.rungs import Climb, Each
+from tollgate.training.space import check_space, suggest
 
 if TYPE_CHECKING:
     import optuna
@@ -34,7 +35,7 @@ POINT, BUDGET, ROUNDS = "point", "budget", "rounds"
 WAIT = 0.2  # seconds between two looks at points that all have a living worker
 HERE = Path(__file__).parent
 SCORED_BY = (*(path for room in ("estimators", "features") for path in sorted((HERE.parent / room).glob("*.py"))),
-             *(HERE / f"{name}.py" for name in ("course", "fit", "rungs", "sweep")))
+             *(HERE / f"{name}.py" for name in ("course", "fit", "rungs", "space", "sweep", "weights")))
 
 
 def study_name(params: Params, data_digest: str) -> str:
@@ -42,8 +43,9 @@ def study_name(params: Params, data_digest: str) -> str:
     name = params.train.estimator
     directions = [(feature.name, feature.monotone) for feature in load_book(params.book).features]
     decides = [data_digest, directions, params.split.model_dump(), params.sweep.model_dump(exclude={"workers"}),
-               params.seed, name, params.space.model_dump(), version_of(estimator(name).library),
-               version_of("optuna"), [hashlib.sha256(path.read_bytes()).hexdigest() for path in SCORED_BY]]
+               params.seed, name, params.train.default_weight, params.train.half_life_months,
+               params.space.model_dump(), version_of(estimator(name).library), version_of("optuna"),
+               [hashlib.sha256(path.read_bytes()).hexdigest() for path in SCORED_BY]]
     return f"{params.book}-{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
@@ -58,7 +60,7 @@ def open_study(params: Params, data_digest: str) -> optuna.Study:
 
     from tollgate.training import studies
 
-    Course(params)
+    check_space(params)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = study_name(params, data_digest)
     with _database(name), studies.alone() as storage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from tollgate.books.description.features import Aggregate, Feature
@@ -59,6 +60,10 @@ class Book:
     def made(self) -> tuple[Feature, ...]:
         """All that is made of an application: the features of new models, then the retired ones."""
         return self.features + self.retired
+
+    def taking(self, names: Collection[str]) -> Book:
+        """The same book with only those of its features, retired ones among them, that are called so."""
+        return replace(self, features=tuple(f for f in self.made if f.name in names), retired=())
 
     @property
     def applications(self) -> tuple[Column, ...]:
