@@ -45,8 +45,8 @@ def test_a_book_is_taken_in_trained_and_approved_by_two_people(town: Cluster) ->
 
 
 def test_the_workers_have_climbed_every_rung_of_the_sweep_once_and_left_none_to_its_last_task(town: Cluster) -> None:
-    answers = [town.operator.call("GET", f"/dags/train_weekly/dagRuns/by_hand__{FIRST}/taskInstances/work/xcomEntries/"
-                                         f"return_value?map_index={worker}&stringify=false")["value"]
+    task = f"/dags/train_weekly/dagRuns/by_hand__{FIRST}/taskInstances/work"
+    answers = [town.operator.call("GET", f"{task}/xcomEntries/return_value?map_index={worker}")["value"]
                for worker in range(2)]
     scored = sorted((point["rung"], point["point"]) for answer in answers for point in answer["points"])
     assert [rung for rung, _ in scored] == [10] * 4 + [30] * 2
