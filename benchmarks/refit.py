@@ -5,6 +5,9 @@ every matured month, with the rounds that the gated fit kept. Both score every l
 after, whose labels are those of a later as-of. The threshold of the gated fit is chosen on its validation months, that
 of the refit on scores that no fit saw: five fits, each of which leaves out a fifth of the months and scores them.
 
+A rule may only use what is known in that January. The one that is tried: fit once more on all but the test months, and
+hold that younger fit against the gated one on the test months (``younger``, with its interval).
+
     python benchmarks/refit.py [BOOK ...]
 """
 
@@ -107,12 +110,19 @@ def compared(book: Book, found: Year) -> dict[str, float]:
         fitted = whole_fit(book, features.take(np.setdiff1d(order, block)), params, choice, gated.rounds)
         unseen[block] = fitted(features.take(block))
     again = training.operating_point(features["label"].to_numpy() == 1, unseen, params.train)
+    judged = pc.equal(found.split["split"], "test")
+    test, earlier = features.filter(judged), features.filter(pc.invert(judged))
+    younger = whole_fit(book, earlier, params, choice, gated.rounds)(test)
+    _, younger_gain, (younger_low, younger_high) = paired(
+        test["label"].to_numpy() == 1, younger, gated.predict(gated.parts.encoder.encode(test)), (1 + CONFIDENCE) / 2)
     label = found.after["label"].to_numpy() == 1
     before = gated.predict(gated.parts.encoder.encode(found.after))
     now = whole_fit(book, features, params, choice, gated.rounds)(found.after)
     (new, old), gain, (low, high) = paired(label, now, before, (1 + CONFIDENCE) / 2)
     told = {"loans": len(label), "default rate": label.mean(), "gated": old, "refit": new, "gain": gain, "low": low,
-            "high": high}
+            "high": high, "younger": younger_gain, "younger low": younger_low, "younger high": younger_high,
+            "rounds": gated.rounds, "matured loans": features.num_rows,
+            "matured defaults": features["label"].to_numpy().sum()}
     for name, score, threshold in (("gated", before, point["threshold"]), ("refit", now, again["threshold"])):
         told |= {f"{name} missed": np.mean(score[label] < threshold), f"{name} approved": np.mean(score < threshold),
                  f"{name} o/e": label.sum() / score.sum()}
