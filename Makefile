@@ -41,7 +41,7 @@ cluster-stop:  ## stop every service of the cluster; its data are kept
 test: setup lint types imports  ## lint, types, import rules and every test
 	.venv/bin/pytest $(PYTEST_FLAGS)
 
-test-long: setup  ## the proofs that `make test` shortens
+test-long: setup  ## the longest proofs, which `make test` leaves out
 	.venv/bin/pytest $(PYTEST_FLAGS) -m long
 
 lint: setup  ## ruff

@@ -176,17 +176,12 @@ def anywhere(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Mon
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The loop first; the cluster long after it, and early enough to leave the other worker as much as it takes itself.
+    """The loop first, for it takes longest.
 
-    Two Airflows at once are more than two cores carry: one of them answers its own tasks no more.
+    With `-m long` there is another, and the cluster, which comes last: three Airflows at once are more than two cores
+    carry, and one of them answers its own tasks no more.
     """
-    after = ("gates", "features", "estimators", "demo", "dags", "cli", "books")
-
     def folder(item: pytest.Item) -> str:
         return item.path.relative_to(Path(__file__).parent).parts[0]
 
-    def turn(item: pytest.Item) -> int:
-        return {"e2e": 0, "cluster": 2}.get(folder(item), 3 if folder(item) in after else 1)
-
-    items.sort(key=folder, reverse=True)
-    items.sort(key=turn)
+    items.sort(key=lambda item: (folder(item) == "e2e", folder(item)), reverse=True)

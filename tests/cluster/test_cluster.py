@@ -14,6 +14,8 @@ from tests.cluster import running
 from tests.cluster.running import BOOK, Cluster
 from tests.cluster.secrets import command_lines, files, leaks
 
+pytestmark = pytest.mark.long
+
 FIRST, NIGHT = "2007-01-01", "2007-02-01"
 KNOCK = """
 import json, sys
