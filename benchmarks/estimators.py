@@ -9,15 +9,14 @@ DeLong's, of the difference to the first estimator on the same loans.
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from datetime import date
-from pathlib import Path
 
 import pyarrow.compute as pc
-from benchmarks.sweep import rows_of
+from home import own_home
+from sweep import rows_of
 
-from tollgate import services, training
+from tollgate import training
 from tollgate.estimators import ESTIMATORS
 from tollgate.stats.calibration import calibration_line
 from tollgate.stats.ranking import paired
@@ -32,29 +31,25 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for case in sys.argv[1:] or CASES:
         book, _, day = case.partition("@")
-        with tempfile.TemporaryDirectory() as scratch:
-            rows = rows_of(book, Path(scratch), date.fromisoformat(day))
-            services.database("optuna")
+        with own_home() as scratch:
+            rows = rows_of(book, scratch, date.fromisoformat(day))
             test = rows.features.filter(pc.equal(rows.split["split"], "test"))
             label, first = test["label"].to_numpy() == 1, None
-            try:
-                for kind in ESTIMATORS:
-                    params = rows.params.model_copy(update={"train": rows.params.train.model_copy(
-                        update={"estimator": kind})})
-                    start = time.perf_counter()
-                    folds = training.prepare_folds(rows.book, rows.features, rows.split, params)
-                    best = training.finish(training.open_study(params, case), folds, params)["best"]
-                    found = training.fit(training.prepare(rows.book, rows.features, rows.split["split"], params),
-                                         params, best["params"])
-                    took = time.perf_counter() - start
-                    score = found.predict(found.parts.encoder.encode(test))
-                    first = score if first is None else first
-                    (auc, _), ahead, (low, high) = paired(label, score, first, CONFIDENCE)
-                    beside = f"{ahead:+.4f} ({low:+.4f} to {high:+.4f})" if score is not first else ""
-                    print(f"| {book} | {day} | {kind} | {auc:.4f} | {beside} | "
-                          f"{calibration_line(label, score)[0][1]:.2f} | {took:.0f} s |", flush=True)
-            finally:
-                services.stop_embedded()
+            for kind in ESTIMATORS:
+                params = rows.params.model_copy(update={"train": rows.params.train.model_copy(
+                    update={"estimator": kind})})
+                start = time.perf_counter()
+                folds = training.prepare_folds(rows.book, rows.features, rows.split, params)
+                best = training.finish(training.open_study(params, case), folds, params)["best"]
+                found = training.fit(training.prepare(rows.book, rows.features, rows.split["split"], params),
+                                     params, best["params"])
+                took = time.perf_counter() - start
+                score = found.predict(found.parts.encoder.encode(test))
+                first = score if first is None else first
+                (auc, _), ahead, (low, high) = paired(label, score, first, CONFIDENCE)
+                beside = f"{ahead:+.4f} ({low:+.4f} to {high:+.4f})" if score is not first else ""
+                print(f"| {book} | {day} | {kind} | {auc:.4f} | {beside} | "
+                      f"{calibration_line(label, score)[0][1]:.2f} | {took:.0f} s |", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,7 @@ hold that younger fit against the gated one on the test months (``younger``, wit
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,11 +24,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from home import own_home
 
-from tollgate import ingest, services, stages, training
+from tollgate import ingest, stages, training
 from tollgate.books import Book, load_book
 from tollgate.clock import add_months
-from tollgate.config import Params, load_params, settings
+from tollgate.config import Params, load_params
 from tollgate.errors import BadInput
 from tollgate.estimators import estimator
 from tollgate.features import unweighted
@@ -131,31 +130,22 @@ def compared(book: Book, found: Year) -> dict[str, float]:
 
 def main() -> None:
     """Print a table for each book."""
-    sources = settings().data / "sources"
     for name in sys.argv[1:] or ("sba", "consumer"):
         book = load_book(name)
-        with tempfile.TemporaryDirectory() as scratch:
-            os.environ["TOLLGATE_DATA"] = f"{scratch}/data"
-            Path(scratch, "data").mkdir()
-            if sources.is_dir():
-                Path(scratch, "data", "sources").symlink_to(sources)
-            services.database("optuna")
-            try:
-                params = load_params(book=name)
-                assert book.sender is not None
-                book.sender.fetch(Path(scratch, "data", "sources", name), lambda done, total: None, params.seed,
-                                  "stationary")
-                ingest.bring_history(book, matured(book, date(YEARS[-1], 1, 1)), params.ingest)
-                for january in YEARS:
-                    try:
-                        told = compared(book, year(book, date(january, 1, 1), Path(scratch, str(january))))
-                    except BadInput as err:  # too little of the book had matured by then
-                        print(f"{name} {january}: {err}", flush=True)
-                        continue
-                    print(f"{name} {january}: " + ", ".join(f"{what} {value:,.4f}" for what, value in told.items()),
-                          flush=True)
-            finally:
-                services.stop_embedded()
+        with own_home() as scratch:
+            params = load_params(book=name)
+            assert book.sender is not None
+            book.sender.fetch(scratch / "data" / "sources" / name, lambda done, total: None, params.seed,
+                              "stationary")
+            ingest.bring_history(book, matured(book, date(YEARS[-1], 1, 1)), params.ingest)
+            for january in YEARS:
+                try:
+                    told = compared(book, year(book, date(january, 1, 1), scratch / str(january)))
+                except BadInput as err:  # too little of the book had matured by then
+                    print(f"{name} {january}: {err}", flush=True)
+                    continue
+                print(f"{name} {january}: " + ", ".join(f"{what} {value:,.4f}" for what, value in told.items()),
+                      flush=True)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ Each seed draws other points; the rows, folds and rungs are the same. What each 
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
+from home import own_home
 from sweep import Rows, rows_of
 
-from tollgate import services, training
+from tollgate import training
 from tollgate.config import Params
 
 SEEDS, TRIALS = 6, 24
@@ -36,20 +35,16 @@ def tried(rows: Rows, way: str, seed: int) -> tuple[float, float, float]:
 def main() -> None:
     """Print each way's means, and the difference to the even draw with its standard error over the seeds."""
     for book in sys.argv[1:] or ("sba", "consumer"):
-        with tempfile.TemporaryDirectory() as scratch:
-            rows = rows_of(book, Path(scratch))
-            services.database("optuna")
-            try:
-                for way in WAYS:
-                    results = np.array([tried(rows, way, seed) for seed in range(SEEDS)])
-                    if way == "sobol":
-                        even = results[:, 1]
-                    ahead, error = (results[:, 1] - even).mean(), (results[:, 1] - even).std(ddof=1) / SEEDS ** 0.5
-                    folds, test, seconds = results.mean(axis=0)
-                    print(f"{book}: {way}: AUC on the folds {folds:.4f}, on the test months {test:.4f} "
-                          f"({ahead:+.4f} +- {error:.4f}), {seconds:.1f} s", flush=True)
-            finally:
-                services.stop_embedded()
+        with own_home() as scratch:
+            rows = rows_of(book, scratch)
+            for way in WAYS:
+                results = np.array([tried(rows, way, seed) for seed in range(SEEDS)])
+                if way == "sobol":
+                    even = results[:, 1]
+                ahead, error = (results[:, 1] - even).mean(), (results[:, 1] - even).std(ddof=1) / SEEDS ** 0.5
+                folds, test, seconds = results.mean(axis=0)
+                print(f"{book}: {way}: AUC on the folds {folds:.4f}, on the test months {test:.4f} "
+                      f"({ahead:+.4f} +- {error:.4f}), {seconds:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

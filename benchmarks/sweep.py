@@ -12,9 +12,7 @@ same way, by the train stage's function, and judged on the test months.
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,14 +26,15 @@ import optuna  # noqa: F401  (loaded before any clock starts, as scikit-learn is
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from home import own_home
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import HalvingRandomSearchCV
 from xgboost import XGBClassifier
 
-from tollgate import services, stages, training
+from tollgate import stages, training
 from tollgate.books import Book, load_book
-from tollgate.config import Params, load_params, settings
+from tollgate.config import Params, load_params
 
 AS_OF = date(2007, 1, 1)
 GOAL = 1 / 4
@@ -60,12 +59,7 @@ class Rows:
 
 
 def rows_of(book: str, scratch: Path, as_of: date = AS_OF) -> Rows:
-    """Every stage up to the split, in a home of its own; sources that were fetched before are used."""
-    sources = settings().data / "sources"
-    os.environ["TOLLGATE_DATA"] = str(scratch / "data")
-    (scratch / "data").mkdir(parents=True)
-    if sources.is_dir():
-        (scratch / "data" / "sources").symlink_to(sources)
+    """Every stage up to the split, in ``scratch``."""
     params, run = load_params(book=book, as_of=as_of), scratch / "run"
     run.mkdir()
     for stage in ("fetch", "history", "snapshot", "features", "split"):
@@ -112,13 +106,9 @@ def timed(name: str, rows: Rows, search: Callable[[], Any]) -> tuple[Any, float]
 def main() -> None:
     """Measure each book and print the ratios."""
     for book in sys.argv[1:] or ("sba", "consumer"):
-        with tempfile.TemporaryDirectory() as scratch:
-            rows = rows_of(book, Path(scratch))
-            services.database("optuna")  # it runs for whatever needs it, and is not started for a sweep alone
-            try:
-                (_, *points), own = timed("our sweep", rows, lambda rows=rows: ours(rows))
-            finally:
-                services.stop_embedded()
+        with own_home() as scratch:
+            rows = rows_of(book, scratch)
+            (_, *points), own = timed("our sweep", rows, lambda rows=rows: ours(rows))
             by_rounds = {"resource": "n_estimators", "max_resources": rows.params.sweep.rounds_max}
             for name, halving in (("rounds, exhaust", {**by_rounds, "min_resources": "exhaust"}),
                                   ("rounds, our first rung",

@@ -11,14 +11,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-import tempfile
 import time
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 
+from home import own_home
 from sweep import Rows, rows_of
 
-from tollgate import services, training
+from tollgate import training
 from tollgate.config import Params
 
 GOAL = 1.7
@@ -53,14 +52,10 @@ def main() -> None:
     """Print the best of three of each, and their ratio."""
     os.environ["OMP_NUM_THREADS"] = "1"
     for book in sys.argv[1:] or ("sba", "consumer"):
-        with tempfile.TemporaryDirectory() as scratch:
-            rows = rows_of(book, Path(scratch))
-            services.database("optuna")
-            try:
-                one, two = (min(seconds(rows, workers, f"{workers} {run}") for run in range(RUNS))
-                            for workers in (1, 2))
-            finally:
-                services.stop_embedded()
+        with own_home() as scratch:
+            rows = rows_of(book, scratch)
+            one, two = (min(seconds(rows, workers, f"{workers} {run}") for run in range(RUNS))
+                        for workers in (1, 2))
         print(f"{book}: one worker {one:.2f} s, two {two:.2f} s: {one / two:.2f} times (goal: {GOAL})", flush=True)
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,37 +83,36 @@ def test_the_weight_of_defaults_is_taken_back_as_so_many_paid_loans() -> None:
     assert np.isnan(unweighted(np.array([np.nan]), 10.0)).all()
 
 
-def test_a_model_takes_the_weight_back_before_it_is_calibrated_and_explains_as_without(tmp_path: Path) -> None:
+def rewritten(folder: Path, **about: object) -> Model:
+    """The model of a folder once its spec says this."""
+    spec = folder / "model.json"
+    spec.write_text(json.dumps(json.loads(spec.read_text()) | about))
+    return Model.load(folder)
+
+
+def kept(folder: Path) -> tuple[pa.Table, Model]:
+    """The rows that a small model was fitted on, and the model."""
     from features.test_one_row import ROWS, applications
 
     book: Book = load_book("consumer")
     features = make_features(book, applications(book, 1, wild=0.0))
-    keep_model(tmp_path, book, features, np.random.default_rng(2).random(ROWS) < 0.3)
-    plain = Model.load(tmp_path)
-    about = json.loads((tmp_path / "model.json").read_text())
-    about |= {"default_weight": 10.0, "calibration": {"kind": "platt", "intercept": 0.5, "slope": 2.0}}
-    (tmp_path / "model.json").write_text(json.dumps(about))
-    model = Model.load(tmp_path)
+    keep_model(folder, book, features, np.random.default_rng(2).random(ROWS) < 0.3)
+    return features, Model.load(folder)
+
+
+def test_a_model_takes_the_weight_back_before_it_is_calibrated_and_explains_as_without(tmp_path: Path) -> None:
+    features, plain = kept(tmp_path)
+    model = rewritten(tmp_path, default_weight=10.0, calibration={"kind": "platt", "intercept": 0.5, "slope": 2.0})
     assert np.allclose(logit(model.predict_features(features)),
                        0.5 + 2 * (logit(plain.predict_features(features)) - np.log(10)))
     assert np.array_equal(model.contributions(features), 2 * plain.contributions(features))
 
 
 def test_a_model_scores_and_explains_by_its_calibration(tmp_path: Path) -> None:
-    from features.test_one_row import ROWS, applications
-
-    book: Book = load_book("consumer")
-    features = make_features(book, applications(book, 1, wild=0.0))
-    keep_model(tmp_path, book, features, np.random.default_rng(2).random(ROWS) < 0.3)
-    plain = Model.load(tmp_path)
-    about = json.loads((tmp_path / "model.json").read_text())
-    about["calibration"] = {"kind": "platt", "intercept": 0.5, "slope": 2.0}
-    (tmp_path / "model.json").write_text(json.dumps(about))
-    model = Model.load(tmp_path)
+    features, plain = kept(tmp_path)
+    model = rewritten(tmp_path, calibration={"kind": "platt", "intercept": 0.5, "slope": 2.0})
     assert np.allclose(logit(model.predict_features(features)), 0.5 + 2 * logit(plain.predict_features(features)))
     rest = logit(model.predict_features(features)) - model.contributions(features).sum(axis=1)
     assert np.ptp(rest) < 1e-4
-    about["calibration"] = {"kind": "beta"}
-    (tmp_path / "model.json").write_text(json.dumps(about))
     with pytest.raises(BadInput, match="there is no calibration beta"):
-        Model.load(tmp_path)
+        rewritten(tmp_path, calibration={"kind": "beta"})

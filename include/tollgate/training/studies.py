@@ -33,7 +33,7 @@ def address() -> str:
 
 @contextmanager
 def alone() -> Iterator[BaseStorage]:
-    """The storage, with nobody else in here: Optuna's tables, and studies are made once.
+    """The storage, with nobody else in here: Optuna's tables and the studies are made once.
 
     Raises:
         StorageInternalError: the database does not answer.

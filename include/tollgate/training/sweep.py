@@ -87,11 +87,11 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
     course, mine = Course(params), list[dict[str, Any]]()
     paused = {} if paused is None else paused
     with _database(study.study_name), studies.claims() as claim:
-        while (rung := course.open(told(study))) is not None:
+        while (rung := course.open(answers := told(study))) is not None:
             for left in set(paused) - set(rung.points):
                 paused.pop(left, None)
             # First what this worker has climbed before: for another it starts from the ground.
-            for point in sorted(rung.missing(told(study)), key=lambda k: (k not in paused, k)):
+            for point in sorted(rung.missing(answers), key=lambda k: (k not in paused, k)):
                 with claim(f"{study.study_name} {point} {rung.budget}") as had:
                     if not had or (point, rung.budget) in told(study):
                         continue
