@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 AS_OF = "2007-01-01"
-STAGES = ("snapshot", "features", "split", "sweep", "train", "evaluate", "gate", "register")
+STAGES = ("snapshot", "features", "split", "sweep", "train", "evaluate", "gate", "refit", "register")
 TOLLGATE = str(Path(sys.executable).with_name("tollgate"))
 
 

@@ -1,24 +1,19 @@
-"""What a refit on all matured months would gain in the year after: the proof that a rule of refitting needs.
+"""What a refit on all matured loans, and a calibration, are worth in the year after: the proof of the rule.
 
-As of each January the best point of a sweep is fitted as the gates see it (validation and test months held out), and on
-every matured month, with the rounds that the gated fit kept. Both score every loan that was applied for in the year
-after, whose labels are those of a later as-of. The threshold of the gated fit is chosen on its validation months, that
-of the refit on scores that no fit saw: five fits, each of which leaves out a fifth of the months and scores them.
-
-A rule may only use what is known in that January. The one that is tried: fit once more on all but the test months, and
-hold that younger fit against the gated one on the test months (``younger``, with its interval).
+As of each January a model is trained by the pipeline's own stages. Then everything that the stage ``refit`` may do is
+done whatever its rule says, and told beside what the rule says. Both fits, and both calibrated, score every loan that
+was applied for in the year after, whose labels are those of a later as-of.
 
     python benchmarks/refit.py [BOOK ...]
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,30 +21,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from home import own_home
 
-from tollgate import ingest, stages, training
+from tollgate import gates, ingest, stages, training
 from tollgate.books import Book, load_book
 from tollgate.clock import add_months
 from tollgate.config import Params, load_params
 from tollgate.errors import BadInput
-from tollgate.estimators import estimator
-from tollgate.features import unweighted
+from tollgate.features import Calibration, Model, unweighted
+from tollgate.stats.calibration import calibration_line, observed_over_expected
+from tollgate.stats.intervals import normal_quantile
 from tollgate.stats.ranking import paired
-from tollgate.training.fit import learn
 
-Score = Callable[[pa.Table], np.ndarray]
 YEARS = range(2001, 2010)
 CONFIDENCE = 0.95
-BLOCKS = 5
-
-
-@dataclass(frozen=True)
-class Year:
-    """Rows to learn from as of a January, as the split stage leaves them, and those of the year after."""
-
-    params: Params
-    features: pa.Table
-    split: pa.Table
-    after: pa.Table
+CALIBRATION_MONTHS = 3  # of the judged fit, where it is calibrated
 
 
 def later(day: date, months: int) -> date:
@@ -58,78 +42,100 @@ def later(day: date, months: int) -> date:
     return moved
 
 
-def rows_as_of(book: Book, as_of: date, run: Path) -> tuple[Params, pa.Table]:
-    """What the features stage leaves."""
-    params = load_params(book=book.name, as_of=as_of)
-    run.mkdir(parents=True)
-    stages.pin_lake(run, params)
-    for stage in ("snapshot", "features"):
-        stages.STAGES[stage](run, params)
-    return params, pq.read_table(run / "features.parquet")
-
-
 def matured(book: Book, as_of: date) -> date:
     """When the last loan of the year after has matured."""
     horizon = load_params(book=book.name).snapshot.horizon_months
     return later(as_of, 12 + horizon) + timedelta(days=book.target.lag_days + 62)  # booked in the second month at last
 
 
-def year(book: Book, as_of: date, scratch: Path) -> Year:
-    """The rows of one January, and those of the year after with the labels that they came to have."""
-    params, features = rows_as_of(book, as_of, scratch / "then")
-    stages.split(scratch / "then", params)
-    split = pq.read_table(scratch / "then" / "split.parquet")
-    _, known = rows_as_of(book, matured(book, as_of), scratch / "later")
-    day = known["applied_on"]
-    after = known.filter(pc.and_(pc.greater_equal(day, as_of), pc.less(day, later(as_of, 12))))
-    return Year(params, features, split, after)
+def run_stages(run: Path, params: Params, *names: str) -> None:
+    """Run stages in a run folder, which is made if need be."""
+    if not run.exists():
+        run.mkdir(parents=True)
+        stages.describe(run, params)
+        stages.pin_lake(run, params)
+    for name in names:
+        stages.STAGES[name](run, params)
 
 
-def whole_fit(book: Book, rows: pa.Table, params: Params, choice: dict[str, Any], rounds: int) -> Score:
-    """What a fit of so many rounds on all of these rows scores others."""
-    encoder, inputs, learned = learn(book, rows, params)
-    fitting = estimator(params.train.estimator).learner(inputs, learned, learned, params.seed,
-                                                        params.sweep.threads).start(choice)
-    fitting.to(rounds)
-    fitted = fitting.at(rounds)
-    return lambda others: unweighted(fitted.predict(encoder.encode(others)), params.train.default_weight)
+def changed(params: Params, **sections: dict[str, object]) -> Params:
+    """The parameters with these values in their sections."""
+    return params.model_copy(update={name: getattr(params, name).model_copy(update=values)
+                                     for name, values in sections.items()})
 
 
-def compared(book: Book, found: Year) -> dict[str, float]:
-    """Both fits on the year after."""
-    params, features = found.params, found.features
-    folds = training.prepare_folds(book, features, found.split, params)
-    choice = training.finish(training.open_study(params, "refit"), folds, params)["best"]["params"]
-    gated = training.fit(training.prepare(book, features, found.split["split"], params), params, choice)
-    validation = gated.parts.validation
-    point = training.operating_point(validation.label == 1, gated.predict(validation.matrix), params.train)
-    order = np.argsort(features["applied_on"].to_numpy(zero_copy_only=False), kind="stable")
-    unseen = np.empty(len(order))
-    for block in np.array_split(order, BLOCKS):
-        fitted = whole_fit(book, features.take(np.setdiff1d(order, block)), params, choice, gated.rounds)
-        unseen[block] = fitted(features.take(block))
-    again = training.operating_point(features["label"].to_numpy() == 1, unseen, params.train)
-    judged = pc.equal(found.split["split"], "test")
-    test, earlier = features.filter(judged), features.filter(pc.invert(judged))
-    younger = whole_fit(book, earlier, params, choice, gated.rounds)(test)
-    _, younger_gain, (younger_low, younger_high) = paired(
-        test["label"].to_numpy() == 1, younger, gated.predict(gated.parts.encoder.encode(test)), (1 + CONFIDENCE) / 2)
-    label = found.after["label"].to_numpy() == 1
-    before = gated.predict(gated.parts.encoder.encode(found.after))
-    now = whole_fit(book, features, params, choice, gated.rounds)(found.after)
+def calibrated(run: Path, params: Params) -> Model:
+    """The judged configuration with a line in log-odds, learned on months of its own."""
+    params = changed(params, split={"calibration_months": CALIBRATION_MONTHS}, train={"calibration": "platt"})
+    copy = run.with_name("calibrated")
+    shutil.copytree(run, copy)
+    run_stages(copy, params, "split", "train")
+    return Model.load(copy / "model")
+
+
+def measured(name: str, label: np.ndarray, score: np.ndarray, threshold: float) -> str:
+    """One fit in the year after: what it misses and approves, and how far its scores are from what came."""
+    ratio, (low, high) = observed_over_expected(label, score, CONFIDENCE)
+    (_, slope), (_, error) = calibration_line(label, score)
+    reach = normal_quantile((1 + CONFIDENCE) / 2) * error
+    brier = np.mean((score - label) ** 2)
+    return (f"    {name:18} missed {np.mean(score[label] < threshold):6.1%}  "
+            f"approved {np.mean(score < threshold):6.1%}  o/e {ratio:.2f} ({low:.2f} to {high:.2f})  "
+            f"slope {slope:.2f} ({slope - reach:.2f} to {slope + reach:.2f})  Brier {brier:.5f}")
+
+
+def refusing(whose: str, verdicts: tuple[gates.Verdict, ...]) -> str:
+    """Which of the verdicts on a fit refuse."""
+    return f"{whose} refuse: {', '.join(v.gate for v in verdicts if v.verdict == 'refuse') or 'none'}"
+
+
+def year(book: Book, as_of: date, scratch: Path) -> Iterator[str]:
+    """Everything that is told of one January."""
+    params = load_params(book=book.name, as_of=as_of)
+    run = scratch / "then"
+    run_stages(run, params, "snapshot", "features", "split", "sweep", "train")
+    loans, _ = stages.matured_loans(run, params)
+    known = scratch / "later"
+    run_stages(known, load_params(book=book.name, as_of=matured(book, as_of)), "snapshot", "features")
+    rows = pq.read_table(known / "features.parquet")
+    day = rows["applied_on"]
+    after = rows.filter(pc.and_(pc.greater_equal(day, as_of), pc.less(day, later(as_of, 12))))
+    label, gated = after["label"].to_numpy() == 1, Model.load(run / "model")
+
+    younger = training.fit_younger(loans, params)
+    tests = loans.features.filter(pa.array(loans.tests))["loan_id"]
+    rule = gates.judge_younger(run, params, pa.table({"loan_id": tests, "score": younger}))
+    found = training.refit_all(loans, younger, params)
+    again = gates.judge_refit(run, params, pa.table({"loan_id": tests, "score": found.scores[loans.tests]}),
+                              found.point["threshold"])
+    judged = gates.judge_refit(run, params, pa.table({"loan_id": tests, "score": gated.predict_features(
+        loans.features.filter(pa.array(loans.tests)))}), gated.threshold)
+    raw = unweighted(found.fitted.predict(found.encoder.encode(after)), params.train.default_weight)
+    before, now = gated.predict_features(after), found.calibration.apply(raw)
     (new, old), gain, (low, high) = paired(label, now, before, (1 + CONFIDENCE) / 2)
-    told = {"loans": len(label), "default rate": label.mean(), "gated": old, "refit": new, "gain": gain, "low": low,
-            "high": high, "younger": younger_gain, "younger low": younger_low, "younger high": younger_high,
-            "rounds": gated.rounds, "matured loans": features.num_rows,
-            "matured defaults": features["label"].to_numpy().sum()}
-    for name, score, threshold in (("gated", before, point["threshold"]), ("refit", now, again["threshold"])):
-        told |= {f"{name} missed": np.mean(score[label] < threshold), f"{name} approved": np.mean(score < threshold),
-                 f"{name} o/e": label.sum() / score.sum()}
-    return told
+    yield (f"{book.name} {as_of.year}: {loans.features['label'].to_numpy().sum():,} defaults of {len(loans.part):,} "
+           f"matured loans; the year after {label.sum():,} of {len(label):,}")
+    yield (f"    rule: younger {rule[0].measured:+.4f} ({rule[0].low:+.4f} to {rule[0].high:+.4f}), agreement "
+           f"{rule[1].measured:.3f}")
+    yield f"    {refusing('of the judged fit', judged)}; {refusing('of the younger', (*rule, *again))}"
+    yield f"    AUC {old:.4f} -> {new:.4f}: {gain:+.4f} ({low:+.4f} to {high:+.4f})"
+    yield measured("gated", label, before, gated.threshold)
+    try:
+        with_line = calibrated(run, params)
+        yield measured("gated, platt", label, with_line.predict_features(after), with_line.threshold)
+    except BadInput as err:  # the months of its own may hold too little
+        yield f"    gated, platt       {err}"
+    yield measured("refit", label, now, found.point["threshold"])
+    newest = loans.newest
+    for kind in ("platt", "isotonic"):
+        line = Calibration.learn(kind, loans.features["label"].to_numpy()[newest] == 1, found.scores[newest])
+        point = training.operating_point(loans.features["label"].to_numpy()[newest], line.apply(found.scores[newest]),
+                                         params.train)
+        yield measured(f"refit, {kind}", label, line.apply(now), point["threshold"])
 
 
 def main() -> None:
-    """Print a table for each book."""
+    """Print what is told of each book and year."""
     for name in sys.argv[1:] or ("sba", "consumer"):
         book = load_book(name)
         with own_home() as scratch:
@@ -140,12 +146,10 @@ def main() -> None:
             ingest.bring_history(book, matured(book, date(YEARS[-1], 1, 1)), params.ingest)
             for january in YEARS:
                 try:
-                    told = compared(book, year(book, date(january, 1, 1), scratch / str(january)))
+                    for line in year(book, date(january, 1, 1), scratch / str(january)):
+                        print(line, flush=True)
                 except BadInput as err:  # too little of the book had matured by then
                     print(f"{name} {january}: {err}", flush=True)
-                    continue
-                print(f"{name} {january}: " + ", ".join(f"{what} {value:,.4f}" for what, value in told.items()),
-                      flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from tollgate_airflow.operator import TollgateOperator as Tollgate
 ABOUT = """
 # Train weekly
 Every Monday at 03:00 UTC (`cron` in params.yaml), by hand with the form, or by `retrain_on_drift` for a request.
-`snapshot` to `gate` are the stages of `dvc.yaml`, run in this run's own workspace: `dvc repro` does the very same.
+`snapshot` to `refit` are the stages of `dvc.yaml`, run in this run's own workspace: `dvc repro` does the very same.
 **A red square in `gates`** is a refusal, not a crash: *Gate report*, under its *Details*, shows what was measured. A
 refused model goes no further; one that passed becomes the challenger and waits at `approve`, under *Required Actions*.
 The answer is bound to the digest it saw; without one in 7 days the run fails and nothing changes.
@@ -43,6 +43,7 @@ with DAG("train_weekly", schedule=forms.cron("train_weekly"), catchup=False, max
     gates = GateOperator.partial(
         task_id="gates", command=["run", "gate", forms.RUN], each=["gate"], map_index_template=forms.GATE_NAME,
         doc_md="One gate's verdict: the measured value, its interval, the limit.").expand(item=gate.output)
+    refit = stage("refit", "The judged model fitted again on all matured loans, where that is proven better.")
     register = stage("register", "The run in MLflow; the challenger, if every gate passed.", kind=GateOperator,
                      options=forms.TRAINED_BY, **forms.DECIDES)
     approve = ModelApproval(
@@ -54,6 +55,5 @@ with DAG("train_weekly", schedule=forms.cron("train_weekly"), catchup=False, max
         options={"digest": DECISION % "digest", **said}, doc_md="The challenger becomes the champion, if unchanged.")
     reject = Tollgate(task_id="reject", command=["reject", forms.BOOK, DECISION % "version"], options=said,
                       doc_md="The challenger is put aside; the champion stays.", **forms.DECIDES)
-
     opened >> snapshot >> features >> split >> work >> sweep >> train >> evaluate >> gate
-    gate >> [gates, register] >> approve >> [promote, reject]
+    [gate >> gates, gate >> refit >> register] >> approve >> [promote, reject]

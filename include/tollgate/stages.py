@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from tollgate import gates, ingest, labels, lake, registry, training
 from tollgate.books import APPLICANT, Book, book_files, load_book
 from tollgate.config import Params, read_params, settings
 from tollgate.errors import BadInput, Refused
-from tollgate.features import BASELINE, Calibration, Model, digest_of, make_features, write_golden
+from tollgate.features import BASELINE, GATED, Calibration, Histories, Model, artefact_of, digest_of, make_features
 
 Answer = dict[str, Any]
 
@@ -150,8 +152,7 @@ def train(run: Path, params: Params) -> None:
     split, declined = _read_rows(run / "split.parquet"), _read_rows(run / "declined.parquet")
     applications, histories = _read_rows(run / "snapshot.parquet"), _histories(run, book)
     if declined.num_rows:
-        declined = training.beside_training(book, declined, applications, split)
-        declined = make_features(whole, declined, histories).append_column("applied_on", declined["applied_on"])
+        declined = _made(whole, training.beside_training(book, declined, applications, split), histories)
     table = _read_rows(run / "features.parquet")
     found = training.fit_inferred(book, table, split["split"], declined, params, best["params"])
     validation, folder, encoder = found.parts.validation, run / "model", found.parts.encoder
@@ -160,9 +161,7 @@ def train(run: Path, params: Params) -> None:
                                     found.predict(encoder.encode(own)))
     point = training.operating_point(validation.label, calibration.apply(found.predict(validation.matrix)),
                                      params.train)
-    folder.mkdir(parents=True, exist_ok=True)
-    found.fitted.save(folder)
-    _write_json(folder / "model.json", {
+    training.write_artefact(folder, book, found.fitted, {
         "book": book.name, "as_of": params.as_of.isoformat(), "seed": params.seed,
         "snapshot": _read_json(run / "snapshot.json")["digest"], "horizon_months": params.snapshot.horizon_months,
         "estimator": params.train.estimator, "features": encoder.to_json(), "calibration": calibration.to_json(),
@@ -170,15 +169,10 @@ def train(run: Path, params: Params) -> None:
         "rounds": found.rounds, "validation_auc": found.auc,
         # What was not asked for is not told, so that a model of before it could be is the same bytes.
         **({"default_weight": found.default_weight} if found.default_weight != 1 else {}),
-        **({"selection": selection} if selection else {})})
+        **({"selection": selection} if selection else {})}, applications, table, None,
+        pc.is_in(split["split"], pa.array(["train", "validation", "calibration"])).to_numpy(), histories)
     if params.train.estimator != BASELINE:
         training.learn_baseline(encoder, table.filter(pc.equal(split["split"], "train"))).save(folder)
-    rows = table.select(encoder.names)
-    fitted_on = pc.is_in(split["split"], pa.array(["train", "validation", "calibration"])).to_numpy()
-    scores = np.where(fitted_on, np.nan, Model.load(folder).predict_features(rows))
-    _write_json(folder / "profile.json", training.freeze(rows, scores, book))
-    _write_rows(folder / "reference.parquet", training.reference_sample(rows, scores, params.seed))
-    write_golden(folder, applications, table, histories, params.seed)
 
 
 def evaluate(run: Path, params: Params) -> None:
@@ -197,22 +191,72 @@ def gate(run: Path, params: Params) -> None:
     gates.write_report(gates.run_gates(run, params, *_compared(run, params)), run)
 
 
+def refit(run: Path, params: Params) -> None:
+    """Fit what was judged again on all matured loans, where that is proven better; ``refit.json`` says why or why not.
+
+    What the gates say is not asked here: ``register`` takes nothing that they refused.
+    """
+    shutil.rmtree(run / "refit", ignore_errors=True)
+    _refit(run, params, run / "refit")
+
+
+def _refit(run: Path, params: Params, home: Path) -> None:
+    home.mkdir()
+    verdicts: tuple[gates.Verdict, ...] = ()
+    if params.train.refit == "proven":
+        matured, histories = matured_loans(run, params)
+        younger = training.fit_younger(matured, params)
+        loans = matured.features.filter(pa.array(matured.tests))["loan_id"]
+        verdicts = gates.judge_younger(run, params, pa.table({"loan_id": loans, "score": younger}))
+        if gates.all_pass(verdicts):
+            found = training.refit_all(matured, younger, params)
+            unseen = pa.table({"loan_id": loans, "score": found.scores[matured.tests]})
+            verdicts += gates.judge_refit(run, params, unseen, found.point["threshold"])
+            if gates.all_pass(verdicts):
+                _keep_refit(run, home / "model", matured, found, histories)
+    _write_json(home / "refit.json", gates.refit_record(params.train.refit, verdicts))
+
+
+def _keep_refit(run: Path, folder: Path, matured: training.Matured, found: training.Refit,
+                histories: Histories) -> None:
+    """A model folder of a refit, what was judged beside it."""
+    snapshot = _read_json(run / "snapshot.json")
+    training.write_artefact(folder, matured.book, found.fitted, {
+        **_read_json(run / "model" / "model.json"), "features": found.encoder.to_json(),
+        "calibration": found.calibration.to_json(), "threshold": found.point["threshold"], "operating": found.point,
+        "validation_auc": found.auc, "refit": {
+            "gated": digest_of(run / "model"),
+            **{name: snapshot[name] for name in ("rows", "defaults", "first_month", "last_month")}}},
+        matured.applications, matured.features, found.scores, np.zeros(len(found.scores), bool), histories)
+    shutil.copytree(run / "model", folder / GATED)
+
+
 def register(run: Path, params: Params) -> None:
     """Record the run in MLflow; a model that passed becomes the challenger.
 
-    The gates are asked again, for nobody but they can say what they say.
+    The gates are asked again, for nobody but they can say what they say; and a refit is made again, since nobody judged
+    it but the code that made it.
 
     Raises:
-        Refused: the model did not pass, or the files of the gates are not what the gates say.
+        Refused: the model did not pass, the files of the gates are not what the gates say, or the refit is another than
+            this run makes.
     """
     gates.check_report(gates.run_gates(run, params, *_compared(run, params)), run)
+    if artefact_of(run) != run / "model":
+        with tempfile.TemporaryDirectory(dir=run) as scratch:
+            again = Path(scratch) / "refit"
+            _refit(run, params, again)
+            if digest_of(again) != digest_of(run / "refit"):
+                raise Refused("The refit in this run is not what its loans and its judged model give",
+                              value=digest_of(run / "refit")[:12],
+                              remedy="Run the refit stage again, or find out who wrote the folder.")
     registry.register(run, params)
 
 
 STAGES: dict[str, Callable[[Path, Params], None]] = {
     "describe": describe, "fetch": fetch, "history": history, "rivals": rivals, "snapshot": snapshot,
     "features": features, "split": split, "sweep": sweep, "train": train, "evaluate": evaluate, "gate": gate,
-    "register": register,
+    "refit": refit, "register": register,
 }
 
 
@@ -250,6 +294,9 @@ def answer(stage: str, run: Path) -> Answer:
             report = _read_json(run / "gates.json")
             return {"passed": report["passed"], "gates": report["verdicts"],
                     "table": (run / "gates.md").read_text(encoding="utf-8")}
+        case "refit":
+            record = dict(_read_json(run / "refit" / "refit.json"))
+            return {**record, "digest": digest_of(artefact_of(run))}
         case "register":
             return dict(_read_json(run / "registered.json"))
     raise BadInput("Unknown stage", value=stage, remedy=f"Use one of: {', '.join(STAGES)}.")
@@ -272,12 +319,29 @@ def _histories(run: Path, book: Book) -> dict[str, pa.Table]:
     return {table.name: _read_rows(run / "histories" / f"{table.name}.parquet") for table in book.histories}
 
 
+def _made(book: Book, declined: pa.Table, histories: Histories) -> pa.Table:
+    """The features of declined applications, with the day of each."""
+    return make_features(book, declined, histories).append_column("applied_on", declined["applied_on"])
+
+
+def matured_loans(run: Path, params: Params) -> tuple[training.Matured, Histories]:
+    """What a refit is made of."""
+    whole, about = load_book(params.book), _read_json(run / "model" / "model.json")
+    book, declined = training.selected(whole, about.get("selection", {})), _read_rows(run / "declined.parquet")
+    histories = _histories(run, book)
+    matured = training.Matured(
+        book, _read_rows(run / "snapshot.parquet"), _read_rows(run / "features.parquet"),
+        _read_rows(run / "split.parquet")["split"].to_numpy(), declined,
+        _made(whole, declined, histories) if declined.num_rows else declined, about["params"], about["rounds"])
+    return matured, histories
+
+
 def _compared(run: Path, params: Params) -> tuple[Path | None, tuple[Path, ...]]:
     """The model folders that a challenger is compared with: the champion's and those of former champions."""
     pinned = _read_json(run / "champion.json")
     comparable = pinned["version"] is not None and pinned["unproven"] is None
-    champion = registry.fetch_to_score(params.book, pinned["version"]) if comparable else None
-    return champion, tuple(registry.fetch_to_score(params.book, former["version"]) for former in pinned["former"])
+    champion = registry.fetch_to_compare(params.book, pinned["version"]) if comparable else None
+    return champion, tuple(registry.fetch_to_compare(params.book, former["version"]) for former in pinned["former"])
 
 
 def _data_digest(run: Path) -> str:

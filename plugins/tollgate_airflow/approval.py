@@ -19,6 +19,7 @@ BODY = """{%% set run = ti.xcom_pull('%s') %%}
 - [The whole gate report](/tollgate/{{ run.name }}/gates/{{ run.mlflow_run }}), with what stands behind each sentence
 - [The model card](/tollgate/{{ run.name }}/card/{{ run.version }}): intended use, limits, data, fairness by group
 - Why it was trained: {{ params.reason }}
+- {{ run.refit }}
 - Your answer holds for this artefact and no other: `{{ task.digest }}`
 """
 REGISTERED = "{{ ti.xcom_pull('%s')['%s'] }}"

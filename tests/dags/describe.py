@@ -103,7 +103,8 @@ def approval(body: str) -> dict[str, Any]:
     from jinja2 import Template
 
     run = "0123456789abcdef" * 2
-    answers = {"register": {"name": "sba", "mlflow_run": run, "version": "3"}, "gate": {"table": "| gate |"}}
+    answers = {"register": {"name": "sba", "mlflow_run": run, "version": "3", "refit": "Fitted again."},
+               "gate": {"table": "| gate |"}}
     shown = Template(body).render(ti=SimpleNamespace(xcom_pull=lambda task, key="": answers[task]),
                                   task=SimpleNamespace(digest="d" * 64), params={"reason": "drift"})
     client = visitor()

@@ -20,7 +20,8 @@ EDGES: dict[str, dict[str, list[str]]] = {
     "train_weekly": {
         "open": ["snapshot", "work"], "snapshot": ["features"], "features": ["split"], "split": ["work"],
         "work": ["sweep"], "sweep": ["train"], "train": ["evaluate"], "evaluate": ["gate"],
-        "gate": ["gates", "register"], "gates": ["approve"], "register": ["approve"], "approve": ["promote", "reject"],
+        "gate": ["gates", "refit"], "gates": ["approve"], "refit": ["register"], "register": ["approve"],
+        "approve": ["promote", "reject"],
         "promote": [], "reject": []},
     "score_nightly": {"pin": ["shard"], "shard": ["publish"], "publish": []},
     "monitor_drift": {"drift": ["verdict"], "performance": ["verdict"], "verdict": ["report"], "report": []},
@@ -183,6 +184,7 @@ def _imported(node: ast.AST) -> list[str]:
 def test_the_approval_links_to_the_gate_report_and_the_card_and_the_board_serves_them(seen: dict[str, Any]) -> None:
     run, approval = "0123456789abcdef" * 2, seen["approval"]
     assert "| gate |" in approval["shown"]
+    assert "- Fitted again." in approval["shown"]
     assert approval["links"] == {"The whole gate report": f"the answer of report sba {run}",
                                  "The model card": "the answer of card sba 3"}
 

@@ -34,7 +34,8 @@ FIRST = f"demo__{BOOK}__2007-01-01"
 TASKS = f"/dags/train_weekly/dagRuns/{FIRST}/taskInstances"
 # What a stage of train_weekly writes; registered.json names the MLflow run, which is another every time.
 COMPARED = ("lake.json", "champion.json", "snapshot.parquet", "snapshot.json", "features.parquet", "split.parquet",
-            "sweep.json", "model", "evidence.parquet", "metrics.json", "plots", "gates.json", "gates.md", "gates.html")
+            "sweep.json", "model", "evidence.parquet", "metrics.json", "plots", "gates.json", "gates.md", "gates.html",
+            "refit")
 
 
 @dataclass(frozen=True)

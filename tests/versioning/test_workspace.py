@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 
 RUN = "weekly"
 AS_OF = ("--book", "consumer", "--as-of", "2007-01-01")
-MADE = ["snapshot", "features", "split", "sweep", "train", "evaluate", "gate"]
+MADE = ["snapshot", "features", "split", "sweep", "train", "evaluate", "gate", "refit"]
 
 
 def another_machine(project: Scratch) -> None:

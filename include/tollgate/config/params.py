@@ -115,6 +115,7 @@ class Train(_Section):
     half_life_months: NonNegativeInt
     selection: Literal["none", "stability"]
     selection_share: Annotated[float, Field(gt=0.5, le=1)]  # at half and below, the bound on what is kept by luck ends
+    refit: Literal["never", "proven"]
 
 
 class Gates(_Section):
@@ -134,6 +135,7 @@ class Gates(_Section):
     calibration_gap_max: OpenShare
     calibration_slope_max: Factor
     defaults_ratio_max: Factor
+    refit_agreement_min: OpenShare
     stale_months_max: PositiveInt
     feature_auc_max: OpenShare
     level_rate_max: OpenShare

@@ -9,8 +9,8 @@ from tollgate.features.encode import Encoder
 from tollgate.features.golden import check_golden, golden_differences, write_golden
 from tollgate.features.histories import arrivals, arrived, histories_of, history, with_histories
 from tollgate.features.make import check_made, make_features
-from tollgate.features.model import BASELINE, Model, digest_of
+from tollgate.features.model import BASELINE, GATED, SPEC, Model, artefact_of, digest_of, gated_fit
 
-__all__ = ["BASELINE", "Calibration", "Encoder", "Histories", "Model", "aggregate", "arrivals", "arrived",
-           "check_golden", "check_made", "digest_of", "golden_differences", "histories_of", "history",
-           "make_features", "seen", "unweighted", "with_histories", "write_golden"]
+__all__ = ["BASELINE", "GATED", "SPEC", "Calibration", "Encoder", "Histories", "Model", "aggregate", "arrivals",
+           "arrived", "artefact_of", "check_golden", "check_made", "digest_of", "gated_fit", "golden_differences",
+           "histories_of", "history", "make_features", "seen", "unweighted", "with_histories", "write_golden"]

@@ -19,7 +19,7 @@ from tollgate.features.calibrate import Calibration, unweighted
 from tollgate.features.encode import Encoder
 from tollgate.features.make import make_features
 
-SPEC, BASELINE = "model.json", "scorecard"
+SPEC, BASELINE, GATED = "model.json", "scorecard", "gated"
 
 
 @dataclass(frozen=True)
@@ -100,3 +100,14 @@ def digest_of(folder: Path) -> str:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         whole.update(f"{path.relative_to(folder).as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return whole.hexdigest()
+
+
+def gated_fit(folder: Path) -> Path:
+    """The fit in a model's folder that the gates judged: the model itself, unless it was fitted again after them."""
+    return folder / GATED if (folder / GATED).is_dir() else folder
+
+
+def artefact_of(run: Path) -> Path:
+    """What a run would register: its model, or where it was fitted again the refit, with that model in it."""
+    refit = run / "refit" / "model"
+    return refit if refit.is_dir() else run / "model"

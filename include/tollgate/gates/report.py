@@ -54,6 +54,9 @@ MEANINGS = {
     "behaviour": Meaning("Behaviour", "≤", "count", "faults"),
     "leakage": Meaning("Leakage", "≤"),
     "data": Meaning("Data", "≥", "count", "defaults"),
+    # What is asked of a refit besides gates.
+    "ahead": Meaning("The younger fit against the judged", ">", "difference", judged="lower end "),
+    "agreement": Meaning("Agreement of both fits", "≥"),
 }
 
 

@@ -9,6 +9,7 @@ from tollgate.registry.models import (
     champion_on,
     champions_since,
     fetch_model,
+    fetch_to_compare,
     fetch_to_score,
     models,
     register,
@@ -25,7 +26,7 @@ from tollgate.registry.versions import Version
 
 __all__ = [
     "Version", "address", "adopt", "card", "challenger", "champion", "champion_on", "champions_since", "code_digest",
-    "decisions", "entries", "fetch_model", "fetch_to_score", "gate_report", "models", "prepare", "promote", "record",
-    "register", "registered_gates", "reject", "reproduce", "rivals", "rollback", "scorecard", "signed_by", "trace",
-    "verify",
+    "decisions", "entries", "fetch_model", "fetch_to_compare", "fetch_to_score", "gate_report", "models", "prepare",
+    "promote", "record", "register", "registered_gates", "reject", "reproduce", "rivals", "rollback", "scorecard",
+    "signed_by", "trace", "verify",
 ]

@@ -42,7 +42,7 @@ def page(card: dict[str, Any]) -> str:
     """The whole document; ``card`` is the answer of ``registry.card`` without the page."""
     facts, name = card["facts"], f"{card['book']} version {card['version']}"
     sections = {"Intended use": f"<p>{escape(facts['use'])}</p>", "Limits": _list(facts["limits"]),
-                "Decisions": _decisions(card), "Data and label": _data(facts), "Gates": _gates(facts),
+                "Decisions": _decisions(card), "Data and label": _data(facts), "Gates": _gates(facts), **_refit(facts),
                 "Fairness": _fairness(facts), "Features and their constraints": _features(facts),
                 **_selection(facts), "Lineage": _lineage(card)}
     return f"""<!doctype html>
@@ -114,6 +114,14 @@ def _selection(facts: dict[str, Any]) -> dict[str, str]:
         f"that tell nothing; kept where at least {selection['share_min']:.0%} of the halves chose it.</p>"
         + _table(("feature", "share of halves", "kept"), (
             (f["name"], f"{f['share']:.0%}", "yes" if f["kept"] else "no") for f in selection["features"])))}
+
+
+def _refit(facts: dict[str, Any]) -> dict[str, str]:
+    """Whether the model was fitted again after its gates, and what guarded that; older facts do not say."""
+    if not (refit := facts.get("refit")):
+        return {}
+    asked = _table(("asked of it", "measured", "interval", "limit", "verdict", "why"), map(_gate, refit["verdicts"]))
+    return {"Refit": f"<p>{escape(refit['why'])}</p>{asked if refit['verdicts'] else ''}"}
 
 
 def _gate(verdict: dict[str, Any]) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tollgate.books import Book, load_book
 from tollgate.config import Params
-from tollgate.features import Model
-from tollgate.registry.runs import read_json
+from tollgate.features import Model, artefact_of
+from tollgate.registry.runs import read_json, refit_of
 from tollgate.registry.tracking import client
 from tollgate.stats.intervals import wilson
 
@@ -32,7 +32,8 @@ def facts(run_folder: Path, params: Params) -> dict[str, Any]:
     """What the card says that no later decision changes. Raises ``BadInput`` when a file of the run is missing."""
     import pyarrow.parquet as pq
 
-    book, model = load_book(params.book), Model.load(run_folder / "model")
+    book, model = load_book(params.book), Model.load(artefact_of(run_folder))
+    judged = Model.load(run_folder / "model")
     gates, snapshot = read_json(run_folder / "gates.json"), read_json(run_folder / "snapshot.json")
     return {
         "title": book.title, "use": book.use, "limits": list(book.limits),
@@ -41,8 +42,8 @@ def facts(run_folder: Path, params: Params) -> dict[str, Any]:
         "data": {key: snapshot[key] for key in ("rows", "defaults", "label_rate", "first_month", "last_month")},
         "features": _features(book, model), "selection": model.about.get("selection", {}),
         "operating": model.about["operating"], "metrics": read_json(run_folder / "metrics.json"),
-        "gates": gates["verdicts"],
-        "fairness": _fairness(book, pq.read_table(run_folder / "evidence.parquet"), model.threshold,
+        "gates": gates["verdicts"], "refit": refit_of(run_folder),
+        "fairness": _fairness(book, pq.read_table(run_folder / "evidence.parquet"), judged.threshold,
                               params.gates.confidence),
         "confidence": params.gates.confidence,
     }

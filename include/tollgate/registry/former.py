@@ -38,7 +38,7 @@ def comparable(now: Standing, fetch: Fetch) -> tuple[list[Version], list[dict[st
     """At most ``FORMER_MAX`` former champions that can be compared with; and of others the ``version`` and ``why`` not.
 
     Args:
-        fetch: gives the folder of a book's version, and raises where it is not what it was (``fetch_to_score``).
+        fetch: gives the folder of a book's version, and raises where it is not what it was (``fetch_to_compare``).
     """
     found: list[Version] = []
     left_out = []

@@ -12,7 +12,7 @@ from typing import Any
 
 from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
-from tollgate.features import check_golden, digest_of
+from tollgate.features import GATED, artefact_of, check_golden, digest_of, gated_fit
 from tollgate.registry import keys, ledger
 from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
 from tollgate.registry.entries import Entry
@@ -21,7 +21,7 @@ from tollgate.registry.former import check_rivals
 from tollgate.registry.looks import check_looks, count_look, look_of
 from tollgate.registry.origin import MODIFIED, origin_of
 from tollgate.registry.people import trained_by
-from tollgate.registry.runs import check_no_pickle, gates_passed, read_json, record_run, refusals
+from tollgate.registry.runs import check_no_pickle, gates_passed, read_json, record_run, refit_of, refusals
 from tollgate.registry.standing import (
     REGISTERED,
     champion_at,
@@ -49,19 +49,21 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         run_folder: the workspace's ``run/`` after the gate stage.
 
     Returns:
-        ``{"version", "digest", "passed", "mlflow_run", "name"}``, also written to ``run/registered.json``.
+        ``{"version", "digest", "passed", "mlflow_run", "name", "refit"}``, the last a sentence; also written to
+        ``run/registered.json``.
 
     Raises:
-        Refused: the gates refused (the run is recorded all the same, ``version`` is null), the evidence is of
+        Refused: the gates refused (the run is recorded all the same, ``version`` is null), evidence or refit are of
             another model, or champion, former champions or earlier looks are not those that the gates went by.
         BadInput: a file of the run is missing or is of another book or as-of, or the ledger's key is not held here.
         PassingFault: MLflow or the lake did not answer.
     """
     gates, compared = read_json(run_folder / "gates.json"), read_json(run_folder / "champion.json")
-    snapshot, digest = read_json(run_folder / "snapshot.json"), digest_of(run_folder / "model")
+    snapshot, digest = read_json(run_folder / "snapshot.json"), digest_of(artefact_of(run_folder))
+    judged = digest_of(run_folder / "model")
     _check(run_folder, params, snapshot)
     keys.signer()  # before anything is made that nobody could sign for
-    look = look_of(run_folder, digest)
+    look = look_of(run_folder, judged)
     if look is not None:
         count_look(params.book, look)
     now = mend(params.book)
@@ -73,7 +75,8 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
     passed, against = gates_passed(gates), refusals(gates)
 
     def answered(version: str | None) -> dict[str, Any]:
-        answer = {"version": version, "digest": digest, "passed": passed, "mlflow_run": run_id, "name": params.book}
+        answer = {"version": version, "digest": digest, "passed": passed, "mlflow_run": run_id, "name": params.book,
+                  "refit": refit_of(run_folder)["why"]}
         (run_folder / "registered.json").write_text(json.dumps(answer, sort_keys=True, indent=2) + "\n", "utf-8")
         return answer
 
@@ -84,13 +87,13 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
                       value=", ".join(str(g.get("gate")) for g in against) or "no verdict",
                       remedy=f"Read /tollgate/{params.book}/gates/{run_id} of Airflow, which is gates.html "
                              f"of the MLflow run {run_id}; the champion stays.")
-    _check_evidence(run_folder, gates, digest)
+    _check_evidence(run_folder, gates, judged)
     earlier = [version_in(e) for e in registrations(ledger.trusted(params.book))]
     for version in earlier:
         if version.run_id == run_id:
             return answered(version.version)
     check_compared(now, compared.get("version"))
-    check_rivals(now, compared, fetch_to_score)
+    check_rivals(now, compared, fetch_to_compare)
     if look is not None:
         check_looks(now.chain, look, compared["looks"])
     files = {CARD: keep_facts(run_folder, params, run_id),
@@ -119,7 +122,11 @@ def _check(folder: Path, params: Params, snapshot: dict[str, Any]) -> None:
                        remedy="Run the stages again from the snapshot on.")
     if not (folder / "model").is_dir():
         raise BadInput("The run holds no model", value=folder / "model", remedy="Run the train stage again.")
-    check_no_pickle(folder / "model")
+    artefact = artefact_of(folder)
+    check_no_pickle(artefact)
+    if digest_of(gated_fit(artefact)) != digest_of(folder / "model"):
+        raise Refused("The refit of the run holds another model than the one that was judged",
+                      value=artefact / GATED, remedy="Run the refit stage again.")
 
 
 def _check_evidence(folder: Path, gates: dict[str, Any], digest: str) -> None:
@@ -179,6 +186,19 @@ def fetch_to_score(book: str, version: str) -> Path:
     folder = fetch_model(book, version)
     check_golden(folder, f"{name_of(book)} version {version}")
     return folder
+
+
+def fetch_to_compare(book: str, version: str) -> Path:
+    """As ``fetch_to_score``, of the fit that the gates judged: one that was fitted again has seen the test months.
+
+    Raises:
+        As ``fetch_to_score``.
+    """
+    folder = fetch_to_score(book, version)
+    judged = gated_fit(folder)
+    if judged != folder:
+        check_golden(judged, f"{name_of(book)} version {version}, as it was judged")
+    return judged
 
 
 def registration(book: str, version: str) -> Entry:

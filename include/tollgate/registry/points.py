@@ -8,7 +8,7 @@ from typing import Any
 
 from tollgate.errors import BadInput
 from tollgate.estimators import Scorecard
-from tollgate.features import BASELINE, Model
+from tollgate.features import BASELINE, Model, gated_fit
 from tollgate.registry.models import fetch_model
 from tollgate.registry.tracking import faults_named
 
@@ -25,12 +25,14 @@ def scorecard(book: str, version: str) -> dict[str, Any]:
         Refused: its artefact changed.
         PassingFault: MLflow or its artefact store did not answer.
     """
-    model = Model.load_baseline(fetch_model(book, version))
+    folder = fetch_model(book, version)
+    is_model = Model.load(folder).about["estimator"] == BASELINE
+    model = Model.load_baseline(folder if is_model else gated_fit(folder))
     card = model.fitted
     if not isinstance(card, Scorecard):
         raise BadInput("This version keeps no scorecard", value=version, remedy="Name another version.")
     levels = tuple(known.vocabulary if known.kind == "category" else None for known in model.encoder.inputs)
     # What a default counted for in the fit is taken back from the intercept, as it is from every score.
     corrected = replace(card, intercept=card.intercept - math.log(model.default_weight))
-    return {"book": book, "version": version, "is_model": model.about["estimator"] == BASELINE,
+    return {"book": book, "version": version, "is_model": is_model,
             "base_points": round(corrected.base_points), "bins": list(card.table(tuple(model.features), levels))}

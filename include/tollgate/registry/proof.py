@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
 from tollgate.books import load_book
 from tollgate.errors import Refused
-from tollgate.features import Model, with_histories
+from tollgate.features import Model, gated_fit, with_histories
 from tollgate.registry.models import registered_file, registration
 from tollgate.registry.tracking import name_of
 from tollgate.registry.versions import Version, kept, rehash
@@ -32,10 +33,12 @@ def prove(model: Version) -> dict[str, Any]:
     Raises:
         Refused: there is nothing to compare with, or a score differs in any bit.
     """
+    folder = kept(model.digest) or rehash(model)
     source, before = _published(model)
     if before.num_rows == 0:
         source, before = _evidence(model)
-    rows, difference = _compare(model, before)
+        folder = gated_fit(folder)
+    rows, difference = _compare(model.book, folder, before)
     if rows == 0 or rows < before.num_rows or difference != 0:
         raise Refused(f"Version {model.version} of {name_of(model.book)} does not reproduce its own scores",
                       value=f"{rows} of {before.num_rows} rows found in {source}, differing by up to {difference}",
@@ -63,7 +66,7 @@ def _evidence(model: Version) -> tuple[str, pa.Table]:
     return "test evidence", rows.filter(pc.equal(rows["split"], "test"))
 
 
-def _compare(model: Version, before: pa.Table) -> tuple[int, float]:
+def _compare(of: str, folder: Path, before: pa.Table) -> tuple[int, float]:
     """How many of the rows the lake still has, and the largest difference of a score."""
     import numpy as np
     import pyarrow.compute as pc
@@ -71,11 +74,11 @@ def _compare(model: Version, before: pa.Table) -> tuple[int, float]:
     if before.num_rows == 0:
         return 0, 0.0
     span = pc.min_max(before["applied_on"]).as_py()
-    book = load_book(model.book)
+    book = load_book(of)
     rows = lake.view(lake.applications(book),
                      filters=[("applied_on", ">=", span["min"]), ("applied_on", "<=", span["max"])])
     rows = rows.filter(pc.is_in(rows["loan_id"], before["loan_id"].combine_chunks()))
-    scored = Model.load(kept(model.digest) or rehash(model)).predict(*with_histories(book, rows))
+    scored = Model.load(folder).predict(*with_histories(book, rows))
     then = dict(zip(before["loan_id"].to_pylist(), before["score"].to_pylist(), strict=True))
     expected = np.array([then[loan] for loan in rows["loan_id"].to_pylist()])
     return rows.num_rows, float(np.abs(scored - expected).max(initial=0))

@@ -18,7 +18,7 @@ from tollgate import lake, services
 from tollgate.books import load_book
 from tollgate.config import PROJECT, settings
 from tollgate.errors import BadInput, PassingFault, Refused
-from tollgate.features import golden_differences
+from tollgate.features import artefact_of, golden_differences
 from tollgate.registry.differences import of_models, of_predictions
 from tollgate.registry.models import fetch_model, registered_file, registration
 from tollgate.registry.origin import MODIFIED, Origin, code_digest
@@ -31,7 +31,7 @@ from tollgate.registry.versions import Version
 
 FIRST = "describe"               # an older model knows no such stage
 NOT_OURS = (FIRST, "fetch", "history", "rivals")  # they bring data and rivals; here it is what the lake held then
-LAST = "evaluate"                # gates judge and register records: neither makes the model
+NOT_THE_MODEL = ("gate", "register")  # they judge and record it
 
 
 @faults_named()
@@ -66,7 +66,7 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
         besides += _other_book(origin, folder / "run" / "book.json")
         if failures:
             raise _refused(model, [*failures, *tampered, *besides])
-        different = of_models(made, folder / "run" / "model")
+        different = of_models(made, artefact_of(folder / "run"))
         rows, gap, told = of_predictions(evidence, folder / "run" / "evidence.parquet")
     if different or told or tampered:
         raise _refused(model, [*besides, *tampered, *different, *told])
@@ -128,7 +128,7 @@ def _rebuild(python: str, code: Path, origin: Origin, folder: Path) -> list[str]
                           ("champion", no_rivals(params["book"]))):
         (run / f"{name}.json").write_text(json.dumps(content), "utf-8")
     stages = yaml.safe_load((code / "dvc.yaml").read_text("utf-8"))["stages"]
-    makes = [name for name in list(stages)[: list(stages).index(LAST) + 1] if name not in NOT_OURS]
+    makes = [name for name in stages if name not in (*NOT_OURS, *NOT_THE_MODEL)]
     # What the book lays over them now is not laid over the recorded parameters.
     blocks = {} if FIRST in stages else {"books": {params["book"]: empty}}
     (folder / "params.yaml").write_text(yaml.safe_dump({**params, **blocks}), "utf-8")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tollgate.features import digest_of
 from tollgate.registry.aliases import mend
 from tollgate.registry.former import comparable, unfit
 from tollgate.registry.looks import looks
-from tollgate.registry.models import fetch_to_score
+from tollgate.registry.models import fetch_to_compare
+from tollgate.registry.versions import Version
 
 
 def no_rivals(book: str) -> dict[str, Any]:
@@ -19,18 +21,24 @@ def rivals(book: str) -> dict[str, Any]:
     """What a run pins of those that its challenger will be compared with: the content of ``run/champion.json``.
 
     Returns:
-        ``model`` (the book), ``version`` and ``digest`` of the champion, null without one; ``unproven``, why today's
-        code no longer scores as it, null where it does; ``former``, the ``version`` and ``digest`` of former champions;
-        ``left_out``, the ``version`` of others and ``why``; ``looks``, what was compared with any of them before.
+        ``model`` (the book), ``version`` of the champion and ``digest`` of the fit of it that was judged, null without
+        one; ``unproven``, why today's code no longer scores as it, null where it does; ``former``, these two of former
+        champions; ``left_out``, the ``version`` of others and ``why``; ``looks``, what was compared with any of them
+        before.
 
     Raises:
         Refused: the ledger is broken.
         PassingFault: MLflow, its artefact store or the lake did not answer.
     """
     now = mend(book)
-    former, left_out = comparable(now, fetch_to_score)
-    unproven = unfit(now.champion, fetch_to_score) if now.champion else None
-    version, digest = (now.champion.version, now.champion.digest) if now.champion else (None, None)
+    former, left_out = comparable(now, fetch_to_compare)
+    unproven = unfit(now.champion, fetch_to_compare) if now.champion else None
+    version, digest = (now.champion.version, _judged(now.champion, unproven)) if now.champion else (None, None)
     return {"model": book, "version": version, "digest": digest, "unproven": unproven,
-            "former": [{"version": model.version, "digest": model.digest} for model in former], "left_out": left_out,
-            "looks": looks(now.chain, [version, *(model.version for model in former)])}
+            "former": [{"version": model.version, "digest": _judged(model, None)} for model in former],
+            "left_out": left_out, "looks": looks(now.chain, [version, *(model.version for model in former)])}
+
+
+def _judged(model: Version, unproven: str | None) -> str:
+    """The digest of the fit that was judged; of the whole artefact where it cannot be compared with anyway."""
+    return model.digest if unproven else digest_of(fetch_to_compare(model.book, model.version))

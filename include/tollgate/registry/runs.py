@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
+from tollgate.features import artefact_of
 from tollgate.gates import GATES
 from tollgate.registry.tracking import client, name_of
 from tollgate.registry.versions import ARTEFACT
@@ -23,6 +24,7 @@ TRIAL_STATE = "tollgate.trial_state"
 MODEL_FORMATS = (".ubj", ".txt", ".json", ".parquet")
 FILES = ("gates.json", "gates.md", "gates.html", "evidence.parquet", "metrics.json", "snapshot.json", "champion.json",
          "sweep.json")
+REFIT = "refit/refit.json"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -36,6 +38,13 @@ def read_json(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path.name} of the run must hold a JSON object", value=type(found).__name__,
                        remedy="Run the stage that makes it again.")
     return found
+
+
+def refit_of(folder: Path) -> dict[str, Any]:
+    """What ``refit.json`` tells of a run; of an older one, which made none, that it was not fitted again."""
+    if not (folder / REFIT).exists():
+        return {"refitted": False, "why": "Not fitted again.", "verdicts": []}
+    return read_json(folder / REFIT)
 
 
 def record_run(folder: Path, params: Params, digest: str, origin: dict[str, Any]) -> str:
@@ -126,8 +135,8 @@ def _log(run_id: str, params: dict[str, Any], metrics: dict[str, Any]) -> None:
 
 
 def _log_files(run_id: str, folder: Path) -> None:
-    client().log_artifacts(run_id, str(folder / "model"), ARTEFACT)
-    for path in (folder / name for name in FILES):
+    client().log_artifacts(run_id, str(artefact_of(folder)), ARTEFACT)
+    for path in (folder / name for name in (*FILES, REFIT)):
         if path.exists():
             client().log_artifact(run_id, str(path))
     for name in ("plots", "sweep"):

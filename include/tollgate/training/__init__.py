@@ -1,10 +1,12 @@
-"""Training: snapshot, split, sweep, fit, evaluate, profile."""
+"""Training: snapshot, split, sweep, fit, evaluate, profile, refit."""
 
+from tollgate.training.artefact import write_artefact
 from tollgate.training.baseline import learn_baseline
 from tollgate.training.evaluate import evidence, metrics, plots
 from tollgate.training.fit import Fit, Parts, fit, fit_inferred, prepare, prepare_folds
 from tollgate.training.operating import decision_costs, operating_point
 from tollgate.training.profile import freeze, reference_sample
+from tollgate.training.refit import Matured, Refit, fit_younger, refit_all
 from tollgate.training.selection import select, selected
 from tollgate.training.slices import EVENTS_MIN, Slice, cut_slices, rank_slices, slice_columns
 from tollgate.training.snapshot import Snapshot, pin_lake, take_snapshot
@@ -13,8 +15,9 @@ from tollgate.training.sweep import finish, open_study, work
 from tollgate.training.sweep_plots import draw
 
 __all__ = [
-    "EVENTS_MIN", "Fit", "Parts", "Slice", "Snapshot", "assign", "beside_training", "cut_slices", "decision_costs",
-    "draw", "evidence", "finish", "fit", "fit_inferred", "folds", "freeze", "learn_baseline", "metrics", "open_study",
-    "operating_point", "pin_lake", "plots", "prepare", "prepare_folds", "rank_slices", "reference_sample",
-    "select", "selected", "slice_columns", "take_snapshot", "work",
+    "EVENTS_MIN", "Fit", "Matured", "Parts", "Refit", "Slice", "Snapshot", "assign", "beside_training", "cut_slices",
+    "decision_costs", "draw", "evidence", "finish", "fit", "fit_inferred", "fit_younger", "folds", "freeze",
+    "learn_baseline", "metrics", "open_study", "operating_point", "pin_lake", "plots", "prepare", "prepare_folds",
+    "rank_slices", "reference_sample", "refit_all", "select", "selected", "slice_columns", "take_snapshot", "work",
+    "write_artefact",
 ]

@@ -171,3 +171,34 @@ def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked
     rows = pa.concat_tables([train, validation], promote_options="default")
     parted = pa.chunked_array([[TRAIN] * train.num_rows + [VALIDATION] * validation.num_rows])
     return fit(prepare(book, rows, parted, params), params, choice)
+
+
+def fit_rounds(book: Book, rows: pa.Table, unbooked: pa.Table, params: Params, choice: Mapping[str, Any],
+               rounds: int) -> tuple[Encoder, Fitted]:
+    """Fit for so many rounds on all of these rows, as ``train.reject_inference`` says; none is kept to validate on.
+
+    Args:
+        rows, unbooked: as the training rows and the ``unbooked`` of ``fit_inferred``.
+
+    Raises:
+        BadInput: ``weighted`` lacks its probabilities, or a half-life is asked for of a book without dates.
+    """
+
+    def fitted_on(train: pa.Table) -> tuple[Encoder, Fitted]:
+        encoder, inputs, learned = learn(book, train, params)
+        fitting = estimator(params.train.estimator).learner(inputs, learned, learned, params.seed,
+                                                            params.sweep.threads).start(choice)
+        fitting.to(rounds)
+        return encoder, fitting.at(rounds)
+
+    method = params.train.reject_inference
+    if method == "booked" or (method != "weighted" and not unbooked.num_rows):
+        return fitted_on(rows)
+
+    def scores(others: pa.Table) -> np.ndarray:
+        encoder, fitted = booked_only
+        return unweighted(fitted.predict(encoder.encode(others)), params.train.default_weight)
+
+    if method != "weighted":
+        booked_only = fitted_on(rows)
+    return fitted_on(augment(method, rows, unbooked, scores, params.seed))
