@@ -17,7 +17,7 @@ from tollgate import registry, stages
 from tollgate.books import load_book
 from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
-from tollgate.errors import Refused
+from tollgate.errors import BadInput, Refused
 from tollgate.features import Model, artefact_of, digest_of, gated_fit
 from tollgate.registry.proof import prove
 from tollgate.registry.rivals import no_rivals
@@ -136,6 +136,17 @@ def test_a_refit_of_another_judged_model_is_refused(world: World) -> None:
     spec = run / "refit" / "model" / "gated" / "model.json"
     spec.write_text(json.dumps({**json.loads(spec.read_text()), "threshold": 0.99}))
     with pytest.raises(Refused, match="another model than the one that was judged"):
+        registry.register(run, params_of(AFTER_THE_SHIFT))
+    assert registry.models(BOOK) == []
+
+
+def test_a_refit_that_was_taken_away_is_noticed(world: World) -> None:
+    run = run_of(world)
+    shutil.rmtree(run / "refit" / "model")
+    with pytest.raises(Refused, match=r"refit\.json does not tell what is there"):
+        registry.register(run, params_of(AFTER_THE_SHIFT))
+    shutil.rmtree(run / "refit")
+    with pytest.raises(BadInput, match=r"refit\.json of the run is missing"):
         registry.register(run, params_of(AFTER_THE_SHIFT))
     assert registry.models(BOOK) == []
 

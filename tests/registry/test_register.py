@@ -21,7 +21,8 @@ def test_a_model_that_passed_becomes_the_challenger(world: World) -> None:
     run = world.run("a")
     answer = registry.register(run, params_of("a"))
     assert answer == {"version": "1", "digest": registry.challenger(BOOK).digest, "passed": True,
-                      "mlflow_run": _runs()[0].info.run_id, "name": BOOK}
+                      "mlflow_run": _runs()[0].info.run_id, "name": BOOK,
+                      "refit": "Not fitted again: train.refit of params.yaml is never."}
     assert json.loads((run / "registered.json").read_text()) == answer
     assert aliases() == {"challenger": "1"}
     assert kinds() == ["registered"]

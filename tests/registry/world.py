@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BOOK = "consumer"
 AS_OF = {"a": date(2006, 7, 1), "b": date(2006, 9, 1), "c": date(2006, 11, 1)}
 SMALL = {"snapshot": {"min_rows": 500, "min_defaults": 20}, "split": {"gap_months": 0},
-         "sweep": {"trials": 1, "rounds_max": 25}, "gates": {"bootstrap_draws": 20}}
+         "sweep": {"trials": 1, "rounds_max": 25}, "gates": {"bootstrap_draws": 20}, "train": {"refit": "never"}}
 
 
 def params_of(name: str, **gates: float) -> Params:
@@ -47,13 +47,13 @@ def fill_lake(rows_a_month: int = 250, last_month: str = "2006-10") -> None:
 
 
 def train(run: Path, params: Params) -> None:
-    """Every stage from the pin to the evidence."""
+    """Every stage from the pin to the evidence, and the refit."""
     run.parent.mkdir(parents=True, exist_ok=True)
     stages.describe(run, params)
     _write(run / "lake.json", training.pin_lake(load_book(BOOK), params))
     _write(run / "champion.json", no_rivals(BOOK))
     _write(run / "delta.json", {"applications": 1, "decisions": 1, "outcomes": 1})
-    for stage in ("snapshot", "features", "split", "sweep", "train", "evaluate"):
+    for stage in ("snapshot", "features", "split", "sweep", "train", "evaluate", "refit"):
         stages.STAGES[stage](run, params)
 
 

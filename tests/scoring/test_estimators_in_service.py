@@ -14,7 +14,7 @@ from tollgate import lake, registry, scoring, stages
 from tollgate.books import load_book
 from tollgate.config import Range
 from tollgate.estimators import Scorecard
-from tollgate.features import Model
+from tollgate.features import Model, artefact_of
 
 NIGHT = date(2006, 10, 1)
 SMALL = Range(low=20, high=40)  # leaves, for there are few loans
@@ -27,7 +27,7 @@ def test_a_model_of_another_estimator_is_judged_approved_scored_explained_and_ma
         world: World, kind: str, more: dict[str, object]) -> None:
     params = params_of("a")
     params = params.model_copy(update={
-        "train": params.train.model_copy(update={"estimator": kind, **more}),
+        "train": params.train.model_copy(update={"estimator": kind, "refit": "proven", **more}),
         "split": params.split.model_copy(update={"calibration_months": 3}),
         "space": params.space.model_copy(update={"lightgbm": {**params.space.lightgbm, "min_data_in_leaf": SMALL}})})
     run = world.folder / "run"
@@ -54,7 +54,7 @@ def test_a_model_of_another_estimator_is_judged_approved_scored_explained_and_ma
 
     card = registry.scorecard(BOOK, version.version)
     assert card["is_model"] == (kind == "scorecard")
-    model, book = Model.load(run / "model"), {feature.name for feature in load_book(BOOK).features}
+    model, book = Model.load(artefact_of(run)), {feature.name for feature in load_book(BOOK).features}
     assert {line["feature"] for line in card["bins"]} == set(model.features) <= book
     assert (set(model.features) < book) == ("selection" in more)
     if kind == "scorecard":  # 20 points double the odds: what a default counted for is taken back

@@ -124,6 +124,9 @@ def _check(folder: Path, params: Params, snapshot: dict[str, Any]) -> None:
         raise BadInput("The run holds no model", value=folder / "model", remedy="Run the train stage again.")
     artefact = artefact_of(folder)
     check_no_pickle(artefact)
+    if refit_of(folder)["refitted"] != (artefact != folder / "model"):
+        raise Refused("The run's refit.json does not tell what is there: whether the model was fitted again",
+                      value=refit_of(folder)["refitted"], remedy="Run the refit stage again.")
     if digest_of(gated_fit(artefact)) != digest_of(folder / "model"):
         raise Refused("The refit of the run holds another model than the one that was judged",
                       value=artefact / GATED, remedy="Run the refit stage again.")

@@ -41,9 +41,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def refit_of(folder: Path) -> dict[str, Any]:
-    """What ``refit.json`` tells of a run; of an older one, which made none, that it was not fitted again."""
-    if not (folder / REFIT).exists():
-        return {"refitted": False, "why": "Not fitted again.", "verdicts": []}
+    """What ``refit.json`` tells of a run. Raises ``BadInput`` when it is missing: what would be registered is unclear."""
     return read_json(folder / REFIT)
 
 

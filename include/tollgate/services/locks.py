@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-Claim = Callable[[str], AbstractContextManager[bool]]
+
+class Claim(Protocol):
+    """Asks for a lock."""
+
+    def __call__(self, what: str, *, wait: bool = False) -> AbstractContextManager[bool]:
+        """Whether it was had: at once, or with ``wait`` as soon as its holder lets it go or dies."""
 
 
 @contextmanager
@@ -28,7 +33,7 @@ def alone(url: str, what: str) -> Iterator[None]:
 
 @contextmanager
 def claims(url: str) -> Iterator[Claim]:
-    """A way to ask for such locks without waiting: ``with claim(what) as had``, one at a time.
+    """A way to ask for such locks, one at a time: ``with claim(what) as had``.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
@@ -41,8 +46,10 @@ def claims(url: str) -> Iterator[Claim]:
                                 "SET tcp_keepalives_count = 3"))
 
         @contextmanager
-        def claim(what: str) -> Iterator[bool]:
-            had = bool(connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:what))"), {"what": what}))
+        def claim(what: str, *, wait: bool = False) -> Iterator[bool]:
+            if wait:
+                connection.execute(text("SELECT pg_advisory_lock(hashtext(:what))"), {"what": what})
+            had = wait or bool(connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:what))"), {"what": what}))
             try:
                 yield had
             finally:

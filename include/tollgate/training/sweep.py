@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 POINT, BUDGET, ROUNDS = "point", "budget", "rounds"
-WAIT = 0.2  # seconds between two looks at points that all have a living worker
 HERE = Path(__file__).parent
 SCORED_BY = (*(path for room in ("estimators", "features") for path in sorted((HERE.parent / room).glob("*.py"))),
              *(HERE / f"{name}.py" for name in ("course", "fit", "rungs", "space", "sweep", "weights")))
@@ -91,7 +89,8 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
             for left in set(paused) - set(rung.points):
                 paused.pop(left, None)
             # First what this worker has climbed before: for another it starts from the ground.
-            for point in sorted(rung.missing(answers), key=lambda k: (k not in paused, k)):
+            missing = sorted(rung.missing(answers), key=lambda k: (k not in paused, k))
+            for point in missing:
                 with claim(f"{study.study_name} {point} {rung.budget}") as had:
                     if not had or (point, rung.budget) in told(study):
                         continue
@@ -102,7 +101,9 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
                              "auc": None if math.isnan(climb.auc) else climb.auc})
                 break
             else:
-                time.sleep(WAIT)
+                # Each has a living worker: until one of them is done with it, or dead.
+                with claim(f"{study.study_name} {missing[0]} {rung.budget}", wait=True):
+                    pass
     return mine
 
 
