@@ -50,7 +50,7 @@ class Leak:
     Attributes:
         plant: puts it into the snapshot's rows.
         column, feature: how the book describes it, and what is made of it; None when the book does not change.
-        scenario, months, as_of: the simulation that it is planted in.
+        scenario, months, as_of: the simulation that it is planted in, and a day when nearly all its loans have matured.
         written: plant it into features.parquet instead, after the features were made.
     """
 
@@ -59,7 +59,7 @@ class Leak:
     feature: Feature | None = None
     scenario: str = "stationary"
     months: tuple[str, str] = ("2003-01", "2004-12")
-    as_of: date = date(2007, 1, 1)
+    as_of: date = date(2007, 2, 1)
     written: bool = False
 
 
@@ -120,7 +120,7 @@ LATER = known("days_to_outcome", known="later", why="an outcome")
 LEAKS = {
     "nothing planted": Leak(),
     "scenario planted_leak: defaults are written into the delinquencies": Leak(
-        scenario="planted_leak", months=("2007-01", "2008-12"), as_of=date(2011, 1, 1)),
+        scenario="planted_leak", months=("2007-01", "2008-12"), as_of=date(2011, 2, 1)),
     "days to the outcome, described as known later": Leak(
         added("days_to_outcome", days_to_outcome), LATER, number("days_to_outcome")),
     "days to the outcome, described as known at the application": Leak(
@@ -168,14 +168,14 @@ def snapshot(run: Path, leak: Leak, seed: int, rows_a_month: int) -> Params:
     views = {table.name: pa.table({c.name: sent[c.source] for c in table.columns if not c.personal})
              for table in consumer.TABLES}
     told = views["outcomes"]
-    views["outcomes"] = told.filter(told["reported_on"].is_valid())
-    label = labels.label(consumer.BOOK, date(2100, 1, 1), params.snapshot.horizon_months, views)["label"].to_pylist()
     views["outcomes"] = told.filter(pc.less(told["reported_on"], leak.as_of))
+    label = labels.label(consumer.BOOK, leak.as_of, params.snapshot.horizon_months, views)["label"].cast(pa.string())
     known = {"outcomes": views["outcomes"]["reported_on"].to_numpy().astype("datetime64[D]").astype(np.int32)}
     feed = count(consumer.BOOK, leak.as_of, views, known)
     pq.write_table(feed, run / "feed.parquet")
     pq.write_table(rows.slice(0, 0), run / "declined.parquet")
-    rows = rows.append_column("label", pa.array([name == labels.BAD for name in label]).cast(pa.int8()))
+    rows = rows.append_column("label", pc.equal(label, labels.BAD).cast(pa.int8()))
+    rows = rows.filter(pc.is_in(label, pa.array([labels.GOOD, labels.BAD])))
     if leak.plant and not leak.written:
         rows = leak.plant(rows, np.random.default_rng(seed))
     rows = rows.sort_by("loan_id")

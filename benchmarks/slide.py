@@ -28,12 +28,31 @@ from tollgate.stats.ranking import area_under, delong
 
 TRIALS = 300
 WEEKS = 20                  # of looks at one champion
-SLIDE_WEEKS = 104           # of a slide: long enough for every test window to be replaced three times
 WINDOW_WEEKS = 26           # six months of test loans
 STEP = -0.004               # what each challenger of a slide loses against the champion that it finds
 LIMITS = load_params(book="consumer").gates
-RULES = ("one level", "counted looks", "counted looks and the best former champion")
+RULES = ("one level", "counted looks")
 SIZES = (("consumer", 12_000), ("sba-like", 41_000))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A slide of the consumer book: how often a challenger comes.
+
+    Attributes:
+        name: for people. every: weeks between two challengers. weeks: of the whole slide.
+        sizes: how many test loans. rules: how looks are tested.
+    """
+
+    name: str
+    every: int
+    weeks: int
+    sizes: tuple[int, ...]
+    rules: tuple[str, ...]
+
+
+WEEKLY = Plan("week, 2 years", 1, 104, (3_000, 12_000), RULES)
+HALF_YEARLY = Plan("half-year, 10 years", WINDOW_WEEKS, 20 * WINDOW_WEEKS, (12_000, 40_000), RULES[1:])
 
 
 @cache
@@ -104,7 +123,7 @@ def first_promotions(name: str, window: int, difference: float, trials: int) -> 
 
     Every challenger is truly ``difference`` above the one champion.
     """
-    found: dict[str, list[int]] = {rule: [] for rule in RULES[:2]}
+    found: dict[str, list[int]] = {rule: [] for rule in RULES}
     for rng in draws(f"slide {name} {window} {difference}", trials):
         stream = Stream.draw(name, window, WEEKS, rng)
         champion = stream.fit(min(0.0, -difference), rng)
@@ -114,20 +133,24 @@ def first_promotions(name: str, window: int, difference: float, trials: int) -> 
     return found
 
 
-def slid(name: str, window: int, rule: str, trials: int, weeks: int = SLIDE_WEEKS) -> list[int]:
+def slid(plan: Plan, window: int, rule: str, former_best: bool, trials: int) -> list[int]:
     """How many champions in a row each trial let through, each .004 worse than the one before.
 
     A look counts those of the last 26 weeks: the windows before have no loan in common with this one.
+
+    Args:
+        window: how many test loans. rule: how a look is tested.
+        former_best: whether the best former champion is compared with too.
     """
     found = []
-    for rng in draws(f"slid {name} {window}", trials):
-        stream = Stream.draw(name, window, weeks, rng)
+    for rng in draws(f"slid consumer {window}", trials):
+        stream = Stream.draw("consumer", window, plan.weeks, rng)
         champions: list[np.ndarray] = [stream.fit(0.0, rng)]
         looks: list[list[int]] = [[]]
-        for week in range(weeks):
+        for week in range(0, plan.weeks, plan.every):
             challenger = stream.fit(STEP * len(champions), rng)
             against = [len(champions) - 1]
-            if rule == RULES[2] and len(champions) > 1:
+            if former_best and len(champions) > 1:
                 rows = stream.validation(week)
                 against.append(int(np.argmax([area_under(stream.label[rows], score[rows])
                                               for score in champions[:-1]])))
@@ -146,15 +169,20 @@ def main(trials: int) -> None:
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         weekly = {(name, window, difference): pool.submit(first_promotions, name, window, difference, trials)
                   for name, window in SIZES for difference in (-LIMITS.champion_margin, 0.0)}
-        slides = {rule: pool.submit(slid, *SIZES[0], rule, trials // 5) for rule in RULES}
+        slides = {(plan.name, window, rule, best): pool.submit(slid, plan, window, rule, best, trials // 3)
+                  for plan in (WEEKLY, HALF_YEARLY) for window in plan.sizes for rule in plan.rules
+                  for best in (False, True)}
         table("book, test loans | true difference | level | promoted at the first look | within 4 | within 20", (
             [f"{name}, {window:,}", f"{difference:+.3f}", rule,
              *(rate(0 < week <= last for week in weeks) for last in (1, 4, WEEKS))]
             for (name, window, difference), told in weekly.items() for rule, weeks in told.result().items()))
-        table("rule | promotions, mean | most | AUC lost, mean | in the worst trial | lost more than .010", (
-            [rule, f"{np.mean(told.result()):.2f}", max(told.result()),
+        table("a challenger every | test loans | level | gates | generations let through, mean | most"
+              " | AUC lost, mean | in the worst trial | lost more than .010", (
+            [plan, f"{window:,}", rule, "champion, former_best" if best else "champion",
+             f"{np.mean(told.result()):.2f}", max(told.result()),
              *(f"{-STEP * lost:.4f}" for lost in (np.mean(told.result()), max(told.result()))),
-             rate(-STEP * lost > 0.010 for lost in told.result())] for rule, told in slides.items()))
+             rate(-STEP * lost > 0.010 for lost in told.result())]
+            for (plan, window, rule, best), told in slides.items()))
 
 
 if __name__ == "__main__":
