@@ -22,7 +22,7 @@ from tollgate import gates, ingest, labels, lake, registry, training
 from tollgate.books import APPLICANT, Book, book_files, load_book
 from tollgate.config import Params, read_params, settings
 from tollgate.errors import BadInput, Refused
-from tollgate.features import BASELINE, Calibration, Model, digest_of, make_features, write_golden
+from tollgate.features import BASELINE, Calibration, Model, TableFile, digest_of, make_features, write_golden
 
 Answer = dict[str, Any]
 
@@ -147,12 +147,12 @@ def train(run: Path, params: Params) -> None:
     whole, best = load_book(params.book), _read_json(run / "sweep.json")["best"]
     selection = _read_json(run / "selection.json")
     book = training.selected(whole, selection)
-    split, declined = _read_rows(run / "split.parquet"), _read_rows(run / "declined.parquet")
-    applications, histories = _read_rows(run / "snapshot.parquet"), _histories(run, book)
+    split, declined = _open_rows(run / "split.parquet"), _read_rows(run / "declined.parquet")
+    applications, histories = _open_rows(run / "snapshot.parquet"), _histories(run, book)
     if declined.num_rows:
         declined = training.beside_training(book, declined, applications, split)
         declined = make_features(whole, declined, histories).append_column("applied_on", declined["applied_on"])
-    table = _read_rows(run / "features.parquet")
+    table = _open_rows(run / "features.parquet")
     found = training.fit_inferred(book, table, split["split"], declined, params, best["params"])
     validation, folder, encoder = found.parts.validation, run / "model", found.parts.encoder
     own = table.filter(pc.equal(split["split"], "calibration"))
@@ -289,7 +289,7 @@ def _data_digest(run: Path) -> str:
 
 def _folds(run: Path, params: Params) -> tuple[training.Parts, ...]:
     book = training.selected(load_book(params.book), _read_json(run / "selection.json"))
-    return training.prepare_folds(book, _read_rows(run / "features.parquet"), _read_rows(run / "split.parquet"), params)
+    return training.prepare_folds(book, _open_rows(run / "features.parquet"), _open_rows(run / "split.parquet"), params)
 
 
 def _read_json(path: Path) -> Any:
@@ -302,6 +302,14 @@ def _read_json(path: Path) -> Any:
 def _read_rows(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
+    except FileNotFoundError:
+        raise _missing(path) from None
+
+
+def _open_rows(path: Path) -> TableFile:
+    """The rows of a file that may be larger than memory."""
+    try:
+        return TableFile.open(path)
     except FileNotFoundError:
         raise _missing(path) from None
 

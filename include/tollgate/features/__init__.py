@@ -10,7 +10,8 @@ from tollgate.features.golden import check_golden, golden_differences, write_gol
 from tollgate.features.histories import arrivals, arrived, histories_of, history, with_histories
 from tollgate.features.make import check_made, make_features
 from tollgate.features.model import BASELINE, Model, digest_of
+from tollgate.features.table_file import TableFile
 
-__all__ = ["BASELINE", "Calibration", "Encoder", "Histories", "Model", "aggregate", "arrivals", "arrived",
+__all__ = ["BASELINE", "Calibration", "Encoder", "Histories", "Model", "TableFile", "aggregate", "arrivals", "arrived",
            "check_golden", "check_made", "digest_of", "golden_differences", "histories_of", "history",
            "make_features", "seen", "unweighted", "with_histories", "write_golden"]
