@@ -1,9 +1,9 @@
 """A fit of XGBoost on a Parquet file in batches, under a hard limit of memory, beside the same fit on it all in memory.
 
-The features file is drawn at random with a known relation: nine numbers, some missing, and three categories; one row in
-twenty chooses the rounds, one in twenty is for the test, the others train. Each fit runs in a process of its own, from
-the file to the scores of the test rows. The fit in batches is refused more than LIMIT_GB by the kernel (``RLIMIT_DATA``:
-all memory but that of mapped files, asked for or touched); ``peak memory`` is what was resident.
+The features file is drawn at random with a known relation: nine numbers, some missing, and three categories; one row
+in twenty chooses the rounds, one in twenty is for the test, the others train. Each fit runs in a process of its own,
+from the file to the scores of the test rows. The fit in batches is refused more than LIMIT_GB by the kernel
+(``RLIMIT_DATA``: all memory but that of mapped files, touched or only asked for); ``peak memory`` is what was resident.
 
     python benchmarks/external_memory.py [ROWS [LIMIT_GB [ROUNDS]]]
 """
@@ -57,8 +57,8 @@ def drawn(rows: int, seed: int) -> tuple[pa.Table, np.ndarray]:
                for k, values in enumerate(numbers)}
     for (name, count), code in zip(LEVELS.items(), codes, strict=True):
         columns[name] = pa.DictionaryArray.from_arrays(code, [f"{name} {k}" for k in range(count)]).cast(pa.string())
-    return pa.table({"loan_id": [f"{seed:05d}-{k:07d}" for k in range(rows)], "label": (rng.random(rows) < truth).astype(
-        np.int8), **columns}), truth
+    label = (rng.random(rows) < truth).astype(np.int8)
+    return pa.table({"loan_id": [f"{seed:05d}-{k:07d}" for k in range(rows)], "label": label, **columns}), truth
 
 
 def parts_of(rows: int) -> np.ndarray:

@@ -52,6 +52,17 @@ def test_no_piece_is_larger_than_a_piece_may_be(file: TableFile) -> None:
         assert sum(sizes) == 40 and max(sizes) == PIECE
 
 
+def test_what_was_read_of_a_file_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_file, "PIECE_ROWS", 10_000)
+    drawn = np.random.default_rng(1).normal(size=(4, 600_000))
+    pq.write_table(pa.table(list(drawn), [f"number_{k}" for k in range(4)]), tmp_path / "rows.parquet",
+                   row_group_size=20_000)
+    before, most, rows = pa.total_allocated_bytes(), 0, 0
+    for piece in TableFile.open(tmp_path / "rows.parquet").pieces():
+        most, rows = max(most, pa.total_allocated_bytes() - before), rows + piece.num_rows
+    assert rows == 600_000 and most < drawn.nbytes / 2
+
+
 def test_a_file_without_rows_and_a_choice_of_none_are_empty_tables(file: TableFile) -> None:
     none = file.filter(np.zeros(40, dtype=bool))
     assert none.read().equals(TABLE.slice(0, 0)) and none["level"].type == pa.string()

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 # Large enough that a piece costs its rows and not its calls, small enough that a hundred columns of it are 200 MB.
 PIECE_ROWS = 2**18
+BUFFER_BYTES = 2**20  # of each column that is being read
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class TableFile:
         import pyarrow.parquet as pq
 
         start = 0
-        with pq.ParquetFile(self.path) as file:
+        # A reader that reads ahead keeps all that it read until it is closed: the whole file in the end.
+        with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
             yield file.schema_arrow.empty_table().select(self.column_names)
             for batch in file.iter_batches(PIECE_ROWS, columns=self.column_names):
                 kept = self.kept[start:start + batch.num_rows]
