@@ -6,9 +6,7 @@ what it wrote, so that a stage that DVC found unchanged answers too.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -24,7 +22,17 @@ from tollgate import gates, ingest, labels, lake, registry, training
 from tollgate.books import APPLICANT, Book, book_files, load_book
 from tollgate.config import Params, read_params, settings
 from tollgate.errors import BadInput, Refused
-from tollgate.features import BASELINE, GATED, Calibration, Histories, Model, artefact_of, digest_of, make_features
+from tollgate.features import (
+    BASELINE,
+    GATED,
+    Calibration,
+    Histories,
+    Model,
+    artefact_of,
+    digest_of,
+    make_features,
+)
+from tollgate.run_files import missing, open_rows, read_json, read_rows, write_csv, write_json, write_rows
 
 Answer = dict[str, Any]
 
@@ -33,7 +41,7 @@ def describe(run: Path, params: Params) -> None:
     """Write down the run's parameters, and the code of its book: what the other stages depend on."""
     run.mkdir(exist_ok=True)
     (run / "params.yaml").write_text(params.dumped(), encoding="utf-8")
-    _write_json(run / "book.json", _book_of(params))
+    write_json(run / "book.json", _book_of(params))
 
 
 def open_run(run: Path, params: Params) -> None:
@@ -45,9 +53,9 @@ def open_run(run: Path, params: Params) -> None:
 def read_described(run: Path) -> Params:
     """The parameters of a run. Raises ``BadInput`` when the book here is not the one that it was opened with."""
     if not (run / "params.yaml").exists():
-        raise _missing(run / "params.yaml")
+        raise missing(run / "params.yaml")
     params = read_params(run / "params.yaml")
-    then, now = _read_json(run / "book.json")["files"], _book_of(params)["files"]
+    then, now = read_json(run / "book.json")["files"], _book_of(params)["files"]
     if changed := sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name)):
         raise BadInput(f"The book {params.book} is not what it was when the run was opened", value=", ".join(changed),
                        remedy="Bring that code back, or begin anew: by `dvc repro`, in Airflow by a new run.")
@@ -63,10 +71,10 @@ def fetch(run: Path, params: Params) -> None:
     """Bring the book's source data, where somebody plays its lender, and write down what came."""
     folder, sender = settings().data / "sources" / params.book, load_book(params.book).sender
     if sender is None:
-        _write_json(run / "source.json", {})
+        write_json(run / "source.json", {})
         return
     sender.fetch(folder, lambda done, total: None, params.seed, "stationary")
-    _write_json(run / "source.json", {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+    write_json(run / "source.json", {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                                       for path in sorted(folder.iterdir()) if path.is_file()})
 
 
@@ -85,31 +93,31 @@ def pin(run: Path, params: Params) -> None:
 def pin_lake(run: Path, params: Params) -> None:
     """Fix what the lake shows as of now."""
     book = load_book(params.book)
-    _write_json(run / "delta.json", {t.name: lake.version(lake.published(book, t.name)) for t in book.tables})
-    _write_json(run / "lake.json", training.pin_lake(book, params))
+    write_json(run / "delta.json", {t.name: lake.version(lake.published(book, t.name)) for t in book.tables})
+    write_json(run / "lake.json", training.pin_lake(book, params))
 
 
 def rivals(run: Path, params: Params) -> None:
     """Fix whom the challenger is compared with: the champion, former champions, and what was compared with them."""
-    _write_json(run / "champion.json", registry.rivals(params.book))
+    write_json(run / "champion.json", registry.rivals(params.book))
 
 
 def snapshot(run: Path, params: Params) -> None:
     """The exact training rows."""
-    taken = training.take_snapshot(load_book(params.book), params, _read_json(run / "lake.json"),
-                                   _read_json(run / "delta.json"))
-    _write_rows(run / "snapshot.parquet", taken.rows)
-    _write_rows(run / "declined.parquet", taken.declined)
-    _write_json(run / "histories" / "rows.json", {name: rows.num_rows for name, rows in taken.histories.items()})
+    taken = training.take_snapshot(load_book(params.book), params, read_json(run / "lake.json"),
+                                   read_json(run / "delta.json"))
+    write_rows(run / "snapshot.parquet", taken.rows)
+    write_rows(run / "declined.parquet", taken.declined)
+    write_json(run / "histories" / "rows.json", {name: rows.num_rows for name, rows in taken.histories.items()})
     for name, rows in taken.histories.items():
-        _write_rows(run / "histories" / f"{name}.parquet", rows)
-    _write_rows(run / "feed.parquet", taken.feed)
-    _write_json(run / "snapshot.json", taken.record)
+        write_rows(run / "histories" / f"{name}.parquet", rows)
+    write_rows(run / "feed.parquet", taken.feed)
+    write_json(run / "snapshot.json", taken.record)
 
 
 def features(run: Path, params: Params) -> None:
     """The raw features of the snapshot, with label and protected attributes beside them."""
-    book, rows = load_book(params.book), _read_rows(run / "snapshot.parquet")
+    book, rows = load_book(params.book), read_rows(run / "snapshot.parquet")
     made = make_features(book, rows, _histories(run, book))
     table = rows.select(["loan_id", "applied_on", "label"])
     for name in made.column_names:
@@ -117,18 +125,18 @@ def features(run: Path, params: Params) -> None:
     for name in (*book.protected(), labels.PROBABILITY):
         if name in rows.column_names and name not in table.column_names:
             table = table.append_column(name, rows[name])
-    _write_rows(run / "features.parquet", table)
+    write_rows(run / "features.parquet", table)
 
 
 def split(run: Path, params: Params) -> None:
     """Which rows train, choose and judge; and which features a model may take, chosen on the training rows."""
-    book, rows = load_book(params.book), _read_rows(run / "snapshot.parquet")
+    book, rows = load_book(params.book), read_rows(run / "snapshot.parquet")
     parts = training.assign(book, params, rows)
     trains = pc.equal(parts["split"], "train")
     who = rows.filter(trains)[APPLICANT].combine_chunks() if book.grouped else None
-    _write_rows(run / "split.parquet", parts)
-    _write_json(run / "selection.json",
-                training.select(book, _read_rows(run / "features.parquet").filter(trains), who, params))
+    write_rows(run / "split.parquet", parts)
+    write_json(run / "selection.json",
+                training.select(book, read_rows(run / "features.parquet").filter(trains), who, params))
 
 
 def sweep_work(run: Path, params: Params) -> Answer:
@@ -140,20 +148,20 @@ def sweep_work(run: Path, params: Params) -> Answer:
 def sweep(run: Path, params: Params) -> None:
     """Finish the sweep, whoever began it, write down every point and draw them."""
     study = training.open_study(params, _data_digest(run))
-    _write_json(run / "sweep.json", training.finish(study, _folds(run, params), params))
+    write_json(run / "sweep.json", training.finish(study, _folds(run, params), params))
     training.draw(study, run / "sweep")
 
 
 def train(run: Path, params: Params) -> None:
     """Fit the best point, calibrate, choose the threshold; freeze profile and golden rows; learn the scorecard."""
-    whole, best = load_book(params.book), _read_json(run / "sweep.json")["best"]
-    selection = _read_json(run / "selection.json")
+    whole, best = load_book(params.book), read_json(run / "sweep.json")["best"]
+    selection = read_json(run / "selection.json")
     book = training.selected(whole, selection)
-    split, declined = _read_rows(run / "split.parquet"), _read_rows(run / "declined.parquet")
-    applications, histories = _read_rows(run / "snapshot.parquet"), _histories(run, book)
+    split, declined = open_rows(run / "split.parquet"), read_rows(run / "declined.parquet")
+    applications, histories = open_rows(run / "snapshot.parquet"), _histories(run, book)
     if declined.num_rows:
         declined = _made(whole, training.beside_training(book, declined, applications, split), histories)
-    table = _read_rows(run / "features.parquet")
+    table = open_rows(run / "features.parquet")
     found = training.fit_inferred(book, table, split["split"], declined, params, best["params"])
     validation, folder, encoder = found.parts.validation, run / "model", found.parts.encoder
     own = table.filter(pc.equal(split["split"], "calibration"))
@@ -163,7 +171,7 @@ def train(run: Path, params: Params) -> None:
                                      params.train)
     training.write_artefact(folder, book, found.fitted, {
         "book": book.name, "as_of": params.as_of.isoformat(), "seed": params.seed,
-        "snapshot": _read_json(run / "snapshot.json")["digest"], "horizon_months": params.snapshot.horizon_months,
+        "snapshot": read_json(run / "snapshot.json")["digest"], "horizon_months": params.snapshot.horizon_months,
         "estimator": params.train.estimator, "features": encoder.to_json(), "calibration": calibration.to_json(),
         "threshold": point["threshold"], "operating": point, "params": best["params"],
         "rounds": found.rounds, "validation_auc": found.auc,
@@ -178,12 +186,12 @@ def train(run: Path, params: Params) -> None:
 def evaluate(run: Path, params: Params) -> None:
     """Evidence, metrics and plots."""
     model = Model.load(run / "model")
-    rows = training.evidence(load_book(params.book), run / "model", _read_rows(run / "features.parquet"),
-                             _read_rows(run / "split.parquet"), *_compared(run, params))
-    _write_rows(run / "evidence.parquet", rows)
-    _write_json(run / "metrics.json", training.metrics(rows, model.threshold, params))
+    rows = training.evidence(load_book(params.book), run / "model", read_rows(run / "features.parquet"),
+                             read_rows(run / "split.parquet"), *_compared(run, params))
+    write_rows(run / "evidence.parquet", rows)
+    write_json(run / "metrics.json", training.metrics(rows, model.threshold, params))
     for name, columns in training.plots(load_book(params.book), rows, model, params).items():
-        _write_csv(run / "plots" / f"{name}.csv", columns)
+        write_csv(run / "plots" / f"{name}.csv", columns)
 
 
 def gate(run: Path, params: Params) -> None:
@@ -214,15 +222,15 @@ def _refit(run: Path, params: Params, home: Path) -> None:
             verdicts += gates.judge_refit(run, params, unseen, found.point["threshold"])
             if gates.all_pass(verdicts):
                 _keep_refit(run, home / "model", matured, found, histories)
-    _write_json(home / "refit.json", gates.refit_record(params.train.refit, verdicts))
+    write_json(home / "refit.json", gates.refit_record(params.train.refit, verdicts))
 
 
 def _keep_refit(run: Path, folder: Path, matured: training.Matured, found: training.Refit,
                 histories: Histories) -> None:
     """A model folder of a refit, what was judged beside it."""
-    snapshot = _read_json(run / "snapshot.json")
+    snapshot = read_json(run / "snapshot.json")
     training.write_artefact(folder, matured.book, found.fitted, {
-        **_read_json(run / "model" / "model.json"), "features": found.encoder.to_json(),
+        **read_json(run / "model" / "model.json"), "features": found.encoder.to_json(),
         "calibration": found.calibration.to_json(), "threshold": found.point["threshold"], "operating": found.point,
         "validation_auc": found.auc, "refit": {
             "gated": digest_of(run / "model"),
@@ -264,47 +272,47 @@ def answer(stage: str, run: Path) -> Answer:
     """What a stage has to tell, read from what it wrote."""
     match stage:
         case "describe":
-            return dict(_read_json(run / "book.json"))
+            return dict(read_json(run / "book.json"))
         case "fetch":
-            return {"files": _read_json(run / "source.json")}
+            return {"files": read_json(run / "source.json")}
         case "history":
-            return {"lake": _read_json(run / "lake.json")}
+            return {"lake": read_json(run / "lake.json")}
         case "rivals":
-            return dict(_read_json(run / "champion.json"))
+            return dict(read_json(run / "champion.json"))
         case "snapshot":
-            return dict(_read_json(run / "snapshot.json"))
+            return dict(read_json(run / "snapshot.json"))
         case "features":
             schema = pq.read_schema(run / "features.parquet")
             return {"rows": pq.read_metadata(run / "features.parquet").num_rows, "columns": schema.names}
         case "split":
-            rows = _read_rows(run / "split.parquet")
+            rows = read_rows(run / "split.parquet")
             parts = {part["values"]: part["counts"] for part in rows["split"].value_counts().to_pylist()}
-            left_out = [of["name"] for of in _read_json(run / "selection.json").get("features", []) if not of["kept"]]
+            left_out = [of["name"] for of in read_json(run / "selection.json").get("features", []) if not of["kept"]]
             return {**parts, "folds": len(training.folds(rows)), "left_out": left_out}
         case "sweep":
-            result = _read_json(run / "sweep.json")
+            result = read_json(run / "sweep.json")
             return {"trials": len(result["trials"]), "best": result["best"]}
         case "train":
-            about = _read_json(run / "model" / "model.json")
+            about = read_json(run / "model" / "model.json")
             return {"digest": digest_of(run / "model"), "rounds": about["rounds"],
                     "validation_auc": about["validation_auc"], **about["operating"]}
         case "evaluate":
-            return dict(_read_json(run / "metrics.json"))
+            return dict(read_json(run / "metrics.json"))
         case "gate":
-            report = _read_json(run / "gates.json")
+            report = read_json(run / "gates.json")
             return {"passed": report["passed"], "gates": report["verdicts"],
                     "table": (run / "gates.md").read_text(encoding="utf-8")}
         case "refit":
-            record = dict(_read_json(run / "refit" / "refit.json"))
+            record = dict(read_json(run / "refit" / "refit.json"))
             return {**record, "digest": digest_of(artefact_of(run))}
         case "register":
-            return dict(_read_json(run / "registered.json"))
+            return dict(read_json(run / "registered.json"))
     raise BadInput("Unknown stage", value=stage, remedy=f"Use one of: {', '.join(STAGES)}.")
 
 
 def verdict(run: Path, name: str) -> Answer:
     """One gate's verdict. Raises ``Refused`` with the gate's own sentence when it refused."""
-    for record in _read_json(run / "gates.json")["verdicts"]:
+    for record in read_json(run / "gates.json")["verdicts"]:
         if record["gate"] == name:
             if record["verdict"] == "refuse":
                 sentence = record["sentence"].removeprefix("Refused: ").rstrip(".")
@@ -316,7 +324,7 @@ def verdict(run: Path, name: str) -> Answer:
 
 
 def _histories(run: Path, book: Book) -> dict[str, pa.Table]:
-    return {table.name: _read_rows(run / "histories" / f"{table.name}.parquet") for table in book.histories}
+    return {table.name: read_rows(run / "histories" / f"{table.name}.parquet") for table in book.histories}
 
 
 def _made(book: Book, declined: pa.Table, histories: Histories) -> pa.Table:
@@ -326,19 +334,19 @@ def _made(book: Book, declined: pa.Table, histories: Histories) -> pa.Table:
 
 def matured_loans(run: Path, params: Params) -> tuple[training.Matured, Histories]:
     """What a refit is made of."""
-    whole, about = load_book(params.book), _read_json(run / "model" / "model.json")
-    book, declined = training.selected(whole, about.get("selection", {})), _read_rows(run / "declined.parquet")
+    whole, about = load_book(params.book), read_json(run / "model" / "model.json")
+    book, declined = training.selected(whole, about.get("selection", {})), read_rows(run / "declined.parquet")
     histories = _histories(run, book)
     matured = training.Matured(
-        book, _read_rows(run / "snapshot.parquet"), _read_rows(run / "features.parquet"),
-        _read_rows(run / "split.parquet")["split"].to_numpy(), declined,
+        book, read_rows(run / "snapshot.parquet"), read_rows(run / "features.parquet"),
+        read_rows(run / "split.parquet")["split"].to_numpy(), declined,
         _made(whole, declined, histories) if declined.num_rows else declined, about["params"], about["rounds"])
     return matured, histories
 
 
 def _compared(run: Path, params: Params) -> tuple[Path | None, tuple[Path, ...]]:
     """The model folders that a challenger is compared with: the champion's and those of former champions."""
-    pinned = _read_json(run / "champion.json")
+    pinned = read_json(run / "champion.json")
     comparable = pinned["version"] is not None and pinned["unproven"] is None
     champion = registry.fetch_to_compare(params.book, pinned["version"]) if comparable else None
     return champion, tuple(registry.fetch_to_compare(params.book, former["version"]) for former in pinned["former"])
@@ -346,48 +354,11 @@ def _compared(run: Path, params: Params) -> tuple[Path | None, tuple[Path, ...]]
 
 def _data_digest(run: Path) -> str:
     """What a sweep's scores depend on, beside the parameters."""
-    return hashlib.sha256("".join(lake.digest(_read_rows(run / name))
+    return hashlib.sha256("".join(lake.digest(read_rows(run / name))
                                   for name in ("features.parquet", "split.parquet")).encode()
                           + (run / "selection.json").read_bytes()).hexdigest()
 
 
 def _folds(run: Path, params: Params) -> tuple[training.Parts, ...]:
-    book = training.selected(load_book(params.book), _read_json(run / "selection.json"))
-    return training.prepare_folds(book, _read_rows(run / "features.parquet"), _read_rows(run / "split.parquet"), params)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise _missing(path) from None
-
-
-def _read_rows(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except FileNotFoundError:
-        raise _missing(path) from None
-
-
-def _missing(path: Path) -> BadInput:
-    return BadInput("A stage's input is not there", value=path,
-                    remedy="Run the stages before it: `dvc repro` runs what is needed.")
-
-
-def _write_json(path: Path, record: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, sort_keys=True, indent=2) + "\n", encoding="utf-8")
-
-
-def _write_rows(path: Path, rows: pa.Table) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, path)
-
-
-def _write_csv(path: Path, columns: dict[str, list[Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+    book = training.selected(load_book(params.book), read_json(run / "selection.json"))
+    return training.prepare_folds(book, open_rows(run / "features.parquet"), open_rows(run / "split.parquet"), params)

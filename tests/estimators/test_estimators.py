@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,27 @@ def fitted(kind: Estimator, choice: dict[str, Any], rows: Rows, inputs: Inputs =
 def test_the_same_rows_and_seed_give_the_same_fit(kind: Estimator, choice: dict[str, Any]) -> None:
     once, again = (fitted(kind, choice, loans(1)) for _ in range(2))
     assert once.parts() == again.parts()
+
+
+@pytest.mark.parametrize("size", [1, 999, COUNT])
+def test_rows_in_batches_of_any_size_give_the_fit_of_the_whole(
+        kind: Estimator, choice: dict[str, Any], size: int) -> None:
+    rows = loans(1)
+    weight = np.where(rows.label == 1, 2.5, 1.0)
+    ends = [0, 0, *range(size, COUNT, size), COUNT]  # the first batch is empty
+    parted = Rows(lambda: (rows.matrix[begin:end] for begin, end in itertools.pairwise(ends)), rows.label, weight)
+    whole = fitted(kind, choice, Rows(rows.matrix, rows.label, weight))
+    assert fitted(kind, choice, parted).parts() == whole.parts()
+    assert fitted(kind, choice, replace(parted, weight=None)).parts() != whole.parts()
+
+
+def test_the_bins_of_xgboost_are_those_that_were_chosen() -> None:
+    learner = estimator("xgboost").learner(INPUTS, loans(1), loans(2, 500), 3, 1)
+    few, many = (learner.start({"max_bin": bins}) for bins in (4, 256))
+    again = learner.start({"max_bin": 4})
+    for fitting in (few, many, again):
+        fitting.to(ROUNDS)
+    assert few.at(ROUNDS).parts() == again.at(ROUNDS).parts() != many.at(ROUNDS).parts()
 
 
 def test_it_ranks_loans_that_it_never_saw(kind: Estimator, choice: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from tollgate import stages, training
 from tollgate.books import APPLICANT, load_book
 from tollgate.books.shipped import consumer
 from tollgate.config import PROJECT, Params, load_params
+from tollgate.run_files import write_json
 
 CHOICE, ROUNDS = {"max_depth": 3, "min_child_weight": 5, "subsample": 0.8, "learning_rate": 0.2}, 20
 
@@ -39,8 +40,7 @@ def matured(home: Path, settle: Callable[[Path], Path], tmp_path: Path) -> Calla
         stages.pin_lake(run, params)
         for stage in ("snapshot", "features", "split"):
             stages.STAGES[stage](run, params)
-        (run / "model").mkdir(exist_ok=True)
-        stages._write_json(run / "model" / "model.json", {"params": CHOICE, "rounds": ROUNDS})
+        write_json(run / "model" / "model.json", {"params": CHOICE, "rounds": ROUNDS})
         return stages.matured_loans(run, params)[0]
 
     return of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,11 +28,24 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded loans: float32 of shape (rows, inputs), NaN where missing; labels 0 or 1; weights where there are any."""
+    """Encoded loans: float32 of shape (rows, inputs), NaN where missing; labels 0 or 1; weights where there are any.
 
-    matrix: np.ndarray
+    Attributes:
+        encoded: the matrix; or what reads it from its beginning, some rows at a time, where it stays in a file.
+    """
+
+    encoded: np.ndarray | Callable[[], Iterator[np.ndarray]]
     label: np.ndarray
     weight: np.ndarray | None = None
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """All rows, in memory: read each time it is asked for where they stay in a file."""
+        return self.encoded if isinstance(self.encoded, np.ndarray) else np.concatenate(list(self.encoded()))
+
+    def batches(self) -> Iterator[np.ndarray]:
+        """All rows in their order, some at a time; a matrix in memory is one batch."""
+        return iter([self.encoded]) if isinstance(self.encoded, np.ndarray) else self.encoded()
 
 
 class Fitted(Protocol):

@@ -7,6 +7,7 @@ chosen in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,10 +25,10 @@ TREND = {1: "ascending", -1: "descending", 0: "auto_asc_desc"}
 
 
 class Learner:
-    """The rows as they are."""
+    """The rows as they are, in memory."""
 
     def __init__(self, inputs: Inputs, train: Rows, validation: Rows, seed: int, threads: int) -> None:
-        self._inputs, self._train, self._validation = inputs, train, validation
+        self._inputs, self._train, self._validation = inputs, replace(train, encoded=train.matrix), validation
 
     def start(self, choice: Mapping[str, Any]) -> _Fitting:
         """A fit with these hyperparameters."""

@@ -10,7 +10,9 @@ from tollgate.features.golden import check_golden, golden_differences, write_gol
 from tollgate.features.histories import arrivals, arrived, histories_of, history, with_histories
 from tollgate.features.make import check_made, make_features
 from tollgate.features.model import BASELINE, GATED, SPEC, Model, artefact_of, digest_of, gated_fit
+from tollgate.features.table_file import TableFile
 
-__all__ = ["BASELINE", "GATED", "SPEC", "Calibration", "Encoder", "Histories", "Model", "aggregate", "arrivals",
-           "arrived", "artefact_of", "check_golden", "check_made", "digest_of", "gated_fit", "golden_differences",
-           "histories_of", "history", "make_features", "seen", "unweighted", "with_histories", "write_golden"]
+__all__ = ["BASELINE", "GATED", "SPEC", "Calibration", "Encoder", "Histories", "Model", "TableFile", "aggregate",
+           "arrivals", "arrived", "artefact_of", "check_golden", "check_made", "digest_of", "gated_fit",
+           "golden_differences", "histories_of", "history", "make_features", "seen", "unweighted", "with_histories",
+           "write_golden"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from tollgate.books import Book
 from tollgate.estimators import Inputs
 from tollgate.features.make import check_made
+from tollgate.features.table_file import TableFile, pieces
 
 LEVEL_ROWS_MIN = 50
 
@@ -37,7 +38,7 @@ class Encoder:
     inputs: tuple[Encoded, ...]
 
     @classmethod
-    def learn(cls, book: Book, features: pa.Table) -> Encoder:
+    def learn(cls, book: Book, features: pa.Table | TableFile) -> Encoder:
         """Freeze the vocabularies of ``features`` (raw, training rows only): levels with enough rows, sorted."""
 
         def vocabulary(name: str) -> tuple[str, ...]:
@@ -68,7 +69,7 @@ class Encoder:
                                                for i in self.inputs),
                       tuple((directions or {}).get(i.name, 0) for i in self.inputs))
 
-    def encode(self, features: pa.Table) -> np.ndarray:
+    def encode(self, features: pa.Table | TableFile) -> np.ndarray:
         """A float32 matrix of shape (rows, inputs). Raises ``BadInput`` where an input is not among ``features``."""
         check_made(features, self.names)
         matrix = np.empty((features.num_rows, len(self.inputs)), dtype=np.float32)
@@ -80,3 +81,9 @@ class Encoder:
                 column = place.cast(pa.float32())
             matrix[:, k] = column.cast(pa.float32()).to_numpy(zero_copy_only=False)
         return matrix
+
+    def batches(self, features: pa.Table | TableFile) -> Iterator[np.ndarray]:
+        """The rows of ``encode``, some at a time."""
+        # A file that lacks an input is told of as a table is.
+        check_made(features, self.names)
+        return (self.encode(piece) for piece in pieces(features.select(self.names)))

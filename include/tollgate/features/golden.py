@@ -18,6 +18,7 @@ from tollgate.features.aggregates import Histories
 from tollgate.features.histories import KNOWN, histories_of
 from tollgate.features.make import make_features
 from tollgate.features.model import Model
+from tollgate.features.table_file import TableFile
 
 FOLDER, INPUTS, ANSWERS, SCORE = "golden", "applications.parquet", "answers.parquet", "score"
 DRAWN = 500             # rows by lot, beside those that hold a feature's extremes, levels and gaps
@@ -26,7 +27,8 @@ REMEDY = ("Of a feature that was changed: bring its code back, put it among the 
           "today's code, and have it approved.")
 
 
-def write_golden(folder: Path, applications: pa.Table, features: pa.Table, histories: Histories, seed: int) -> None:
+def write_golden(folder: Path, applications: pa.Table | TableFile, features: pa.Table | TableFile, histories: Histories,
+                 seed: int) -> None:
     """Keep golden rows of a model with it.
 
     Nobody can be told from them: what names a loan, a person or a line of a history is replaced by a number, which
@@ -98,12 +100,12 @@ def check_golden(folder: Path, name: str) -> None:
                       value=f"{len(differences)} difference(s)", remedy=REMEDY)
 
 
-def _telling(features: pa.Table, seed: int) -> np.ndarray:
+def _telling(features: pa.Table | TableFile, seed: int) -> np.ndarray:
     """Places of rows, ascending: some by lot, and of each feature the least, the largest, a missing and every level."""
     lot = np.random.default_rng(seed).permutation(features.num_rows)
-    shuffled, places = features.take(pa.array(lot)), {*lot[:DRAWN].tolist()}
-    for column in shuffled.itercolumns():
-        values = column.combine_chunks()
+    places = {*lot[:DRAWN].tolist()}
+    for name in features.column_names:
+        values = features[name].take(pa.array(lot)).combine_chunks()
         wanted = (values.unique() if pa.types.is_string(values.type) else
                   pa.array([*pc.min_max(values).as_py().values(), None], values.type))
         places |= {int(lot[k]) for k in pc.index_in(wanted, value_set=values).drop_null().to_pylist()}

@@ -18,6 +18,7 @@ from tollgate.features.aggregates import Histories
 from tollgate.features.calibrate import Calibration, unweighted
 from tollgate.features.encode import Encoder
 from tollgate.features.make import make_features
+from tollgate.features.table_file import TableFile
 
 SPEC, BASELINE, GATED = "model.json", "scorecard", "gated"
 
@@ -77,9 +78,9 @@ class Model:
         """Probability of default of each application, float64 of shape (rows,)."""
         return self.predict_features(make_features(load_book(self.book), applications, histories))
 
-    def predict_features(self, features: pa.Table) -> np.ndarray:
+    def predict_features(self, features: pa.Table | TableFile) -> np.ndarray:
         """The same, from raw features."""
-        score = self.fitted.predict(self.encoder.encode(features))
+        score = np.concatenate([self.fitted.predict(matrix) for matrix in self.encoder.batches(features)])
         return self.calibration.apply(unweighted(score, self.default_weight))
 
     def contributions(self, features: pa.Table) -> np.ndarray:

@@ -41,7 +41,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def refit_of(folder: Path) -> dict[str, Any]:
-    """What ``refit.json`` tells of a run. Raises ``BadInput`` when it is missing: what would be registered is unclear."""
+    """What ``refit.json`` tells of a run. Raises ``BadInput`` when it is missing."""
     return read_json(folder / REFIT)
 
 

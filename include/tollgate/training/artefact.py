@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tollgate.books import Book
 from tollgate.estimators import Fitted
-from tollgate.features import SPEC, Histories, Model, write_golden
+from tollgate.features import SPEC, Histories, Model, TableFile, write_golden
+from tollgate.run_files import write_json, write_rows
 from tollgate.training.profile import freeze, reference_sample
 
 
-def write_artefact(folder: Path, book: Book, fitted: Fitted, about: dict[str, Any], applications: pa.Table,
-                   features: pa.Table, scores: np.ndarray | None, seen: np.ndarray, histories: Histories) -> None:
+def write_artefact(folder: Path, book: Book, fitted: Fitted, about: dict[str, Any],
+                   applications: pa.Table | TableFile, features: pa.Table | TableFile, scores: np.ndarray | None,
+                   seen: np.ndarray, histories: Histories) -> None:
     """Write all of a model folder but the scorecard that it has to beat.
 
     Args:
@@ -29,13 +29,9 @@ def write_artefact(folder: Path, book: Book, fitted: Fitted, about: dict[str, An
     """
     folder.mkdir(parents=True, exist_ok=True)
     fitted.save(folder)
-    _write_json(folder / SPEC, about)
+    write_json(folder / SPEC, about)
     rows = features.select([feature.name for feature in book.features])
     scores = np.where(seen, np.nan, Model.load(folder).predict_features(rows) if scores is None else scores)
-    _write_json(folder / "profile.json", freeze(rows, scores, book))
-    pq.write_table(reference_sample(rows, scores, about["seed"]), folder / "reference.parquet")
+    write_json(folder / "profile.json", freeze(rows, scores, book))
+    write_rows(folder / "reference.parquet", reference_sample(rows, scores, about["seed"]))
     write_golden(folder, applications, features, histories, about["seed"])
-
-
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    path.write_text(json.dumps(record, sort_keys=True, indent=2) + "\n", encoding="utf-8")

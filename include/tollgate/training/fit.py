@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.estimators import Fitted, Fitting, Inputs, Learner, Rows, estimator
-from tollgate.features import Encoder, unweighted
+from tollgate.features import Encoder, TableFile, unweighted
 from tollgate.labels import augment
 from tollgate.stats.ranking import area_under
 from tollgate.training.split import TRAIN, VALIDATION, folds
@@ -37,7 +38,7 @@ class Parts:
         return area_under(self.validation.label == 1, score) if np.isfinite(score).all() else math.nan
 
 
-def learn(book: Book, train: pa.Table, params: Params) -> tuple[Encoder, Inputs, Rows]:
+def learn(book: Book, train: pa.Table | TableFile, params: Params) -> tuple[Encoder, Inputs, Rows]:
     """The encoder of these training rows, what an estimator is told of its columns, and the rows with their weights.
 
     Args:
@@ -48,16 +49,17 @@ def learn(book: Book, train: pa.Table, params: Params) -> tuple[Encoder, Inputs,
     """
     encoder = Encoder.learn(book, train)
     inputs = encoder.columns({feature.name: feature.monotone for feature in book.features})
-    return encoder, inputs, Rows(encoder.encode(train), train["label"].to_numpy(),
-                                 row_weights(book, train, params.train))
+    encoded = partial(encoder.batches, train) if isinstance(train, TableFile) else encoder.encode(train)
+    return encoder, inputs, Rows(encoded, train["label"].to_numpy(), row_weights(book, train, params.train))
 
 
-def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray, params: Params) -> Parts:
+def prepare(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArray, params: Params) -> Parts:
     """Learn the encoder on the training rows and encode both parts.
 
     Args:
         features: raw features, their ``label``, ``applied_on`` where a half-life is asked for, and where there is one
-            the ``weight`` of a row in training. Validation rows all count as one.
+            the ``weight`` of a row in training. Validation rows all count as one. Training rows that lie in a file stay
+            there, and an estimator reads them in batches or whole, as it can.
         part: ``train`` or ``validation`` of each row; rows of any other part are left out.
 
     Raises:
@@ -78,7 +80,8 @@ def prepare(book: Book, features: pa.Table, part: pa.ChunkedArray, params: Param
     return Parts(encoder, inputs, fitted_on, chosen_on, learner)
 
 
-def prepare_folds(book: Book, features: pa.Table, split: pa.Table, params: Params) -> tuple[Parts, ...]:
+def prepare_folds(book: Book, features: pa.Table | TableFile, split: pa.Table | TableFile, params: Params,
+                  ) -> tuple[Parts, ...]:
     """The parts of every fold of ``run/split.parquet``, the oldest first; each fold learns an encoder of its own.
 
     Raises:
@@ -142,8 +145,8 @@ def fit(parts: Parts, params: Params, choice: Mapping[str, Any]) -> Fit:
                area_under(label == 1, fitted.predict(parts.validation.matrix)), rounds)
 
 
-def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked: pa.Table, params: Params,
-                 choice: Mapping[str, Any]) -> Fit:
+def fit_inferred(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArray, unbooked: pa.Table,
+                 params: Params, choice: Mapping[str, Any]) -> Fit:
     """Fit as ``train.reject_inference`` says; validation stays on booked loans, unweighted, whatever it says.
 
     Args:
@@ -166,6 +169,8 @@ def fit_inferred(book: Book, features: pa.Table, part: pa.ChunkedArray, unbooked
 
     if method != "weighted":
         booked_only = fit(parts, params, choice)
+    if isinstance(features, TableFile):
+        features = features.read()  # rows are added to them
     train, validation = (features.filter(pc.equal(part, name)) for name in (TRAIN, VALIDATION))
     train = augment(method, train, unbooked, scores, params.seed)
     rows = pa.concat_tables([train, validation], promote_options="default")
@@ -186,7 +191,8 @@ def fit_rounds(book: Book, rows: pa.Table, unbooked: pa.Table, params: Params, c
 
     def fitted_on(train: pa.Table) -> tuple[Encoder, Fitted]:
         encoder, inputs, learned = learn(book, train, params)
-        fitting = estimator(params.train.estimator).learner(inputs, learned, learned, params.seed,
+        unused = Rows(learned.matrix[:1], learned.label[:1])  # nothing is chosen by the validation rows of such a fit
+        fitting = estimator(params.train.estimator).learner(inputs, learned, unused, params.seed,
                                                             params.sweep.threads).start(choice)
         fitting.to(rounds)
         return encoder, fitting.at(rounds)

@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from tollgate.books import Book
+from tollgate.features import TableFile
 from tollgate.stats.distributions import frozen
 
 REFERENCE_ROWS = 20_000
 
 
-def freeze(features: pa.Table, scores: np.ndarray, book: Book) -> dict[str, Any]:
+def freeze(features: pa.Table | TableFile, scores: np.ndarray, book: Book) -> dict[str, Any]:
     """The profile of a snapshot: bins and shares of every feature of ``book`` and of the score.
 
     Args:
@@ -30,14 +31,14 @@ def freeze(features: pa.Table, scores: np.ndarray, book: Book) -> dict[str, Any]
     return {"features": entries, "score": {**frozen("number", fresh), "rows": len(fresh)}}
 
 
-def reference_sample(features: pa.Table, scores: np.ndarray, seed: int) -> pa.Table:
+def reference_sample(features: pa.Table | TableFile, scores: np.ndarray, seed: int) -> pa.Table:
     """At most 20,000 seeded rows of the raw features with their ``score``, in their original order.
 
     Args:
         scores: as for ``freeze``; null in the sample where they are no number.
     """
-    whole = features.append_column("score", pa.array(scores, pa.float64(), from_pandas=True))
-    if whole.num_rows <= REFERENCE_ROWS:
-        return whole
-    drawn = np.random.default_rng(seed).choice(whole.num_rows, REFERENCE_ROWS, replace=False)
-    return whole.take(np.sort(drawn))
+    places = np.arange(features.num_rows)
+    if len(places) > REFERENCE_ROWS:
+        places = np.sort(np.random.default_rng(seed).choice(len(places), REFERENCE_ROWS, replace=False))
+    return features.take(pa.array(places)).append_column(
+        "score", pa.array(scores[places], pa.float64(), from_pandas=True))

@@ -93,7 +93,7 @@ def _choose(inputs: Inputs, rows: Rows, params: Params, rng: np.random.Generator
     # Put into another order together, the probes are to one another what the features are.
     probes = rows.matrix[rng.permutation(len(rows.matrix))]
     both = Inputs((*inputs.names, *(f"{name}.probe" for name in inputs.names)), inputs.codes * 2, inputs.directions * 2)
-    rows = replace(rows, matrix=np.concatenate([rows.matrix, probes], axis=1))
+    rows = replace(rows, encoded=np.concatenate([rows.matrix, probes], axis=1))
     # Nothing is chosen by the validation rows of a fit of fixed length.
     unused = Rows(rows.matrix[:1], rows.label[:1])
     fitting = estimator(params.train.estimator).learner(both, rows, unused, params.seed, params.sweep.threads).start(

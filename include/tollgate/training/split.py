@@ -13,6 +13,7 @@ from tollgate.books import APPLICANT, LOAN, Book
 from tollgate.clock import months_before
 from tollgate.config import Params
 from tollgate.errors import BadInput
+from tollgate.features import TableFile
 from tollgate.labels import mature_before
 
 pc: Any = pyarrow.compute
@@ -66,7 +67,8 @@ def _apart(part: np.ndarray, group: np.ndarray) -> np.ndarray:
     return apart
 
 
-def beside_training(book: Book, declined: pa.Table, snapshot: pa.Table, split: pa.Table) -> pa.Table:
+def beside_training(book: Book, declined: pa.Table, snapshot: pa.Table | TableFile, split: pa.Table | TableFile,
+                    ) -> pa.Table:
     """Those of the declined applications that may stand beside the training rows.
 
     They were applied for within the months of these, and by nobody who has a loan in another part.
@@ -85,7 +87,7 @@ def beside_training(book: Book, declined: pa.Table, snapshot: pa.Table, split: p
     return declined.filter(kept)
 
 
-def folds(split: pa.Table) -> list[pa.ChunkedArray]:
+def folds(split: pa.Table | TableFile) -> list[pa.ChunkedArray]:
     """The folds of ``run/split.parquet``, the oldest first: of each row ``train``, ``validation`` or ``unseen``."""
     return [split[name] for name in split.column_names if name.startswith(FOLD)]
 
