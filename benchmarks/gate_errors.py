@@ -1,9 +1,9 @@
 """How often the gates are wrong: false promotions, false refusals and interval coverage, by simulation.
 
 Every row is a number of trials on fresh test sets from a population whose truth is known (known_truth.py), judged by
-the real gates under the book's own limits. Prints the tables of docs/gate-errors.md; ten minutes on two free cores.
+the real gates under the book's own limits. Prints the tables of docs/gate-errors.md.
 
-    python -m benchmarks.gate_errors
+    python -m benchmarks.gate_errors [TRIALS]
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ SIZED = (("consumer", 1_500), ("consumer", 12_000), ("sba-like", 5_000))
 RATIOS = (1.0, 1.25, 1.5, 2.0, 3.0, 1_000.0)
 SLOPES = (1.0, 0.8, 1 / 1.5, 0.5)
 DEARER = (0.0, 0.05, 0.10, 0.20)
+STEP = 0.004                            # what a challenger lost against its champion, within the margin
+SLID = (0.0, 0.001, 0.002, 0.004, 0.008)  # and its champion against the best former one
 
 
 def champion_trials(name: str, rows: int, difference: float, trials: int) -> list[Verdict]:
@@ -43,6 +45,20 @@ def champion_trials(name: str, rows: int, difference: float, trials: int) -> lis
         for rng in draws(f"champion {name} {rows} {difference}", trials):
             bench.present(Sample.draw(w, rows, rng), challenger, champion)
             found.append(bench.verdict("champion"))
+    return found
+
+
+def former_trials(name: str, slid: float, trials: int) -> list[tuple[bool, bool]]:
+    """Whether ``champion`` and ``former_best`` pass a challenger whose true AUC is .004 below its champion's.
+
+    The champion's is ``slid`` below that of the best former champion.
+    """
+    w, found = world(name), []
+    former, champion, challenger = w.fitted("one"), w.worse("another", slid), w.worse("third", slid + STEP)
+    with Bench.open() as bench:
+        for rng in draws(f"former {name} {slid}", trials):
+            bench.present(Sample.draw(w, w.rows, rng), challenger, champion, former=former)
+            found.append((bench.verdict("champion").verdict == "pass", bench.verdict("former_best").verdict == "pass"))
     return found
 
 
@@ -187,6 +203,7 @@ def main(trials: int) -> None:
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         compared = {(name, rows, difference): pool.submit(champion_trials, name, rows, difference, trials)
                     for name, sizes in SIZES.items() for rows in sizes for difference in DIFFERENCES}
+        formers = {(name, slid): pool.submit(former_trials, name, slid, trials) for name in SIZES for slid in SLID}
         parity = {(rows, gap): pool.submit(fairness_trials, gap, rows, trials)
                   for rows in PARITY_SIZES for gap in GAPS}
         honest = {(name, rows): pool.submit(honest_trials, name, rows, trials)
@@ -208,6 +225,11 @@ def main(trials: int) -> None:
                   ([f"{rows:,}, {rows * world(name).probability.mean():,.0f}",
                     *(f"{100 * np.mean([o == 'passed' for o in said(name, rows, d)]):.0f} %" for d in DIFFERENCES)]
                    for rows in sizes))
+        table("book, test loans | true difference to the champion | to the best former champion | champion lets through"
+              " | former_best lets through | both do",
+              ([f"{name}, {world(name).rows:,}", f"{-STEP:.3f}", f"{-STEP - slid:.3f}",
+                *(rate(passed) for passed in zip(*told.result(), strict=True)),
+                rate(map(all, told.result()))] for (name, slid), told in formers.items()))
         table("true gap of approvals by sex | " + " | ".join(f"refused, {rows:,} test loans" for rows in PARITY_SIZES),
               ([f"{100 * gap:.0f} %", *(rate(v.verdict == "refuse" for v in parity[rows, gap].result())
                                          for rows in PARITY_SIZES)] for gap in GAPS))
@@ -231,7 +253,10 @@ def main(trials: int) -> None:
                rate(holds(v, gap) for v in found.result())] for (rows, gap), found in parity.items()),
             *([f"champion (both ends), true difference {d:+.3f}", name, f"{rows:,}",
                rate(holds(v, d) for v in compared[name, rows, d].result())]
-              for name in SIZES for rows in (SIZES[name][0], world(name).rows) for d in (-0.01, 0.0))])
+              for name in SIZES for rows in (SIZES[name][0], world(name).rows) for d in (-0.01, 0.0)),
+            *([f"swap_set (both ends), truly dearer by {dearer:.2f}", name, f"{rows:,}",
+               rate(holds(v, dearer) for v in swapped[name, rows, dearer].result())]
+              for name, rows in SIZED for dearer in DEARER)])
 
 
 def holds(verdict: Verdict, truth: float) -> bool:

@@ -32,7 +32,8 @@ from tollgate.registry.rivals import no_rivals
 SEED = 20_070_101
 LOANS_A_MONTH = 6_000       # half a million loans in the seven years that the book covers
 ABOUT = ("sex", "age_band", "home_ownership", "purpose", "state")
-CHAMPION = {**no_rivals("consumer"), "version": "1", "digest": "c" * 64}
+CHAMPION = {**no_rivals("consumer"), "version": "2", "digest": "c" * 64,
+            "former": [{"version": "1", "digest": "f" * 64}]}
 JUDGED_ON = date(2004, 12, 1)
 
 
@@ -64,12 +65,15 @@ class World:
         return logistic(self.seen + self.error * self.noise(name))
 
     @cache  # noqa: B019 - a world lives as long as the program
+    def worse(self, name: str, lost: float) -> np.ndarray:
+        """Scores of a fit whose true AUC lies exactly ``lost`` below that of the fit called ``one``."""
+        noise, aim = self.noise(name), true_auc(self.fitted("one"), self.probability) - lost
+        error = solve(lambda error: true_auc(self.seen + error * noise, self.probability) - aim, 0.0, 20.0)
+        return logistic(self.seen + error * noise)
+
     def pair(self, difference: float) -> tuple[np.ndarray, np.ndarray]:
         """Scores of a challenger and a champion whose true AUC differ by exactly ``difference``."""
-        better, noise = self.fitted("one"), self.noise("another")
-        aim = true_auc(better, self.probability) - abs(difference)
-        error = solve(lambda error: true_auc(self.seen + error * noise, self.probability) - aim, 0.0, 20.0)
-        worse = logistic(self.seen + error * noise)
+        better, worse = self.fitted("one"), self.worse("another", abs(difference))
         return (better, worse) if difference > 0 else (worse, better)
 
 
@@ -165,8 +169,8 @@ class Bench:
             yield cls(Path(folder), load_params(book="consumer"))
 
     def present(self, sample: Sample, score: np.ndarray, champion: np.ndarray | None = None,
-                threshold: float = 0.5, champion_threshold: float = 0.5) -> None:
-        """Write the evidence of a sample, from scores of the whole population."""
+                threshold: float = 0.5, champion_threshold: float = 0.5, former: np.ndarray | None = None) -> None:
+        """Write the evidence of a sample, from scores of the whole population; a rival without any scores as it."""
         (self.folder / "model" / "model.json").write_text(
             json.dumps({"book": "consumer", "threshold": threshold, "features": []}))
         n, theirs = len(sample.rows), score if champion is None else champion
@@ -175,10 +179,12 @@ class Bench:
             "applied_on": pa.repeat(pa.scalar(JUDGED_ON), n),
             "label": pa.array(sample.label.astype(np.int8)), "score": score[sample.rows],
             "champion_score": theirs[sample.rows], "baseline": theirs[sample.rows],
+            "former_score": (score if former is None else former)[sample.rows],
             **{name: sample.world.about[name].take(pa.array(sample.rows)) for name in ABOUT}})
         pq.write_table(rows.replace_schema_metadata(
             {b"model_digest": digest_of(self.folder / "model").encode(),
              b"champion_digest": CHAMPION["digest"].encode(),
+             b"former_digest": CHAMPION["former"][0]["digest"].encode(),
              b"champion_threshold": repr(champion_threshold).encode()}), self.folder / "evidence.parquet")
 
     def verdict(self, gate: str) -> Verdict:

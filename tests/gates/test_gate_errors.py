@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from benchmarks.gate_errors import champion_trials, fairness_trials, honest_trials, outcome
+from benchmarks.gate_errors import champion_trials, fairness_trials, former_trials, honest_trials, outcome
 from benchmarks.known_truth import true_auc, world
 from benchmarks.planted_leaks import LEAKS, refusals, undirected
 
@@ -38,6 +38,12 @@ def test_an_equal_challenger_is_promoted_and_never_called_worse() -> None:
     found = outcomes(0.0)
     assert found["passed"] >= 36
     assert found["worse"] == 0
+
+
+def test_a_second_step_down_from_the_best_former_champion_is_stopped_by_it() -> None:
+    champion, former_best = map(sum, zip(*former_trials("consumer", 0.008, TRIALS), strict=True))
+    assert champion > former_best
+    assert former_best <= 1
 
 
 def test_on_few_loans_the_answer_is_that_no_one_can_tell() -> None:
