@@ -21,7 +21,7 @@ from tollgate.errors import Refused, TollgateError
 
 Settle = Callable[[Path], Path]
 SMALL = {"sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50}}
-STEPS = ("describe", "history", "rivals", "snapshot", "features", "split", "sweep", "train", "evaluate")
+STEPS = ("describe", "history", "rivals", "snapshot", "features", "split", "sweep", "train", "evaluate", "refit")
 MADE = ("metrics.json", "gates.json", "gates.md", "gates.html", "model/profile.json", "model/scorecard.json")
 NO_NUMBER = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)
 

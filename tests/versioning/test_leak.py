@@ -53,7 +53,8 @@ def test_the_term_of_a_loan_as_a_feature_is_refused_and_the_message_says_why(tmp
     code = shutil.copytree(PROJECT / "include", project.folder / "include")
     book = code / "tollgate" / "books" / "shipped" / "sba.py"
     book.write_text(book.read_text().replace('number("employees"),', 'number("employees"), number("term"),'))
-    stages = ["describe", "history", "rivals", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate"]
+    stages = ["describe", "history", "rivals", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate",
+              "refit"]
     work = ("from pathlib import Path; from tollgate import stages; from tollgate.config import load_params\n"
             f"for name in {stages}: stages.STAGES[name](Path('run'), load_params())\n"
             "import sys; from tollgate.cli.main import main; sys.argv = ['tollgate', 'stage', 'register']; main()")
