@@ -79,7 +79,7 @@ def test_what_is_registered_is_the_refit_and_it_holds_the_fit_that_was_judged(wo
     assert served.about["refit"]["rows"] == json.loads((run / "snapshot.json").read_text())["rows"]
     card = registry.card(BOOK, answer["version"])
     assert card["facts"]["operating"]["threshold"] == served.threshold != judged.threshold
-    assert "Refit" in card["html"] and "agreement" in card["html"]
+    assert "Agreement of both fits" in card["html"] and "fits that did not see them" in card["html"]
 
 
 def test_a_model_that_the_newest_months_do_not_prove_better_is_not_fitted_again(world: World) -> None:

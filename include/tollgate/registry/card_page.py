@@ -87,10 +87,12 @@ def _decisions(card: dict[str, Any]) -> str:
 
 def _data(facts: dict[str, Any]) -> str:
     data, point = facts["data"], facts["operating"]
+    chosen_on = ("scores of the newest months by fits that did not see them" if facts.get("refit", {}).get("refitted")
+                 else "validation rows")
     rule = f" by {point['rule']} at {point['target']:g}" if "rule" in point else ""  # older models do not say
     return (f"<p>{data['rows']:,} applications of {data['first_month']} to {data['last_month']}, of which "
             f"{data['defaults']:,} defaulted ({data['label_rate']:.2%}).</p><p>Label: {escape(facts['label'])}.</p>"
-            f"<p>Operating threshold {point['threshold']:.4f}, chosen on validation rows{rule}: scores at or above it "
+            f"<p>Operating threshold {point['threshold']:.4f}, chosen on {chosen_on}{rule}: scores at or above it "
             f"are declined; {point['approval_rate']:.1%} are approved and {point['false_negative_rate']:.1%} of "
             "defaults missed.</p>")
 
