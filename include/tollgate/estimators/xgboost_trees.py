@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tollgate.estimators.base import Inputs, Rows
+from tollgate.estimators.shapley import Tables, Tree
 
 if TYPE_CHECKING:
     import xgboost
@@ -33,11 +35,51 @@ class Trees:
         return self.booster.predict(_data(self._inputs, matrix)).astype(np.float64)
 
     def contributions(self, matrix: np.ndarray) -> np.ndarray:
-        """By Tree SHAP (Lundberg et al., "From local explanations to global understanding", 2020)."""
+        """Those of XGBoost's own ``pred_contribs``, from tables that are made when they are first asked for.
+
+        Trees with too long a way for these are left to XGBoost.
+        """
         if not len(matrix):
             return np.empty((0, len(self._inputs.names)))
-        found = self.booster.predict(_data(self._inputs, matrix), pred_contribs=True)
-        return found[:, :-1].astype(np.float64)
+        if self._tables is None:
+            found = self.booster.predict(_data(self._inputs, matrix), pred_contribs=True)
+            return found[:, :-1].astype(np.float64)
+        return self._tables.contributions(np.stack([
+            bins_of(edges, codes, matrix[:, k])
+            for k, (edges, codes) in enumerate(zip(self._edges, self._inputs.codes, strict=True))]))
+
+    @cached_property
+    def _edges(self) -> list[np.ndarray]:
+        """The places at which any tree splits each number, ascending float32; none of a category."""
+        found: list[set[float]] = [set() for _ in self._inputs.names]
+        for tree in self.parts():
+            for node, feature in enumerate(tree["split_indices"]):
+                if tree["left_children"][node] >= 0 and not self._inputs.codes[feature]:
+                    found[feature].add(tree["split_conditions"][node])
+        return [np.array(sorted(edges), np.float32) for edges in found]
+
+    @cached_property
+    def _tables(self) -> Tables | None:
+        try:
+            return Tables((self._tree(tree) for tree in self.parts()), len(self._inputs.names))
+        except ValueError:
+            return None
+
+    def _tree(self, tree: dict[str, Any]) -> Tree:
+        sets = {node: tree["categories"][start:start + size] for node, start, size in zip(
+            tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True)}
+        goes_left = []
+        for node, feature in enumerate(tree["split_indices"]):
+            edges, codes = self._edges[feature], self._inputs.codes[feature]
+            if tree["left_children"][node] < 0:
+                left = np.empty(0, bool)
+            elif codes:
+                left = ~np.isin(np.arange(codes + 1), sets[node])  # the categories that are named go right
+            else:
+                left = np.arange(len(edges) + 2) <= np.searchsorted(edges, np.float32(tree["split_conditions"][node]))
+            goes_left.append(np.append(left[:-1], bool(tree["default_left"][node])))
+        return Tree(tree["left_children"], tree["right_children"], tree["split_indices"], goes_left,
+                    tree["sum_hessian"], tree["split_conditions"])
 
     def gains(self) -> np.ndarray:
         """The share of all splits' gain that each input has."""
@@ -53,6 +95,20 @@ class Trees:
     def save(self, folder: Path) -> None:
         """Write the folder's file."""
         self.booster.save_model(folder / FILE)
+
+
+def bins_of(edges: np.ndarray, codes: int, column: np.ndarray) -> np.ndarray:
+    """Between which edges each value lies, or its code; the last bin is that of missing ones.
+
+    Args:
+        column: float32 of shape (rows,). codes: how many a category has, 0 for a number.
+
+    Returns whole numbers of shape (rows,), 0 to ``codes`` of a category, else 0 to the number of edges plus one.
+    """
+    missing = np.isnan(column)
+    if codes:
+        return np.where(missing, codes, column).astype(np.int64)
+    return np.where(missing, len(edges) + 1, np.searchsorted(edges, column, side="right"))
 
 
 def load(folder: Path, inputs: Inputs) -> Trees:
