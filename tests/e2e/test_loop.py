@@ -246,7 +246,7 @@ def test_an_approval_that_is_given_again_changes_nothing(loop: Loop) -> None:
 
 def test_nobody_is_asked_about_an_artefact_on_a_page_that_shows_another(loop: Loop) -> None:
     loop.airflow.call("PATCH", f"{TASKS}/register/xcomEntries/return_value", body={
-        "value": {"name": BOOK, "version": "1", "digest": "f" * 64, "mlflow_run": "0" * 32}})
+        "value": {"name": BOOK, "version": "1", "digest": "f" * 64, "mlflow_run": "0" * 32, "refit": "None."}})
     assert ask_again(loop) == "failed"
     tries = loop.airflow.call("GET", f"{TASKS}/approve")["try_number"]
     assert "still shows the question" in str(loop.airflow.call("GET", f"{TASKS}/approve/logs/{tries}"))

@@ -67,7 +67,9 @@ def with_lock(folder: Path, text: str) -> origins.Origin:
 def coarser(folder: Path) -> None:
     """Code that makes other trees."""
     path = folder / FIT
-    path.write_text(path.read_text().replace('"tree_method": "hist",', '"tree_method": "hist", "max_bin": 4,'))
+    made = path.read_text()
+    assert '"max_bin": BINS' in made
+    path.write_text(made.replace('"max_bin": BINS', '"max_bin": 4'))
 
 
 def late_file() -> None:
