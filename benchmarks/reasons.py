@@ -37,9 +37,9 @@ def main() -> None:
     """Print a line for each shape."""
     rows = int(sys.argv[1]) if sys.argv[1:] else 100_000
     book = load_book("consumer")
+    names = {column.source: column.name for column in book.applications}
     sent = consumer.simulate(seed=1, rows_a_month=max(rows // 84, 1) + 1)
-    features = make_features(book, sent.rename_columns([  # the lender's names to the lake's
-        {column.source: column.name for column in book.applications}.get(name, name) for name in sent.column_names]))
+    features = make_features(book, sent.rename_columns([names.get(name, name) for name in sent.column_names]))
     encoder = Encoder.learn(book, features)
     inputs, matrix = encoder.columns(), encoder.encode(features)[:rows]
     label = sent["default_date"].is_valid().to_numpy()[:rows].astype(np.int8)

@@ -104,11 +104,12 @@ def year(book: Book, as_of: date, scratch: Path) -> Iterator[str]:
 
     younger = training.fit_younger(loans, params)
     tests = loans.features.filter(pa.array(loans.tests))["loan_id"]
-    rule = gates.judge_younger(run, params, pa.table({"loan_id": tests, "score": younger}))
+    by_judged = gates.judged_rows(run, params)
+    rule = gates.judge_younger(run, params, by_judged, pa.table({"loan_id": tests, "score": younger}))
     found = training.refit_all(loans, younger, params)
-    again = gates.judge_refit(run, params, pa.table({"loan_id": tests, "score": found.scores[loans.tests]}),
+    again = gates.judge_refit(run, params, by_judged, pa.table({"loan_id": tests, "score": found.scores[loans.tests]}),
                               found.point["threshold"])
-    judged = gates.judge_refit(run, params, pa.table({"loan_id": tests, "score": gated.predict_features(
+    judged = gates.judge_refit(run, params, by_judged, pa.table({"loan_id": tests, "score": gated.predict_features(
         loans.features.filter(pa.array(loans.tests)))}), gated.threshold)
     raw = unweighted(found.fitted.predict(found.encoder.encode(after)), params.train.default_weight)
     before, now = gated.predict_features(after), found.calibration.apply(raw)

@@ -169,7 +169,7 @@ def train(run: Path, params: Params) -> None:
                                     found.predict(encoder.encode(own)))
     point = training.operating_point(validation.label, calibration.apply(found.predict(validation.matrix)),
                                      params.train)
-    training.write_artefact(folder, book, found.fitted, {
+    training.write_fit(folder, found.fitted, {
         "book": book.name, "as_of": params.as_of.isoformat(), "seed": params.seed,
         "snapshot": read_json(run / "snapshot.json")["digest"], "horizon_months": params.snapshot.horizon_months,
         "estimator": params.train.estimator, "features": encoder.to_json(), "calibration": calibration.to_json(),
@@ -177,8 +177,10 @@ def train(run: Path, params: Params) -> None:
         "rounds": found.rounds, "validation_auc": found.auc,
         # What was not asked for is not told, so that a model of before it could be is the same bytes.
         **({"default_weight": found.default_weight} if found.default_weight != 1 else {}),
-        **({"selection": selection} if selection else {})}, applications, table, None,
-        pc.is_in(split["split"], pa.array(["train", "validation", "calibration"])).to_numpy(), histories)
+        **({"selection": selection} if selection else {})})
+    seen = pc.is_in(split["split"], pa.array(["train", "validation", "calibration"])).to_numpy()
+    scores = np.where(seen, np.nan, Model.load(folder).predict_features(table.select(encoder.names)))
+    training.write_references(folder, book, applications, table, scores, histories, params.seed)
     if params.train.estimator != BASELINE:
         training.learn_baseline(encoder, table.filter(pc.equal(split["split"], "train"))).save(folder)
 
@@ -214,28 +216,29 @@ def _refit(run: Path, params: Params, home: Path) -> None:
     if params.train.refit == "proven":
         matured, histories = matured_loans(run, params)
         younger = training.fit_younger(matured, params)
-        loans = matured.features.filter(pa.array(matured.tests))["loan_id"]
-        verdicts = gates.judge_younger(run, params, pa.table({"loan_id": loans, "score": younger}))
+        loans, rows = matured.features.filter(pa.array(matured.tests))["loan_id"], gates.judged_rows(run, params)
+        verdicts = gates.judge_younger(run, params, rows, pa.table({"loan_id": loans, "score": younger}))
         if gates.all_pass(verdicts):
             found = training.refit_all(matured, younger, params)
             unseen = pa.table({"loan_id": loans, "score": found.scores[matured.tests]})
-            verdicts += gates.judge_refit(run, params, unseen, found.point["threshold"])
+            verdicts += gates.judge_refit(run, params, rows, unseen, found.point["threshold"])
             if gates.all_pass(verdicts):
-                _keep_refit(run, home / "model", matured, found, histories)
+                _keep_refit(run, home / "model", matured, found, histories, params.seed)
     write_json(home / "refit.json", gates.refit_record(params.train.refit, verdicts))
 
 
 def _keep_refit(run: Path, folder: Path, matured: training.Matured, found: training.Refit,
-                histories: Histories) -> None:
+                histories: Histories, seed: int) -> None:
     """A model folder of a refit, what was judged beside it."""
     snapshot = read_json(run / "snapshot.json")
-    training.write_artefact(folder, matured.book, found.fitted, {
+    training.write_fit(folder, found.fitted, {
         **read_json(run / "model" / "model.json"), "features": found.encoder.to_json(),
         "calibration": found.calibration.to_json(), "threshold": found.point["threshold"], "operating": found.point,
         "validation_auc": found.auc, "refit": {
             "gated": digest_of(run / "model"),
-            **{name: snapshot[name] for name in ("rows", "defaults", "first_month", "last_month")}}},
-        matured.applications, matured.features, found.scores, np.zeros(len(found.scores), bool), histories)
+            **{name: snapshot[name] for name in ("rows", "defaults", "first_month", "last_month")}}})
+    training.write_references(folder, matured.book, matured.applications, matured.features, found.scores, histories,
+                              seed)
     shutil.copytree(run / "model", folder / GATED)
 
 

@@ -27,17 +27,19 @@ class Younger(Case):
     """The test loans of a run by the scores of a younger fit, decided on at its own threshold.
 
     Attributes:
+        judged: the answer of ``judged_rows``.
         unseen: P(default) of each test loan, by a fit that did not see it: ``loan_id`` and ``score``.
         declined_from: scores at or above it are declined.
     """
 
+    judged: pa.Table
     unseen: pa.Table
     declined_from: float = 1.0
 
     @cached_property
     def evidence(self) -> pa.Table:
-        """The test rows, with the scores of the judged fit as the model here gives them; no saved file is asked."""
-        return self.rescored.filter(pc.equal(self.rescored["split"], "test"))
+        """The test rows; no saved file is asked."""
+        return self.judged
 
     @cached_property
     def score(self) -> np.ndarray:
@@ -51,7 +53,13 @@ class Younger(Case):
         return self.declined_from
 
 
-def judge_younger(run: Path, params: Params, unseen: pa.Table) -> tuple[Verdict, Verdict]:
+def judged_rows(run: Path, params: Params) -> pa.Table:
+    """The test rows with the scores of the judged fit, as the model here gives them; a run may ask it once for all."""
+    rows = Case(run, params).rescored
+    return rows.filter(pc.equal(rows["split"], "test"))
+
+
+def judge_younger(run: Path, params: Params, rows: pa.Table, unseen: pa.Table) -> tuple[Verdict, Verdict]:
     """Whether fitting younger is surely better, and whether both fits rank the loans alike.
 
     The first is the rule: only where a fit of everything but the test months ranks these surely better than the fit
@@ -60,9 +68,10 @@ def judge_younger(run: Path, params: Params, unseen: pa.Table) -> tuple[Verdict,
     below the limit, the gates have judged something else than what would serve.
 
     Args:
-        run: the ``run/`` folder of a workspace. unseen: ``loan_id`` and ``score`` of the test rows by the younger fit.
+        run: the ``run/`` folder of a workspace. rows: the answer of ``judged_rows``.
+        unseen: ``loan_id`` and ``score`` of the test rows by the younger fit.
     """
-    case = Younger(run, params, unseen=unseen)
+    case = Younger(run, params, judged=rows, unseen=unseen)
     sure, limit = params.gates.confidence, params.gates.refit_agreement_min
     theirs = case.evidence["score"].to_numpy()
     (mine, other), ahead, (low, high) = paired(case.label, case.score, theirs, (1 + sure) / 2)
@@ -76,9 +85,9 @@ def judge_younger(run: Path, params: Params, unseen: pa.Table) -> tuple[Verdict,
                 f"{limit:g}, or the gates have judged something else than what would serve.")))
 
 
-def judge_refit(run: Path, params: Params, unseen: pa.Table, threshold: float) -> tuple[Verdict, ...]:
+def judge_refit(run: Path, params: Params, rows: pa.Table, unseen: pa.Table, threshold: float) -> tuple[Verdict, ...]:
     """The gates that go by scores, asked once more of the younger fit's, at the threshold of the refit."""
-    case = Younger(run, params, unseen=unseen, declined_from=threshold)
+    case = Younger(run, params, judged=rows, unseen=unseen, declined_from=threshold)
     return tuple(judge(case, gate) for gate in AGAIN)
 
 

@@ -59,9 +59,10 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         PassingFault: MLflow or the lake did not answer.
     """
     gates, compared = read_json(run_folder / "gates.json"), read_json(run_folder / "champion.json")
-    snapshot, digest = read_json(run_folder / "snapshot.json"), digest_of(artefact_of(run_folder))
-    judged = digest_of(run_folder / "model")
+    snapshot, artefact = read_json(run_folder / "snapshot.json"), artefact_of(run_folder)
     _check(run_folder, params, snapshot)
+    judged = digest_of(gated_fit(artefact))
+    digest = judged if artefact == run_folder / "model" else digest_of(artefact)
     keys.signer()  # before anything is made that nobody could sign for
     look = look_of(run_folder, judged)
     if look is not None:
@@ -124,10 +125,11 @@ def _check(folder: Path, params: Params, snapshot: dict[str, Any]) -> None:
         raise BadInput("The run holds no model", value=folder / "model", remedy="Run the train stage again.")
     artefact = artefact_of(folder)
     check_no_pickle(artefact)
-    if refit_of(folder)["refitted"] != (artefact != folder / "model"):
+    told, refitted = refit_of(folder)["refitted"], artefact != folder / "model"
+    if told != refitted:
         raise Refused("The run's refit.json does not tell what is there: whether the model was fitted again",
-                      value=refit_of(folder)["refitted"], remedy="Run the refit stage again.")
-    if digest_of(gated_fit(artefact)) != digest_of(folder / "model"):
+                      value=told, remedy="Run the refit stage again.")
+    if refitted and digest_of(gated_fit(artefact)) != digest_of(folder / "model"):
         raise Refused("The refit of the run holds another model than the one that was judged",
                       value=artefact / GATED, remedy="Run the refit stage again.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from tollgate.features import digest_of
@@ -30,15 +31,16 @@ def rivals(book: str) -> dict[str, Any]:
         Refused: the ledger is broken.
         PassingFault: MLflow, its artefact store or the lake did not answer.
     """
-    now = mend(book)
-    former, left_out = comparable(now, fetch_to_compare)
-    unproven = unfit(now.champion, fetch_to_compare) if now.champion else None
-    version, digest = (now.champion.version, _judged(now.champion, unproven)) if now.champion else (None, None)
+    now, fetch = mend(book), cache(fetch_to_compare)  # a fetch makes golden rows again
+    former, left_out = comparable(now, fetch)
+    unproven = unfit(now.champion, fetch) if now.champion else None
+
+    def judged(model: Version) -> str:
+        return digest_of(fetch(model.book, model.version))
+
+    version, digest = (now.champion.version, now.champion.digest) if now.champion else (None, None)
+    if now.champion and unproven is None:
+        digest = judged(now.champion)
     return {"model": book, "version": version, "digest": digest, "unproven": unproven,
-            "former": [{"version": model.version, "digest": _judged(model, None)} for model in former],
+            "former": [{"version": model.version, "digest": judged(model)} for model in former],
             "left_out": left_out, "looks": looks(now.chain, [version, *(model.version for model in former)])}
-
-
-def _judged(model: Version, unproven: str | None) -> str:
-    """The digest of the fit that was judged; of the whole artefact where it cannot be compared with anyway."""
-    return model.digest if unproven else digest_of(fetch_to_compare(model.book, model.version))

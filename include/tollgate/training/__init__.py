@@ -1,6 +1,6 @@
 """Training: snapshot, split, sweep, fit, evaluate, profile, refit."""
 
-from tollgate.training.artefact import write_artefact
+from tollgate.training.artefact import write_fit, write_references
 from tollgate.training.baseline import learn_baseline
 from tollgate.training.evaluate import evidence, metrics, plots
 from tollgate.training.fit import Fit, Parts, fit, fit_inferred, prepare, prepare_folds
@@ -19,5 +19,5 @@ __all__ = [
     "decision_costs", "draw", "evidence", "finish", "fit", "fit_inferred", "fit_younger", "folds", "freeze",
     "learn_baseline", "metrics", "open_study", "operating_point", "pin_lake", "plots", "prepare", "prepare_folds",
     "rank_slices", "reference_sample", "refit_all", "select", "selected", "slice_columns", "take_snapshot", "work",
-    "write_artefact",
+    "write_fit", "write_references",
 ]

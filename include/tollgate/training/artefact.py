@@ -10,28 +10,29 @@ import pyarrow as pa
 
 from tollgate.books import Book
 from tollgate.estimators import Fitted
-from tollgate.features import SPEC, Histories, Model, TableFile, write_golden
+from tollgate.features import SPEC, Histories, TableFile, write_golden
 from tollgate.run_files import write_json, write_rows
 from tollgate.training.profile import freeze, reference_sample
 
 
-def write_artefact(folder: Path, book: Book, fitted: Fitted, about: dict[str, Any],
-                   applications: pa.Table | TableFile, features: pa.Table | TableFile, scores: np.ndarray | None,
-                   seen: np.ndarray, histories: Histories) -> None:
-    """Write all of a model folder but the scorecard that it has to beat.
-
-    Args:
-        book: with the features that the model takes. about: the content of ``model.json``.
-        applications: as the lake holds them; features: what was made of them, row by row.
-        scores: P(default) of each row by fits that did not see it, float64; None for the scores of this one.
-        seen: bool, the rows that ``scores`` are too sure of.
-        histories: of these loans or of more.
-    """
+def write_fit(folder: Path, fitted: Fitted, about: dict[str, Any]) -> None:
+    """Write what scores: the fit, and ``about``, the content of ``model.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     fitted.save(folder)
     write_json(folder / SPEC, about)
+
+
+def write_references(folder: Path, book: Book, applications: pa.Table | TableFile, features: pa.Table | TableFile,
+                     scores: np.ndarray, histories: Histories, seed: int) -> None:
+    """Write what later rows and later code are held against, beside the fit that ``write_fit`` wrote.
+
+    Args:
+        book: with the features that the model takes.
+        applications: as the lake holds them; features: what was made of them, row by row.
+        scores: P(default) of each row by a fit that did not see it, float64; not a number where there is none.
+        histories: of these loans or of more.
+    """
     rows = features.select([feature.name for feature in book.features])
-    scores = np.where(seen, np.nan, Model.load(folder).predict_features(rows) if scores is None else scores)
     write_json(folder / "profile.json", freeze(rows, scores, book))
-    write_rows(folder / "reference.parquet", reference_sample(rows, scores, about["seed"]))
-    write_golden(folder, applications, features, histories, about["seed"])
+    write_rows(folder / "reference.parquet", reference_sample(rows, scores, seed))
+    write_golden(folder, applications, features, histories, seed)

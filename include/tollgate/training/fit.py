@@ -178,6 +178,15 @@ def fit_inferred(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArr
     return fit(prepare(book, rows, parted, params), params, choice)
 
 
+def fit_length(inputs: Inputs, rows: Rows, params: Params, choice: Mapping[str, Any], rounds: int) -> Fitted:
+    """A fit of so many rounds, of which nothing is chosen by validation rows."""
+    unused = Rows(rows.matrix[:1], rows.label[:1])
+    fitting = estimator(params.train.estimator).learner(inputs, rows, unused, params.seed, params.sweep.threads).start(
+        choice)
+    fitting.to(rounds)
+    return fitting.at(rounds)
+
+
 def fit_rounds(book: Book, rows: pa.Table, unbooked: pa.Table, params: Params, choice: Mapping[str, Any],
                rounds: int) -> tuple[Encoder, Fitted]:
     """Fit for so many rounds on all of these rows, as ``train.reject_inference`` says; none is kept to validate on.
@@ -191,11 +200,7 @@ def fit_rounds(book: Book, rows: pa.Table, unbooked: pa.Table, params: Params, c
 
     def fitted_on(train: pa.Table) -> tuple[Encoder, Fitted]:
         encoder, inputs, learned = learn(book, train, params)
-        unused = Rows(learned.matrix[:1], learned.label[:1])  # nothing is chosen by the validation rows of such a fit
-        fitting = estimator(params.train.estimator).learner(inputs, learned, unused, params.seed,
-                                                            params.sweep.threads).start(choice)
-        fitting.to(rounds)
-        return encoder, fitting.at(rounds)
+        return encoder, fit_length(inputs, learned, params, choice, rounds)
 
     method = params.train.reject_inference
     if method == "booked" or (method != "weighted" and not unbooked.num_rows):

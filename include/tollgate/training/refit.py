@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,14 @@ class Matured:
     def tests(self) -> np.ndarray:
         """Which rows are of the test months, bool."""
         return self.part == TEST
+
+    @cached_property
+    def applicant(self) -> np.ndarray:
+        """Whole numbers, the same for the same person; -1 where nobody is told."""
+        if not self.book.grouped:
+            return np.full(len(self.part), -1)
+        who = self.applications[APPLICANT].combine_chunks().dictionary_encode().indices
+        return np.asarray(pc.fill_null(who, -1).to_numpy())
 
     @property
     def newest(self) -> np.ndarray:
@@ -117,10 +126,8 @@ def _blocks(matured: Matured, seed: int) -> Iterator[np.ndarray]:
 
 def _without(matured: Matured, block: np.ndarray, params: Params) -> np.ndarray:
     """Scores of a block's rows by a fit on the others, without the people who are in it."""
-    learns = ~block
-    if matured.book.grouped:
-        who = pc.fill_null(matured.applications[APPLICANT].combine_chunks().dictionary_encode().indices, -1).to_numpy()
-        learns &= ~np.isin(who, who[block & (who >= 0)])
+    who = matured.applicant
+    learns = ~block & ~np.isin(who, who[block & (who >= 0)])
     encoder, fitted = _fit(matured, learns, params)
     score = fitted.predict(encoder.encode(matured.features.filter(pa.array(block))))
     return unweighted(score, params.train.default_weight)

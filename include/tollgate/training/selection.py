@@ -11,8 +11,8 @@ import pyarrow as pa
 from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
-from tollgate.estimators import Inputs, Rows, estimator
-from tollgate.training.fit import learn
+from tollgate.estimators import Inputs, Rows
+from tollgate.training.fit import fit_length, learn
 from tollgate.training.space import check_space, middle
 
 PAIRS = 10      # of complementary halves, so that a share is a whole number of twentieths
@@ -94,10 +94,5 @@ def _choose(inputs: Inputs, rows: Rows, params: Params, rng: np.random.Generator
     probes = rows.matrix[rng.permutation(len(rows.matrix))]
     both = Inputs((*inputs.names, *(f"{name}.probe" for name in inputs.names)), inputs.codes * 2, inputs.directions * 2)
     rows = replace(rows, encoded=np.concatenate([rows.matrix, probes], axis=1))
-    # Nothing is chosen by the validation rows of a fit of fixed length.
-    unused = Rows(rows.matrix[:1], rows.label[:1])
-    fitting = estimator(params.train.estimator).learner(both, rows, unused, params.seed, params.sweep.threads).start(
-        middle(params))
-    fitting.to(ROUNDS)
-    share, of_probes = np.split(fitting.at(ROUNDS).gains(), 2)
+    share, of_probes = np.split(fit_length(both, rows, params, middle(params), ROUNDS).gains(), 2)
     return np.asarray(share > of_probes.max())
