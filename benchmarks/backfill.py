@@ -32,7 +32,7 @@ from tollgate.demo.airflow import Airflow
 
 FIRST, SECOND = "2007-01-01", "2007-05-01"
 BEGIN, END = date(2007, 2, 1), date(2007, 7, 31)
-AT_ONCE = 2
+AT_ONCE = 1  # a night takes what those before it left
 ONE_SHARD = {"shards": 1}  # a small book's night is one
 PATIENCE_SECONDS = 2 * 60 * 60
 # What an instance prints of the lake: for each night the versions that scored it, its rows and its loans.
@@ -40,12 +40,11 @@ NIGHTS = f"""
 import json
 from collections import defaultdict
 from tollgate import lake
-found = lake.read(lake.scores("{BOOK}"), columns=["day", "role", "model_version", "loan_id"]).to_pylist()
+found = lake.read(lake.scores("{BOOK}"), columns=["day", "model_version", "loan_id"]).to_pylist()
 nights = defaultdict(lambda: [set(), 0, set()])
 for row in found:
-    if row["role"] == "champion":
-        versions, rows, loans = nights[row["day"]]
-        versions.add(row["model_version"]); loans.add(row["loan_id"]); nights[row["day"]][1] += 1
+    versions, rows, loans = nights[row["day"]]
+    versions.add(row["model_version"]); loans.add(row["loan_id"]); nights[row["day"]][1] += 1
 print(json.dumps({{day: [sorted(v), rows, len(loans)] for day, (v, rows, loans) in nights.items()}}))
 """
 HEAD = """# Six months, backfilled

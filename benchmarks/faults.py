@@ -125,7 +125,7 @@ class Drill:
 import json
 from tollgate import lake
 rows = lake.read(lake.scores("{BOOK}"), filters=[("day", "=", "{night}")]).to_pylist()
-print(json.dumps([row["loan_id"] for row in rows if row["role"] == "champion"]))"""))
+print(json.dumps([row["loan_id"] for row in rows]))"""))
         assert len(loans) == len(set(loans)) == ROWS_A_MONTH, night
         kinds = [line["kind"] for line in self.town.inside("worker-1", "history", BOOK)["decisions"]]
         assert len(kinds) == len(set(kinds)), kinds

@@ -91,11 +91,13 @@ def fill(loans: int, outcomes: int, nights: int) -> None:
         size = int(np.searchsorted(applied, day) - start)
         score = rng.random(size)
         parts.append(pa.table({
-            "day": [str(day)] * size, "as_of": pa.array(np.full(size, day)), "loan_id": ids(many)[start:start + size],
-            "applied_on": pa.array(applied[start:start + size]), "role": ["champion"] * size,
-            "model_version": ["1"] * size, "snapshot_version": ["s"] * size, "run_id": ["r"] * size, "score": score,
-            "decision": np.where(score > .8, "decline", "approve"),
-            "reasons": pa.nulls(size, pa.list_(pa.string()))}).cast(table.schema) if size else
+            "day": [str(day)] * size, "as_of": pa.array(np.full(size, day)), "population": ["new"] * size,
+            "attempt": [1] * size, "loan_id": ids(many)[start:start + size],
+            "applied_on": pa.array(applied[start:start + size]), "status": ["scored"] * size,
+            "refusal": pa.nulls(size, pa.string()), "score": score,
+            "decision": np.where(score > .8, "decline", "approve"), "reasons": pa.nulls(size, pa.list_(pa.string())),
+            "model_version": ["1"] * size, "snapshot_version": ["s"] * size, "run_id": ["r"] * size,
+            }).cast(table.schema) if size else
             table.schema.empty_table())
         if len(parts) == 200 or night == nights - 1:
             write_deltalake(location(table), pa.concat_tables(parts), partition_by=["day"], mode="append")
@@ -129,7 +131,7 @@ def old_cohorts() -> int:
     until = months_before(AS_OF, HORIZON)
     scores = lake.read(lake.scores("nightly"), filters=[
         ("day", ">=", months_before(until, WATCHED).isoformat()), ("day", "<=", until.isoformat()),
-        ("role", "=", "champion")])
+        ("population", "=", "new")])
     outcomes = lake.view(lake.outcomes(book("nightly")), as_of=AS_OF)
     days = sorted(scores["as_of"].unique().to_pylist())
     for day in days:

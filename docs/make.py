@@ -36,6 +36,8 @@ def allowed(schema: dict[str, Any]) -> str:
     """The type and range of one key, from its JSON schema."""
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
+    if schema["type"] == "array":
+        return "list of version numbers"
     if schema["type"] == "string":
         return "date" if schema.get("format") == "date" else "text"
     kind = {"integer": "whole number", "number": "number"}[schema["type"]]

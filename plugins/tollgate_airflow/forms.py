@@ -94,6 +94,13 @@ def reason(default: str | None = None) -> Param:
                  description="Why; it is shown to the approver and kept in the record.")
 
 
+def again() -> Param:
+    """Why a published night is scored once more; empty for any other."""
+    return Param("", type="string", title="Why again",
+                 description="Only for a night that is published already: why it is scored once more. The ledger keeps "
+                             "it with your name; what counted until now is kept too.")
+
+
 def version() -> Param:
     """A registered model version."""
     return Param(type="string", pattern="^[0-9]+$", title="Version",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
 from tollgate_airflow.links import GateReport
 from tollgate_airflow.process import Child, CommandFailed
@@ -25,23 +25,25 @@ class TollgateOperator(BaseOperator):
         partition: the partition key of the asset event, templated with the ``answer``; no event where it renders
             to nothing. The event carries it and every plain value of the answer as its ``extra``. With several outlets,
             the event goes to the one that is named like the answer's ``table``.
+        only_if: templated; the task is skipped where it renders to nothing.
         events: the list in the answer of which each entry is announced as an answer of its own. A refusal then comes
             with the answer of what was done all the same, which a later task looks at: Airflow forgets the events of a
             task that fails.
 
     Raises:
+        AirflowSkipException: there is nothing to do.
         AirflowFailException: bad input or a refusal (exit codes 2 and 3), where a retry will not help.
         AirflowTaskTimeout: the command had not ended within the task's ``execution_timeout``.
         AirflowException: anything else.
     """
 
-    template_fields: Sequence[str] = ("command", "options")
+    template_fields: Sequence[str] = ("command", "options", "only_if")
     ui_color = "#e8f0e4"
     outlets: list[Any]
 
     def __init__(self, *, command: list[str], options: dict[str, str] | None = None, item: dict[str, Any] | None = None,
                  each: Sequence[str] = (), returns: str | None = None, partition: str | None = None,
-                 events: str | None = None, **kwargs: Any) -> None:
+                 only_if: str | None = None, events: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.command = command
         self.options = options or {}
@@ -49,11 +51,14 @@ class TollgateOperator(BaseOperator):
         self.each = each
         self.returns = returns
         self.partition = partition
+        self.only_if = only_if
         self.events = events
         self._child: Child | None = None
 
     def execute(self, context: Any) -> Any:
         """Run the command to its end."""
+        if self.only_if == "":
+            raise AirflowSkipException("There is nothing to do.")
         arguments = [*self.command, *(str((self.item or {})[key]) for key in self.each),
                      *(f"--{name}={value}" for name, value in self.options.items() if value)]
         self.log.info("tollgate %s", " ".join(arguments))

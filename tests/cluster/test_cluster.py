@@ -74,7 +74,7 @@ def test_a_night_is_scored_once_and_monitored_though_a_worker_dies_in_the_middle
 import json
 from tollgate import lake
 rows = lake.read(lake.scores("{BOOK}"), filters=[("day", "=", "{NIGHT}")]).to_pylist()
-print(json.dumps([row["loan_id"] for row in rows if row["role"] == "champion"]))"""))
+print(json.dumps([row["loan_id"] for row in rows]))"""))
     assert len(scored) == len(set(scored)) == running.ROWS_A_MONTH
 
 

@@ -23,7 +23,8 @@ EDGES: dict[str, dict[str, list[str]]] = {
         "gate": ["gates", "refit"], "gates": ["approve"], "refit": ["register"], "register": ["approve"],
         "approve": ["promote", "reject"],
         "promote": [], "reject": []},
-    "score_nightly": {"pin": ["shard"], "shard": ["publish"], "publish": []},
+    "score_nightly": {"reopen": ["pin"], "pin": ["shadow", "shard"], "shard": ["compare", "publish"], "publish": [],
+                      "shadow": ["compare"], "compare": []},
     "monitor_drift": {"drift": ["verdict"], "performance": ["verdict"], "verdict": ["report"], "report": []},
     "retrain_on_drift": {"drift": ["claim"], "claim": ["close", "train"], "train": ["wait"], "wait": ["close"],
                          "close": []},
@@ -32,7 +33,7 @@ EDGES: dict[str, dict[str, list[str]]] = {
 MAPPED = {("ingest_validate", "files"), ("train_weekly", "work"), ("train_weekly", "gates"), ("score_nightly", "shard")}
 HOUR = 3_600
 PARAMS = {"ingest_validate": {"book"}, "train_weekly": {"book", "as_of", "trials", "reason"},
-          "score_nightly": {"book", "as_of"}, "monitor_drift": {"book", "as_of"}, "retrain_on_drift": set(),
+          "score_nightly": {"book", "as_of", "again"}, "monitor_drift": {"book", "as_of"}, "retrain_on_drift": set(),
           "rollback_model": {"book", "version", "reason"}}
 
 

@@ -12,9 +12,9 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from lender import as_csv, bad_share, sba_loans
 
-from tollgate import lake
+from tollgate import lake, nights
 from tollgate.books import Book
-from tollgate.errors import BadInput
+from tollgate.errors import BadInput, Refused
 from tollgate.ingest import audit, ingest_file, migrate, new_files, quarantined_rows
 
 Drop = Callable[..., str]
@@ -55,8 +55,9 @@ def test_an_old_lake_is_refused_and_not_half_read(old: Book) -> None:
 
 def test_migrating_keeps_every_row_and_what_was_taken_in_and_doing_it_again_changes_nothing(
         old: Book, home: Path) -> None:
-    assert migrate(old)["migrated"] == {"applications": 1, "outcomes": 1, "performance": 0, "quarantine": 1,
-                                        "ledger": 0, "checks": 0, "received": 2}
+    assert migrate(old)["migrated"] == {
+        "applications": 1, "outcomes": 1, "performance": 0, "drift": 0, "verdicts": 0, "ledger": 0, "scores": 0,
+        "quarantine": 1, "checks": 0, "received": 2}
     versions = [DeltaTable(path).version() for path in sorted((home / "lake" / "sba").iterdir())]
     assert lake.read(lake.outcomes(old)).to_pylist() == [{
         "month": "2007-03", "known_on": date(2007, 3, 2), "delivery": 1, "version": 1, "line": None,
@@ -101,3 +102,31 @@ def test_rows_that_were_kept_without_their_line_are_migrated_to_rows_of_no_known
     again = ingest_file(sba, drop(as_csv(sba_loans({}, {"NoEmp": "9"})), "applications_b.csv"), bad_share(1.0))
     assert (again["added"], again["restated"]) == (1, 0)
     assert lake.read(lake.applications(sba), columns=["line"])["line"].to_pylist() == [None, 3]
+
+
+def test_scores_of_before_nights_had_attempts_become_the_first_attempt_of_each_night(sba: Book, home: Path) -> None:
+    day = date(2006, 3, 1)
+    row = {"day": "2006-03-01", "as_of": day, "loan_id": "1", "applied_on": date(2006, 2, 3), "role": "champion",
+           "model_version": "1", "snapshot_version": "s", "run_id": "r", "score": 0.3, "decision": "decline",
+           "reasons": ["term"]}
+    refused = {**row, "loan_id": "2", "score": None, "decision": "refused", "reasons": ["amount is missing"]}
+    rows = [row, refused, {**row, "role": "challenger", "model_version": "2", "reasons": []}]
+    write_deltalake(home / "lake" / "sba" / "scores", pa.Table.from_pylist(rows), partition_by=["day"])
+    with pytest.raises(BadInput, match="tollgate ingest migrate sba"):
+        lake.read(lake.scores("sba"))
+    assert migrate(sba)["migrated"]["scores"] == 2
+    one, two = lake.read(lake.scores("sba")).to_pylist()
+    assert (one["status"], one["decision"], one["reasons"], one["attempt"]) == ("scored", "decline", ["term"], 1)
+    assert (two["status"], two["decision"], two["refusal"]) == ("refused", None, "amount is missing")
+    assert lake.read(lake.shadow_scores("sba"))["model_version"].to_pylist() == ["2"]
+    (night,) = nights.publications("sba")
+    assert (night.attempt.day, night.rows, night.scored, night.declined) == (day, 2, 1, 1)
+    before = lake.version(lake.scores("sba"))
+    migrate(sba)
+    assert lake.version(lake.scores("sba")) == before
+    with pytest.raises(Refused, match="attempt 1"):
+        lake.publish_turn(lake.scores("sba"), night.attempt.night, 2, list, where="day = '2006-03-01'", check=_refuse)
+
+
+def _refuse(before: int | None, version: int) -> None:
+    raise Refused(f"attempt {before} is published", value=version, remedy="none")

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from tests.published import publish
+from tests.scored import publish_night
 
 from tollgate import lake
 from tollgate.books import Book, load_book
@@ -52,16 +53,8 @@ class Night:
         if booked and not self.book.all_booked:
             self.decide(night, np.zeros(night.num_rows, bool))
         score = night["true_probability"].to_numpy()
-        table = lake.scores(self.book.name)
-        cannot = np.arange(len(score)) < refused
-        made = pa.table({
-            "loan_id": night["loan_id"], "applied_on": night["applied_on"], "score": pa.array(score, mask=cannot),
-            "decision": np.where(cannot, "refused", np.where(score >= THRESHOLD, "decline", "approve")),
-        }).to_pylist()
-        stamp = {"day": as_of.isoformat(), "as_of": as_of, "role": "champion", "model_version": version,
-                 "snapshot_version": "s", "run_id": "r", "reasons": []}
-        lake.replace_partitions(table, pa.Table.from_pylist([{**row, **stamp} for row in made], table.schema),
-                                [as_of.isoformat()])
+        publish_night(self.book, as_of, night, score, THRESHOLD, version=version,
+                      refused=np.arange(len(score)) < refused)
         return night
 
     def decide(self, loans: pa.Table, declined: np.ndarray, after: np.ndarray | int = 0) -> None:
@@ -81,7 +74,7 @@ class Night:
         publish(self.book, name, rows, number=lake.count(lake.published(self.book, name)) + 1)
 
     def drift(self, as_of: date, *, version: str = "1") -> dict:
-        window = load_window(self.book, as_of)
+        window = load_window(self.book, as_of, self.params.monitoring)
         return record_drift(self.book, as_of, self.params, window, self.model)
 
     def verdict(self, as_of: date, *, version: str = "1") -> dict:

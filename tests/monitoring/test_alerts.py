@@ -45,8 +45,8 @@ def _loud(night: Night, drift: Iterable[dict[str, Any]] = (),
 
 
 def _cohort(**changed: object) -> dict[str, Any]:
-    return {"as_of": APR, "scored_as_of": APR, "model_version": "1", "rows": 5000, "labelled": 5000, "defaults": None,
-            "auc": None, "decline_rate": 0.20, "parity_gap": None, "parity_null": None, **changed}
+    return {"as_of": APR, "scored_as_of": APR, "model_version": "1", "rows": 5000, "refused": 0, "labelled": 5000,
+            "defaults": None, "auc": None, "decline_rate": 0.20, "parity_gap": None, "parity_null": None, **changed}
 
 
 def test_a_decline_rate_must_move_by_more_than_the_limit_and_than_luck(night: Night) -> None:
@@ -71,6 +71,15 @@ def test_a_parity_gap_must_pass_the_limit_and_luck(night: Night) -> None:
     assert _loud(night, performance=[_cohort(parity_gap=0.12, parity_null=0.15)]) == {}
     assert _loud(night, performance=[_cohort(parity_gap=0.09, parity_null=0.05)]) == {}
     assert "12.0% apart" in _loud(night, performance=[_cohort(parity_gap=0.12, parity_null=0.05)])["parity"].text
+
+
+def test_refused_rows_are_told_when_they_are_surely_more_than_the_limit(night: Night) -> None:
+    assert _loud(night, performance=[_cohort(refused=200)]) == {}
+    assert _loud(night, performance=[_cohort(refused=300)]) == {}, "5.7 %, and luck explains the rest"
+    told = _loud(night, performance=[_cohort(refused=400)])["refused"]
+    assert (told.severity, told.limit) == ("warning", 0.05) and told.text.startswith("400 of 5400 applications")
+    assert _loud(night, performance=[_cohort(rows=0, refused=5000)])["refused"].value == 1.0
+    assert _loud(night, performance=[_cohort(rows=10, refused=100)]) == {}
 
 
 def _feature(name: str, **changed: object) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pytest
 from tests.labels.small_books import DECISIONS
 from tests.published import publish
+from tests.scored import publish_night
 
 from tollgate import lake
 from tollgate.books import Event, Target
@@ -69,11 +70,9 @@ def test_tonights_decline_rate_is_on_record_before_any_label(night: Night) -> No
 
 
 def cohorts(night: Night, tonight: date) -> list[dict]:
-    """The matured cohorts as judged tonight, whose own scores do not matter; only that there are some."""
-    table = lake.scores("consumer")
-    rows = lake.read(table, filters=[("day", "=", "2007-02-01")]).to_pylist()
-    lake.replace_partitions(table, pa.Table.from_pylist(
-        [{**row, "day": tonight.isoformat(), "as_of": tonight} for row in rows], table.schema), [tonight.isoformat()])
+    """The matured cohorts as judged tonight, on a night of no rows (L10)."""
+    nobody = lake.view(lake.applications(night.book)).slice(0, 0)
+    publish_night(night.book, tonight, nobody, np.array([]), 0.5)
     return performance_step(night.book, tonight, night.params)["cohorts"]
 
 
@@ -113,6 +112,7 @@ def test_refused_applications_are_no_part_of_the_measures(night: Night) -> None:
     night.publish("stationary", FEB, refused=300)
     assert performance_step(night.book, FEB, night.params)["groups"][0]["rows"] < 700
     assert night.drift(FEB)["rows"] == 700
+    night = night.tuned(window_days=1)
     night.publish("stationary", MAR, refused=1_000)
     assert performance_step(night.book, MAR, night.params)["decline_rate"] is None
     assert night.drift(MAR)["level"] == "unknown"
@@ -180,4 +180,5 @@ def test_a_night_reads_the_applications_as_they_were_known_then(night: Night) ->
     restated = loans.set_column(loans.column_names.index("credit_score"), "credit_score",
                                 pa.array([850] * loans.num_rows))
     publish(night.book, "applications", restated, number=99, day=date(2007, 8, 1), live_on=date(2007, 1, 1))
-    assert load_window(night.book, FEB).applications["credit_score"].to_pylist() == loans["credit_score"].to_pylist()
+    seen = load_window(night.book, FEB, night.params.monitoring).applications
+    assert seen["credit_score"].to_pylist() == loans["credit_score"].to_pylist()

@@ -26,7 +26,7 @@ def test_the_report_is_two_pages_made_without_the_network_and_the_same_again(
     reached: list[object] = []
     monkeypatch.setattr(socket.socket, "connect", lambda self, address: reached.append(address))
     verdict = night.run("covariate_shift", FEB)
-    window = load_window(night.book, FEB)
+    window = load_window(night.book, FEB, night.params.monitoring)
     answer = write_report(night.book, FEB, night.params, window, night.model)
     store = Store(settings().store)
     assert answer["uri"] == f"{settings().store}/reports/consumer/2007-02-01/index.html"
@@ -48,7 +48,7 @@ def test_a_model_is_monitored_on_after_its_book_retired_one_feature_and_gained_a
     gained = ratio("income_per_dollar", "annual_income", "loan_amount")
     after = replace(night, book=replace(night.book, features=(*kept, gained), retired=(gone,)))
     assert gone.name in [row["feature"] for row in after.drift(FEB)["features"]]
-    write_report(after.book, FEB, night.params, load_window(after.book, FEB), night.model)
+    write_report(after.book, FEB, night.params, load_window(after.book, FEB, night.params.monitoring), night.model)
     beside = Store(settings().store).read("reports/consumer/2007-02-01/drift.html")
     assert gone.name.encode() in beside and gained.name.encode() not in beside
 
@@ -56,7 +56,7 @@ def test_a_model_is_monitored_on_after_its_book_retired_one_feature_and_gained_a
 def test_a_report_before_the_verdict_says_what_to_run(night: Night) -> None:
     night.publish("stationary", FEB)
     with pytest.raises(BadInput, match="tollgate monitor verdict consumer"):
-        write_report(night.book, FEB, night.params, load_window(night.book, FEB), night.model)
+        write_report(night.book, FEB, night.params, load_window(night.book, FEB, night.params.monitoring), night.model)
 
 
 def _text_of(page: str) -> str:

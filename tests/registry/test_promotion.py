@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from registry.world import BOOK, World, aliases, client, kinds, params_of
+from tests.scored import publish_night
 
 from tollgate import lake, registry
 from tollgate.config import settings
@@ -187,16 +189,10 @@ def test_a_rollback_proves_itself_on_evidence_when_the_model_never_served(world:
 
 
 def test_a_rollback_that_does_not_reproduce_its_scores_is_refused(world: World) -> None:
-    import pyarrow as pa
-
-    first = world.promoted("a")
+    world.promoted("a")
     world.promoted("b")
-    loan = lake.read(lake.applications(_book()), columns=["loan_id", "applied_on"]).slice(0, 1).to_pylist()[0]
-    table = lake.scores(BOOK)
-    lake.replace_partitions(table, pa.Table.from_pylist([{
-        "day": "2006-08-01", "as_of": date(2006, 8, 1), **loan, "role": "champion", "model_version": "1",
-        "snapshot_version": first.snapshot, "run_id": "r", "score": 0.123, "decision": "approve", "reasons": []}],
-        schema=table.schema), ["2006-08-01"])
+    loan = lake.view(lake.applications(_book())).slice(0, 1)
+    publish_night(_book(), date(2006, 8, 1), loan, np.array([0.123]), 0.5, version="1")
     with pytest.raises(Refused, match="does not reproduce"):
         registry.rollback(BOOK, "1", by="eve", reason="worse")
     assert aliases() == {"champion": "2"}

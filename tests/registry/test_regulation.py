@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from registry.world import BOOK, client, copy_of, params_of
+from scoring.nightly import score
 from tests.databases import Databases
 
 from tollgate import lake, monitoring, registry, scoring, stages
@@ -39,10 +40,7 @@ def seen(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFact
         with pytest.raises(Refused):
             registry.promote(BOOK, "1", "0" * 64, by="ann")
         registry.promote(BOOK, "1", made_of["digest"], by="ann", comment="good")
-        scoring.pin(book, NIGHT, "night", params)
-        for shard in range(params.scoring.shards):
-            scoring.score_shard("night", shard)
-        scoring.publish("night")
+        score(scoring.pin(book, NIGHT, "night", params))
         for step in (monitoring.drift_step, monitoring.performance_step, monitoring.verdict_step):
             step(book, NIGHT, params)
         scores = lake.read(lake.scores(BOOK)).to_pylist()

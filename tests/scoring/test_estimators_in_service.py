@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
 from registry.world import BOOK, World, let_through, params_of, train
+from scoring.nightly import NIGHT, score
 
 from tollgate import lake, registry, scoring, stages
 from tollgate.books import load_book
@@ -16,7 +16,6 @@ from tollgate.config import Range
 from tollgate.estimators import Scorecard
 from tollgate.features import Model, artefact_of
 
-NIGHT = date(2006, 10, 1)
 SMALL = Range(low=20, high=40)  # leaves, for there are few loans
 
 
@@ -43,10 +42,7 @@ def test_a_model_of_another_estimator_is_judged_approved_scored_explained_and_ma
     assert version is not None
     registry.promote(BOOK, version.version, version.digest, by="ann")
 
-    scoring.pin(load_book(BOOK), NIGHT, "night", params)
-    for shard in range(params.scoring.shards):
-        scoring.score_shard("night", shard)
-    answer = scoring.publish("night")
+    answer = score(scoring.pin(load_book(BOOK), NIGHT, "night", params))
     assert answer["scored"] == answer["population"] > 0
     rows = lake.read(lake.scores(BOOK))
     declined = rows.filter(pc.equal(rows["decision"], "decline"))

@@ -70,6 +70,8 @@ Digest = Annotated[str, typer.Option("--digest", parser=whole_digest, metavar="S
                                      help="of the artefact that was approved, as its gate report gives it")]
 RequestKey = Annotated[str, typer.Argument(metavar="KEY", help="its key, as `tollgate requests list` shows it")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
+RunOption = Annotated[str, typer.Option("--run-id", help="the run's id, a plain folder name")]
+AttemptKey = Annotated[str, typer.Argument(metavar="ATTEMPT", help="BOOK/POPULATION/DAY/NUMBER, as `pin` answers it")]
 AnsweredAt = Annotated[datetime | None, typer.Option(
     "--answered-at", parser=instant, metavar="INSTANT",
     help="when the person answered, such as 2026-03-02T09:30:00+01:00; default: now")]

@@ -155,6 +155,7 @@ class Scoring(_Section):
     window_months: PositiveInt
     shards: PositiveInt
     reasons: PositiveInt
+    shadows: list[Annotated[str, Field(pattern=r"^[1-9]\d*$")]]
 
 
 class Monitoring(_Section):
@@ -171,6 +172,8 @@ class Monitoring(_Section):
     cooldown_days: PositiveInt
     auc_drop: OpenShare
     decline_rate_shift: OpenShare
+    refused_share_max: OpenShare
+    window_days: PositiveInt
 
 
 class Cron(_Section):

@@ -61,8 +61,7 @@ def land_table(book: Book, table: str, first: str, last: str) -> tuple[str, int]
 
 
 def _champions_decisions(book: Book) -> pa.Table:
-    return lake.read(lake.scores(book.name), filters=[("role", "=", "champion")],
-                     columns=["loan_id", "as_of", "decision", "score", "model_version"])
+    return lake.read(lake.scores(book.name), columns=["loan_id", "as_of", "decision", "score", "model_version"])
 
 
 def file_name(book: Book, table: str, first: str, last: str) -> str:

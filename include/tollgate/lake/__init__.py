@@ -26,6 +26,7 @@ from tollgate.lake.schemas import (
     drift,
     feeds,
     ledger,
+    nights,
     outcomes,
     performance,
     published,
@@ -33,15 +34,20 @@ from tollgate.lake.schemas import (
     received,
     requests,
     scores,
+    shadow_scores,
+    shadows,
+    superseded,
     verdicts,
 )
 from tollgate.lake.store import Entry, Store
+from tollgate.lake.turns import publish_turn
 from tollgate.lake.versions import Changes, Delivery, append_versions, compare, lookup, versions_of, view
 
 __all__ = [
     "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "append_versions",
     "applications", "batches", "change_partitions", "checks", "compare", "copy", "count", "decisions", "deliveries",
-    "digest", "drift", "feeds", "ledger", "lookup", "outcomes", "partitions", "performance", "prove_put_if_absent",
-    "published", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests", "rewrite",
-    "scores", "scratch", "verdicts", "version", "versions_of", "view",
+    "digest", "drift", "feeds", "ledger", "lookup", "nights", "outcomes", "partitions", "performance",
+    "prove_put_if_absent", "publish_turn", "published", "quarantine", "read", "received", "replace_partition",
+    "replace_partitions", "requests", "rewrite", "scores", "scratch", "shadow_scores", "shadows", "superseded",
+    "verdicts", "version", "versions_of", "view",
 ]

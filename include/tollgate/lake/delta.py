@@ -286,15 +286,19 @@ def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None],
     return racing(table, "append to", attempt)
 
 
-def rewrite(table: Table, change: Callable[[pa.Table], pa.Table]) -> pa.Table | None:
+def rewrite(table: Table, change: Callable[[pa.Table], pa.Table],
+            turns: Callable[[pa.Table], Sequence[str]] = lambda _: ()) -> pa.Table | None:
     """Replace all rows of a table, whatever columns it has, by ``change`` of them, in one atomic commit.
+
+    Args:
+        turns: the keys of which the new rows are the first turn (see ``publish_turn``).
 
     Returns the rows as they are now; None when the table was never written. Nothing is written when nothing changes.
 
     Raises:
         PassingFault: the lake did not answer, or too many races were lost.
     """
-    from deltalake import DeltaTable, write_deltalake
+    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
     from deltalake.exceptions import TableNotFoundError
 
     def attempt() -> pa.Table | None:
@@ -307,7 +311,8 @@ def rewrite(table: Table, change: Callable[[pa.Table], pa.Table]) -> pa.Table | 
             new = change(rows)
             if new is not rows and not new.equals(rows):
                 write_deltalake(opened, new.sort_by([(name, "ascending") for name in (table.partition, *table.order)]),
-                                mode="overwrite", schema_mode="overwrite")
+                                mode="overwrite", schema_mode="overwrite", commit_properties=CommitProperties(
+                                    app_transactions=[Transaction(key, 1) for key in turns(new)]))
         return new
 
     return racing(table, "write", attempt)

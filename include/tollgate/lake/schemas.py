@@ -14,6 +14,11 @@ TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
 VERSIONS = pa.schema([pa.field("known_on", DAY, nullable=False), pa.field("delivery", COUNT, nullable=False),
                       pa.field("version", COUNT, nullable=False), pa.field("line", COUNT)])
 
+OF_NIGHT = (("day", TEXT), ("as_of", DAY), ("population", TEXT), ("attempt", COUNT))
+SCORED = (("loan_id", TEXT), ("applied_on", DAY), ("status", TEXT), ("refusal", TEXT), ("score", NUMBER),
+          ("decision", TEXT))
+MADE_BY = (("model_version", TEXT), ("snapshot_version", TEXT), ("run_id", TEXT))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -103,18 +108,56 @@ def checks(book: str) -> Table:
 
 
 def scores(book: str) -> Table:
-    """One row a loan, model role and scoring date."""
-    return Table(book, "scores", pa.schema([
-        ("day", TEXT), ("as_of", DAY), ("loan_id", TEXT), ("applied_on", DAY), ("role", TEXT),
-        ("model_version", TEXT), ("snapshot_version", TEXT), ("run_id", TEXT), ("score", NUMBER),
-        ("decision", TEXT), ("reasons", pa.list_(TEXT)),
-    ]), "day", ("role", "loan_id"), "as_of")
+    """What counts: one row a loan of each night, by the champion of that night's newest published attempt.
+
+    ``status`` is ``scored``, with a score and a decision, or ``refused``, with the rule that says why.
+    """
+    return Table(book, "scores", pa.schema([*OF_NIGHT, *SCORED, ("reasons", pa.list_(TEXT)), *MADE_BY]),
+                 "day", ("population", "loan_id"), "as_of")
+
+
+def superseded(book: str) -> Table:
+    """Rows of ``scores`` that counted until a newer attempt, ``superseded_by``, was published."""
+    of = scores(book)
+    return Table(book, "superseded", of.schema.append(pa.field("superseded_by", COUNT)), "day",
+                 ("population", "attempt", "loan_id"), "as_of")
+
+
+def shadow_scores(book: str) -> Table:
+    """What other models than the champion said of a night's loans; no decision rests on it."""
+    return Table(book, "shadow_scores", pa.schema([*OF_NIGHT, *SCORED, *MADE_BY]), "day",
+                 ("population", "attempt", "model_version", "loan_id"), "as_of")
+
+
+def nights(book: str) -> Table:
+    """One row a published attempt: rows = scored + refused. Of each night the highest attempt counts."""
+    return Table(book, "nights", pa.schema([
+        *OF_NIGHT, ("run_id", TEXT), ("model_version", TEXT), ("model_digest", TEXT), ("snapshot_version", TEXT),
+        ("rows", COUNT), ("scored", COUNT), ("refused", COUNT), ("declined", COUNT), ("rows_digest", TEXT),
+        ("replaces", COUNT),
+    ]), "day", ("population", "attempt"), "as_of")
+
+
+def shadows(book: str) -> Table:
+    """How a shadow agrees with the champion on a night, one row a shadow; ``fault`` where it could not score.
+
+    Of ``rows`` both scored ``both``: ``agree`` decisions are alike, ``only_declines`` and ``only_approves`` are the
+    shadow's alone. ``psi`` is of its scores from the champion's; ``rank_correlation`` is Spearman's.
+    """
+    return Table(book, "shadows", pa.schema([
+        *OF_NIGHT, ("champion", TEXT), ("model_version", TEXT), ("rows", COUNT), ("both", COUNT), ("agree", COUNT),
+        ("only_declines", COUNT), ("only_approves", COUNT), ("psi", NUMBER), ("rank_correlation", NUMBER),
+        ("fault", TEXT),
+    ]), "day", ("population", "attempt", "model_version"), "as_of")
 
 
 def drift(book: str) -> Table:
-    """One row a feature (and the score itself) and scoring date, against the champion's frozen profile."""
+    """One row a feature (and the score itself) and scoring date, against the champion's frozen profile.
+
+    The window is of the nights from ``window_from`` to the date.
+    """
     return Table(book, "drift", pa.schema([
-        ("day", TEXT), ("as_of", DAY), ("model_version", TEXT), ("feature", TEXT), ("kind", TEXT),
+        ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("model_version", TEXT), ("feature", TEXT), ("kind", TEXT),
         ("rows", COUNT), ("psi", NUMBER), ("psi_null", NUMBER), ("ks", NUMBER), ("p_value", NUMBER),
         ("js", NUMBER), ("level", TEXT),
     ]), "day", ("feature",), "as_of")
@@ -126,7 +169,8 @@ def performance(book: str) -> Table:
     Of ``rows`` that were scored, those ``labelled`` are good or bad; the others tell nothing of the model.
     """
     return Table(book, "performance", pa.schema([
-        ("day", TEXT), ("as_of", DAY), ("scored_as_of", DAY), ("model_version", TEXT), ("rows", COUNT),
+        ("day", TEXT), ("as_of", DAY), ("scored_as_of", DAY), ("window_from", DAY), ("model_version", TEXT),
+        ("rows", COUNT), ("refused", COUNT),
         ("labelled", COUNT), ("unbooked", COUNT), ("indeterminate", COUNT), ("defaults", COUNT),
         ("auc", NUMBER), ("ks", NUMBER), ("false_negative_rate", NUMBER),
         ("decline_rate", NUMBER), ("parity_gap", NUMBER), ("parity_null", NUMBER),
@@ -152,7 +196,8 @@ def alerts(book: str) -> Table:
 def verdicts(book: str) -> Table:
     """What monitoring concluded at each scoring date."""
     return Table(book, "verdicts", pa.schema([
-        ("day", TEXT), ("as_of", DAY), ("model_version", TEXT), ("level", TEXT), ("features", pa.list_(TEXT)),
+        ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("model_version", TEXT), ("level", TEXT),
+        ("features", pa.list_(TEXT)),
         ("rows", COUNT), ("tripped", pa.bool_()), ("request", TEXT), ("sentence", TEXT),
     ]), "day", ("as_of",), "as_of")
 

@@ -16,7 +16,7 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.monitoring.drift import LEVELS, SCORE, UNKNOWN, watched
 from tollgate.monitoring.performance import auc_error
-from tollgate.stats.intervals import normal_quantile
+from tollgate.stats.intervals import normal_quantile, wilson
 
 Row = dict[str, Any]
 
@@ -59,7 +59,7 @@ def signals(book: Book, params: Params, drift: Iterable[Row], performance: Itera
     """
     rows, cohorts = list(drift), list(performance)
     return [*_psi(book, params, rows), *_ks(params, rows), *_auc(params, cohorts, baselines),
-            *_decline_rate(params, cohorts, baselines), *_parity(params, cohorts)]
+            *_decline_rate(params, cohorts, baselines), *_parity(params, cohorts), *_refused(params, cohorts)]
 
 
 def feed_signals(feeds: Iterable[Row]) -> list[Signal]:
@@ -164,6 +164,18 @@ def _parity(params: Params, cohorts: list[Row]) -> list[Signal]:
     return [Signal("parity", int(wide), "warning", row["parity_gap"], limit,
                    f"Decline rates of protected groups lie {row['parity_gap']:.1%} apart, over {limit:.1%} "
                    f"(luck explains {row['parity_null']:.1%})")]
+
+
+def _refused(params: Params, cohorts: list[Row]) -> list[Signal]:
+    row = next((row for row in cohorts if row["scored_as_of"] == row["as_of"] and row["refused"] is not None), None)
+    total = 0 if row is None else row["rows"] + row["refused"]
+    if row is None or total < params.monitoring.min_sample:
+        return []
+    share, limit = row["refused"] / total, params.monitoring.refused_share_max
+    surely = wilson(row["refused"], total, params.monitoring.confidence)[0]
+    return [Signal("refused", int(surely > limit), "warning", share, limit,
+                   f"{row['refused']} of {total} applications could not be scored ({share:.1%}, at least {surely:.1%} "
+                   f"beyond luck), over {limit:.1%}")]
 
 
 def _tonight(params: Params, cohorts: list[Row]) -> Row | None:

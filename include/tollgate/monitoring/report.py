@@ -17,7 +17,6 @@ from tollgate import lake
 from tollgate.books import Book
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput
-from tollgate.features import make_features
 from tollgate.monitoring.drift import watched
 from tollgate.monitoring.window import Window, load_window, read_reference
 
@@ -71,7 +70,7 @@ def report_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     """
     from tollgate.registry import fetch_model
 
-    window = load_window(book, as_of)
+    window = load_window(book, as_of, params.monitoring)
     return write_report(book, as_of, params, window, fetch_model(book.name, window.version))
 
 
@@ -86,8 +85,7 @@ def write_report(book: Book, as_of: date, params: Params, window: Window, model:
     page = index_page(book, verdict[0], lake.read(lake.drift(book.name), filters=day).to_pylist(), alerts)
     store, folder = lake.Store(settings().store), f"reports/{book.name}/{as_of.isoformat()}"
     if alerts:
-        current = make_features(book, window.applications, window.histories).append_column(
-            "score", window.scores["score"])
+        current = window.features.append_column("score", window.scores["score"])
         beside = evidently_page(book, read_reference(model), current, as_of, params.seed)
         store.write(f"{folder}/drift.html", beside.encode())
     store.write(f"{folder}/index.html", page.encode())

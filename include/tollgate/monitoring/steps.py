@@ -11,11 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate import lake
+from tollgate import lake, nights
 from tollgate.books import Book
 from tollgate.clock import months_before
 from tollgate.config import Params
-from tollgate.features import make_features
 from tollgate.labels import (
     BAD,
     GOOD,
@@ -52,15 +51,15 @@ def drift_step(book: Book, as_of: date, params: Params) -> Answer:
     """
     from tollgate.registry import fetch_model
 
-    window = load_window(book, as_of)
+    window = load_window(book, as_of, params.monitoring)
     return record_drift(book, as_of, params, window, fetch_model(book.name, window.version))
 
 
 def record_drift(book: Book, as_of: date, params: Params, window: Window, model: Path) -> Answer:
     """``drift_step`` once the window and the model folder are at hand."""
     rows = measure(read_record(model, "profile.json"), read_reference(model),
-                   make_features(book, window.applications, window.histories), window.score, params.monitoring)
-    stamp = {"day": as_of.isoformat(), "as_of": as_of, "model_version": window.version}
+                   window.features, window.score, params.monitoring)
+    stamp = {"day": as_of.isoformat(), "as_of": as_of, "window_from": window.first, "model_version": window.version}
     table = lake.drift(book.name)
     lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema),
                             [as_of.isoformat()])
@@ -79,11 +78,12 @@ def performance_step(book: Book, as_of: date, params: Params) -> Answer:
     Raises:
         BadInput: nothing was scored for that as-of.
     """
-    window = load_window(book, as_of)
+    window = load_window(book, as_of, params.monitoring)
     declined = is_declined(window.scores)
     groups = decline_rates(declined, window.applications.select(list(book.protected())))
     gap, null = parity_gap(groups, params.gates.group_min, params.monitoring.confidence)
-    tonight = {"scored_as_of": as_of, "model_version": window.version, "rows": window.scores.num_rows,
+    tonight = {"scored_as_of": as_of, "window_from": window.first, "model_version": window.version,
+               "rows": window.scores.num_rows, "refused": window.refused,
                "decline_rate": float(declined.mean()) if len(declined) else None,
                "parity_gap": gap, "parity_null": null}
     cohorts = [tonight, *_matured_cohorts(book, as_of, params.snapshot.horizon_months)]
@@ -115,7 +115,7 @@ def _matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[dict[
     since = months_before(until, WATCHED_MONTHS)
     scores = scored_only(lake.read(lake.scores(book.name), columns=[
         "as_of", "loan_id", "applied_on", "model_version", "score", "decision"], filters=[
-        ("day", ">=", since.isoformat()), ("day", "<=", until.isoformat()), ("role", "=", "champion")]))
+        ("day", ">=", since.isoformat()), ("day", "<=", until.isoformat()), ("population", "=", nights.NEW)]))
     if not scores.num_rows:
         return []
     first, last = pc.min_max(scores["applied_on"]).as_py().values()

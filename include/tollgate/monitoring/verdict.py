@@ -48,10 +48,11 @@ def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -
     drift, performance = _recent(lake.drift(book.name), as_of), _recent(lake.performance(book.name), as_of)
     tonight = [row for row in drift if row["as_of"] == as_of]
     version, count = tonight[0]["model_version"], tonight[0]["rows"]
+    first = tonight[0]["window_from"] or as_of
     level = worst(row["level"] for row in tonight if row["feature"] in watched(book))
     moved = sorted((row for row in tonight if row["feature"] in watched(book) and row["level"] in LEVELS[1:]),
                    key=lambda row: (-row["psi"], row["feature"]))
-    levels = [*_earlier_levels(book, as_of, version, params.monitoring.windows - 1), level]
+    levels = [*_earlier_levels(book, first, version, params.monitoring.windows - 1), level]
     tripped = has_tripped(levels, params.monitoring)
     key = f"{book.name}-v{version}-{as_of.isoformat()}"
     request = open_request(book.name, key, as_of, f"drift from model v{version}: {_names(moved)}",
@@ -67,9 +68,9 @@ def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -
     if opened:
         alerts.append({"key": f"request:{key}", "severity": "warning", "subject": "retrain", "message": sentence,
                        "value": moved[0]["psi"], "limit": params.monitoring.psi_major})
-    _write(book, as_of, alerts, {"model_version": version, "level": level, "features": [r["feature"] for r in moved],
-                                 "rows": count, "tripped": tripped, "request": key if opened else None,
-                                 "sentence": sentence})
+    _write(book, as_of, alerts, {"window_from": first, "model_version": version, "level": level,
+                                 "features": [r["feature"] for r in moved], "rows": count, "tripped": tripped,
+                                 "request": key if opened else None, "sentence": sentence})
     return {"book": book.name, "as_of": as_of.isoformat(), "level": level, "tripped": tripped,
             "request": key if opened else None, "alerts": alerts, "sentence": sentence}
 
@@ -109,11 +110,17 @@ def _recent(table: lake.Table, as_of: date) -> list[Row]:
     return lake.read(table, filters=[("day", ">=", since.isoformat()), ("day", "<=", as_of.isoformat())]).to_pylist()
 
 
-def _earlier_levels(book: Book, as_of: date, version: str, count: int) -> list[str]:
-    """The levels of the last ``count`` verdicts on this model version before ``as_of``, oldest first."""
-    levels = [row["level"] for row in _recent(lake.verdicts(book.name), as_of)
-              if row["model_version"] == version and row["as_of"] < as_of]
-    return levels[max(len(levels) - count, 0):]
+def _earlier_levels(book: Book, first: date, version: str, count: int) -> list[str]:
+    """The levels of the last ``count`` windows on this model version before ``first``, oldest first.
+
+    No two of them share a night, nor does one with the window that begins with ``first``.
+    """
+    levels: list[str] = []
+    for row in reversed(_recent(lake.verdicts(book.name), first)):
+        if len(levels) < count and row["model_version"] == version and row["as_of"] < first:
+            levels.append(row["level"])
+            first = row["window_from"] or row["as_of"]
+    return levels[::-1]
 
 
 def _baselines(models: dict[str, Path]) -> dict[str, Baseline]:

@@ -1,9 +1,9 @@
-"""One night's published scores, with the applications they were made of."""
+"""The published nights of a window, with what they pinned."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -15,20 +15,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tollgate import lake
+from tollgate import nights
 from tollgate.books import Book
+from tollgate.config import Monitoring
 from tollgate.errors import BadInput
-from tollgate.features import with_histories
 
 
 @dataclass(frozen=True)
 class Window:
-    """The champion's scores of one as-of, refused rows left out, and row by row the same loans' applications."""
+    """What the nights of a window published, and row by row what they pinned of the same loans.
+
+    Attributes:
+        version: the model in force. first: the day of its earliest night.
+        scores: rows of the lake's ``scores``, refused ones left out. refused: how many these were.
+        features: raw, as they were scored by. applications: as they were known then.
+    """
 
     version: str
+    first: date
     scores: pa.Table
+    refused: int
+    features: pa.Table
     applications: pa.Table
-    histories: Mapping[str, pa.Table]
 
     @property
     def score(self) -> np.ndarray:
@@ -46,24 +54,39 @@ def is_declined(scores: pa.Table) -> np.ndarray:
     return np.asarray(pc.equal(scores["decision"], "decline").to_numpy(), dtype=bool)
 
 
-def load_window(book: Book, as_of: date) -> Window:
-    """What was published for ``as_of``. Raises ``BadInput`` when nothing was."""
-    day = as_of.isoformat()
-    scores = lake.read(lake.scores(book.name), filters=[("day", "=", day), ("role", "=", "champion")])
-    versions = scores["model_version"].unique().to_pylist()
-    if len(versions) != 1:
-        raise BadInput(f"{book.name} needs one champion's scores as of {day}; the lake holds those of "
-                       f"{len(versions)} models", value=", ".join(versions) or "no scores",
-                       remedy=f"Score first: run score_nightly for {book.name} as of {day}.")
-    months = pc.strftime(scores["applied_on"], format="%Y-%m").unique().to_pylist()
-    scores = scored_only(scores)
-    known = lake.view(lake.applications(book), as_of=as_of, filters=[("month", "in", months)])
-    place = pc.index_in(scores["loan_id"], value_set=known["loan_id"].combine_chunks())
-    if place.null_count:
-        lost = scores.filter(pc.is_null(place))["loan_id"]
-        raise BadInput(f"{len(lost)} scored loans of {book.name} are not among the applications known before {day}",
-                       value=lost[0].as_py(), remedy="Score that as-of again.")
-    return Window(versions[0], scores, *with_histories(book, known.take(place), as_of))
+def load_window(book: Book, as_of: date, params: Monitoring) -> Window:
+    """The night of ``as_of``, with those before it that are needed to have ``min_sample`` rows.
+
+    They are of one model, and of ``window_days`` days at most. Each loan was new once, so that windows of which the one
+    begins after the other ends share no row.
+
+    Raises:
+        BadInput: nothing was published for ``as_of``, or what a night pinned is kept no longer.
+        Refused: a file that a night pinned changed.
+    """
+    found = nights.publications(book.name, until=as_of)
+    if not found or found[0].attempt.day != as_of:
+        raise BadInput(f"No night of {book.name} is published as of {as_of}", value="no scores",
+                       remedy=f"Score first: run score_nightly for {book.name} as of {as_of}.")
+    taken: list[nights.Publication] = []
+    for night in found:
+        enough = sum(one.scored for one in taken) >= params.min_sample
+        if enough or night.version != found[0].version or (as_of - night.attempt.day).days >= params.window_days:
+            break
+        taken.append(night)
+    parts = [part for night in reversed(taken) for part in _parts(night)]
+    rows, features, applications = (pa.concat_tables(side, promote_options="default")
+                                    for side in zip(*parts, strict=True))
+    good = pc.is_valid(rows["score"])
+    return Window(found[0].version, taken[-1].attempt.day, rows.filter(good), sum(one.refused for one in taken),
+                  features.filter(good), applications.filter(good))
+
+
+def _parts(night: nights.Publication) -> list[tuple[pa.Table, pa.Table, pa.Table]]:
+    """What was published of each shard of a night, its features and its applications, row by row the same loans."""
+    pin = nights.read_pin(night.attempt)
+    return [(nights.read_scored(pin, k), nights.read_features(pin, k), nights.read_population(pin, k))
+            for k in range(pin.shards)]
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tollgate.registry.people import signed_by
 from tollgate.registry.points import scorecard
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
+from tollgate.registry.reopening import reopen, reopened
 from tollgate.registry.reports import gate_report, registered_gates
 from tollgate.registry.rivals import rivals
 from tollgate.registry.tracking import address, prepare
@@ -27,6 +28,6 @@ from tollgate.registry.versions import Version
 __all__ = [
     "Version", "address", "adopt", "card", "challenger", "champion", "champion_on", "champions_since", "code_digest",
     "decisions", "entries", "fetch_model", "fetch_to_compare", "fetch_to_score", "gate_report", "models", "prepare",
-    "promote", "record", "register", "registered_gates", "reject", "reproduce", "rivals", "rollback", "scorecard",
-    "signed_by", "trace", "verify",
+    "promote", "record", "register", "registered_gates", "reject", "reopen", "reopened", "reproduce", "rivals",
+    "rollback", "scorecard", "signed_by", "trace", "verify",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
 from tollgate.books import load_book
@@ -11,8 +11,12 @@ from tollgate.errors import BadInput
 from tollgate.registry import ledger
 from tollgate.registry.entries import Entry
 from tollgate.registry.models import registered
+from tollgate.registry.reopening import REOPENED
 from tollgate.registry.sources import sources_of
 from tollgate.registry.standing import COMMITS, answered_at, version_in
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def trace(book: str, loan_id: str, quarantined: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
@@ -22,16 +26,19 @@ def trace(book: str, loan_id: str, quarantined: Sequence[dict[str, Any]] = ()) -
         quarantined: the loan's rows in the quarantine, as ``ingest.quarantined_loan`` answers.
 
     Returns:
-        ``{"book", "loan_id", "scores": [row of the lake, newest night first], "models": {version: {"digest", "as_of",
-        "mlflow_run", what ``origin_of`` recorded, "decisions": [{"at", "answered_at", "kind", "by", "comment",
-        "effective_on", "ledger"}]}}, "rows": what ``sources_of`` answers, "quarantined"}``.
+        ``{"book", "loan_id", "scores": [row that counts, newest night first], "superseded": [row that counted until a
+        newer attempt], "shadows": [row of another model], "models": {version: {"digest", "as_of", "mlflow_run", what
+        ``origin_of`` recorded, "decisions": [{"at", "answered_at", "kind", "by", "comment", "effective_on",
+        "ledger"}]}}, "reopened": [{"night", "replaces", "run", "by", "comment", "at"}] of the nights it stands in,
+        "rows": what ``sources_of`` answers, "quarantined"}``.
 
     Raises:
         BadInput: the loan was never scored (its rows in the quarantine are named), or by a version that the ledger does
             not know.
         PassingFault: the lake did not answer.
     """
-    rows = lake.read(lake.scores(book), filters=[("loan_id", "=", loan_id)]).to_pylist()
+    rows, superseded, shadows = (_newest_first(lake.read(table(book), filters=[("loan_id", "=", loan_id)]))
+                                 for table in (lake.scores, lake.superseded, lake.shadow_scores))
     if not rows and quarantined:
         first = quarantined[0]
         raise BadInput(f"No scores of this loan were published in {book}; it stands in the quarantine: "
@@ -40,15 +47,20 @@ def trace(book: str, loan_id: str, quarantined: Sequence[dict[str, Any]] = ()) -
     if not rows:
         raise BadInput(f"No scores of this loan were published in {book}", value=loan_id,
                        remedy="Check the loan's number, and that its month was scored.")
-    rows.sort(key=lambda row: row["role"])
-    rows.sort(key=lambda row: row["day"], reverse=True)
     chain = ledger.trusted(book)
-    scores = [{**row, "as_of": row["as_of"].isoformat(), "applied_on": row["applied_on"].isoformat()} for row in rows]
-    versions = sorted({row["model_version"] for row in rows})
-    return {"book": book, "loan_id": loan_id, "scores": scores,
+    versions = sorted({row["model_version"] for row in (*rows, *superseded, *shadows)})
+    stood_in = {f"{row['population']}/{row['day']}" for row in (*rows, *superseded)}
+    opened = [{name: entry.payload[name] for name in ("night", "replaces", "run", "by", "comment")} | {"at": entry.at}
+              for entry in chain if entry.kind == REOPENED and entry.payload["night"] in stood_in]
+    return {"book": book, "loan_id": loan_id, "scores": rows, "superseded": superseded, "shadows": shadows,
             "models": {version: _made_of(registered(book, chain, version), chain) for version in versions},
-            "rows": sources_of(load_book(book), loan_id),
+            "reopened": opened, "rows": sources_of(load_book(book), loan_id),
             "quarantined": list(quarantined)}
+
+
+def _newest_first(rows: pa.Table) -> list[dict[str, Any]]:
+    return [{**row, "as_of": row["as_of"].isoformat(), "applied_on": row["applied_on"].isoformat()}
+            for row in sorted(rows.to_pylist(), key=lambda row: (row["day"], row["attempt"]), reverse=True)]
 
 
 def _stands(line: dict[str, Any]) -> str:

@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tollgate import lake
+from tollgate import lake, nights
 from tollgate.books import load_book
 from tollgate.errors import Refused
-from tollgate.features import Model, gated_fit, with_histories
+from tollgate.features import Model, gated_fit, make_features, with_histories
 from tollgate.registry.models import registered_file, registration
 from tollgate.registry.tracking import name_of
 from tollgate.registry.versions import Version, kept, rehash
@@ -21,39 +21,55 @@ if TYPE_CHECKING:
 
 def last_scored(book: str) -> date | None:
     """The newest published scoring date of a book."""
-    days = lake.partitions(lake.scores(book))
-    return date.fromisoformat(days[-1]) if days else None
+    published = nights.publications(book)
+    return published[0].attempt.day if published else None
 
 
 def prove(model: Version) -> dict[str, Any]:
     """Score again what the model scored: its newest published night, or its test evidence if it never served.
 
+    The night's rows are those that it pinned. Where they are kept no longer, the evidence proves it.
+
     Returns ``{"source", "rows", "max_difference"}``.
 
     Raises:
-        Refused: there is nothing to compare with, or a score differs in any bit.
+        Refused: there is nothing to compare with, a score differs in any bit, or a file that the night pinned changed.
     """
     folder = kept(model.digest) or rehash(model)
-    source, before = _published(model)
-    if before.num_rows == 0:
+    served = next((night for night in nights.publications(model.book)
+                   if night.version == model.version and night.scored and nights.was_pinned(night.attempt)), None)
+    if served is not None:
+        source, (found, of, difference) = f"scores of {served.attempt.day}", _scored_again(served, folder)
+    else:
         source, before = _evidence(model)
-        folder = gated_fit(folder)
-    rows, difference = _compare(model.book, folder, before)
-    if rows == 0 or rows < before.num_rows or difference != 0:
+        of = before.num_rows
+        found, difference = _compare(model.book, gated_fit(folder), before)
+    if found == 0 or found < of or difference != 0:
         raise Refused(f"Version {model.version} of {name_of(model.book)} does not reproduce its own scores",
-                      value=f"{rows} of {before.num_rows} rows found in {source}, differing by up to {difference}",
+                      value=f"{found} of {of} rows found in {source}, differing by up to {difference}",
                       remedy="Check that the applications in the lake are those that it scored.")
-    return {"source": source, "rows": rows, "max_difference": difference}
+    return {"source": source, "rows": found, "max_difference": difference}
 
 
-def _published(model: Version) -> tuple[str, pa.Table]:
+def _scored_again(night: nights.Publication, folder: Path) -> tuple[int, int, float]:
+    """Of the rows of a night that were scored: how many were found, how many there are, the largest difference."""
+    import numpy as np
     import pyarrow.compute as pc
 
-    rows = lake.read(lake.scores(model.book), columns=["day", "loan_id", "applied_on", "score"],
-                     filters=[("model_version", "=", model.version), ("role", "=", "champion")])
-    rows = rows.filter(pc.is_valid(rows["score"]))
-    day = pc.max(rows["day"]).as_py()
-    return f"scores of {day}", rows.filter(pc.equal(rows["day"], day)) if day else rows
+    book, pin, model = load_book(night.attempt.book), nights.read_pin(night.attempt), Model.load(folder)
+    published = lake.read(lake.scores(book.name), columns=["loan_id", "score"], filters=[
+        ("day", "=", night.attempt.day.isoformat()), ("population", "=", night.attempt.population)])
+    published = published.filter(pc.is_valid(published["score"]))
+    found, difference = 0, 0.0
+    for k in range(pin.shards):
+        rows = nights.read_population(pin, k)
+        place = pc.index_in(rows["loan_id"], value_set=published["loan_id"].combine_chunks())
+        features = make_features(book, rows, nights.read_histories(pin, k, [one.name for one in book.histories]))
+        scores = model.predict_features(features.filter(pc.is_valid(place)))
+        then = published["score"].take(place.drop_null()).to_numpy()
+        found += len(scores)
+        difference = max(difference, float(np.abs(scores - then).max(initial=0)))
+    return found, published.num_rows, difference
 
 
 def _evidence(model: Version) -> tuple[str, pa.Table]:

@@ -1,147 +1,93 @@
-"""Fixing a scoring run before it starts: which models, which rows, in which shard.
+"""Fixing an attempt at a night before it starts: which models, which rows, in which shard.
 
-The pin and the rows of each shard are written down, so that a promotion, an ingestion or a retry in mid-run changes
-nothing.
+All of it is written down, so that a promotion, an ingestion or a retry in mid-run changes nothing.
 """
 
 from __future__ import annotations
 
-import io
-import re
-import zlib
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate import lake, registry
-from tollgate.books import Book
-from tollgate.clock import months_before
-from tollgate.config import Params, settings
+from tollgate import lake, nights, registry
+from tollgate.books import LOAN, Book
+from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
 from tollgate.features import histories_of, with_histories
-
-PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """One model of a run."""
-
-    version: str
-    digest: str
-    snapshot: str
+from tollgate.nights import Pin, Pinned
+from tollgate.scoring.population import new_applications
 
 
 def pin(book: Book, as_of: date, run_id: str, params: Params) -> dict[str, Any]:
-    """Fix the champion of the date, the present challenger as its shadow, and the applications to score.
+    """Fix the champion of the date, its shadows, and the applications that no other night has scored.
 
-    The population is every application of the ``scoring.window_months`` before ``as_of``. Doing it again for the same
-    run answers what was pinned the first time.
+    A run has one attempt at a night; doing it again answers what was pinned the first time. A day without a new
+    application is a night of no rows.
 
     Args:
-        run_id: a plain folder name, unique to the run.
+        run_id: a plain folder name.
 
     Returns:
-        ``{"run", "book", "as_of", "champion", "challenger", "rows", "shards": [{"shard", "name"}]}``; the models are
-        version numbers, ``challenger`` null when there is none.
+        ``{"attempt", "book", "as_of", "champion", "shadows", "rows", "shards": [{"attempt", "shard", "name"}]}``; an
+        attempt by its key, models by their version number.
 
     Raises:
-        BadInput: no champion was in force on that date, no application in the window, or the run id is taken or no
-            folder name.
-        Refused: a loan stands twice in the window, or a model's artefact changed.
+        BadInput: no champion was in force on that date, or the run id is no folder name.
+        Refused: the night is published already and nobody opened it again for this run, a loan stands twice among the
+            applications, or the champion's artefact changed.
         PassingFault: the lake, the store or MLflow did not answer.
     """
-    if not PLAIN.fullmatch(run_id):
-        raise BadInput("A run id must be a plain folder name", value=run_id,
-                       remedy="Use letters, digits, and any of _ . + = -")
-    store = lake.Store(settings().store)
-    if store.exists(_pin_path(run_id)):
-        return _answer(_same(store.read_json(_pin_path(run_id)), book, as_of))
+    published = nights.publication(book.name, as_of)
+    if published is not None and published.run == run_id:
+        return _answer(nights.read_pin(published.attempt))
+    replaces = None if published is None else _opened_again(published, run_id)
+    attempt = nights.claim(book.name, nights.NEW, as_of, run_id)
+    if nights.was_pinned(attempt):
+        return _answer(nights.read_pin(attempt))
     champion = registry.champion_on(book.name, as_of)
     if champion is None:
         raise _no_champion(book, as_of)
-    shadow = registry.challenger(book.name)
-    models = {role: _fetched(model) for role, model in (("champion", champion), ("challenger", shadow)) if model}
-    table, version = lake.applications(book), lake.version(lake.applications(book))
-    rows = lake.view(table, as_of=as_of,
-                     filters=[("applied_on", ">=", months_before(as_of, params.scoring.window_months))])
-    _check(book, as_of, params, rows)
+    registry.fetch_to_score(book.name, champion.version)
+    versions = {table.name: lake.version(table) for table in [lake.applications(book), *(
+        lake.published(book, history.name) for history in book.histories)]}
+    rows = new_applications(book, as_of, params.scoring.window_months)
+    digest, shards = lake.digest(rows), params.scoring.shards
     rows, histories = with_histories(book, rows, as_of)
-    shards = params.scoring.shards
-    belongs = pa.array([shard_of(loan, shards) for loan in rows["loan_id"].to_pylist()])
+    belongs = pa.array([nights.shard_of(loan, shards) for loan in rows[LOAN].to_pylist()], pa.int64())
+    files: dict[str, str] = {}
     for k in range(shards):
         mine = rows.filter(pc.equal(belongs, k))
-        write_rows(rows_path(run_id, k), mine)
-        for name, past in histories_of(book, mine, histories).items():
-            write_rows(history_path(run_id, k, name), past)
-    record = {"run": run_id, "book": book.name, "as_of": as_of.isoformat(), "rows": rows.num_rows, "shards": shards,
-              "reasons": params.scoring.reasons, "lake_version": version, "rows_digest": lake.digest(rows),
-              "models": {role: vars(model) for role, model in models.items()}}
-    store.write_json(_pin_path(run_id), record)
+        files |= nights.write_population(attempt, k, mine, histories_of(book, mine, histories))
+    record = Pin(attempt, run_id, replaces, Pinned(champion.version, champion.digest, champion.snapshot),
+                 _shadows(book.name, champion.version, params), rows.num_rows, shards, digest, files, versions,
+                 params.model_dump(mode="json"))
+    nights.write_pin(record)
     return _answer(record)
 
 
-def shard_of(loan_id: str, shards: int) -> int:
-    """The shard that a loan belongs to, whatever else is scored with it."""
-    return zlib.crc32(loan_id.encode()) % shards
+def _opened_again(published: nights.Publication, run: str) -> int:
+    """The number of the published attempt, where a person let this run replace it."""
+    it = published.attempt
+    if registry.reopened(it.book, it.night, run) != it.number:
+        raise Refused(f"The night of {it.book} as of {it.day} is published already: attempt {it.number}, by version "
+                      f"{published.version}", value=run,
+                      remedy="To score it once more, say why: in the form of score_nightly, or by "
+                             f"tollgate score reopen {it.book} --as-of {it.day} --run-id {run} --reason ...")
+    return it.number
 
 
-def read_pin(run_id: str) -> dict[str, Any]:
-    """What was pinned for a run. Raises ``BadInput`` when nothing was."""
-    store = lake.Store(settings().store)
-    if not PLAIN.fullmatch(run_id) or not store.exists(_pin_path(run_id)):
-        raise BadInput("Nothing was pinned for this run", value=run_id, remedy="Run tollgate score pin first.")
-    return dict(store.read_json(_pin_path(run_id)))
+def _shadows(book: str, champion: str, params: Params) -> tuple[Pinned, ...]:
+    """What scores beside the champion: the present challenger, and the versions that params.yaml names.
 
-
-def models_of(record: dict[str, Any]) -> dict[str, Pinned]:
-    """The pinned models by role, the champion first."""
-    return {role: Pinned(**record["models"][role]) for role in ("champion", "challenger") if role in record["models"]}
-
-
-def rows_path(run_id: str, shard: int) -> str:
-    """Where a shard's applications are kept."""
-    return f"scoring/{run_id}/rows-{shard}.parquet"
-
-
-def history_path(run_id: str, shard: int, table: str) -> str:
-    """Where the history of a shard's applications is kept."""
-    return f"scoring/{run_id}/history-{table}-{shard}.parquet"
-
-
-def write_rows(path: str, rows: pa.Table) -> None:
-    """Write a table to the store, whole."""
-    import pyarrow.parquet as pq
-
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer)
-    lake.Store(settings().store).write(path, buffer.getvalue())
-
-
-def read_rows(path: str) -> pa.Table:
-    """A table of the store. Raises ``BadInput`` when it is not there."""
-    import pyarrow.parquet as pq
-
-    return pq.read_table(io.BytesIO(lake.Store(settings().store).read(path)))
-
-
-def _pin_path(run_id: str) -> str:
-    return f"scoring/{run_id}/pin.json"
-
-
-def _fetched(model: registry.Version) -> Pinned:
-    registry.fetch_to_score(model.book, model.version)
-    return Pinned(model.version, model.digest, model.snapshot)
-
-
-def _same(record: dict[str, Any], book: Book, as_of: date) -> dict[str, Any]:
-    if (record["book"], record["as_of"]) != (book.name, as_of.isoformat()):
-        raise BadInput(f"The run {record['run']} was pinned for {record['book']} as of {record['as_of']}",
-                       value=f"{book.name} as of {as_of}", remedy="Use another run id.")
-    return record
+    By the ledger alone. Whether they can score, and whether they exist at all, their own tasks find out.
+    """
+    known = {model["version"]: model for model in registry.models(book)}
+    waiting = {version for version, model in known.items() if model["state"] == "challenger"}
+    wanted = (waiting | set(params.scoring.shadows)) - {champion}
+    return tuple(Pinned(version, known.get(version, {}).get("digest", ""), known.get(version, {}).get("snapshot", ""))
+                 for version in sorted(wanted, key=int))
 
 
 def _no_champion(book: Book, as_of: date) -> BadInput:
@@ -154,21 +100,8 @@ def _no_champion(book: Book, as_of: date) -> BadInput:
                                         "had been approved on its as-of, approve with TOLLGATE_TODAY=as-of.")
 
 
-def _check(book: Book, as_of: date, params: Params, rows: pa.Table) -> None:
-    if rows.num_rows == 0:
-        months = params.scoring.window_months
-        raise BadInput(f"{book.name} has no application in the {months} month(s) before this date", value=as_of,
-                       remedy="Land and ingest that month first.")
-    counts = rows["loan_id"].value_counts().to_pylist()
-    doubled = sorted(c["values"] for c in counts if c["counts"] > 1)
-    if doubled:
-        raise Refused(f"{len(doubled)} loan(s) of {book.name} stand twice among the applications to score",
-                      value=", ".join(doubled[:5]), remedy="Correct the applications in the lake first.")
-
-
-def _answer(record: dict[str, Any]) -> dict[str, Any]:
-    models = models_of(record)
-    return {"run": record["run"], "book": record["book"], "as_of": record["as_of"],
-            "champion": models["champion"].version,
-            "challenger": models["challenger"].version if "challenger" in models else None, "rows": record["rows"],
-            "shards": [{"shard": k, "name": f"shard {k}"} for k in range(record["shards"])]}
+def _answer(pin: Pin) -> dict[str, Any]:
+    key = str(pin.attempt)
+    return {"attempt": key, "book": pin.attempt.book, "as_of": pin.attempt.day.isoformat(),
+            "champion": pin.champion.version, "shadows": [model.version for model in pin.shadows], "rows": pin.rows,
+            "shards": [{"attempt": key, "shard": k, "name": f"shard {k}"} for k in range(pin.shards)]}

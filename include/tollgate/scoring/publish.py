@@ -1,76 +1,146 @@
-"""Publishing a scored night: count, then replace its partition in one commit."""
+"""Publishing an attempt: audit its shards against the pin, then one commit by which it counts."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate import lake
-from tollgate.config import settings
+from tollgate import lake, nights
+from tollgate.books import LOAN
+from tollgate.clock import months_before
 from tollgate.errors import BadInput, Refused
-from tollgate.scoring.pin import models_of, read_pin, read_rows, rows_path
-from tollgate.scoring.shards import REFUSE, shard_path
+from tollgate.nights import Attempt, Pin, Publication
+from tollgate.scoring.population import taken_elsewhere
+from tollgate.scoring.shards import DECLINE, REFUSED
+
+AGAIN = "Score the shards again; what is published stays as it was."
 
 
-def publish(run: str) -> dict[str, Any]:
-    """Audit a run's shards against its population and publish them whole; doing it again changes nothing.
+def publish(key: str) -> dict[str, Any]:
+    """Audit an attempt's shards against its pin and publish them whole; doing it again changes nothing.
 
-    A row that could not be scored is published too, with decision ``refused`` and its reason, so that every
-    application of the night is accounted for in the table itself.
+    A row that could not be scored is published too, with its reason, so that every application of the night is
+    accounted for in the table itself. What an earlier attempt published is kept in ``superseded``.
 
-    Returns ``{"book", "as_of", "population", "scored", "refused", "partition", "version", "champion"}``: counts are
-    the champion's, ``partition`` is the day, ``version`` that of the Delta table.
+    Returns ``{"attempt", "book", "as_of", "population", "scored", "refused", "declined", "champion", "replaces"}``:
+    counts, the version that scored, and the attempt that counted before.
 
     Raises:
-        BadInput: the run was not pinned, or a shard is missing.
-        Refused: the loans scored are not exactly the loans pinned.
+        BadInput: the attempt was not pinned, or a shard is missing.
+        Refused: the loans scored are not exactly the loans pinned, a newer attempt is published or another one that
+            this was not opened to replace, or another night has published one of the loans since.
         PassingFault: the lake or the store did not answer.
     """
-    record = read_pin(run)
-    rows = _shards(run, record["shards"])
-    population = pa.concat_tables([read_rows(rows_path(run, k)).select(["loan_id"]) for k in range(record["shards"])])
-    models = models_of(record)
-    for role in models:
-        audit(role, population["loan_id"], rows.filter(pc.equal(rows["role"], role))["loan_id"])
-    as_of = date.fromisoformat(record["as_of"])
-    whole = pa.concat_tables([
-        _stamped(rows.filter(pc.equal(rows["role"], role)), day=record["as_of"], as_of=as_of, run_id=run,
-                 model_version=model.version, snapshot_version=model.snapshot) for role, model in models.items()])
-    table = lake.scores(record["book"])
-    version = lake.replace_partitions(table, whole.select(table.schema.names), [record["as_of"]])
-    refused = int(pc.sum(pc.and_(pc.equal(rows["role"], "champion"), pc.equal(rows["decision"], REFUSE))).as_py() or 0)
-    return {"book": record["book"], "as_of": record["as_of"], "population": population.num_rows,
-            "scored": population.num_rows - refused, "refused": refused, "partition": record["as_of"],
-            "version": version, "champion": models["champion"].version}
+    attempt = nights.attempt_of(key)
+    pin = nights.read_pin(attempt)
+    missing = [k for k in range(pin.shards) if nights.read_shard(attempt, k) is None]
+    if missing:
+        raise BadInput(f"The night {key} cannot be published: shards are missing", value=missing,
+                       remedy="Run tollgate score shard for each of them first.")
+    counts = {"rows": 0, "scored": 0, "refused": 0, "declined": 0}
+    for k in range(pin.shards):
+        scored = nights.read_scored(pin, k)
+        audit(nights.read_population(pin, k)[LOAN], scored[LOAN])
+        counts["rows"] += scored.num_rows
+        counts["refused"] += _count(scored, "status", REFUSED)
+        counts["declined"] += _count(scored, "decision", DECLINE)
+    if counts["rows"] != pin.rows:
+        raise Refused(f"The shards of the night {key} hold {counts['rows']} loans; {pin.rows} were pinned",
+                      value=counts["rows"], remedy=AGAIN)
+    counts["scored"] = counts["rows"] - counts["refused"]
+
+    def check(before: int | None, version: int) -> None:
+        _in_turn(pin, before)
+        _once_in_its_life(pin, version)
+        if before is not None:
+            _keep_superseded(attempt)
+
+    lake.publish_turn(lake.scores(attempt.book), attempt.night, attempt.number, lambda: _rows(pin), check=check,
+                      where=f"day = '{attempt.day}' AND population = '{attempt.population}'")
+    model = pin.champion
+    nights.add_publication(Publication(attempt, pin.run, model.version, model.digest, model.snapshot, **counts,
+                                       rows_digest=pin.rows_digest, replaces=pin.replaces))
+    return {"attempt": key, "book": attempt.book, "as_of": attempt.day.isoformat(), "population": counts["rows"],
+            "scored": counts["scored"], "refused": counts["refused"], "declined": counts["declined"],
+            "champion": model.version, "replaces": pin.replaces}
 
 
-def audit(role: str, population: pa.ChunkedArray, scored: pa.ChunkedArray) -> None:
+def audit(population: pa.ChunkedArray, scored: pa.ChunkedArray) -> None:
     """Raise ``Refused`` unless every loan of the population stands in the scores exactly once, and no other."""
     wanted, found = set(population.to_pylist()), set(scored.to_pylist())
     wrong = {"missing": wanted - found, "not pinned": found - wanted}
     for what, loans in wrong.items():
         if loans:
-            raise Refused(f"{len(loans)} loan(s) are {what} in the {role} scores", value=", ".join(sorted(loans)[:5]),
-                          remedy="Score the shards again; the partition stays as it was.")
+            raise Refused(f"{len(loans)} loan(s) are {what} in the scores", value=", ".join(sorted(loans)[:5]),
+                          remedy=AGAIN)
     if len(scored) != len(found):
-        raise Refused(f"{len(scored) - len(found)} loan(s) stand twice in the {role} scores", value=role,
-                      remedy="Score the shards again; the partition stays as it was.")
+        raise Refused(f"{len(scored) - len(found)} loan(s) stand twice in the scores", value=len(scored), remedy=AGAIN)
 
 
-def _shards(run: str, shards: int) -> pa.Table:
-    store = lake.Store(settings().store)
-    missing = [k for k in range(shards) if not store.exists(shard_path(run, k))]
-    if missing:
-        raise BadInput(f"The run {run} cannot be published: shards are missing", value=missing,
-                       remedy="Run tollgate score shard for each of them first.")
-    return pa.concat_tables([read_rows(shard_path(run, k)) for k in range(shards)])
+def _count(rows: pa.Table, column: str, value: str) -> int:
+    return int(pc.sum(pc.equal(rows[column], value)).as_py() or 0)
 
 
-def _stamped(rows: pa.Table, **stamp: Any) -> pa.Table:
-    """``rows`` with the same value of each stamp on every row."""
-    for name, value in stamp.items():
-        rows = rows.append_column(name, pa.array([value] * rows.num_rows))
-    return rows
+def _in_turn(pin: Pin, published: int | None) -> None:
+    """Raise ``Refused`` unless the attempt may follow what is published."""
+    attempt = pin.attempt
+    if published is None or published == pin.replaces:
+        return
+    newer = published > attempt.number
+    raise Refused(f"Attempt {attempt.number} at the night of {attempt.book} as of {attempt.day} came too late: "
+                  f"attempt {published}{', a newer one,' if newer else ''} is published", value=pin.run,
+                  remedy="Nothing was changed. What is published counts; to score the night once more, say why: "
+                         f"tollgate score reopen {attempt.book} --as-of {attempt.day} --run-id ... --reason ...")
+
+
+def _once_in_its_life(pin: Pin, version: int) -> None:
+    """Raise ``Refused`` where another night has published a loan of this one since it was pinned."""
+    day = pin.attempt.day
+    since = months_before(day, pin.params["scoring"]["window_months"])
+    taken = taken_elsewhere(pin.attempt.book, day, since, at=version)
+    for k in range(pin.shards if len(taken) else 0):
+        loans = nights.read_population(pin, k)[LOAN]
+        twice = loans.filter(pc.is_in(loans, value_set=taken.combine_chunks()))
+        if len(twice):
+            told = Refused(f"{len(twice)} loan(s) of the night {pin.attempt} were published by another night meanwhile",
+                           value=", ".join(sorted(twice.to_pylist())[:5]),
+                           remedy="Clear the run from its pin on: it is pinned anew and leaves them out. Nights that "
+                                  "follow one another are scored one after the other: a backfill takes "
+                                  "--max-active-runs 1.")
+            nights.give_up(pin.attempt, str(told))
+            raise told
+
+
+def _keep_superseded(attempt: Attempt) -> None:
+    """Copy what counted until now to ``superseded``; once, if run again."""
+    before = lake.read(lake.scores(attempt.book), filters=[
+        ("day", "=", attempt.day.isoformat()), ("population", "=", attempt.population)])
+    table = lake.superseded(attempt.book)
+    rows = before.append_column("superseded_by", pa.array([attempt.number] * before.num_rows, pa.int64()))
+
+    def with_these(kept: pa.Table) -> pa.Table:
+        theirs = pc.and_(pc.equal(kept["population"], attempt.population),
+                         pc.equal(kept["superseded_by"], attempt.number))
+        return pa.concat_tables([kept.filter(pc.invert(theirs)), rows.select(kept.column_names).cast(kept.schema)])
+
+    lake.change_partitions(table, [attempt.day.isoformat()], with_these)
+
+
+def _rows(pin: Pin) -> Iterator[pa.RecordBatch]:
+    """The rows of ``scores``, shard after shard."""
+    attempt, model, schema = pin.attempt, pin.champion, lake.scores(pin.attempt.book).schema
+    stamp = {"day": attempt.day.isoformat(), "as_of": attempt.day, "population": attempt.population,
+             "attempt": attempt.number, "model_version": model.version, "snapshot_version": model.snapshot,
+             "run_id": pin.run}
+    for k in range(pin.shards):
+        yield from stamped(nights.read_scored(pin, k), stamp, schema).to_batches()
+
+
+def stamped(rows: pa.Table, stamp: dict[str, Any], schema: pa.Schema) -> pa.Table:
+    """``rows`` in a schema, with the same value of each stamp on every row."""
+    return pa.table([rows[field.name].cast(field.type) if field.name not in stamp
+                     else pa.repeat(pa.scalar(stamp[field.name], field.type), rows.num_rows) for field in schema],
+                    schema=schema)

@@ -1,4 +1,4 @@
-"""Scoring one shard of a pinned run: champion, shadow, decisions and reason codes. No MLflow in sight."""
+"""Scoring one shard of a pinned night: scores, decisions and reason codes. No MLflow in sight."""
 
 from __future__ import annotations
 
@@ -7,51 +7,46 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tollgate import registry
+from tollgate import nights, registry
 from tollgate.books import load_book
-from tollgate.errors import BadInput
 from tollgate.features import Model, make_features
-from tollgate.scoring.pin import history_path, models_of, read_pin, read_rows, rows_path, write_rows
+from tollgate.nights import Pin
 
-APPROVE, DECLINE, REFUSE = "approve", "decline", "refused"
-SCHEMA = pa.schema([("loan_id", pa.string()), ("applied_on", pa.date32()), ("role", pa.string()),
-                    ("score", pa.float64()), ("decision", pa.string()), ("reasons", pa.list_(pa.string()))])
+APPROVE, DECLINE, REFUSED, SCORED = "approve", "decline", "refused", "scored"
+SCHEMA = pa.schema([("loan_id", pa.string()), ("applied_on", pa.date32()), ("status", pa.string()),
+                    ("refusal", pa.string()), ("score", pa.float64()), ("decision", pa.string()),
+                    ("reasons", pa.list_(pa.string()))])
 
 
-def score_shard(run: str, shard: int) -> dict[str, Any]:
-    """Score a shard's applications with the pinned models. The same pin gives the same bytes.
+def score_shard(key: str, shard: int) -> dict[str, Any]:
+    """Score a shard's applications with the pinned champion. The same pin gives the same bytes.
 
-    Returns ``{"run", "shard", "rows"}``.
+    Returns ``{"attempt", "shard", "rows"}``.
 
     Raises:
-        BadInput: the run was not pinned, or has no such shard.
-        Refused: a pinned model's artefact changed.
+        BadInput: the attempt was not pinned, or has no such shard.
+        Refused: a pinned file or the champion's artefact changed.
         PassingFault: the store did not answer.
     """
-    record = read_pin(run)
-    if not 0 <= shard < record["shards"]:
-        raise BadInput(f"The run {run} has {record['shards']} shards, counted from 0", value=shard,
-                       remedy="Take the shard numbers from the pin's answer.")
-    rows = read_rows(rows_path(run, shard))
-    book = load_book(record["book"])
-    features = make_features(book, rows, {table.name: read_rows(history_path(run, shard, table.name))
-                                          for table in book.histories})
-    scored = [judge(Model.load(registry.fetch_to_score(record["book"], model.version)), rows, features,
-                    role=role, reasons=record["reasons"] if role == "champion" else 0)
-              for role, model in models_of(record).items()]
-    write_rows(shard_path(run, shard), pa.concat_tables(scored))
-    return {"run": run, "shard": shard, "rows": rows.num_rows}
+    pin = nights.read_pin(nights.attempt_of(key))
+    rows, features = make_shard(pin, shard)
+    model = Model.load(registry.fetch_to_score(pin.attempt.book, pin.champion.version))
+    scores = judge(model, rows, features, reasons=pin.params["scoring"]["reasons"])
+    nights.write_scored(pin.attempt, shard, features, scores)
+    return {"attempt": key, "shard": shard, "rows": rows.num_rows}
 
 
-def shard_path(run: str, shard: int) -> str:
-    """Where a scored shard is kept until it is published."""
-    return f"scoring/{run}/shard-{shard}.parquet"
+def make_shard(pin: Pin, shard: int) -> tuple[pa.Table, pa.Table]:
+    """A shard's applications as they were pinned, and their raw features. Raises as ``score_shard``."""
+    book = load_book(pin.attempt.book)
+    rows = nights.read_population(pin, shard)
+    return rows, make_features(book, rows, nights.read_histories(pin, shard, [one.name for one in book.histories]))
 
 
-def judge(model: Model, rows: pa.Table, features: pa.Table, *, role: str, reasons: int) -> pa.Table:
+def judge(model: Model, rows: pa.Table, features: pa.Table, *, reasons: int) -> pa.Table:
     """Score, decide and explain, row by row (``SCHEMA``).
 
-    A row that cannot be scored is refused: its score is null, its decision ``refused``, and its reason says why.
+    A row that cannot be scored is ``refused`` by a rule that it names: it has no score and no decision.
 
     Args:
         features: raw features of ``rows``, in the same order.
@@ -65,15 +60,16 @@ def judge(model: Model, rows: pa.Table, features: pa.Table, *, role: str, reason
         why[i] = "the model's answer is no probability"
     refused = np.array([reason is not None for reason in why], dtype=bool)
     declined = ~refused & (score >= model.threshold)
-    codes: list[list[str]] = [[] if reason is None else [reason] for reason in why]
+    codes: list[list[str]] = [[] for _ in why]
     if reasons:
         explained = reason_codes(model, features.filter(pa.array(declined)), reasons)
         for i, found in zip(np.flatnonzero(declined), explained, strict=True):
             codes[i] = found
     return pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"],
-        "role": pa.array([role] * rows.num_rows, pa.string()), "score": pa.array(score, mask=refused),
-        "decision": pa.array(np.where(refused, REFUSE, np.where(declined, DECLINE, APPROVE)), pa.string()),
+        "status": pa.array(np.where(refused, REFUSED, SCORED), pa.string()), "refusal": pa.array(why, pa.string()),
+        "score": pa.array(score, mask=refused),
+        "decision": pa.array(np.where(declined, DECLINE, APPROVE), pa.string(), mask=refused),
         "reasons": pa.array(codes, pa.list_(pa.string())),
     }, schema=SCHEMA)
 

@@ -26,8 +26,11 @@ def trace(answer: Answer) -> Answer:
     models = answer["models"].items()
     return {
         "book": answer["book"], "loan": answer["loan_id"],
-        "scores": [{"night": s["day"], "role": s["role"], "version": s["model_version"], "score": f"{s['score']:.4f}",
-                    "decision": s["decision"], "reasons": s["reasons"], "run": s["run_id"]} for s in answer["scores"]],
+        "scores": [{**_score(s), "reasons": s["reasons"], "run": s["run_id"]} for s in answer["scores"]],
+        **({"superseded": [{**_score(s), "by attempt": s["superseded_by"]} for s in answer["superseded"]],
+            "opened again": [{"night": o["night"], "by": o["by"], "why": o["comment"]} for o in answer["reopened"]]}
+           if answer["superseded"] else {}),
+        **({"in the shadow": [_score(s) for s in answer["shadows"]]} if answer["shadows"] else {}),
         "models": [{"version": version, "as of": m["as_of"], "digest": m["digest"], "snapshot": m["snapshot"],
                     "commit": m["commit"]} for version, m in models],
         "decisions": [_decision(d, version, d["ledger"]) for version, m in models for d in m["decisions"]],
@@ -47,6 +50,13 @@ def card(answer: Answer) -> Answer:
         "decisions": [_decision(d, answer["version"], d["line"]) for d in answer["decisions"]], "html": answer["html"]}
 
 
+def nights(answer: Answer) -> Answer:
+    """One line a night."""
+    return {"book": answer["book"], "nights": [
+        {"attempt": n["attempt"], "version": n["version"], "rows": n["rows"], "scored": n["scored"],
+         "refused": n["refused"], "declined": n["declined"], "run": n["run"]} for n in answer["nights"]]}
+
+
 def scorecard(answer: Answer) -> Answer:
     """A line a bin; the points of a loan are the base and those of its bins."""
     of = "the model itself" if answer["is_model"] else "the baseline that the model had to beat"
@@ -62,6 +72,12 @@ def taken_in(answer: Answer) -> Answer:
             "files": [{"file": f["file"], "rows": f["received"], "published": f["published"],
                        "quarantined": f["quarantined"], "new": f["added"], "restated": f["restated"],
                        "warnings": len(f["warnings"])} for f in answer["files"]]}
+
+
+def _score(row: Answer) -> Answer:
+    return {"night": row["day"], "attempt": row["attempt"], "version": row["model_version"],
+            "score": "" if row["score"] is None else f"{row['score']:.4f}",
+            "decision": row["decision"] or f"{row['status']}: {row['refusal']}"}
 
 
 def _decision(record: Answer, version: str, line: object) -> Answer:

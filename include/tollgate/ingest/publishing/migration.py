@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute
 
-from tollgate import lake
+from tollgate import lake, nights
 from tollgate.ingest.deliveries import register
 from tollgate.ingest.reading import fingerprint_of
 
@@ -55,14 +56,42 @@ def migrate(book: Book) -> dict[str, Any]:
     migrated = {}
     for of in book.tables:
         migrated[of.name] = _rewritten(lake.published(book, of.name), _versioned(book, of.name))
-    performance, quarantine, ledger = (of(book.name) for of in (lake.performance, lake.quarantine, lake.ledger))
-    for table, change in ((performance, lambda rows: _widened(rows, performance.schema)),
-                          (ledger, lambda rows: _widened(rows, ledger.schema)),
-                          (quarantine, lambda rows: _widened(renamed(rows), quarantine.schema)),
+    quarantine = lake.quarantine(book.name)
+    for table in (of(book.name) for of in (lake.performance, lake.drift, lake.verdicts, lake.ledger)):
+        migrated[table.name] = _rewritten(table, partial(_widened, schema=table.schema))
+    migrated["scores"] = _nights(book)
+    for table, change in ((quarantine, lambda rows: _widened(renamed(rows), quarantine.schema)),
                           (lake.checks(book.name), renamed),
                           (taken, received)):  # that which says what is old is written last
         migrated[table.name] = _rewritten(table, change)
     return {"book": book.name, "migrated": migrated}
+
+
+def _nights(book: Book) -> int:
+    """Make the first attempt at a night of each day's scores; those of its challenger go to the shadows.
+
+    Nothing is pinned of such a night: monitoring and a rollback's proof cannot read it.
+    """
+    table, shadows = lake.scores(book.name), lake.shadow_scores(book.name)
+    held = lake.rewrite(table, lambda rows: rows)
+    if held is None or "role" not in held.column_names:
+        return 0 if held is None else held.num_rows
+    lines = [{**row, "population": nights.NEW, "attempt": 1, "status": "scored", "refusal": None} if
+             row["decision"] != "refused" else
+             {**row, "population": nights.NEW, "attempt": 1, "status": "refused", "refusal": "; ".join(row["reasons"]),
+              "decision": None, "reasons": []} for row in held.to_pylist()]
+    others, mine = ([line for line in lines if (line["role"] == "champion") is kind] for kind in (False, True))
+    lake.replace_partitions(shadows, pa.Table.from_pylist(others, shadows.schema), [row["day"] for row in others])
+    for day in sorted({row["day"] for row in mine}):
+        tonight = [row for row in mine if row["day"] == day]
+        one, refused = tonight[0], sum(row["status"] == "refused" for row in tonight)
+        nights.add_publication(nights.Publication(
+            nights.Attempt(book.name, nights.NEW, one["as_of"], 1), one["run_id"], one["model_version"], None,
+            one["snapshot_version"], len(tonight), len(tonight) - refused, refused,
+            sum(row["decision"] == "decline" for row in tonight), None, None))
+    changed = pa.Table.from_pylist(mine, table.schema)
+    return _rewritten(table, lambda rows: changed if "role" in rows.column_names else rows,
+                      lambda rows: [f"{nights.NEW}/{day}" for day in sorted(set(rows["day"].to_pylist()))])
 
 
 def _widened(rows: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -73,8 +102,9 @@ def _widened(rows: pa.Table, schema: pa.Schema) -> pa.Table:
                      for field in schema], schema=schema)
 
 
-def _rewritten(table: lake.Table, change: Callable[[pa.Table], pa.Table]) -> int:
-    rows = lake.rewrite(table, change)
+def _rewritten(table: lake.Table, change: Callable[[pa.Table], pa.Table],
+               turns: Callable[[pa.Table], list[str]] = lambda _: []) -> int:
+    rows = lake.rewrite(table, change, turns)
     return 0 if rows is None else rows.num_rows
 
 

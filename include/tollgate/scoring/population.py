@@ -1,0 +1,43 @@
+"""Who is scored on a night."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tollgate import lake
+from tollgate.books import LOAN, Book
+from tollgate.clock import months_before
+from tollgate.errors import Refused
+from tollgate.nights import NEW
+
+
+def new_applications(book: Book, day: date, window_months: int) -> pa.Table:
+    """The applications of the ``window_months`` before ``day``, as known then, that no other night of the book has.
+
+    Raises:
+        Refused: a loan stands twice among them.
+        PassingFault: the lake did not answer.
+    """
+    since = months_before(day, window_months)
+    rows = lake.view(lake.applications(book), as_of=day, filters=[("applied_on", ">=", since)])
+    taken = taken_elsewhere(book.name, day, since)
+    rows = rows.filter(pc.invert(pc.is_in(rows[LOAN], value_set=taken.combine_chunks())))
+    counts = rows[LOAN].value_counts().to_pylist()
+    doubled = sorted(count["values"] for count in counts if count["counts"] > 1)
+    if doubled:
+        raise Refused(f"{len(doubled)} loan(s) of {book.name} stand twice among the applications to score",
+                      value=", ".join(doubled[:5]), remedy="Correct the applications in the lake first.")
+    return rows
+
+
+def taken_elsewhere(book: str, day: date, since: date, at: int | None = None) -> pa.ChunkedArray:
+    """Loans applied for from ``since`` to ``day`` that another published night than that of ``day`` has.
+
+    Args:
+        at: the Delta version of ``scores`` to look at; the newest when None.
+    """
+    return lake.read(lake.scores(book), columns=[LOAN], at=at, filters=[
+        ("population", "=", NEW), ("as_of", "!=", day), ("applied_on", ">=", since), ("applied_on", "<", day)])[LOAN]

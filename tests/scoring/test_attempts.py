@@ -1,0 +1,221 @@
+"""Attempts at a night: one counts, an older one never replaces a newer one, and nothing that counted is lost."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from datetime import date
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from registry.world import BOOK, kinds
+from scoring.killing import score_and_die, score_in_a_race, whole_night
+from scoring.nightly import KEY, NIGHT, ROWS, files, pin, restate, score, score_shards, scores, versions
+from tests.processes import PROCESSES, places
+
+from tollgate import lake, nights, registry, scoring
+from tollgate.config import settings
+from tollgate.errors import BadInput, PassingFault, Refused
+
+SECOND = f"{BOOK}/new/{NIGHT}/2"
+
+
+def _reopen(run: str, reason: str = "the bureau's file was wrong") -> dict[str, Any]:
+    return registry.reopen(BOOK, NIGHT, run, reason, by="ann")
+
+
+def test_a_published_night_is_refused_to_another_run_and_nothing_is_pinned_for_it(night: Path) -> None:
+    score()
+    with pytest.raises(Refused, match="published already: attempt 1, by version 1 .*tollgate score reopen consumer"):
+        pin("other")
+    assert not nights.was_pinned(nights.attempt_of(SECOND))
+
+
+def test_a_night_that_a_person_opened_again_keeps_what_counted_and_says_who_and_why(night: Path) -> None:
+    score()
+    before = scores()
+    registry.promote(BOOK, "2", registry.challenger(BOOK).digest, by="ann")  # type: ignore[union-attr]
+    assert _reopen("again") == {"book": BOOK, "night": f"new/{NIGHT}", "replaces": 1, "run": "again"}
+    answer = score(pin("again"))
+    assert (answer["attempt"], answer["champion"], answer["replaces"]) == (SECOND, "2", 1)
+    now, kept = scores(), lake.read(lake.superseded(BOOK))
+    assert (set(now["attempt"].to_pylist()), now.num_rows) == ({2}, ROWS)
+    assert kept.drop_columns(["superseded_by"]).equals(before) and set(kept["superseded_by"].to_pylist()) == {2}
+    (counts,) = nights.publications(BOOK)
+    assert (counts.attempt.number, counts.version, counts.replaces) == (2, "2", 1)
+    line = registry.decisions(BOOK)[0]
+    assert (line["kind"], line["by"], line["comment"]) == ("night-reopened", "ann", "the bureau's file was wrong")
+    traced = registry.trace(BOOK, before["loan_id"][0].as_py())
+    assert [row["attempt"] for key in ("scores", "superseded") for row in traced[key]] == [2, 1]
+    assert traced["reopened"][0]["by"] == "ann"
+    told = versions()
+    _reopen("again")
+    assert score(pin("again")) == answer
+    assert (versions(), kinds().count("night-reopened")) == (told, 1)
+
+
+def test_a_night_is_opened_again_for_the_run_that_is_named_and_for_a_reason(night: Path) -> None:
+    with pytest.raises(BadInput, match="nothing to open again"):
+        _reopen("again")
+    score()
+    with pytest.raises(BadInput, match="needs a reason"):
+        _reopen("again", "  ")
+    _reopen("again")
+    with pytest.raises(Refused, match="published already"):
+        pin("other")
+
+
+def test_an_older_attempt_that_comes_to_life_after_a_newer_one_changes_nothing(night: Path) -> None:
+    old = score_shards(pin("old"))
+    new = score_shards(pin("new"))
+    assert (old, new) == (KEY, SECOND)
+    scoring.publish(new)
+    told, before = versions(), scores()
+    with pytest.raises(Refused, match="Attempt 1 .* came too late: attempt 2, a newer one, is published"):
+        scoring.publish(old)
+    assert versions() == told and scores().equals(before)
+
+
+def test_of_two_runs_that_race_for_a_night_the_second_to_publish_is_refused(night: Path) -> None:
+    first, second = score_shards(pin("first")), score_shards(pin("second"))
+    scoring.publish(first)
+    told = versions()
+    with pytest.raises(Refused, match="Attempt 2 .* came too late: attempt 1 is published"):
+        scoring.publish(second)
+    assert versions() == told
+
+
+def test_two_that_opened_the_same_night_again_do_not_both_replace_it(night: Path) -> None:
+    score()
+    _reopen("one")
+    _reopen("two")
+    one, two = score_shards(pin("one")), score_shards(pin("two"))
+    scoring.publish(two)
+    with pytest.raises(Refused, match="came too late: attempt 3, a newer one"):
+        scoring.publish(one)
+    assert set(scores()["attempt"].to_pylist()) == {3}
+
+
+@pytest.mark.parametrize("racers", [2, 8])
+def test_of_runs_that_race_for_one_night_one_publishes_it(night: Path, racers: int) -> None:
+    told, start = PROCESSES.Queue(), PROCESSES.Barrier(racers)
+    racing = [PROCESSES.Process(target=score_in_a_race, args=(places(), f"run{k}", start, told)) for k in range(racers)]
+    for run in racing:
+        run.start()
+    answers = dict(told.get(timeout=300) for _ in racing)
+    for run in racing:
+        run.join()
+    published = [run for run, said in answers.items() if said.startswith(f"{BOOK}/new/")]
+    assert len(published) == 1, answers
+    assert all("too late" in said or "published already" in said
+               for run, said in answers.items() if run not in published), answers
+    rows = scores()
+    assert (rows.num_rows, rows["run_id"].unique().to_pylist()) == (ROWS, published)
+
+
+def test_a_night_that_is_killed_before_any_of_its_writes_is_finished_by_a_rerun_byte_for_byte(
+        served: Path, settle: Callable[[Path], Path], home: Path) -> None:
+    settle(Path(shutil.copytree(served, home / "undisturbed")))
+    undisturbed = files(whole_night("night")), _digests()
+    for nth in count(1):
+        settle(Path(shutil.copytree(served, home / str(nth))))
+        child = PROCESSES.Process(target=score_and_die, args=(places(), "night", nth))
+        child.start()
+        child.join()
+        assert child.exitcode in (0, -signal.SIGKILL)
+        assert scores().num_rows in (0, ROWS), "a reader sees all of it or nothing"
+        assert (files(whole_night("night")), _digests()) == undisturbed, f"killed before write {nth}"
+        if child.exitcode == 0:
+            break
+    assert nth > 12
+
+
+def _digests() -> list[str]:
+    """Of all that a night leaves in the lake."""
+    return [lake.digest(lake.read(table(BOOK)))
+            for table in (lake.scores, lake.nights, lake.shadow_scores, lake.shadows, lake.superseded)]
+
+
+def test_each_application_is_new_once(night: Path) -> None:
+    score()
+    answer = score(pin("next", as_of=date(2006, 10, 11)))
+    assert 0 < answer["population"] < ROWS
+    rows = scores()
+    assert rows.num_rows == len(rows["loan_id"].unique()) == ROWS + answer["population"]
+    assert min(scores(day="2006-10-11")["applied_on"].to_pylist()) >= NIGHT
+
+
+def test_a_night_of_an_earlier_day_leaves_out_what_a_later_one_has_scored(night: Path) -> None:
+    score()
+    answer = score(pin("late", as_of=date(2006, 9, 20)))
+    assert scores().num_rows == len(scores()["loan_id"].unique()) == ROWS + answer["population"]
+    assert max(scores(day="2006-09-20")["applied_on"].to_pylist()) == date(2006, 8, 31)
+
+
+def test_an_application_that_arrives_late_is_scored_by_the_next_night(night: Path) -> None:
+    late: list[pa.Table] = []
+    restate("2006-09", lambda rows: late.append(rows.slice(0, 3)) or rows.slice(3))  # type: ignore[func-returns-value]
+    score()
+    restate("2006-09", lambda rows: pa.concat_tables([rows, late[0]]))
+    answer = score(pin("next", as_of=date(2006, 10, 2)))
+    found = scores(day="2006-10-02")
+    assert answer["population"] == found.num_rows
+    assert set(late[0]["loan_id"].to_pylist()) <= set(found["loan_id"].to_pylist())
+
+
+def test_two_nights_that_were_pinned_with_one_loan_do_not_both_publish_it(night: Path) -> None:
+    later = score_shards(pin("later", as_of=date(2006, 10, 2)))
+    score()
+    before = scores()
+    with pytest.raises(Refused, match=r"\d+ loan\(s\) of the night .*2006-10-02/1 were published by another night"):
+        scoring.publish(later)
+    assert scores().equals(before)
+    again = pin("later", as_of=date(2006, 10, 2))
+    assert (again["attempt"], again["rows"]) == (f"{BOOK}/new/2006-10-02/2", score(again)["population"])
+    assert scores().num_rows == len(scores()["loan_id"].unique()) == ROWS + again["rows"]
+
+
+@pytest.mark.parametrize("cut", ["_keep_superseded", "publish_turn", "add_publication"])
+def test_a_publication_that_is_cut_short_anywhere_is_finished_by_the_next_try(
+        night: Path, monkeypatch: pytest.MonkeyPatch, cut: str) -> None:
+    score()
+    before = scores()
+    _reopen("again")
+    key = score_shards(pin("again"))
+    restore = _cut(monkeypatch, cut)
+    with pytest.raises(PassingFault, match="cut"):
+        scoring.publish(key)
+    restore()
+    scoring.publish(key)
+    assert set(scores()["attempt"].to_pylist()) == {2}
+    kept = lake.read(lake.superseded(BOOK))
+    assert kept.drop_columns(["superseded_by"]).equals(before)
+    assert [night.attempt.number for night in nights.publications(BOOK)] == [2]
+
+
+def _cut(monkeypatch: pytest.MonkeyPatch, what: str) -> Callable[[], None]:
+    """Let a part of a publication do its work and then fail; what undoes it."""
+    publish = sys.modules["tollgate.scoring.publish"]
+    place = next(module for module in (publish, lake, nights) if what in vars(module))
+    whole = getattr(place, what)
+
+    def work(*args: Any, **kwargs: Any) -> None:
+        whole(*args, **kwargs)
+        raise PassingFault("cut", value=what, remedy="again")
+
+    monkeypatch.setattr(place, what, work)
+    return lambda: monkeypatch.setattr(place, what, whole)
+
+
+def test_what_a_night_pinned_and_made_is_the_same_when_all_of_it_is_done_again(night: Path) -> None:
+    score()
+    before = files()
+    for name in ("shard-0.json", "scores-0.parquet", "features-1.parquet"):
+        (Path(settings().store) / "nights" / KEY / name).unlink()
+    score_shards(pin())
+    assert files() == before
