@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tollgate import lake
+from tollgate.errors import Refused
 
 ROUNDS, ROWS = 4, 50
 
@@ -69,8 +71,22 @@ def append(writer: int) -> None:
         lake.append_next(table, entry)
 
 
+def publish(writer: int) -> None:
+    """Publish a turn of one's own for the one key; whoever finds a later turn there leaves it."""
+    table = lake.shadows("sba")
+    mine = pa.Table.from_pylist([{"day": "2007-01-01", "model_version": f"{i:03d}", "rows": writer}
+                                 for i in range(ROWS)], schema=table.schema)
+
+    def in_turn(before: int | None, version: int) -> None:
+        if (before or 0) > writer + 1:
+            raise Refused("a later one was published", value=before, remedy="none")
+
+    with suppress(Refused):
+        lake.publish_turn(table, "key", writer + 1, mine.to_batches, where="day = '2007-01-01'", check=in_turn)
+
+
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    for race in (replace_whole, add_one, restate, append):
+    for race in (replace_whole, add_one, restate, append, publish):
         race(int(sys.argv[1]))

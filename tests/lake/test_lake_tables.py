@@ -156,6 +156,26 @@ def test_racing_processes_leave_whole_partitions_and_lose_and_repeat_nothing(any
     entries = lake.read(lake.ledger("sba"))
     assert entries["seq"].to_pylist() == list(range(WRITERS * ROUNDS))
     assert set(Counter(entries["payload"].to_pylist()).values()) == {ROUNDS}
+    published = lake.read(lake.shadows("sba"))
+    assert (published.num_rows, set(published["rows"].to_pylist())) == (ROWS, {WRITERS}), "the latest turn, whole"
+
+
+def test_a_turn_is_published_once_and_an_earlier_one_is_told_of_it(anywhere: str) -> None:
+    table, told = lake.shadows("sba"), []
+
+    def publish(key: str, turn: int, *versions: str) -> None:
+        rows = pa.Table.from_pylist([{"day": key, "model_version": version} for version in versions], table.schema)
+        lake.publish_turn(table, key, turn, rows.to_batches, where=f"day = '{key}'",
+                          check=lambda before, version: told.append((key, before)))
+
+    publish("2007-01-01", 1, "a", "b")
+    publish("2007-01-02", 1)
+    publish("2007-01-01", 1, "x")
+    publish("2007-01-01", 3, "c")
+    publish("2007-01-02", 2, "d")
+    assert told == [("2007-01-01", None), ("2007-01-02", None), ("2007-01-01", 1), ("2007-01-02", 1)]
+    assert [(row["day"], row["model_version"]) for row in lake.read(table).to_pylist()] == [
+        ("2007-01-01", "c"), ("2007-01-02", "d")]
 
 
 def test_appending_nothing_leaves_the_table_alone(anywhere: str) -> None:
