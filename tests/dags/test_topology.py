@@ -25,15 +25,19 @@ EDGES: dict[str, dict[str, list[str]]] = {
         "promote": [], "reject": []},
     "score_nightly": {"reopen": ["pin"], "pin": ["shadow", "shard"], "shard": ["compare", "publish"], "publish": [],
                       "shadow": ["compare"], "compare": []},
+    "score_portfolio": {"reopen": ["pin"], "pin": ["shadow", "shard"], "shard": ["compare", "publish"], "publish": [],
+                        "shadow": ["compare"], "compare": []},
     "monitor_drift": {"drift": ["verdict"], "performance": ["verdict"], "verdict": ["report"], "report": []},
     "retrain_on_drift": {"drift": ["claim"], "claim": ["close", "train"], "train": ["wait"], "wait": ["close"],
                          "close": []},
     "rollback_model": {"rollback": []},
 }
-MAPPED = {("ingest_validate", "files"), ("train_weekly", "work"), ("train_weekly", "gates"), ("score_nightly", "shard")}
+MAPPED = {("ingest_validate", "files"), ("train_weekly", "work"), ("train_weekly", "gates"), ("score_nightly", "shard"),
+          ("score_portfolio", "shard")}
 HOUR = 3_600
 PARAMS = {"ingest_validate": {"book"}, "train_weekly": {"book", "as_of", "trials", "reason"},
-          "score_nightly": {"book", "as_of", "again"}, "monitor_drift": {"book", "as_of"}, "retrain_on_drift": set(),
+          "score_nightly": {"book", "as_of", "again"}, "score_portfolio": {"book", "as_of", "again"},
+          "monitor_drift": {"book", "as_of"}, "retrain_on_drift": set(),
           "rollback_model": {"book", "version", "reason"}}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from registry.world import BOOK, params_of
 
-from tollgate import lake, scoring
+from tollgate import lake, nights, scoring
 from tollgate.books import load_book
 from tollgate.config import Params, settings
 
@@ -25,8 +25,9 @@ def params_with(shards: int = 2, **scoring_changes: object) -> Params:
         update={"shards": shards, **scoring_changes})})
 
 
-def pin(run: str = "night", shards: int = 2, as_of: date = NIGHT, **scoring_changes: object) -> dict[str, Any]:
-    return scoring.pin(load_book(BOOK), as_of, run, params_with(shards, **scoring_changes))
+def pin(run: str = "night", shards: int = 2, as_of: date = NIGHT, population: str = nights.NEW,
+        **scoring_changes: object) -> dict[str, Any]:
+    return scoring.pin(load_book(BOOK), as_of, run, params_with(shards, **scoring_changes), population)
 
 
 def score_shards(pinned: dict[str, Any], order: int = 1) -> str:

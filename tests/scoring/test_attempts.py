@@ -144,16 +144,16 @@ def _digests() -> list[str]:
 def test_each_application_is_new_once(night: Path) -> None:
     score()
     answer = score(pin("next", as_of=date(2006, 10, 11)))
-    assert 0 < answer["population"] < ROWS
+    assert 0 < answer["rows"] < ROWS
     rows = scores()
-    assert rows.num_rows == len(rows["loan_id"].unique()) == ROWS + answer["population"]
+    assert rows.num_rows == len(rows["loan_id"].unique()) == ROWS + answer["rows"]
     assert min(scores(day="2006-10-11")["applied_on"].to_pylist()) >= NIGHT
 
 
 def test_a_night_of_an_earlier_day_leaves_out_what_a_later_one_has_scored(night: Path) -> None:
     score()
     answer = score(pin("late", as_of=date(2006, 9, 20)))
-    assert scores().num_rows == len(scores()["loan_id"].unique()) == ROWS + answer["population"]
+    assert scores().num_rows == len(scores()["loan_id"].unique()) == ROWS + answer["rows"]
     assert max(scores(day="2006-09-20")["applied_on"].to_pylist()) == date(2006, 8, 31)
 
 
@@ -164,7 +164,7 @@ def test_an_application_that_arrives_late_is_scored_by_the_next_night(night: Pat
     restate("2006-09", lambda rows: pa.concat_tables([rows, late[0]]))
     answer = score(pin("next", as_of=date(2006, 10, 2)))
     found = scores(day="2006-10-02")
-    assert answer["population"] == found.num_rows
+    assert answer["rows"] == found.num_rows
     assert set(late[0]["loan_id"].to_pylist()) <= set(found["loan_id"].to_pylist())
 
 
@@ -176,7 +176,7 @@ def test_two_nights_that_were_pinned_with_one_loan_do_not_both_publish_it(night:
         scoring.publish(later)
     assert scores().equals(before)
     again = pin("later", as_of=date(2006, 10, 2))
-    assert (again["attempt"], again["rows"]) == (f"{BOOK}/new/2006-10-02/2", score(again)["population"])
+    assert (again["attempt"], again["rows"]) == (f"{BOOK}/new/2006-10-02/2", score(again)["rows"])
     assert scores().num_rows == len(scores()["loan_id"].unique()) == ROWS + again["rows"]
 
 

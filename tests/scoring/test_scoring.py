@@ -25,13 +25,14 @@ from tollgate.scoring.shards import refusals
 
 
 def test_a_night_is_scored_whole_by_the_champion_alone(night: Path) -> None:
-    assert pin() == {"attempt": KEY, "book": BOOK, "as_of": "2006-10-01", "champion": "1", "shadows": ["2"],
-                      "rows": ROWS, "shards": [{"attempt": KEY, "shard": k, "name": f"shard {k}"} for k in (0, 1)]}
+    assert pin() == {"attempt": KEY, "book": BOOK, "population": "new", "as_of": "2006-10-01", "champion": "1",
+                     "shadows": ["2"], "rows": ROWS,
+                     "shards": [{"attempt": KEY, "shard": k, "name": f"shard {k}"} for k in (0, 1)]}
     assert min(scoring.score_shard(KEY, k)["rows"] for k in (0, 1)) > ROWS / 3
     answer = score()
     declined = answer.pop("declined")
-    assert answer == {"attempt": KEY, "book": BOOK, "as_of": "2006-10-01", "population": ROWS, "scored": ROWS,
-                      "refused": 0, "champion": "1", "replaces": None}
+    assert answer == {"attempt": KEY, "book": BOOK, "population": "new", "as_of": "2006-10-01", "rows": ROWS,
+                      "scored": ROWS, "refused": 0, "champion": "1", "replaces": None}
     rows = scores()
     assert pc.min_max(rows["applied_on"]).as_py() == {"min": date(2006, 9, 1), "max": date(2006, 9, 30)}
     assert rows.num_rows == len(rows["loan_id"].unique()) == ROWS
@@ -112,7 +113,7 @@ def test_a_promotion_in_mid_run_changes_nothing_in_it(night: Path) -> None:
 def test_applications_that_change_or_arrive_in_mid_run_wait_for_the_next(night: Path) -> None:
     pin()
     restate("2006-09", lambda rows: rows.slice(10))
-    assert score()["population"] == ROWS
+    assert score()["rows"] == ROWS
 
 
 def test_a_backfill_uses_the_champion_of_its_date(night: Path) -> None:
@@ -138,7 +139,7 @@ def test_a_night_of_before_the_approval_is_scored_by_the_champion_of_then(
 def test_a_day_without_applications_is_a_published_night_of_no_rows(night: Path) -> None:
     empty = date(2008, 1, 1)
     answer = score(pin(as_of=empty))
-    assert (answer["population"], answer["scored"], answer["refused"]) == (0, 0, 0)
+    assert (answer["rows"], answer["scored"], answer["refused"]) == (0, 0, 0)
     assert scores().num_rows == 0
     (told,) = nights.publications(BOOK)
     assert (told.attempt.day, told.rows, told.version) == (empty, 0, "1")
@@ -209,7 +210,7 @@ def test_a_row_that_cannot_be_scored_is_refused_with_its_reason(night: Path) -> 
 
     lake.change_partitions(table, ["2006-09"], broken)
     answer = score()
-    assert (answer["population"], answer["scored"], answer["refused"]) == (ROWS, ROWS - 2, 2)
+    assert (answer["rows"], answer["scored"], answer["refused"]) == (ROWS, ROWS - 2, 2)
     refused = scores(status="refused")
     assert {name: refused[name].to_pylist() for name in ("score", "decision", "reasons", "refusal")} == {
         "score": [None] * 2, "decision": [None] * 2, "reasons": [[]] * 2,

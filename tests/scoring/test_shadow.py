@@ -55,7 +55,7 @@ def test_a_challenger_whose_artefact_is_gone_fails_alone_and_the_night_is_publis
     world.registered("b")
     shutil.rmtree(client().get_model_version(f"tollgate-{BOOK}", "2").source)
     shutil.rmtree(settings().data / "models" / registry.challenger(BOOK).digest, ignore_errors=True)  # type: ignore[union-attr]
-    assert score()["population"] == ROWS
+    assert score()["rows"] == ROWS
     with pytest.raises(Refused, match="Version 2 could not score the night in the champion's shadow"):
         scoring.score_shadows(KEY)
     scoring.compare_shadows(KEY)
@@ -87,7 +87,7 @@ def test_a_version_that_params_name_scores_beside_the_challenger_and_one_that_no
 def test_a_night_without_a_challenger_has_no_shadow(night: Path) -> None:
     registry.reject(BOOK, "2", by="ann")
     assert pin()["shadows"] == []
-    assert score()["population"] == ROWS
+    assert score()["rows"] == ROWS
     assert scoring.score_shadows(KEY)["shadows"] == scoring.compare_shadows(KEY)["shadows"] == []
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -71,6 +71,8 @@ Digest = Annotated[str, typer.Option("--digest", parser=whole_digest, metavar="S
 RequestKey = Annotated[str, typer.Argument(metavar="KEY", help="its key, as `tollgate requests list` shows it")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
 RunOption = Annotated[str, typer.Option("--run-id", help="the run's id, a plain folder name")]
+Population = Annotated[Literal["new", "portfolio"], typer.Option(
+    help="applications that no other night has scored, or every open loan")]
 AttemptKey = Annotated[str, typer.Argument(metavar="ATTEMPT", help="BOOK/POPULATION/DAY/NUMBER, as `pin` answers it")]
 AnsweredAt = Annotated[datetime | None, typer.Option(
     "--answered-at", parser=instant, metavar="INSTANT",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tollgate.cli.arguments import AsOf, AttemptKey, BookName, By, Panel, RunOption
+from tollgate.cli.arguments import AsOf, AttemptKey, BookName, By, Panel, Population, RunOption
 from tollgate.cli.same_code import same_code
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
@@ -17,13 +17,14 @@ app.add_typer(score, name="score", rich_help_panel=Panel.STEPS)
 
 
 @score.command("pin")
-def score_pin(context: typer.Context, book: BookName, as_of: AsOf, run_id: RunOption) -> None:
+def score_pin(context: typer.Context, book: BookName, as_of: AsOf, run_id: RunOption,
+              population: Population = "new") -> None:
     """Fix the models and the rows of one night; the run's attempt at it."""
     from tollgate import scoring
     from tollgate.books import load_book
     from tollgate.config import load_params
 
-    _answer(context, scoring.pin(load_book(book), as_of, run_id, load_params(book=book)))
+    _answer(context, scoring.pin(load_book(book), as_of, run_id, load_params(book=book), population))
 
 
 @score.command("shard")
@@ -62,19 +63,20 @@ def score_compare(context: typer.Context, attempt: AttemptKey) -> None:
 @score.command("reopen")
 def score_reopen(context: typer.Context, book: BookName, as_of: AsOf, run_id: RunOption,
                  reason: Annotated[str, typer.Option(help="why the night is scored once more")],
-                 by: By = None) -> None:
+                 by: By = None, population: Population = "new") -> None:
     """Let a run score a published night once more; it stands in the ledger."""
     from tollgate import registry
 
-    _answer(context, registry.reopen(book, as_of, run_id, reason, by))
+    _answer(context, registry.reopen(book, as_of, run_id, reason, by, population))
 
 
 @score.command("list")
-def score_list(context: typer.Context, book: BookName) -> None:
+def score_list(context: typer.Context, book: BookName, population: Population = "new") -> None:
     """Every published night, newest first: what counts of it."""
     from dataclasses import asdict
 
     from tollgate import nights
 
-    _answer(context, {"book": book, "nights": [{**asdict(night), "attempt": str(night.attempt)}
-                                               for night in nights.publications(book)]}, readable.nights)
+    found = nights.publications(book, population=population)
+    _answer(context, {"book": book, "nights": [{**asdict(night), "attempt": str(night.attempt)} for night in found]},
+            readable.nights)

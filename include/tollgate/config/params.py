@@ -153,6 +153,7 @@ class Gates(_Section):
 
 class Scoring(_Section):
     window_months: PositiveInt
+    portfolio_months: PositiveInt
     shards: PositiveInt
     reasons: PositiveInt
     shadows: list[Annotated[str, Field(pattern=r"^[1-9]\d*$")]]
@@ -181,6 +182,7 @@ class Cron(_Section):
 
     train_weekly: str | None = None
     score_nightly: str | None = None
+    score_portfolio: str | None = None
 
 
 class Params(_Section):

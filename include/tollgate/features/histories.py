@@ -12,7 +12,7 @@ from tollgate import lake
 from tollgate.books import LOAN, Book, BookTable
 from tollgate.features.aggregates import Histories
 
-KNOWN = "known_on"
+APPLIED, KNOWN = "applied_on", "known_on"
 
 
 def with_histories(book: Book, rows: pa.Table, as_of: date | None = None) -> tuple[pa.Table, dict[str, pa.Table]]:
@@ -28,6 +28,15 @@ def with_histories(book: Book, rows: pa.Table, as_of: date | None = None) -> tup
         return rows, {}
     return (arrived(rows, arrivals(book, rows[LOAN])),
             {table.name: history(book, table, rows, as_of) for table in book.histories})
+
+
+def standing_at(rows: pa.Table, day: date) -> pa.Table:
+    """The rows as if each had been asked for, and had arrived, on ``day``: what features are made of as of that day."""
+    then = pa.repeat(pa.scalar(day, pa.date32()), rows.num_rows)
+    for name in (APPLIED, KNOWN):
+        if name in rows.column_names:
+            rows = rows.set_column(rows.column_names.index(name), rows.schema.field(name), then)
+    return rows
 
 
 def histories_of(book: Book, rows: pa.Table, histories: Histories) -> dict[str, pa.Table]:

@@ -18,6 +18,7 @@ from tollgate.errors import BadInput, PassingFault
 from tollgate.ingest.deliveries import Seen, deliveries
 from tollgate.ingest.reading import MANIFEST, fingerprint_of, sha256_of, source_of, spelled
 from tollgate.lake import Entry, Store
+from tollgate.nights import NEW
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,7 +62,8 @@ def land_table(book: Book, table: str, first: str, last: str) -> tuple[str, int]
 
 
 def _champions_decisions(book: Book) -> pa.Table:
-    return lake.read(lake.scores(book.name), columns=["loan_id", "as_of", "decision", "score", "model_version"])
+    return lake.read(lake.scores(book.name), filters=[("population", "=", NEW)],
+                     columns=["loan_id", "as_of", "decision", "score", "model_version"])
 
 
 def file_name(book: Book, table: str, first: str, last: str) -> str:

@@ -15,6 +15,7 @@ from tollgate.labels.targets import (
     label_of,
     mature_before,
     needed,
+    open_loans,
     read_labels,
 )
 from tollgate.labels.vintages import vintages
@@ -39,6 +40,7 @@ __all__ = [
     "labels_report",
     "mature_before",
     "needed",
+    "open_loans",
     "page",
     "read_labels",
     "readable",

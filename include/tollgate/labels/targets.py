@@ -48,6 +48,26 @@ def read_labels(book: Book, as_of: date, horizon_months: int, *, since: date | N
     return label(book, as_of, horizon_months, views)
 
 
+def open_loans(book: Book, as_of: date, months: int) -> pa.Array:
+    """The ids of the loans that are open on a day, as it is known before ``as_of``, in order.
+
+    Open is a loan that was booked at most ``months`` before, to which no event happened since by which the book's
+    target ends it: bad and not cured, closed otherwise, or void. When a loan was paid back no target tells.
+
+    Raises:
+        BadInput: an older Tollgate wrote a table. PassingFault: the lake did not answer.
+    """
+    import pyarrow as pa
+
+    views = {table.name: lake.view(lake.published(book, table.name), as_of=as_of, columns=needed(book)[table.name])
+             for table in book.tables if table.name in needed(book)}
+    loans = column(views["applications"], LOAN)
+    booked = booked_days(book, as_of, views, loans)
+    found = _what_happened(book, views, loans, booked, months)
+    ended = found["void"] | (found["bad_on"] < NEVER) | (found["closed_on"] < NEVER)
+    return loans.filter(pa.array((booked >= _number(months_before(as_of, months))) & (booked < NEVER) & ~ended))
+
+
 def needed(book: Book) -> dict[str, list[str]]:
     """The columns of each table that labels are made of."""
     columns: dict[str, dict[str, None]] = {"applications": dict.fromkeys([LOAN, "applied_on"])}

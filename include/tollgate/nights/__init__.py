@@ -1,6 +1,6 @@
 """A night: one scoring of one population. What its attempts are called, what each pinned, and which of them count."""
 
-from tollgate.nights.attempts import NEW, Attempt, attempt_of, claim, give_up
+from tollgate.nights.attempts import NEW, PORTFOLIO, Attempt, attempt_of, claim, give_up
 from tollgate.nights.files import (
     Shard,
     read_fault,
@@ -18,8 +18,8 @@ from tollgate.nights.pins import Pin, Pinned, read_pin, was_pinned, write_pin
 from tollgate.nights.publications import Publication, add_publication, publication, publications
 
 __all__ = [
-    "NEW", "Attempt", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of", "claim", "give_up",
-    "publication", "publications", "read_fault", "read_features", "read_histories", "read_pin", "read_population",
-    "read_scored", "read_shard", "shard_of", "was_pinned", "write_fault", "write_pin", "write_population",
-    "write_scored",
+    "NEW", "PORTFOLIO", "Attempt", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of",
+    "claim", "give_up", "publication", "publications", "read_fault", "read_features", "read_histories", "read_pin",
+    "read_population", "read_scored", "read_shard", "shard_of", "was_pinned", "write_fault", "write_pin",
+    "write_population", "write_scored",
 ]

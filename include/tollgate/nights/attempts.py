@@ -11,9 +11,10 @@ from tollgate import lake
 from tollgate.config import settings
 from tollgate.errors import BadInput
 
-NEW = "new"
+NEW, PORTFOLIO = "new", "portfolio"
 GIVEN_UP = "given-up.json"
-KEY = re.compile(r"(?P<book>[a-z][a-z0-9_]*)/(?P<population>new)/(?P<day>\d{4}-\d\d-\d\d)/(?P<number>[1-9]\d*)")
+KEY = re.compile(rf"(?P<book>[a-z][a-z0-9_]*)/(?P<population>{NEW}|{PORTFOLIO})/(?P<day>\d{{4}}-\d\d-\d\d)/"
+                 r"(?P<number>[1-9]\d*)")
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*")
 
 
@@ -22,7 +23,8 @@ class Attempt:
     """One attempt at a night, ``BOOK/POPULATION/DAY/NUMBER``.
 
     Attributes:
-        population: ``new``: each application once. number: from 1, in the order in which runs claimed them.
+        population: ``new``, each application once, or ``portfolio``, every open loan.
+        number: from 1, in the order in which runs claimed them.
     """
 
     book: str

@@ -14,7 +14,8 @@ from tollgate.registry.people import signed_by
 REOPENED = "night-reopened"
 
 
-def reopen(book: str, day: date, run: str, reason: str, by: str | None = None) -> dict[str, Any]:
+def reopen(book: str, day: date, run: str, reason: str, by: str | None = None,
+           population: str = nights.NEW) -> dict[str, Any]:
     """Let a run score a published night once more; doing it again for the same run adds nothing.
 
     Args:
@@ -29,7 +30,7 @@ def reopen(book: str, day: date, run: str, reason: str, by: str | None = None) -
     """
     if not reason.strip():
         raise BadInput("To score a published night again needs a reason", value=repr(reason), remedy="Pass --reason.")
-    now = nights.publication(book, day)
+    now = nights.publication(book, day, population)
     if now is None:
         raise BadInput(f"No night of {book} is published for this day: there is nothing to open again", value=day,
                        remedy="Score it: run score_nightly, or tollgate score pin.")

@@ -17,21 +17,21 @@ from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
 from tollgate.features import histories_of, with_histories
 from tollgate.nights import Pin, Pinned
-from tollgate.scoring.population import new_applications
+from tollgate.scoring.population import new_applications, open_portfolio
 
 
-def pin(book: Book, as_of: date, run_id: str, params: Params) -> dict[str, Any]:
-    """Fix the champion of the date, its shadows, and the applications that no other night has scored.
+def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = nights.NEW) -> dict[str, Any]:
+    """Fix the champion of the date, its shadows, and whom they score.
 
-    A run has one attempt at a night; doing it again answers what was pinned the first time. A day without a new
-    application is a night of no rows.
+    That are the applications that no other night has scored, or every open loan of the portfolio. A run has one attempt
+    at a night; doing it again answers what was pinned the first time. A day without any is a night of no rows.
 
     Args:
         run_id: a plain folder name.
 
     Returns:
-        ``{"attempt", "book", "as_of", "champion", "shadows", "rows", "shards": [{"attempt", "shard", "name"}]}``; an
-        attempt by its key, models by their version number.
+        ``{"attempt", "book", "population", "as_of", "champion", "shadows", "rows", "shards": [{"attempt", "shard",
+        "name"}]}``; an attempt by its key, models by their version number.
 
     Raises:
         BadInput: no champion was in force on that date, or the run id is no folder name.
@@ -39,20 +39,20 @@ def pin(book: Book, as_of: date, run_id: str, params: Params) -> dict[str, Any]:
             applications, or the champion's artefact changed.
         PassingFault: the lake, the store or MLflow did not answer.
     """
-    published = nights.publication(book.name, as_of)
+    published = nights.publication(book.name, as_of, population)
     if published is not None and published.run == run_id:
         return _answer(nights.read_pin(published.attempt))
     replaces = None if published is None else _opened_again(published, run_id)
-    attempt = nights.claim(book.name, nights.NEW, as_of, run_id)
+    attempt = nights.claim(book.name, population, as_of, run_id)
     if nights.was_pinned(attempt):
         return _answer(nights.read_pin(attempt))
     champion = registry.champion_on(book.name, as_of)
     if champion is None:
         raise _no_champion(book, as_of)
     registry.fetch_to_score(book.name, champion.version)
-    versions = {table.name: lake.version(table) for table in [lake.applications(book), *(
-        lake.published(book, history.name) for history in book.histories)]}
-    rows = new_applications(book, as_of, params.scoring.window_months)
+    versions = {table.name: lake.version(lake.published(book, table.name)) for table in book.tables}
+    rows = (new_applications(book, as_of, params.scoring.window_months) if population == nights.NEW else
+            open_portfolio(book, as_of, params.scoring.portfolio_months))
     digest, shards = lake.digest(rows), params.scoring.shards
     rows, histories = with_histories(book, rows, as_of)
     belongs = pa.array([nights.shard_of(loan, shards) for loan in rows[LOAN].to_pylist()], pa.int64())
@@ -74,7 +74,8 @@ def _opened_again(published: nights.Publication, run: str) -> int:
         raise Refused(f"The night of {it.book} as of {it.day} is published already: attempt {it.number}, by version "
                       f"{published.version}", value=run,
                       remedy="To score it once more, say why: in the form of score_nightly, or by "
-                             f"tollgate score reopen {it.book} --as-of {it.day} --run-id {run} --reason ...")
+                             f"tollgate score reopen {it.book} --as-of {it.day} --population {it.population} "
+                             f"--run-id {run} --reason ...")
     return it.number
 
 
@@ -102,6 +103,7 @@ def _no_champion(book: Book, as_of: date) -> BadInput:
 
 def _answer(pin: Pin) -> dict[str, Any]:
     key = str(pin.attempt)
-    return {"attempt": key, "book": pin.attempt.book, "as_of": pin.attempt.day.isoformat(),
+    return {"attempt": key, "book": pin.attempt.book, "population": pin.attempt.population,
+            "as_of": pin.attempt.day.isoformat(),
             "champion": pin.champion.version, "shadows": [model.version for model in pin.shadows], "rows": pin.rows,
             "shards": [{"attempt": key, "shard": k, "name": f"shard {k}"} for k in range(pin.shards)]}

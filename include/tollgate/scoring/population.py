@@ -11,6 +11,7 @@ from tollgate import lake
 from tollgate.books import LOAN, Book
 from tollgate.clock import months_before
 from tollgate.errors import Refused
+from tollgate.labels import open_loans
 from tollgate.nights import NEW
 
 
@@ -31,6 +32,16 @@ def new_applications(book: Book, day: date, window_months: int) -> pa.Table:
         raise Refused(f"{len(doubled)} loan(s) of {book.name} stand twice among the applications to score",
                       value=", ".join(doubled[:5]), remedy="Correct the applications in the lake first.")
     return rows
+
+
+def open_portfolio(book: Book, day: date, months: int) -> pa.Table:
+    """The applications, as known on ``day``, of the loans that are open then; see ``labels.open_loans``.
+
+    Raises:
+        PassingFault: the lake did not answer.
+    """
+    rows = lake.view(lake.applications(book), as_of=day)
+    return rows.filter(pc.is_in(rows[LOAN], value_set=open_loans(book, day, months)))
 
 
 def taken_elsewhere(book: str, day: date, since: date, at: int | None = None) -> pa.ChunkedArray:

@@ -25,8 +25,8 @@ def publish(key: str) -> dict[str, Any]:
     A row that could not be scored is published too, with its reason, so that every application of the night is
     accounted for in the table itself. What an earlier attempt published is kept in ``superseded``.
 
-    Returns ``{"attempt", "book", "as_of", "population", "scored", "refused", "declined", "champion", "replaces"}``:
-    counts, the version that scored, and the attempt that counted before.
+    Returns ``{"attempt", "book", "population", "as_of", "rows", "scored", "refused", "declined", "champion",
+    "replaces"}``: counts, the version that scored, and the attempt that counted before.
 
     Raises:
         BadInput: the attempt was not pinned, or a shard is missing.
@@ -54,7 +54,8 @@ def publish(key: str) -> dict[str, Any]:
 
     def check(before: int | None, version: int) -> None:
         _in_turn(pin, before)
-        _once_in_its_life(pin, version)
+        if attempt.population == nights.NEW:
+            _once_in_its_life(pin, version)
         if before is not None:
             _keep_superseded(attempt)
 
@@ -63,9 +64,8 @@ def publish(key: str) -> dict[str, Any]:
     model = pin.champion
     nights.add_publication(Publication(attempt, pin.run, model.version, model.digest, model.snapshot, **counts,
                                        rows_digest=pin.rows_digest, replaces=pin.replaces))
-    return {"attempt": key, "book": attempt.book, "as_of": attempt.day.isoformat(), "population": counts["rows"],
-            "scored": counts["scored"], "refused": counts["refused"], "declined": counts["declined"],
-            "champion": model.version, "replaces": pin.replaces}
+    return {"attempt": key, "book": attempt.book, "population": attempt.population,
+            "as_of": attempt.day.isoformat(), **counts, "champion": model.version, "replaces": pin.replaces}
 
 
 def audit(population: pa.ChunkedArray, scored: pa.ChunkedArray) -> None:
@@ -93,7 +93,8 @@ def _in_turn(pin: Pin, published: int | None) -> None:
     raise Refused(f"Attempt {attempt.number} at the night of {attempt.book} as of {attempt.day} came too late: "
                   f"attempt {published}{', a newer one,' if newer else ''} is published", value=pin.run,
                   remedy="Nothing was changed. What is published counts; to score the night once more, say why: "
-                         f"tollgate score reopen {attempt.book} --as-of {attempt.day} --run-id ... --reason ...")
+                         f"tollgate score reopen {attempt.book} --as-of {attempt.day} --population "
+                         f"{attempt.population} --run-id ... --reason ...")
 
 
 def _once_in_its_life(pin: Pin, version: int) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tollgate import nights, registry
 from tollgate.books import load_book
-from tollgate.features import Model, make_features
+from tollgate.features import Model, make_features, standing_at
 from tollgate.nights import Pin
 
 APPROVE, DECLINE, REFUSED, SCORED = "approve", "decline", "refused", "scored"
@@ -38,9 +38,15 @@ def score_shard(key: str, shard: int) -> dict[str, Any]:
 
 def make_shard(pin: Pin, shard: int) -> tuple[pa.Table, pa.Table]:
     """A shard's applications as they were pinned, and their raw features. Raises as ``score_shard``."""
-    book = load_book(pin.attempt.book)
     rows = nights.read_population(pin, shard)
-    return rows, make_features(book, rows, nights.read_histories(pin, shard, [one.name for one in book.histories]))
+    return rows, features_of(pin, shard, rows)
+
+
+def features_of(pin: Pin, shard: int, rows: pa.Table) -> pa.Table:
+    """The raw features of a shard's pinned ``rows``: of new applications as asked for, else as of the night."""
+    book = load_book(pin.attempt.book)
+    asked = rows if pin.attempt.population == nights.NEW else standing_at(rows, pin.attempt.day)
+    return make_features(book, asked, nights.read_histories(pin, shard, [one.name for one in book.histories]))
 
 
 def judge(model: Model, rows: pa.Table, features: pa.Table, *, reasons: int) -> pa.Table:

@@ -75,7 +75,8 @@ def taken_in(answer: Answer) -> Answer:
 
 
 def _score(row: Answer) -> Answer:
-    return {"night": row["day"], "attempt": row["attempt"], "version": row["model_version"],
+    which = row["day"] if row["population"] == "new" else f"{row['day']} {row['population']}"
+    return {"night": which, "attempt": row["attempt"], "version": row["model_version"],
             "score": "" if row["score"] is None else f"{row['score']:.4f}",
             "decision": row["decision"] or f"{row['status']}: {row['refusal']}"}
 
