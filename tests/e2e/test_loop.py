@@ -1,6 +1,6 @@
 """All six DAGs, once, through a real Airflow, over a small simulated book whose world shifts after the first model.
 
-The last four tests change what the others look at: alone in the suite, these keep the order of the file.
+The last six tests change what the others look at: alone in the suite, these keep the order of the file.
 """
 
 from __future__ import annotations
@@ -272,6 +272,37 @@ def test_nights_that_were_missed_are_backfilled(loop: Loop) -> None:
     assert {published[f"2007-02-0{day}"].rows for day in (2, 3, 4)} == {0}, "the nights around them have every loan"
     loans = lake.read(lake.scores(BOOK), columns=["loan_id"])["loan_id"]
     assert len(loans.unique()) == len(loans) == len(NIGHTS) * ROWS_A_MONTH
+
+
+@tenacity.retry(retry=tenacity.retry_if_not_result(bool), wait=tenacity.wait_fixed(1),
+                stop=tenacity.stop_after_delay(600))
+def ended(loop: Loop, dag: str, run_id: str) -> str | None:
+    """How a run ends."""
+    state = loop.airflow.state(dag, run_id)
+    return state if state in ("success", "failed") else None
+
+
+def test_a_published_night_is_scored_once_more_where_the_form_says_why(loop: Loop) -> None:
+    before, conf = loop.scores(NIGHTS[0]), {"book": BOOK, "as_of": NIGHTS[0]}
+    loop.airflow.trigger("score_nightly", "once_more", conf)
+    assert ended(loop, "score_nightly", "once_more") == "failed"
+    assert loop.scores(NIGHTS[0]).equals(before)
+    loop.airflow.trigger("score_nightly", "with_a_reason", {**conf, "again": "the auditor asks for it"})
+    assert ended(loop, "score_nightly", "with_a_reason") == "success"
+    now, kept = loop.scores(NIGHTS[0]), lake.read(lake.superseded(BOOK))
+    assert set(now["attempt"].to_pylist()) == {2}
+    assert now["score"].equals(before["score"])
+    assert kept.drop_columns(["superseded_by"]).equals(before)
+    assert loop.project.ask("history", BOOK)["decisions"][0]["comment"] == "the auditor asks for it"
+
+
+def test_the_open_portfolio_is_scored_when_somebody_asks(loop: Loop) -> None:
+    loop.airflow.pause("score_portfolio", False)
+    loop.airflow.trigger("score_portfolio", "by_hand", {"book": BOOK, "as_of": NIGHTS[1]})
+    assert ended(loop, "score_portfolio", "by_hand") == "success"
+    (night,) = nights.publications(BOOK, population=nights.PORTFOLIO)
+    portfolio = lake.read(lake.scores(BOOK), filters=[("population", "=", nights.PORTFOLIO)])
+    assert night.rows == portfolio.num_rows == len(portfolio["loan_id"].unique()) > ROWS_A_MONTH
 
 
 def test_stop_leaves_no_process_behind(loop: Loop) -> None:
