@@ -48,6 +48,10 @@ def test_how_far_a_shadow_agrees_is_on_record(night: Path) -> None:
     assert len(theirs["score"].unique()) == 1
     scoring.compare_shadows(KEY)
     assert len(_shadows()) == 1
+    card = registry.card(BOOK, "2")
+    assert [(night["day"], night["agree"]) for night in card["shadow"]["nights"]] == [("2006-10-01", row["agree"])]
+    assert f"{row['agree']} of {ROWS} decisions are alike" in card["html"]
+    assert "In the champion's shadow" not in registry.card(BOOK, "1")["html"]
 
 
 def test_a_challenger_whose_artefact_is_gone_fails_alone_and_the_night_is_published(world: World) -> None:

@@ -34,6 +34,7 @@ from tollgate.lake.schemas import (
     received,
     requests,
     scores,
+    shadow_performance,
     shadow_scores,
     shadows,
     superseded,
@@ -48,6 +49,6 @@ __all__ = [
     "applications", "batches", "change_partitions", "checks", "compare", "copy", "count", "decisions", "deliveries",
     "digest", "drift", "feeds", "ledger", "lookup", "nights", "outcomes", "partitions", "performance",
     "prove_put_if_absent", "publish_turn", "published", "quarantine", "read", "received", "replace_partition",
-    "replace_partitions", "requests", "rewrite", "scores", "scratch", "shadow_scores", "shadows", "superseded",
-    "verdicts", "version", "versions_of", "view",
+    "replace_partitions", "requests", "rewrite", "scores", "scratch", "shadow_performance", "shadow_scores",
+    "shadows", "superseded", "verdicts", "version", "versions_of", "view",
 ]

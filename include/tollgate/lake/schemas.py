@@ -151,6 +151,21 @@ def shadows(book: str) -> Table:
     ]), "day", ("population", "attempt", "model_version"), "as_of")
 
 
+def shadow_performance(book: str) -> Table:
+    """A night's champion and a shadow on the same loans, once their labels have matured; one row a shadow.
+
+    Of ``labelled`` loans that both scored, ``defaults`` went bad. ``difference`` is the shadow's AUC less the
+    champion's, ``low`` and ``high`` its interval. Of the loans that the shadow alone would have declined, or approved,
+    so many went bad.
+    """
+    return Table(book, "shadow_performance", pa.schema([
+        ("day", TEXT), ("as_of", DAY), ("scored_as_of", DAY), ("champion", TEXT), ("model_version", TEXT),
+        ("labelled", COUNT), ("defaults", COUNT), ("auc_champion", NUMBER), ("auc_shadow", NUMBER),
+        ("difference", NUMBER), ("low", NUMBER), ("high", NUMBER), ("only_declines", COUNT),
+        ("only_declines_bad", COUNT), ("only_approves", COUNT), ("only_approves_bad", COUNT),
+    ]), "day", ("scored_as_of", "model_version"), "as_of")
+
+
 def drift(book: str) -> Table:
     """One row a feature (and the score itself) and scoring date, against the champion's frozen profile.
 

@@ -29,6 +29,7 @@ from tollgate.labels import (
 )
 from tollgate.monitoring.drift import measure, watched, worst
 from tollgate.monitoring.performance import decline_rates, matured, parity_gap
+from tollgate.monitoring.shadows import matured_shadows
 from tollgate.monitoring.window import (
     Window,
     is_declined,
@@ -86,10 +87,11 @@ def performance_step(book: Book, as_of: date, params: Params) -> Answer:
                "rows": window.scores.num_rows, "refused": window.refused,
                "decline_rate": float(declined.mean()) if len(declined) else None,
                "parity_gap": gap, "parity_null": null}
-    cohorts = [tonight, *_matured_cohorts(book, as_of, params.snapshot.horizon_months)]
-    table, stamp = lake.performance(book.name), {"day": as_of.isoformat(), "as_of": as_of}
-    lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in cohorts], table.schema),
-                            [as_of.isoformat()])
+    matured_cohorts, shadows = _matured_cohorts(book, as_of, params)
+    cohorts, stamp = [tonight, *matured_cohorts], {"day": as_of.isoformat(), "as_of": as_of}
+    for table, rows in ((lake.performance(book.name), cohorts), (lake.shadow_performance(book.name), shadows)):
+        lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema),
+                                [as_of.isoformat()])
     return {"book": book.name, "as_of": as_of.isoformat(), "model_version": window.version,
             "feed": record_feed(book, as_of, params), "decline_rate": tonight["decline_rate"], "parity_gap": gap,
             "parity_null": null, "groups": groups,
@@ -105,19 +107,22 @@ def record_feed(book: Book, as_of: date, params: Params) -> list[Answer]:
     return found
 
 
-def _matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[dict[str, Any]]:
+def _matured_cohorts(book: Book, as_of: date, params: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """One performance row for each scoring date of which every booked loan's label had matured by ``as_of``.
+
+    And one row of ``shadow_performance`` for each shadow of these dates.
 
     A loan was applied for before the date it was scored on. Where loans are booked later than that, their cohort waits
     for the last of them.
     """
+    horizon_months = params.snapshot.horizon_months
     until = mature_before(book, as_of, horizon_months)
     since = months_before(until, WATCHED_MONTHS)
     scores = scored_only(lake.read(lake.scores(book.name), columns=[
-        "as_of", "loan_id", "applied_on", "model_version", "score", "decision"], filters=[
+        "as_of", "attempt", "loan_id", "applied_on", "model_version", "score", "decision"], filters=[
         ("day", ">=", since.isoformat()), ("day", "<=", until.isoformat()), ("population", "=", nights.NEW)]))
     if not scores.num_rows:
-        return []
+        return [], []
     first, last = pc.min_max(scores["applied_on"]).as_py().values()
     labels = read_labels(book, as_of, horizon_months, since=first, until=last + timedelta(days=1))
     label = label_of(scores["loan_id"], labels)
@@ -125,8 +130,11 @@ def _matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[dict[
     order = np.argsort(day, kind="stable")
     starts = np.flatnonzero(np.diff(day[order], prepend=day[order][:1] - 1))
     score, declined = scores["score"].to_numpy(), is_declined(scores)
-    return [_cohort(scores, cohort, label, score, declined) for cohort in np.split(order, starts[1:])
-            if not np.any(label[cohort] == IMMATURE)]
+    ripe = [cohort for cohort in np.split(order, starts[1:]) if not np.any(label[cohort] == IMMATURE)]
+    judged = [cohort[(label[cohort] == GOOD) | (label[cohort] == BAD)] for cohort in ripe]
+    return ([_cohort(scores, cohort, label, score, declined) for cohort in ripe],
+            [row for cohort in judged for row in matured_shadows(
+                book.name, scores.take(cohort), label[cohort] == BAD, params.monitoring.confidence)])
 
 
 def _cohort(scores: pa.Table, cohort: np.ndarray, label: np.ndarray, score: np.ndarray,

@@ -14,6 +14,7 @@ from tollgate.registry import ledger
 from tollgate.registry.card_page import page
 from tollgate.registry.facts import CARD
 from tollgate.registry.models import registered, registered_file
+from tollgate.registry.shadowing import in_the_shadow
 from tollgate.registry.standing import COMMITS, REJECTED, answered_at, states, version_in
 from tollgate.registry.tracking import faults_named
 
@@ -22,7 +23,8 @@ from tollgate.registry.tracking import faults_named
 def card(book: str, version: str) -> dict[str, Any]:
     """The card of a registered version as it stands now.
 
-    Returns ``{"book", "version", "state", "digest", "as_of", "facts", "origin", "decisions": [ledger line], "html"}``.
+    Returns ``{"book", "version", "state", "digest", "as_of", "facts", "origin", "decisions": [ledger line], "shadow":
+    what ``in_the_shadow`` answers, "html"}``.
 
     Raises:
         BadInput: there is no such version.
@@ -38,5 +40,6 @@ def card(book: str, version: str) -> dict[str, Any]:
                 "comment": e.payload["comment"]}
                for e in chain if e.kind in (*COMMITS, REJECTED) and version_in(e) == model]
     told = {**model.to_json(), "state": states(chain)[version], "facts": json.loads(content),
-            "origin": entry.payload["origin"], "registered": {"line": entry.seq, "at": entry.at}, "decisions": decided}
+            "origin": entry.payload["origin"], "registered": {"line": entry.seq, "at": entry.at}, "decisions": decided,
+            "shadow": in_the_shadow(book, version)}
     return {**told, "html": page(told)}

@@ -35,6 +35,7 @@ STATES = {"champion": "It is the champion: its scores count.", "challenger": "It
           "former champion": "It was the champion once.", "rejected": "A person turned it down.",
           "replaced": "A newer challenger took its place before anyone decided."}
 
+NIGHTS_SHOWN = 31
 DECIDED = {"promotion-committed": "promoted", "rollback-committed": "rolled back to", "rejected": "rejected"}
 
 
@@ -42,7 +43,8 @@ def page(card: dict[str, Any]) -> str:
     """The whole document; ``card`` is the answer of ``registry.card`` without the page."""
     facts, name = card["facts"], f"{card['book']} version {card['version']}"
     sections = {"Intended use": f"<p>{escape(facts['use'])}</p>", "Limits": _list(facts["limits"]),
-                "Decisions": _decisions(card), "Data and label": _data(facts), "Gates": _gates(facts), **_refit(facts),
+                "Decisions": _decisions(card), **_shadow(card["shadow"]), "Data and label": _data(facts),
+                "Gates": _gates(facts), **_refit(facts),
                 "Fairness": _fairness(facts), "Features and their constraints": _features(facts),
                 **_selection(facts), "Lineage": _lineage(card)}
     return f"""<!doctype html>
@@ -83,6 +85,34 @@ def _decisions(card: dict[str, Any]) -> str:
     return _table(("answered", "what", "by", "comment", "recorded", "ledger"), (
         (_second(d["answered_at"]), DECIDED[d["kind"]], d["by"], d["comment"] or "", _second(d["at"]),
          f"line {d['line']}") for d in card["decisions"])) + '<p class="note">Times are UTC.</p>'
+
+
+def _shadow(shadow: dict[str, Any]) -> dict[str, str]:
+    """A section of its own where the version has scored beside a champion."""
+    if not shadow["nights"]:
+        return {}
+    scored = [night for night in shadow["nights"] if night["fault"] is None]
+    both, agree, declines, approves = (sum(night[name] for night in scored)
+                                       for name in ("both", "agree", "only_declines", "only_approves"))
+    told = f"<p>On {len(scored)} of {len(shadow['nights'])} nights it scored beside the champion"
+    told += (f": {agree:,} of {both:,} decisions are alike ({agree / both:.1%}); it alone would have declined "
+             f"{declines:,} and approved {approves:,}.</p>" if both else ".</p>")
+    newest = _table(("night", "champion", "alike", "it alone declines", "it alone approves", "PSI", "fault"), (
+        (night["day"], night["champion"], *((f"{night['agree']:,} of {night['both']:,}", f"{night['only_declines']:,}",
+         f"{night['only_approves']:,}", _number(night["psi"])) if night["fault"] is None else ("", "", "", "")),
+         night["fault"] or "") for night in shadow["nights"][:NIGHTS_SHOWN]))
+    matured = _table(("matured night", "loans", "defaults", "AUC of the champion", "its own", "difference",
+                      "of those it alone declines went bad", "of those it alone approves"), (
+        (row["scored_as_of"], f"{row['labelled']:,}", f"{row['defaults']:,}", _number(row["auc_champion"]),
+         _number(row["auc_shadow"]), "" if row["difference"] is None else
+         f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})",
+         f"{row['only_declines_bad']:,} of {row['only_declines']:,}",
+         f"{row['only_approves_bad']:,} of {row['only_approves']:,}") for row in shadow["matured"][:NIGHTS_SHOWN]))
+    return {"In the champion's shadow": told + newest + (matured if shadow["matured"] else "")}
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _data(facts: dict[str, Any]) -> str:
