@@ -12,7 +12,7 @@ from typing import Any
 
 from tollgate.books import load_book
 from tollgate.books.page import render
-from tollgate.config import PROJECT, SECTIONS, Params, known_books, read_params_file
+from tollgate.config import PROJECT, SECTIONS, Params, Retention, known_books, read_params_file
 
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 from tests.gates import bad_inputs  # noqa: E402  (found by the line above)
@@ -76,6 +76,9 @@ def params_page() -> str:
     lines += ["## cron", "", "Read by Airflow alone; what a run computes does not depend on it.", "", *head,
               *(f"| `cron.{dag}` | a cron expression, or empty | `{when}` | {said[f'cron.{dag}']} |"
                 for dag, when in raw["cron"].items()), ""]
+    kept = Retention.model_json_schema()["properties"]
+    lines += ["## retention", "", "Read by `tollgate tidy` alone.", "", *head,
+              *(row(f"retention.{key}", rule, raw["retention"][key]) for key, rule in kept.items()), ""]
     for section in (name for name in SECTIONS if name != "space"):
         rules = schema["$defs"][section.capitalize()]["properties"]
         lines += [f"## {section}", "", *head,

@@ -140,6 +140,16 @@ def ingest_audit(context: typer.Context, book: MaybeBook = None) -> None:
     _answer(context, {"books": [audit(load_book(name)) for name in names]})
 
 
+@app.command(rich_help_panel=Panel.DATA)
+def tidy(context: typer.Context, book: BookName,
+         dry_run: Annotated[bool, typer.Option("--dry-run", help="tell what would go, touch nothing")] = False) -> None:
+    """Delete what nights and training runs have kept for long enough, by params.yaml; put small files together."""
+    from tollgate import retention
+    from tollgate.books import load_book
+
+    _answer(context, retention.tidy(load_book(book), dry_run))
+
+
 @ingest_app.command("migrate")
 def ingest_migrate(context: typer.Context, book: BookName) -> None:
     """Bring the tables that an older Tollgate wrote of a book up to date; again, it changes nothing."""

@@ -8,14 +8,16 @@ from tollgate.config.params import (
     Monitoring,
     Params,
     Range,
+    Retention,
     Sweep,
     Train,
     load_params,
+    load_retention,
     read_params,
     read_params_file,
 )
 from tollgate.config.settings import AS_OF, EMBEDDED, PROJECT, Settings, settings
 
 __all__ = ["AS_OF", "EMBEDDED", "OWN", "PROJECT", "SECTIONS", "FoundBook", "Ingest", "Labels", "Monitoring", "Params",
-           "Range", "Settings", "Sweep", "Train", "all_books", "check_book", "check_name", "find_book", "known_books",
-           "load_params", "read_params", "read_params_file", "settings"]
+           "Range", "Retention", "Settings", "Sweep", "Train", "all_books", "check_book", "check_name", "find_book",
+           "known_books", "load_params", "load_retention", "read_params", "read_params_file", "settings"]

@@ -185,6 +185,14 @@ class Cron(_Section):
     score_portfolio: str | None = None
 
 
+class Retention(_Section):
+    """What is kept for how long. ``tollgate tidy`` reads it, and no run depends on it."""
+
+    night_days: Annotated[int, Field(ge=62)]  # monitoring reads the nights of two windows
+    attempt_days: PositiveInt
+    workspace_days: PositiveInt
+
+
 class Params(_Section):
     """One book's parameters: the defaults of params.yaml with the book's own overrides laid over them."""
 
@@ -244,6 +252,12 @@ def params_path() -> Path:
     return here if here.exists() else settings().project / "params.yaml"
 
 
+def load_retention() -> Retention:
+    """The ``retention`` of params.yaml. Raises ``BadInput`` naming the key, its value and what is allowed."""
+    path = params_path()
+    return _checked(Retention, read_params_file(path).get("retention", {}), path, "retention.")
+
+
 def load_params(path: Path | None = None, *, book: str | None = None, as_of: date | None = None,
                 overrides: Mapping[str, dict[str, Any]] | None = None) -> Params:
     """Read, overlay and check params.yaml.
@@ -260,6 +274,8 @@ def load_params(path: Path | None = None, *, book: str | None = None, as_of: dat
     path = path or params_path()
     raw = dict(read_params_file(path))
     _checked(Cron, raw.pop("cron", {}), path, "cron.")
+    if "retention" in raw:
+        _checked(Retention, raw.pop("retention"), path, "retention.")
     blocks = raw.pop("books", {})
     if not isinstance(blocks, dict):
         raise BadInput(f"{path.name}: `books` must hold one block a book", value=blocks,

@@ -5,6 +5,7 @@ from tollgate.lake.delta import (
     append_next,
     batches,
     change_partitions,
+    compact,
     copy,
     count,
     partitions,
@@ -46,8 +47,8 @@ from tollgate.lake.versions import Changes, Delivery, append_versions, compare, 
 
 __all__ = [
     "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "append_versions",
-    "applications", "batches", "change_partitions", "checks", "compare", "copy", "count", "decisions", "deliveries",
-    "digest", "drift", "feeds", "ledger", "lookup", "nights", "outcomes", "partitions", "performance",
+    "applications", "batches", "change_partitions", "checks", "compact", "compare", "copy", "count", "decisions",
+    "deliveries", "digest", "drift", "feeds", "ledger", "lookup", "nights", "outcomes", "partitions", "performance",
     "prove_put_if_absent", "publish_turn", "published", "quarantine", "read", "received", "replace_partition",
     "replace_partitions", "requests", "rewrite", "scores", "scratch", "shadow_performance", "shadow_scores",
     "shadows", "superseded", "verdicts", "version", "versions_of", "view",

@@ -286,6 +286,25 @@ def append_next(table: Table, make: Callable[[pa.Table], pa.Table | None],
     return racing(table, "append to", attempt)
 
 
+def compact(table: Table) -> int:
+    """Put the small files of each partition together, in one commit; how many files there are fewer.
+
+    No row changes, and what earlier versions of the table are made of stays: runs have pinned them.
+
+    Raises:
+        PassingFault: the lake did not answer, or too many races were lost.
+    """
+    def attempt() -> int:
+        opened = open_table(table)
+        if opened is None:
+            return 0
+        with faults_named(table):
+            told = opened.optimize.compact()
+        return int(told["numFilesRemoved"]) - int(told["numFilesAdded"])
+
+    return racing(table, "compact", attempt)
+
+
 def rewrite(table: Table, change: Callable[[pa.Table], pa.Table],
             turns: Callable[[pa.Table], Sequence[str]] = lambda _: ()) -> pa.Table | None:
     """Replace all rows of a table, whatever columns it has, by ``change`` of them, in one atomic commit.

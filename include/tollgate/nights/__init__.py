@@ -16,10 +16,11 @@ from tollgate.nights.files import (
 )
 from tollgate.nights.pins import Pin, Pinned, read_pin, was_pinned, write_pin
 from tollgate.nights.publications import Publication, add_publication, publication, publications
+from tollgate.nights.tidying import tidy_nights
 
 __all__ = [
     "NEW", "PORTFOLIO", "Attempt", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of",
     "claim", "give_up", "publication", "publications", "read_fault", "read_features", "read_histories", "read_pin",
-    "read_population", "read_scored", "read_shard", "shard_of", "was_pinned", "write_fault", "write_pin",
-    "write_population", "write_scored",
+    "read_population", "read_scored", "read_shard", "shard_of", "tidy_nights", "was_pinned", "write_fault",
+    "write_pin", "write_population", "write_scored",
 ]

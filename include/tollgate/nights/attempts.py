@@ -11,7 +11,8 @@ from tollgate import lake
 from tollgate.config import settings
 from tollgate.errors import BadInput
 
-NEW, PORTFOLIO = "new", "portfolio"
+NEW, PORTFOLIO = POPULATIONS = "new", "portfolio"
+CLAIM = "claim.json"
 GIVEN_UP = "given-up.json"
 KEY = re.compile(rf"(?P<book>[a-z][a-z0-9_]*)/(?P<population>{NEW}|{PORTFOLIO})/(?P<day>\d{{4}}-\d\d-\d\d)/"
                  r"(?P<number>[1-9]\d*)")
@@ -72,9 +73,9 @@ def claim(book: str, population: str, day: date, run: str) -> Attempt:
     store, number = lake.Store(settings().store), 1
     while True:
         attempt = Attempt(book, population, day, number)
-        if store.create(attempt.path("claim.json"), (json.dumps({"run": run}) + "\n").encode()):
+        if store.create(attempt.path(CLAIM), (json.dumps({"run": run}) + "\n").encode()):
             return attempt
-        own = store.read_json(attempt.path("claim.json"))["run"] == run
+        own = store.read_json(attempt.path(CLAIM))["run"] == run
         if own and not store.exists(attempt.path(GIVEN_UP)):
             return attempt
         number += 1

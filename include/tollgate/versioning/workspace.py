@@ -23,6 +23,7 @@ from tollgate.versioning.record import Output, differing, laid_over, outputs
 LOCK = "dvc.lock"
 PARAMS = "run/params.yaml"
 PINS = ("run/book.json", "run/lake.json", "run/champion.json", "run/delta.json")
+DAY_SECONDS = 86_400
 WAIT = 600.0  # seconds for another process of this machine that works in the same workspace
 
 
@@ -96,6 +97,26 @@ def run_stage(run: str, stage: str) -> Path:
         recorded = record.read(LOCK) if record.exists(LOCK) else None
         record.write(LOCK, laid_over(recorded, (folder / LOCK).read_bytes(), stage))
     return folder
+
+
+def tidy_workspaces(now: float, days: int, dry_run: bool = False) -> list[str]:
+    """Delete this machine's copies of runs that nothing was written to for so many days; their names.
+
+    Their records and what is in the DVC remote stay: the next stage of such a run brings it back.
+
+    Args:
+        now: the moment, in seconds since 1970. dry_run: tell, and delete nothing.
+
+    Raises:
+        PassingFault: another process works in one of them and does not end.
+    """
+    old = [folder.name for folder in sorted((settings().data / "workspaces").glob("*"))
+           if folder.is_dir() and not folder.name.startswith(".")
+           and max(path.stat().st_mtime for path in (folder, *folder.rglob("*"))) < now - days * DAY_SECONDS]
+    for run in old if not dry_run else []:
+        with _alone(run):
+            shutil.rmtree(folder_of(run))
+    return old
 
 
 def _bring(run: str, needs: Sequence[str]) -> Path:
