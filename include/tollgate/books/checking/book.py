@@ -11,6 +11,7 @@ import numpy as np
 
 from tollgate.books.checking.fault import NAME, RUN, Fault, doubled
 from tollgate.books.checking.histories import faults_of_histories
+from tollgate.books.checking.reasons import faults_of_reason
 from tollgate.books.checking.sources import faults_of_dates, faults_of_sources
 from tollgate.books.description.features import Aggregate
 from tollgate.books.description.tables import LOAN, Column
@@ -144,6 +145,7 @@ def _of_features(book: Book) -> Iterator[Fault]:
             yield Fault(f"the feature {feature.name}: a run has a column of that name itself", feature.name)
         if feature.monotone and feature.kind == "category":
             yield Fault(f"the feature {feature.name}: a category has no direction (monotone)", feature.name)
+        yield from faults_of_reason(feature)
         wrong = list(_of_inputs(feature, columns))
         yield from wrong or _of_kind(feature, columns)
     for part in ("critical", "required"):
