@@ -12,6 +12,7 @@ from tollgate.books import load_book
 from tollgate.errors import BadInput
 from tollgate.features import Model, make_features
 from tollgate.scoring.pin import history_path, models_of, read_pin, read_rows, rows_path, write_rows
+from tollgate.scoring.reasons import reason_codes
 
 APPROVE, DECLINE, REFUSE = "approve", "decline", "refused"
 SCHEMA = pa.schema([("loan_id", pa.string()), ("applied_on", pa.date32()), ("role", pa.string()),
@@ -96,14 +97,3 @@ def refusals(model: Model, features: pa.Table) -> list[str | None]:
     for i, k in zip(where, which, strict=True):
         why[i] = why[i] or f"{model.features[k]} is too large for a 32-bit float"
     return why
-
-
-def reason_codes(model: Model, features: pa.Table, most: int) -> list[list[str]]:
-    """The inputs that raised each row's score most: the largest positive SHAP contributions, ties by name."""
-    names = np.array(model.features)
-    by_name = np.argsort(names)
-    codes = []
-    for contributions in model.contributions(features):
-        order = by_name[np.argsort(-contributions[by_name], kind="stable")]
-        codes.append([str(names[k]) for k in order[:most] if contributions[k] > 0])
-    return codes
