@@ -5,7 +5,8 @@ adds on average over the training rows; see ``Model.contributions``. The largest
 that the book gives the same words are one reason: the largest of them stands, and the next code moves up.
 
 **Signed, and by the directions.** Of trees whose leaves rise with a feature (``monotone`` +1), and of a scorecard, the
-contribution of that feature never falls as its value grows, the others unchanged, and is at most 0 at its lowest value:
+contribution of that feature never falls as its value grows, the others unchanged, and is at most 0 at its lowest value
+(of a scorecard, unless its missing values are less risk still):
 where a feature is known, a row goes to one side of a split, where it is not, to both in fixed shares, and every leaf on
 the upper side is at least as large as every leaf on the lower. So a lower value would have counted less wherever such a
 feature is a reason. But it may be a reason at a value below the middle of the training rows: of a step that lifts all

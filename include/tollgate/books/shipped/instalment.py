@@ -222,8 +222,8 @@ def _instalment_share() -> Feature:
                           missing="Income is not known"))
 
 
-PURPOSE_WORDS = {"car": "a car", "debt_consolidation": "paying off other debts", "home_improvement": "home improvement",
-                 "medical": "medical expenses"}
+PURPOSE_WORDS = {"car": "a car", "debt_consolidation": "paying off other debts", "education": "education",
+                 "furniture": "furniture", "home_improvement": "home improvement", "medical": "medical expenses"}
 NO_PAYMENTS = "No recent payments on an earlier loan are on record"
 NO_LINES = "No credit lines are on record at the bureau"
 
