@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from small_model import keep_model
 
@@ -94,7 +93,6 @@ def stepped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Book, Mode
     rng = np.random.default_rng(1)
     features = pa.table({"loan_amount": amount})
     keep_model(tmp_path, book, features, rng.random(1_000) < np.where(amount > 10, 0.5, 0.02), rounds=40)
-    pq.write_table(features, tmp_path / "reference.parquet")
     return book, Model.load(tmp_path)
 
 
