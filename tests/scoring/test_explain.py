@@ -22,6 +22,7 @@ from tollgate import lake, registry, scoring
 from tollgate.books import load_book, sentence_of
 from tollgate.cli.app import app
 from tollgate.errors import BadInput, Refused
+from tollgate.scoring.explain_page import shown
 from tollgate.scoring.loan_rows import rows_of_loan
 from tollgate.terminal import readable
 
@@ -155,7 +156,7 @@ def test_the_page_holds_sentences_picture_and_values_and_is_the_same_again() -> 
         assert f"<li>{one['sentence']}.</li>" in html
     (drawn,) = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
     for part in answer["contributions"]:
-        assert f"{part['what']} = "[:30] in drawn
+        assert f"{part['what']} = {shown(part['value'])}" in drawn
         assert f"{part['contribution']:+.4f}" in html
         assert f"{part['contribution']:+.2f}".replace("-", "\N{MINUS SIGN}") in drawn.replace("-", "\N{MINUS SIGN}")
     assert not re.search(r"(src|href)=\"(?!data:|#)|<script(?! type=\"application/json\")", html)

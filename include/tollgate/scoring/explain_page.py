@@ -22,7 +22,7 @@ td.n, th.n { text-align: right; } .picture { background: #fff; overflow-x: auto;
 @media print { body { background: none; } main { padding: 0; } }
 """
 RAISED, LOWERED = "#c2410c", "#1d6fa5"  # told apart by colour-blind readers too, and by the side that they go to
-LETTERS = 44    # of a feature's name and value beside its bar
+LETTERS = 40    # of what a feature measures, and of its value, beside its bar
 
 
 def page(title: str, told: dict[str, Any]) -> str:
@@ -78,7 +78,7 @@ def picture(told: dict[str, Any]) -> str:
     matplotlib.use("agg")
     names, widths, starts, at = [], [], [], told["base_log_odds"]
     for part in told["contributions"]:
-        names.append(_short(f"{part['what']} = {shown(part['value'])}"))
+        names.append(f"{_short(part['what'])} = {_short(shown(part['value']))}")
         widths.append(part["contribution"])
         starts.append(at)
         at += part["contribution"]

@@ -68,16 +68,18 @@ def reasons(model: Model, features: pa.Table, most: int) -> list[list[Told]]:
     made = {feature.name: feature for feature in load_book(model.book).made}
     inputs = [made[name] for name in model.features]
     values = [features[name].to_pylist() for name in model.features]
-    sides = sides_of(model.reference(), features.select(model.features))
+    sides = [of.tolist() for of in sides_of(model.reference(), features.select(model.features))]
+
+    numbers = [feature.kind == "number" for feature in inputs]
 
     @cache
-    def words(k: int, value: str | bool | None, side: int) -> tuple[str, str]:
+    def words(k: int, value: str | float | None, side: int) -> tuple[str, str]:
         return subject_of(inputs[k]), sentence_of(inputs[k], value, side)
 
     def tell(i: int, k: int) -> tuple[str, str]:
         value = values[k][i]
-        # Of a number only whether it is there is said, so that few sentences are ever made.
-        return words(k, value if inputs[k].kind == "category" or value is None else True, int(sides[k][i]))
+        # Of a number only its side is said, so that few sentences are ever made.
+        return words(k, 0.0 if numbers[k] and value is not None else value, sides[k][i])
 
     return principal(model.features, model.contributions(features), tell, most)
 
@@ -94,16 +96,16 @@ def principal(names: Sequence[str], contributions: np.ndarray, tell: Callable[[i
     by_name = np.argsort(np.array(names), kind="stable")
     orders = by_name[np.argsort(-counted[:, by_name], axis=1, kind="stable")]
     found: list[list[Told]] = []
-    for i, order in enumerate(orders):
+    for i, (order, added) in enumerate(zip(orders.tolist(), counted.tolist(), strict=True)):  # lists: they are faster
         row: list[Told] = []
         said: set[str] = set()
         for k in order:
-            if len(row) == most or counted[i, k] <= 0:
+            if len(row) == most or added[k] <= 0:
                 break
-            what, sentence = tell(i, int(k))
-            if said.isdisjoint((what, sentence)):
+            what, sentence = tell(i, k)
+            if what not in said and sentence not in said:
                 row.append(Told(names[k], sentence, float(contributions[i, k])))
-                said |= {what, sentence}
+                said.update((what, sentence))
         found.append(row)
     return found
 
