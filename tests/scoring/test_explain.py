@@ -164,6 +164,20 @@ def test_the_page_holds_sentences_picture_and_values_and_is_the_same_again() -> 
     assert json.loads(held) == json.loads(json.dumps(answer))
 
 
+def test_what_would_have_been_approved_is_told_when_it_is_asked_for_and_of_declined_loans_alone() -> None:
+    declined, approved = published(decision="decline"), published(decision="approve")[0]["loan_id"]
+    assert "changes" not in explain(declined[0]["loan_id"])
+    assert scoring.explain(load_book(BOOK), approved, change=True)["changes"] == []
+    answers = [scoring.explain(load_book(BOOK), row["loan_id"], change=True) for row in declined[:12]]
+    told = [(answer, one) for answer in answers for one in answer["changes"]]
+    assert told
+    for answer, one in told:
+        assert one["score"] < answer["threshold"] <= answer["score"]
+        assert set(one["to"]) <= {"loan_amount", "debt_to_income_ratio"}
+        assert all(f"{name} of " in answer["html"] for name in one["to"])
+        assert all(name in readable.explain(answer)["would be approved"] for name in one["to"])
+
+
 def test_the_verb_answers_a_program_a_person_and_a_browser(tmp_path: Path) -> None:
     row = published(decision="decline")[0]
     done = CliRunner().invoke(app, ["--json", "explain", BOOK, row["loan_id"], "--night", NIGHT.isoformat()])

@@ -166,7 +166,9 @@ def _standing(column: Column) -> str:
         return f"protected ({column.why}): for fairness only"
     if column.known == "later":
         return f"known later ({column.why}): never a feature"
-    return "known at the application"
+    asked = {"lower": "a lower one could have been asked for", "raise": "a higher one could have been asked for",
+             "either": "another could have been asked for"}
+    return "known at the application" + (f"; {asked[column.actionable]}" if column.actionable else "")
 
 
 def _features(book: Book) -> list[str]:

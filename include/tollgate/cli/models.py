@@ -106,12 +106,14 @@ def trace(context: typer.Context, book: BookName, loan: Loan) -> None:
 def explain(context: typer.Context, book: BookName, loan: Loan,
             night: Annotated[date | None, typer.Option(
                 parser=day, metavar="YYYY-MM-DD", help="as of this day; default: the newest that scored it")] = None,
+            what_would_change: Annotated[bool, typer.Option(
+                "--what-would-change", help="also look for the smallest change that would be approved")] = False,
             out: Page = None) -> None:
     """What moved a loan's score, and by how much; of a declined one the reasons in words; a picture with --out."""
     from tollgate import scoring
     from tollgate.books import load_book
 
-    told = scoring.explain(load_book(book), loan, night)
+    told = scoring.explain(load_book(book), loan, night, change=what_would_change)
     if out is None:
         _answer(context, told, readable.explain)
     else:

@@ -9,6 +9,7 @@ from tollgate import registry
 from tollgate.books import Book, subject_of
 from tollgate.errors import BadInput, Refused
 from tollgate.features import Calibration, Model, make_features
+from tollgate.scoring.changes import changes
 from tollgate.scoring.explain_page import page
 from tollgate.scoring.loan_rows import LoanRows, rows_of_loan
 from tollgate.scoring.reasons import reasons
@@ -16,11 +17,12 @@ from tollgate.scoring.reasons import reasons
 DECLINE = "decline"
 
 
-def explain(book: Book, loan_id: str, night: date | None = None) -> dict[str, Any]:
+def explain(book: Book, loan_id: str, night: date | None = None, *, change: bool = False) -> dict[str, Any]:
     """Score a loan again from the rows that its night pinned, and take its score apart.
 
     Args:
         night: the as-of of the night; the newest on which the loan was scored where None.
+        change: whether to look for what would have been approved instead.
 
     Returns:
         ``{"book", "loan_id", "night", "run_id", "model_version", "decision", "score", "threshold", "base_log_odds",
@@ -28,7 +30,8 @@ def explain(book: Book, loan_id: str, night: date | None = None) -> dict[str, An
         [{"code", "sentence", "contribution"}], "published": the codes that were published, "html": a page of it}``.
         Contributions are signed, in log-odds, the largest first, ties by name; with the base they add up to
         ``log_odds``, which are those of the score, or where the model is calibrated by steps those before them:
-        ``threshold_log_odds`` is null then. Only a declined loan has reasons.
+        ``threshold_log_odds`` is null then. Only a declined loan has reasons. With ``change`` there are
+        ``changes`` too, as the function of that name answers; none of an approved loan.
 
     Raises:
         BadInput: the loan was not scored on that night, or could not be; or the rows of its run are gone.
@@ -48,6 +51,8 @@ def explain(book: Book, loan_id: str, night: date | None = None) -> dict[str, An
                       f"{published['score']!r} that was published, so that nothing here would explain it",
                       value=told["score"],
                       remedy=f"tollgate trace {book.name} {loan_id} names the run, the code and the rows to look at.")
+    if change:
+        told["changes"] = (changes(model, book, loan.rows, loan.histories) if told["decision"] == DECLINE else [])
     return {**told, "html": page(book.title, told)}
 
 

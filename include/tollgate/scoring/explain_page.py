@@ -36,6 +36,11 @@ def page(title: str, told: dict[str, Any]) -> str:
     decided = ("declined: its score is not below the threshold" if told["reasons"] or told["decision"] == "decline"
                else "approved: its score is below the threshold")
     why = f"<section><h2>Reasons</h2><ol>{said}</ol></section>" if said else ""
+    if "changes" in told:
+        would = "".join(f"<li>{escape(in_words(one))} ({one['score']:.4f}).</li>" for one in told["changes"])
+        why += ("<section><h2>What would have been approved</h2>"
+                + (f"<ul>{would}</ul>" if would else "<p>No change of what the applicant chooses was found.</p>")
+                + "</section>")
     rows = "".join(f"<tr><td>{escape(part['what'])}</td><td><code>{escape(part['feature'])}</code></td>"
                    f"<td>{escape(shown(part['value']))}</td><td class=n>{part['contribution']:+.4f}</td></tr>"
                    for part in told["contributions"])
@@ -106,9 +111,15 @@ def picture(told: dict[str, Any]) -> str:
     return drawn.getvalue()[drawn.getvalue().index("<svg"):]
 
 
+def in_words(change: dict[str, Any]) -> str:
+    """A change as a phrase: what would have stood in the application, and what stood there."""
+    return " and ".join(f"{name} of {shown(value)} instead of {shown(change['from'][name])}"
+                        for name, value in change["to"].items())
+
+
 def shown(value: float | str | None) -> str:
-    """A feature's value for people."""
-    return "missing" if value is None else f"{value:,.6g}" if isinstance(value, float) else str(value)
+    """A value for people."""
+    return "missing" if value is None else f"{value:,.6g}" if isinstance(value, int | float) else str(value)
 
 
 def _short(text: str) -> str:

@@ -100,6 +100,10 @@ def _of_column(table: str, column: Column) -> Iterator[Fault]:
     elif column.isin and (wrong := sorted(set((column.recode or {}).values()) - {*column.isin, ""})):
         yield Fault(f"{where}: recode gives {', '.join(wrong)}, not in isin", column.name)
     yield from faults_of_dates(table, column)
+    if column.actionable and (column.personal or column.protected or column.known == "later"):
+        yield Fault(f"{where}: nobody asks for what is personal, protected or known later (actionable)", column.name)
+    elif column.actionable and (column.kind == "date" or (column.kind == "text" and column.actionable != "either")):
+        yield Fault(f"{where}: a {column.kind} is not asked for {column.actionable} (actionable)", column.name)
     if column.protected and column.personal:
         yield Fault(f"{where}: a personal column is dropped, so that it cannot be kept as protected", column.name)
 
