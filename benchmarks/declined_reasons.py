@@ -27,8 +27,9 @@ from tollgate.books import LOAN, Book, load_book, subject_of
 from tollgate.clock import months_before
 from tollgate.config import load_params
 from tollgate.features import Model, histories_of, make_features, with_histories
+from tollgate.scoring.changes import changes
 from tollgate.scoring.explain import taken_apart
-from tollgate.scoring.explain_page import picture
+from tollgate.scoring.explain_page import in_words, picture
 from tollgate.scoring.loan_rows import LoanRows
 from tollgate.scoring.reasons import reasons
 from tollgate.scoring.shards import DECLINE, judge
@@ -68,6 +69,10 @@ def told(book: Book, model: Model, folder: Path) -> Iterator[str]:
                      "run_id": "", "model_version": ""}
         found = taken_apart(model, book, LoanRows(published, mine, histories_of(book, mine, past), MOST))
         yield from of_loan(model, found)
+        if any(column.actionable for column in book.applications):
+            would = [f"{in_words(one)} ({one['score']:.3f})" for one in
+                     changes(model, book, mine, histories_of(book, mine, past))]
+            yield f"*What would have been approved:* {'; or '.join(would) or 'nothing that the applicant chooses'}.\n"
         if loan == loans[len(loans) // (2 * SHOWN)] and book.name == "consumer":
             (folder / PICTURE).write_text(picture(found), encoding="utf-8")
             yield f"![The picture of this loan, as `tollgate explain --out` draws it]({PICTURE})\n"

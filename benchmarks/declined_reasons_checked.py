@@ -45,6 +45,16 @@ category("home_ownership", reason=Reason("Home ownership", value="The home is {v
 A reason says why the *model* raised the score, and claims no cause. Where a feature means nothing, as the state in the
 simulated book, a model may have learned something from chance, and says so: that is for the gates to find.
 
+## What would have been approved
+
+    tollgate explain BOOK LOAN --what-would-change
+
+A book marks what an applicant chooses (`Column(..., actionable="lower")`; `raise`, `either`). Each such column alone is
+set to every value that the model's golden rows hold on that side, all features are made again, and the model scores
+them: told is the nearest value that is approved, nearness counted by the training loans in between. Only where no one
+column does it, pairs are tried, 60 values of each. Never tried are values that no golden row has, and what breaks a
+rule between columns. It is an answer of this model, not a promise: the next application is scored by the next model.
+
 # Ten declined loans
 
 One loan of each fifth of the declined, by loan number, of two models as of 2007-01-01 and the month before it. Made by
