@@ -59,7 +59,7 @@ def told(book: Book, model: Model, folder: Path) -> Iterator[str]:
     scored = judge(model, rows, features, role="champion", reasons=MOST)
     declined = pc.equal(scored["decision"], DECLINE)
     given = reasons(model, features.filter(declined), MOST)
-    yield f"## {book.title}\n"
+    yield f"### {book.title}\n"
     yield (f"{sum(map(bool, given)):,} of the {rows.num_rows:,} applications of the month were declined, each score "
            f"being at least {model.threshold:.4f}. {neutral(book, given)}\n")
     loans = sorted(scored[LOAN].filter(declined).to_pylist())
@@ -93,7 +93,7 @@ def of_loan(model: Model, found: dict[str, Any]) -> Iterator[str]:
     """The lines of one loan: its reasons, then the values that raised the risk, then what was found by hand."""
     reference = model.reference()
     codes = [one["code"] for one in found["reasons"]]
-    yield f"### Loan {found['loan_id']}: {found['score']:.3f}, declined\n"
+    yield f"#### Loan {found['loan_id']}: {found['score']:.3f}, declined\n"
     yield "\n".join(f"{n}. {one['sentence']}." for n, one in enumerate(found["reasons"], start=1)) + "\n"
     yield "| feature | value | middle of the training rows | log-odds | reason |\n|---|---|---|---|---|"
     for part in found["contributions"]:

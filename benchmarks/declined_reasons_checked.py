@@ -19,7 +19,8 @@ does not give the published score to the last bit, it refuses: it would explain 
 
 ## The words
 
-A feature's words stand beside it in its book, and no model depends on them: changing them retrains nothing.
+A feature's words stand beside it in its book, and no model depends on them: models in service, their digests and their
+golden rows stay as they are. A training run that is open notices that its book was edited, as after any edit.
 
 ```python
 number("employment_years", reason=Reason(
@@ -55,7 +56,7 @@ them: told is the nearest value that is approved, nearness counted by the traini
 column does it, pairs are tried, 60 values of each. Never tried are values that no golden row has, and what breaks a
 rule between columns. It is an answer of this model, not a promise: the next application is scored by the next model.
 
-# Ten declined loans
+## Ten declined loans
 
 One loan of each fifth of the declined, by loan number, of two models as of 2007-01-01 and the month before it. Made by
 
@@ -68,8 +69,8 @@ list against the whole column of contributions, for a larger one that was left o
 CHECKED: dict[str, str] = {
     "C00094190":
         "67 cents of each dollar of income go into debts, where the middle applicant spends 27: high. Medical expenses "
-        "are the purpose that the application names. One delinquency, where most have none, is more than the direction "
-        "forgives. Only these three raised the score, so that there is no fourth; score, income and amount lowered it, "
+        "are the purpose that the application names. One delinquency, where most have none: too many. "
+        "Only these three raised the score, so that there is no fourth; score, income and amount lowered it, "
         "and none of them is named.",
     "C00094603":
         "A score of 586 lies far below 698: too low. The state is California. Only these two raised the score: the "
