@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.special import logit
 from small_model import keep_model
 
 from tollgate.books import Book, Reason, load_book, number
 from tollgate.books.shipped import consumer
 from tollgate.errors import BadInput
-from tollgate.features import Model
+from tollgate.features import Calibration, Model
+from tollgate.scoring.explain import taken_apart
+from tollgate.scoring.explain_page import picture
+from tollgate.scoring.loan_rows import LoanRows
 from tollgate.scoring.reasons import principal, reason_codes, reasons, sides_of
 
 NAMES = ("b", "c", "a", "d")
@@ -122,6 +126,20 @@ def test_a_model_whose_reference_rows_are_gone_is_named_with_the_remedy(stepped:
     (model.folder / "reference.parquet").unlink()
     with pytest.raises(BadInput, match="The reference rows of the model in .* cannot be read.*Fetch it"):
         reasons(model, pa.table({"loan_amount": [90.0]}), 4)
+
+
+@pytest.mark.parametrize(("calibration", "line", "draws"), [
+    (Calibration(), logit(0.3), True), (Calibration("platt", 0.4, 1.3), logit(0.3), True),
+    (Calibration("isotonic", score=(0.0, 1.0), probability=(0.1, 0.9)), None, False)])
+def test_log_odds_are_those_of_the_score_or_of_what_comes_before_the_steps(
+        stepped: tuple[Book, Model], calibration: Calibration, line: float | None, draws: bool) -> None:
+    book, plain = stepped
+    model, rows = replace(plain, calibration=calibration), pa.table({"loan_id": ["L"], "loan_amount": [90.0]})
+    published = {"loan_id": "L", "day": "2006-10-01", "run_id": "r", "model_version": "1", "reasons": ["loan_amount"]}
+    told = taken_apart(model, book, LoanRows(published, rows, {}, 4))
+    before = told["score"] if draws else plain.predict_features(rows)[0]
+    assert told["log_odds"] == pytest.approx(logit(before)) and told["threshold_log_odds"] == line
+    assert ("threshold" in picture(told)) == draws
 
 
 def test_the_words_of_a_book_change_no_artefact_and_no_feature(tmp_path: Path) -> None:
