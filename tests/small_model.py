@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tollgate.books import Book
 from tollgate.estimators import Fitted, Rows, estimator
@@ -28,6 +29,7 @@ def keep_model(folder: Path, book: Book, features: pa.Table, label: np.ndarray, 
     fitting.to(rounds)
     fitted = fitting.at(rounds)
     fitted.save(folder)
+    pq.write_table(features, folder / "reference.parquet")
     (folder / "model.json").write_text(json.dumps({
         "book": book.name, "estimator": kind, "features": encoder.to_json(), "calibration": {"kind": "none"},
         "threshold": threshold}))

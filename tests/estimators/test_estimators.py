@@ -19,6 +19,7 @@ from tollgate.estimators import ESTIMATORS, Estimator, Fitted, Inputs, Rows, est
 # income lowers the risk, arrears raise it, purpose is a category of three levels and "any other", noise is noise.
 INPUTS = Inputs(("income", "arrears", "purpose", "noise"), (0, 0, 4, 0), (-1, 1, 0, 0))
 COUNT, ROUNDS = 4_000, 12
+ROUNDING = 1e-6     # of sums of leaves, which are kept in four bytes
 DRAWN = {"xgboost": {"subsample": 0.7, "colsample_bytree": 0.6},
          "lightgbm": {"bagging_fraction": 0.7, "feature_fraction": 0.6}, "scorecard": {}}
 
@@ -52,6 +53,12 @@ def fitted(kind: Estimator, choice: dict[str, Any], rows: Rows, inputs: Inputs =
     fitting = kind.learner(inputs, rows, loans(2, 500), 3, 1).start(choice)
     fitting.to(ROUNDS)
     return fitting.at(ROUNDS)
+
+
+def _moved(rows: np.ndarray, place: int, value: float) -> np.ndarray:
+    moved = rows.copy()
+    moved[:, place] = value
+    return moved
 
 
 def test_the_same_rows_and_seed_give_the_same_fit(kind: Estimator, choice: dict[str, Any]) -> None:
@@ -138,6 +145,20 @@ def test_a_direction_is_never_broken(kind: Estimator, choice: dict[str, Any]) ->
             moved[:, k] = value
             scores.append(made.predict(moved))
         assert (way * np.diff(np.stack(scores), axis=0) >= -1e-7).all()
+
+
+def test_what_an_input_with_a_direction_adds_goes_its_way_and_is_no_risk_at_its_best_value(
+        kind: Estimator, choice: dict[str, Any]) -> None:
+    model, rows = fitted(kind, choice, loans(1)), loans(5, 200).matrix
+    for place, direction in enumerate(INPUTS.directions):
+        if not direction:
+            continue
+        known = loans(1).matrix[:, place]
+        grid = np.quantile(known[~np.isnan(known)], np.linspace(0, 1, 9))[::direction]
+        moved = np.stack([_moved(rows, place, value) for value in grid])
+        added = np.stack([model.contributions(each)[:, place] for each in moved])
+        assert (np.diff(added, axis=0) >= -ROUNDING).all()
+        assert (added[0] <= ROUNDING).all() and (added[-1] > 0).any()
 
 
 def test_a_direction_that_the_loans_contradict_teaches_nothing(kind: Estimator, choice: dict[str, Any]) -> None:

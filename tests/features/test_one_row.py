@@ -95,7 +95,7 @@ def model(trained: tuple[Path, np.ndarray, pa.Table]) -> Model:
 
 def judged(book: Book, model: Model, rows: pa.Table) -> pa.Table:
     """What scoring keeps of these rows: score, decision, reasons."""
-    return judge(model, rows, made(book, rows), role="champion", reasons=REASONS)
+    return judge(model, rows, made(book, rows), reasons=REASONS)
 
 
 def test_every_row_alone_in_batches_and_in_any_order_scores_and_reads_bit_for_bit_as_in_the_whole(

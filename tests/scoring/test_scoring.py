@@ -66,18 +66,6 @@ def test_declined_rows_carry_the_inputs_that_raised_their_score_most(night: Path
         assert row["reasons"] == wanted
 
 
-def test_ties_between_reasons_are_broken_by_name() -> None:
-    from tollgate.scoring.shards import reason_codes
-
-    class Even:
-        features = ("b", "c", "a", "d")
-
-        def contributions(self, features: pa.Table) -> np.ndarray:
-            return np.array([[0.5, 0.5, 0.5, -1.0], [0.0, 0.1, 0.2, 0.3]])
-
-    assert reason_codes(Even(), pa.table({}), 2) == [["a", "b"], ["d", "a"]]
-
-
 @pytest.mark.parametrize("shards,order", [(1, 1), (3, 1), (3, -1)])
 def test_neither_the_number_nor_the_order_of_shards_changes_a_score(night: Path, shards: int, order: int) -> None:
     score()

@@ -66,7 +66,7 @@ def test_a_model_of_fewer_features_passes_through_gates_and_nights(book: Book, t
     unasked = {v.gate: v for v in gates.run_gates(run, params_with(), None, ()).verdicts}["leakage"]
     assert unasked.verdict == "refuse" and "the model was trained without state" in unasked.sentence
 
-    night = judge(model, rows, rows, role="champion", reasons=4)
+    night = judge(model, rows, rows, reasons=4)
     assert {reason for codes in night["reasons"].to_pylist() for reason in codes} <= set(model.features)
     test = pq.read_table(run / "evidence.parquet").filter(pa.compute.field("split") == "test")
     label, score = test["label"].to_numpy(), test["score"].to_numpy()

@@ -2,6 +2,7 @@
 
 from tollgate.books.description.book import Book
 from tollgate.books.description.features import Aggregate, Feature, category, days_between, number, ratio
+from tollgate.books.description.reasons import Reason, sentence_of, subject_of
 from tollgate.books.description.sources import Progress, Reader, Sender, Source
 from tollgate.books.description.tables import (
     APPLICANT,
@@ -20,5 +21,6 @@ from tollgate.books.description.targets import Event, Target
 from tollgate.books.loading import book_files, load_book
 
 __all__ = ["APPLICANT", "APPROVED", "DECLINED", "LOAN", "WITHDRAWN", "Aggregate", "Book", "BookTable", "Column",
-           "Event", "Feature", "Kind", "Progress", "Reader", "Rule", "Sender", "Source", "Target", "book_files",
-           "category", "days_between", "decisions_table", "load_book", "number", "outcomes_table", "ratio"]
+           "Event", "Feature", "Kind", "Progress", "Reader", "Reason", "Rule", "Sender", "Source", "Target",
+           "book_files", "category", "days_between", "decisions_table", "load_book", "number", "outcomes_table",
+           "ratio", "sentence_of", "subject_of"]

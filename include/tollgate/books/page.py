@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from tollgate.books.description.book import Book
 from tollgate.books.description.features import Feature
+from tollgate.books.description.reasons import sentence_of, subject_of
 from tollgate.books.description.sources import Reader, Sender, Source
 from tollgate.books.description.tables import BookTable, Column
 from tollgate.books.description.targets import Event
@@ -49,6 +50,15 @@ def render(book: Book) -> str:
         *_features(book),
         "",
         *_retired(book),
+        "## Reasons",
+        "",
+        "What the applicant of a declined loan is told of a feature that raised the risk. High and low are above and"
+        " below the",
+        "middle of the training rows; on it, or where the direction forbids, what it measures is said alone.",
+        "[Reasons](../reasons.md) says which are chosen.",
+        "",
+        *_reasons(book.features),
+        "",
     ])
 
 
@@ -156,7 +166,9 @@ def _standing(column: Column) -> str:
         return f"protected ({column.why}): for fairness only"
     if column.known == "later":
         return f"known later ({column.why}): never a feature"
-    return "known at the application"
+    asked = {"lower": "a lower one could have been asked for", "raise": "a higher one could have been asked for",
+             "either": "another could have been asked for"}
+    return "known at the application" + (f"; {asked[column.actionable]}" if column.actionable else "")
 
 
 def _features(book: Book) -> list[str]:
@@ -179,6 +191,21 @@ def _aggregates(book: Book) -> list[str]:
     return ["## Aggregates", "",
             "One value a loan, of the rows of its history that were told before it was applied for and had arrived "
             "with it.", "", *_table(("aggregate", "over", "what it is", "how it is made"), rows), ""]
+
+
+def _reasons(features: Sequence[Feature]) -> list[str]:
+    """Every sentence; of features that are told alike, one line."""
+    told: dict[tuple[str, ...], list[str]] = {}
+    for feature in features:
+        if feature.kind == "category":
+            said = (sentence_of(replace(feature, reason=replace(feature.reason, words={})), "…", 0),
+                    "; ".join(f"{level}: {words}" for level, words in feature.reason.words.items()))
+        else:
+            sides = [(side, name) for side, name in ((1, "high"), (-1, "low")) if side != -feature.monotone]
+            said = ("; ".join(f"{name}: {sentence_of(feature, 1.0, side)}" for side, name in sides), "")
+        told.setdefault((subject_of(feature), *said, sentence_of(feature, None, 0)), []).append(f"`{feature.name}`")
+    rows = ((", ".join(names), what, said, words, missing) for (what, said, words, missing), names in told.items())
+    return _table(("feature", "what it measures", "what is said", "a level reads", "missing"), rows)
 
 
 def _retired(book: Book) -> list[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 import typer
 
-from tollgate.cli.arguments import AnsweredAt, BookName, By, Digest, MaybeFrom, Page, Panel, Version, whole_digest
+from tollgate.cli.arguments import AnsweredAt, BookName, By, Digest, MaybeFrom, Page, Panel, Version, day, whole_digest
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
 from tollgate.terminal.answers import page as _page
 
 app = typer.Typer()
+Loan = Annotated[str, typer.Argument(metavar="LOAN", help="the id that its application came with")]
 ledger = typer.Typer(no_args_is_help=True, help="Check the record of every decision.")
 app.add_typer(ledger, name="ledger", rich_help_panel=Panel.MODELS)
 
@@ -92,13 +94,30 @@ def ledger_adopt(context: typer.Context, book: BookName,
 
 
 @app.command(rich_help_panel=Panel.MODELS)
-def trace(context: typer.Context, book: BookName,
-          loan: Annotated[str, typer.Argument(metavar="LOAN", help="the id that its application came with")]) -> None:
+def trace(context: typer.Context, book: BookName, loan: Loan) -> None:
     """From a loan's scores to the model, its data, code, parameters and approver."""
     from tollgate import ingest, registry
     from tollgate.books import load_book
 
     _answer(context, registry.trace(book, loan, ingest.quarantined_loan(load_book(book), loan)), readable.trace)
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def explain(context: typer.Context, book: BookName, loan: Loan,
+            night: Annotated[date | None, typer.Option(
+                parser=day, metavar="YYYY-MM-DD", help="as of this day; default: the newest that scored it")] = None,
+            what_would_change: Annotated[bool, typer.Option(
+                "--what-would-change", help="also look for the smallest change that would be approved")] = False,
+            out: Page = None) -> None:
+    """What moved a loan's score, and by how much; of a declined one the reasons in words; a picture with --out."""
+    from tollgate import scoring
+    from tollgate.books import load_book
+
+    told = scoring.explain(load_book(book), loan, night, change=what_would_change)
+    if out is None:
+        _answer(context, told, readable.explain)
+    else:
+        _answer(context, {"book": book, "loan_id": loan, "night": told["night"], **_page(told["html"], out)})
 
 
 @app.command(rich_help_panel=Panel.MODELS)

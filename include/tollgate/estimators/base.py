@@ -55,7 +55,11 @@ class Fitted(Protocol):
         """P(default), float64 of shape (rows,)."""
 
     def contributions(self, matrix: np.ndarray) -> np.ndarray:
-        """What each input adds to a row's log-odds, against what it adds on average; float64 (rows, inputs)."""
+        """What each input adds to a row's log-odds, against what it adds on average; float64 (rows, inputs).
+
+        What an input with a direction adds never falls as the row's value grows in it, the others unchanged, and is at
+        most 0 at the end of least risk, unless it is less risk still to have none; but for the rounding of sums.
+        """
 
     def gains(self) -> np.ndarray:
         """The share of the fit that each input has, float64 of shape (inputs,); 0 where nothing was learned."""

@@ -84,6 +84,17 @@ def golden_differences(folder: Path) -> list[str]:
     return [*_moved(features, answers, model.features), *_scores(model, features, answers)]
 
 
+def golden_inputs(folder: Path) -> pa.Table:
+    """The applications among a model's golden rows, without what names a loan. Raises ``Refused`` where none is."""
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(folder / FOLDER / INPUTS)
+    except (OSError, pa.ArrowException) as err:
+        raise Refused(f"The model in {folder.name} keeps no golden rows that could be read",
+                      value=str(err).splitlines()[0], remedy="Train, approve and use a model that keeps them.") from err
+
+
 def check_golden(folder: Path, name: str) -> None:
     """Refuse a model of which today's code makes something else than what was approved.
 

@@ -15,12 +15,12 @@ from tollgate.books import load_book
 from tollgate.errors import BadInput
 from tollgate.estimators import Fitted, estimator
 from tollgate.features.aggregates import Histories
-from tollgate.features.calibrate import Calibration, unweighted
+from tollgate.features.calibrate import TINY, Calibration, unweighted
 from tollgate.features.encode import Encoder
 from tollgate.features.make import make_features
 from tollgate.features.table_file import TableFile
 
-SPEC, BASELINE, GATED = "model.json", "scorecard", "gated"
+SPEC, BASELINE, GATED, REFERENCE = "model.json", "scorecard", "gated", "reference.parquet"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Model:
         encoder: the frozen vocabularies.
         fitted: what scores. default_weight, calibration: what makes probabilities of it, in this order.
         threshold: scores at or above it are declined.
+        folder: where it was read from.
         about: the whole of ``model.json``.
     """
 
@@ -42,6 +43,7 @@ class Model:
     calibration: Calibration
     threshold: float
     about: dict[str, Any]
+    folder: Path
 
     @classmethod
     def load(cls, folder: Path) -> Model:
@@ -62,7 +64,8 @@ class Model:
             # A baseline counts every loan as one; of a model that is a scorecard it is that scorecard itself.
             weight = float(about.get("default_weight", 1.0)) if kind in (None, about.get("estimator")) else 1.0
             calibration = Calibration() if kind else Calibration.from_json(about["calibration"])
-            return cls(about["book"], encoder, fitted, weight, calibration, float(about["threshold"]), about)
+            return cls(about["book"], encoder, fitted, weight, calibration, float(about["threshold"]), about,
+                       folder)
         except (OSError, KeyError, TypeError, ValueError) as err:
             what = f"{kind} beside the model" if kind else "model"
             raise BadInput(f"The {what} in {folder.name} cannot be read: {(str(err).splitlines() or [''])[0]}",
@@ -89,6 +92,28 @@ class Model:
         The weight of defaults moves all log-odds by the same, and so none of these.
         """
         return self.calibration.slope * self.fitted.contributions(self.encoder.encode(features))
+
+    def log_odds(self, features: pa.Table) -> np.ndarray:
+        """What the contributions add up to with what the model says of nobody in particular; float64 of shape (rows,).
+
+        It is the log-odds of ``predict_features``; of a calibration by steps, those before them.
+        """
+        from scipy.special import logit
+
+        score = unweighted(self.fitted.predict(self.encoder.encode(features)), self.default_weight)
+        odds = logit(np.clip(score, TINY, 1 - TINY))
+        return np.asarray(self.calibration.intercept + self.calibration.slope * odds)
+
+    def reference(self) -> pa.Table:
+        """The sample of raw training rows that is kept with it. Raises ``BadInput`` where it cannot be read."""
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.read_table(self.folder / REFERENCE)
+        except (OSError, pa.ArrowException) as err:
+            raise BadInput(f"The reference rows of the model in {self.folder.name} cannot be read",
+                           value=str(err).splitlines()[0],
+                           remedy="Fetch it from the registry again, or run the train stage again.") from err
 
     def gains(self) -> dict[str, float]:
         """The share of the fit that each input has; 0 for one of which nothing was learned."""

@@ -11,6 +11,7 @@ from tollgate import nights, registry
 from tollgate.books import load_book
 from tollgate.features import Model, make_features, standing_at
 from tollgate.nights import Pin
+from tollgate.scoring.reasons import reason_codes
 
 APPROVE, DECLINE, REFUSED, SCORED = "approve", "decline", "refused", "scored"
 SCHEMA = pa.schema([("loan_id", pa.string()), ("applied_on", pa.date32()), ("status", pa.string()),
@@ -98,14 +99,3 @@ def refusals(model: Model, features: pa.Table) -> list[str | None]:
     for i, k in zip(where, which, strict=True):
         why[i] = why[i] or f"{model.features[k]} is too large for a 32-bit float"
     return why
-
-
-def reason_codes(model: Model, features: pa.Table, most: int) -> list[list[str]]:
-    """The inputs that raised each row's score most: the largest positive SHAP contributions, ties by name."""
-    names = np.array(model.features)
-    by_name = np.argsort(names)
-    codes = []
-    for contributions in model.contributions(features):
-        order = by_name[np.argsort(-contributions[by_name], kind="stable")]
-        codes.append([str(names[k]) for k in order[:most] if contributions[k] > 0])
-    return codes

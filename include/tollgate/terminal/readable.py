@@ -40,6 +40,27 @@ def trace(answer: Answer) -> Answer:
            if answer["quarantined"] else {})}
 
 
+def explain(answer: Answer) -> Answer:
+    """The decision, its reasons as an applicant reads them, and what moved the score, the largest first."""
+    codes = [one["code"] for one in answer["reasons"]]
+    return {
+        "book": answer["book"], "loan": answer["loan_id"], "night": answer["night"],
+        "version": answer["model_version"], "decision": answer["decision"], "score": f"{answer['score']:.4f}",
+        "threshold": f"{answer['threshold']:.4f}",
+        **{f"reason {n}": one["sentence"] for n, one in enumerate(answer["reasons"], start=1)},
+        **({} if answer["published"] == codes else {"published": answer["published"]}),
+        **({"would be approved": "; ".join(_change(one) for one in answer["changes"]) or "no change was found"}
+           if "changes" in answer else {}),
+        "nothing known": f"{answer['base_log_odds']:+.4f} log-odds",
+        "contributions": [{"feature": part["feature"], "value": part["value"],
+                           "log-odds": f"{part['contribution']:+.4f}"} for part in answer["contributions"]],
+        "together": f"{answer['log_odds']:+.4f} log-odds", "html": answer["html"]}
+
+
+def _change(change: Answer) -> str:
+    return " and ".join(f"{name} {value} (not {change['from'][name]})" for name, value in change["to"].items())
+
+
 def card(answer: Answer) -> Answer:
     """What a model is for, how its gates judged it, and what people decided."""
     facts = answer["facts"]

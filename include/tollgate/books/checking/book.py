@@ -11,6 +11,7 @@ import numpy as np
 
 from tollgate.books.checking.fault import NAME, RUN, Fault, doubled
 from tollgate.books.checking.histories import faults_of_histories
+from tollgate.books.checking.reasons import faults_of_reason
 from tollgate.books.checking.sources import faults_of_dates, faults_of_sources
 from tollgate.books.description.features import Aggregate
 from tollgate.books.description.tables import LOAN, Column
@@ -99,6 +100,10 @@ def _of_column(table: str, column: Column) -> Iterator[Fault]:
     elif column.isin and (wrong := sorted(set((column.recode or {}).values()) - {*column.isin, ""})):
         yield Fault(f"{where}: recode gives {', '.join(wrong)}, not in isin", column.name)
     yield from faults_of_dates(table, column)
+    if column.actionable and (column.personal or column.protected or column.known == "later"):
+        yield Fault(f"{where}: nobody asks for what is personal, protected or known later (actionable)", column.name)
+    elif column.actionable and (column.kind == "date" or (column.kind == "text" and column.actionable != "either")):
+        yield Fault(f"{where}: a {column.kind} is not asked for {column.actionable} (actionable)", column.name)
     if column.protected and column.personal:
         yield Fault(f"{where}: a personal column is dropped, so that it cannot be kept as protected", column.name)
 
@@ -144,6 +149,7 @@ def _of_features(book: Book) -> Iterator[Fault]:
             yield Fault(f"the feature {feature.name}: a run has a column of that name itself", feature.name)
         if feature.monotone and feature.kind == "category":
             yield Fault(f"the feature {feature.name}: a category has no direction (monotone)", feature.name)
+        yield from faults_of_reason(feature)
         wrong = list(_of_inputs(feature, columns))
         yield from wrong or _of_kind(feature, columns)
     for part in ("critical", "required"):

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from tollgate.books.description.reasons import PLAIN, Reason
+
 
 @dataclass(frozen=True)
 class Aggregate:
@@ -44,7 +46,8 @@ class Feature:
 
     ``make`` maps what ``uses`` names (as numpy arrays: float64 with NaN for numbers, object with None for text,
     datetime64[D] with NaT for dates) to one array of the same length. ``monotone`` is +1 where a larger value may only
-    raise the default probability, -1 where it may only lower it, 0 where either may be true.
+    raise the default probability, -1 where it may only lower it, 0 where either may be true. ``reason`` says it to an
+    applicant who was declined; no model depends on it.
     """
 
     name: str
@@ -53,33 +56,37 @@ class Feature:
     make: Callable[..., np.ndarray]
     monotone: Literal[-1, 0, 1] = 0
     doc: str = ""
+    reason: Reason = PLAIN
 
 
-def number(name: str, *, monotone: Literal[-1, 0, 1] = 0) -> Feature:
+def number(name: str, *, monotone: Literal[-1, 0, 1] = 0, reason: Reason = PLAIN) -> Feature:
     """The numeric column or aggregate ``name`` as it is."""
-    return Feature(name, "number", (name,), lambda x: x, monotone)
+    return Feature(name, "number", (name,), lambda x: x, monotone, reason=reason)
 
 
-def category(name: str) -> Feature:
+def category(name: str, *, reason: Reason = PLAIN) -> Feature:
     """The text column or aggregate ``name``, one category a distinct value."""
-    return Feature(name, "category", (name,), lambda x: x)
+    return Feature(name, "category", (name,), lambda x: x, reason=reason)
 
 
-def ratio(name: str, over: str, under: str, *, monotone: Literal[-1, 0, 1] = 0) -> Feature:
+def ratio(name: str, over: str, under: str, *, monotone: Literal[-1, 0, 1] = 0,
+          reason: Reason | None = None) -> Feature:
     """``over / under``; missing where ``under`` is zero or either is missing."""
 
     def make(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):  # beyond a float's reach it is infinite, which encoding takes for missing
             return np.divide(a, b, out=np.full(len(a), np.nan), where=np.isfinite(b) & (b != 0))
 
-    return Feature(name, "number", (over, under), make, monotone, f"{over} / {under}")
+    told = Reason(f"{over} in proportion to {under}".replace("_", " ").capitalize()) if reason is None else reason
+    return Feature(name, "number", (over, under), make, monotone, f"{over} / {under}", told)
 
 
-def days_between(name: str, earlier: str, later: str = "applied_on", *, monotone: Literal[-1, 0, 1] = 0) -> Feature:
+def days_between(name: str, earlier: str, later: str = "applied_on", *, monotone: Literal[-1, 0, 1] = 0,
+                 reason: Reason = PLAIN) -> Feature:
     """Days from one date to another, negative where the first comes later; missing where either is."""
 
     def make(begin: np.ndarray, end: np.ndarray) -> np.ndarray:
         days = (end - begin).astype("timedelta64[D]")
         return np.where(np.isnat(days), np.nan, days.astype(np.float64))
 
-    return Feature(name, "number", (earlier, later), make, monotone, f"days from {earlier} to {later}")
+    return Feature(name, "number", (earlier, later), make, monotone, f"days from {earlier} to {later}", reason)

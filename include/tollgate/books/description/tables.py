@@ -15,6 +15,7 @@ import pyarrow as pa
 
 Kind = Literal["text", "integer", "number", "money", "percent", "date"]
 Known = Literal["application", "later"]
+Actionable = Literal["lower", "raise", "either"]
 ARROW = {"text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "money": pa.float64(),
          "percent": pa.float64(), "date": pa.date32()}
 
@@ -50,6 +51,8 @@ class Column:
         month_end: whether a date that is written without a day means the last day of its month, not the first. It
             should where the date says when something was known.
         unscreened: why free text of this column is not looked into for personal data; empty where it is.
+        actionable: how whoever applies could have asked for something else here: for ``lower`` or ``raise`` alone, or
+            for ``either``, as of a text, which is another level. None where it is not for them to choose.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Column:
     format: str | tuple[str, ...] = "%Y-%m-%d"
     month_end: bool = False
     unscreened: str = ""
+    actionable: Actionable | None = None
 
     @property
     def formats(self) -> tuple[str, ...]:

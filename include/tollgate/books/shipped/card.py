@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tollgate.books.description.book import Book
 from tollgate.books.description.features import category, number, ratio
+from tollgate.books.description.reasons import Reason
 from tollgate.books.description.sources import Progress, Sender
 from tollgate.books.description.tables import BookTable, Column, Kind, outcomes_table
 from tollgate.books.shipped._wheel import take_from_wheel
@@ -104,6 +105,19 @@ def extract(folder: Path, table: str, first_month: str, last_month: str, scored:
         return connection.sql(query, params=[str(folder / SOURCE), first_month, last_month]).to_arrow_table()
 
 
+# Six statements of one measure read the same to a client: they give one reason together.
+REPAYMENT = Reason("Repayment of recent statements", high="Recent statements were paid late",
+                   low="Recent statements were paid in full, or the card was not used",
+                   missing="Repayment of recent statements is not known")
+UTILISATION = Reason("Balances in proportion to the credit limit",
+                     high="Balances are high in proportion to the credit limit",
+                     low="Balances are low in proportion to the credit limit",
+                     missing="Balances of recent statements are not known")
+PAID_SHARE = Reason("Recent payments in proportion to the credit limit",
+                    high="Recent payments are high in proportion to the credit limit",
+                    low="Recent payments are low in proportion to the credit limit",
+                    missing="Recent payments are not known")
+
 BOOK = Book(
     name="card",
     title="Credit-card clients, Taiwan 2005",
@@ -118,11 +132,15 @@ BOOK = Book(
     tables=TABLES,
     all_booked=True,
     features=(
-        number("limit"),
-        category("education"),
-        *(number(f"status_{i}") for i in range(1, 7)),
-        *(ratio(f"utilisation_{i}", f"bill_{i}", "limit") for i in range(1, 7)),
-        *(ratio(f"paid_share_{i}", f"paid_{i}", "limit") for i in range(1, 7)),
+        number("limit", reason=Reason("Credit limit", high="The credit limit is high", low="The credit limit is low")),
+        category("education", reason=Reason("Highest degree", value="The highest degree is {value}",
+                                            missing="The highest degree is not known",
+                                            words={"graduate school": "of a graduate school",
+                                                   "university": "of a university",
+                                                   "high school": "of a high school", "other": "another one"})),
+        *(number(f"status_{i}", reason=REPAYMENT) for i in range(1, 7)),
+        *(ratio(f"utilisation_{i}", f"bill_{i}", "limit", reason=UTILISATION) for i in range(1, 7)),
+        *(ratio(f"paid_share_{i}", f"paid_{i}", "limit", reason=PAID_SHARE) for i in range(1, 7)),
     ),
     required=("limit",),
     critical=("limit", "status_1", "utilisation_1"),

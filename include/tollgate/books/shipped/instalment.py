@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from tollgate.books.description.book import Book
 from tollgate.books.description.features import Aggregate, Feature, category, days_between, number, ratio
+from tollgate.books.description.reasons import Reason
 from tollgate.books.description.sources import Progress, Sender
 from tollgate.books.description.tables import (
     APPLICANT,
@@ -79,9 +80,9 @@ APPLICATIONS = (
     WHO,
     Column(name="name", source="customer_name", kind="text", doc="Applicant's name.", personal=True, why="a name"),
     Column(name="loan_amount", source="amount_requested", kind="money", doc="Amount asked for, in US dollars.",
-           nullable=False, ge=500, le=100_000),
+           nullable=False, ge=500, le=100_000, actionable="lower"),
     Column(name="term_months", source="term", kind="integer", doc="Monthly instalments to repay it in.",
-           nullable=False, ge=1, le=120),
+           nullable=False, ge=1, le=120, actionable="either"),
     Column(name="annual_income", source="yearly_income", kind="money", doc="Yearly income, in US dollars.", ge=1,
            le=5_000_000),
     Column(name="employed_since", source="employed_since", kind="date", doc="First day with the present employer.",
@@ -216,7 +217,15 @@ def _instalment_share() -> Feature:
             return amount / term / (income / 12)
 
     return Feature("instalment_to_income", "number", ("loan_amount", "term_months", "annual_income"), make, 1,
-                   "loan_amount / term_months / monthly income")
+                   "loan_amount / term_months / monthly income",
+                   Reason("Instalments in proportion to income", high="Income is insufficient for the instalments",
+                          missing="Income is not known"))
+
+
+PURPOSE_WORDS = {"car": "a car", "debt_consolidation": "paying off other debts", "education": "education",
+                 "furniture": "furniture", "home_improvement": "home improvement", "medical": "medical expenses"}
+NO_PAYMENTS = "No recent payments on an earlier loan are on record"
+NO_LINES = "No credit lines are on record at the bureau"
 
 
 def simulate(*, seed: int, rows_a_month: int = ROWS_A_MONTH, first_month: str = FIRST_MONTH,
@@ -319,24 +328,52 @@ BOOK = Book(
                   lag_days=LAG_DAYS),
     aggregates=AGGREGATES,
     features=(
-        number("loan_amount"),
-        number("annual_income", monotone=-1),
-        number("term_months"),
+        number("loan_amount", reason=Reason("Amount asked for", high="Amount asked for is high",
+                                            low="Amount asked for is low")),
+        number("annual_income", monotone=-1,
+               reason=Reason("Income", low="Income is too low", missing="Income is not known")),
+        number("term_months", reason=Reason("Number of instalments", high="The loan is repaid over a long time",
+                                            low="The loan is repaid over a short time")),
         _instalment_share(),
-        days_between("days_employed", "employed_since", monotone=-1),
-        category("purpose"),
-        number("earlier_loans"),
-        days_between("days_since_application", "last_applied_on"),
-        ratio("late_share_12m", "late_payments_12m", "paid_months_12m", monotone=1),
-        number("worst_days_past_due_24m", monotone=1),
-        ratio("missed_to_income", "missed_amount", "annual_income", monotone=1),
-        days_between("days_since_late_payment", "last_late_on", monotone=-1),
-        number("longest_late_run", monotone=1),
-        number("open_bureau_lines"),
-        ratio("bureau_balance_to_income", "bureau_balance", "annual_income"),
-        ratio("card_utilisation", "card_balance", "card_limit", monotone=1),
-        number("bureau_days_past_due", monotone=1),
-        days_between("days_since_first_line", "oldest_line_on"),
+        days_between("days_employed", "employed_since", monotone=-1,
+                     reason=Reason("Length of employment", low="Length of employment is too short",
+                                   missing="Length of employment is not known")),
+        category("purpose", reason=Reason("Purpose of the loan", value="The loan is for {value}",
+                                          missing="Purpose of the loan is not known", words=PURPOSE_WORDS)),
+        number("earlier_loans", reason=Reason("Number of earlier applications", high="Earlier applications were made",
+                                              low="Few earlier applications or none")),
+        days_between("days_since_application", "last_applied_on",
+                     reason=Reason("Time since the last application", missing="No earlier application is on record",
+                                   high="The last application was long ago", low="The last application was recent")),
+        ratio("late_share_12m", "late_payments_12m", "paid_months_12m", monotone=1, reason=Reason(
+            "Late payments on earlier loans", high="Late payments on earlier loans in the last 12 months",
+            missing=NO_PAYMENTS)),
+        number("worst_days_past_due_24m", monotone=1, reason=Reason(
+            "Days past due of earlier loans", high="Earlier loans were past due in the last 24 months",
+            missing=NO_PAYMENTS)),
+        ratio("missed_to_income", "missed_amount", "annual_income", monotone=1, reason=Reason(
+            "What was not paid of earlier loans in time", high="Too much of earlier loans was not paid in time",
+            missing="What was not paid of earlier loans, in proportion to income, is not known")),
+        days_between("days_since_late_payment", "last_late_on", monotone=-1, reason=Reason(
+            "Time since the last late payment", low="The last late payment is too recent",
+            missing="No late payment is on record")),
+        number("longest_late_run", monotone=1, reason=Reason(
+            "Time for which an earlier loan stayed late", missing=NO_PAYMENTS,
+            high="An earlier loan stayed late for too long")),
+        number("open_bureau_lines", reason=Reason("Number of open credit lines", high="Many open credit lines",
+                                                  low="Few open credit lines or none")),
+        ratio("bureau_balance_to_income", "bureau_balance", "annual_income", reason=Reason(
+            "Debts in proportion to income", high="Debts are high in proportion to income",
+            low="Debts are low in proportion to income", missing="Debts in proportion to income are not known")),
+        ratio("card_utilisation", "card_balance", "card_limit", monotone=1, reason=Reason(
+            "Card balances in proportion to their limits", missing="No open credit card with a limit is on record",
+            high="Card balances are too high in proportion to their limits")),
+        number("bureau_days_past_due", monotone=1, reason=Reason(
+            "Days past due of credit obligations with others", missing=NO_LINES,
+            high="Credit obligations with others are past due")),
+        days_between("days_since_first_line", "oldest_line_on", reason=Reason(
+            "Length of credit history", high="The credit history is long", low="The credit history is short",
+            missing=NO_LINES)),
     ),
     required=("loan_amount", "term_months"),
     critical=("instalment_to_income", "card_utilisation", "bureau_days_past_due", "late_share_12m"),

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tollgate.books.description.book import Book
 from tollgate.books.description.features import Feature, category, number, ratio
+from tollgate.books.description.reasons import Reason
 from tollgate.books.description.sources import Progress, Sender
 from tollgate.books.description.tables import BookTable, Column, Rule, outcomes_table
 from tollgate.books.shipped._wheel import take_from_wheel
@@ -24,6 +25,20 @@ LENDER_DATE = "%d-%b-%y"
 
 STATES = tuple("AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH NJ NM "
                "NV NY OH OK OR PA RI SC SD TN TX UT VA VT WA WI WV WY".split())
+
+# The sectors of the North American Industry Classification System, by the first two digits of a code.
+SECTORS = {
+    "0": "not known", "11": "agriculture, forestry, fishing and hunting",
+    "21": "mining, quarrying, and oil and gas extraction", "22": "utilities", "23": "construction",
+    **dict.fromkeys(("31", "32", "33"), "manufacturing"), "42": "wholesale trade",
+    **dict.fromkeys(("44", "45"), "retail trade"),
+    **dict.fromkeys(("48", "49"), "transportation and warehousing"), "51": "information",
+    "52": "finance and insurance", "53": "real estate, rental and leasing",
+    "54": "professional, scientific and technical services", "55": "management of companies and enterprises",
+    "56": "administrative, support and waste services", "61": "educational services",
+    "62": "health care and social assistance", "71": "arts, entertainment and recreation",
+    "72": "accommodation and food services", "81": "other services", "92": "public administration",
+}
 
 ABOUT = """\
 899,164 loans from the US Small Business Administration's public release, described by Li, Mickel and Taylor,
@@ -155,7 +170,9 @@ def _sector() -> Feature:
     def make(industry: np.ndarray) -> np.ndarray:
         return np.array([None if code is None else code[:2] for code in industry], dtype=object)
 
-    return Feature("sector", "category", ("industry",), make, doc="first two digits of the industry code")
+    return Feature("sector", "category", ("industry",), make, doc="first two digits of the industry code",
+                   reason=Reason("Industry of the business", value="The industry of the business is {value}",
+                                 missing="The industry of the business is not known", words=SECTORS))
 
 
 def _is_franchise() -> Feature:
@@ -164,7 +181,10 @@ def _is_franchise() -> Feature:
     def make(code: np.ndarray) -> np.ndarray:
         return np.array([np.nan if c is None else float(c not in ("0", "1")) for c in code])
 
-    return Feature("is_franchise", "number", ("franchise",), make, doc="1 where there is a franchise code")
+    return Feature("is_franchise", "number", ("franchise",), make, doc="1 where there is a franchise code",
+                   reason=Reason("Whether the business is a franchise", high="The business is a franchise",
+                                 low="The business is not a franchise",
+                                 missing="Whether the business is a franchise is not known"))
 
 
 BOOK = Book(
@@ -184,15 +204,31 @@ BOOK = Book(
     tables=TABLES,
     all_booked=True,
     features=(
-        number("approved"),
-        ratio("guaranteed_share", "guaranteed", "approved"),
-        number("employees"),
+        number("approved", reason=Reason("Amount of the loan", high="The amount of the loan is high",
+                                         low="The amount of the loan is low")),
+        ratio("guaranteed_share", "guaranteed", "approved",
+              reason=Reason("Share of the loan that the SBA guarantees",
+                            high="The SBA guarantees a high share of the loan",
+                            low="The SBA guarantees a low share of the loan",
+                            missing="The share of the loan that the SBA guarantees is not known")),
+        number("employees", reason=Reason("Number of employees", high="The business has more employees than most",
+                                          low="The business has fewer employees than most",
+                                          missing="The number of employees is not known")),
         _is_franchise(),
-        category("state"),
+        category("state", reason=Reason("State of the business", value="The business is in {value}",
+                                        missing="The state of the business is not known")),
         _sector(),
-        category("business_age"),
-        category("urban_rural"),
-        category("revolving"),
+        category("business_age",
+                 reason=Reason("Age of the business", value="The business is {value}", words={
+                     "1": "an existing one", "2": "a new one"}, missing="Whether the business is new is not known")),
+        category("urban_rural",
+                 reason=Reason("Location of the business", value="The location of the business is {value}",
+                               words={"0": "not known", "1": "urban", "2": "rural"},
+                               missing="The location of the business is not known")),
+        category("revolving",
+                 reason=Reason("Kind of credit", value="The loan is {value}", words={
+                     "Y": "a revolving line of credit", "N": "not a revolving line of credit"},
+                     missing="Whether the loan is a revolving line of credit is not known")),
     ),
     required=("approved",),
     critical=("approved", "guaranteed_share", "employees", "state", "sector"),
