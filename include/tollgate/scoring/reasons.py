@@ -25,12 +25,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import pyarrow as pa
 
-from tollgate.books import load_book, sentence_of, subject_of
+from tollgate.books import Feature, load_book, sentence_of, subject_of
 from tollgate.features import Model
 
 DECIMALS = 6
@@ -49,9 +48,12 @@ class Told:
     contribution: float
 
 
-def reason_codes(model: Model, features: pa.Table, most: int) -> list[list[str]]:
-    """The codes of ``reasons``, of each row."""
-    return [[told.code for told in row] for row in reasons(model, features, most)]
+def reason_codes(model: Model, features: pa.Table, most: int) -> pa.ListArray:
+    """The codes of ``reasons``, of each row: lists of text."""
+    found = _chosen(model, features, most)[0]
+    many = (found >= 0).sum(axis=1)
+    names = pa.array(model.features, pa.string()).take(pa.array(found[found >= 0]))
+    return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(many)]), pa.int32()), names)
 
 
 def reasons(model: Model, features: pa.Table, most: int) -> list[list[Told]]:
@@ -63,50 +65,70 @@ def reasons(model: Model, features: pa.Table, most: int) -> list[list[Told]]:
     Raises:
         BadInput: an input of the model is not among the features, or the model's reference rows cannot be read.
     """
-    if not features.num_rows:
-        return []
+    found, contributions, sentences, texts = _chosen(model, features, most)
+    return [[Told(model.features[k], texts[sentences[i, k]], float(contributions[i, k])) for k in row if k >= 0]
+            for i, row in enumerate(found)]
+
+
+def _chosen(model: Model, features: pa.Table, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """What ``principal`` answers, the contributions, the sentences as places of ``texts``, and these."""
     made = {feature.name: feature for feature in load_book(model.book).made}
     inputs = [made[name] for name in model.features]
-    values = [features[name].to_pylist() for name in model.features]
-    sides = [of.tolist() for of in sides_of(model.reference(), features.select(model.features))]
+    texts: dict[str, int] = {}
 
-    numbers = [feature.kind == "number" for feature in inputs]
+    def place(text: str) -> int:
+        return texts.setdefault(text, len(texts))
 
-    @cache
-    def words(k: int, value: str | float | None, side: int) -> tuple[str, str]:
-        return subject_of(inputs[k]), sentence_of(inputs[k], value, side)
-
-    def tell(i: int, k: int) -> tuple[str, str]:
-        value = values[k][i]
-        # Of a number only its side is said, so that few sentences are ever made.
-        return words(k, 0.0 if numbers[k] and value is not None else value, sides[k][i])
-
-    return principal(model.features, model.contributions(features), tell, most)
+    subjects = np.array([place(subject_of(feature)) for feature in inputs])
+    sides = sides_of(model.reference(), features.select(model.features))
+    sentences = np.stack([_sentences(feature, features[feature.name], side, place)
+                          for feature, side in zip(inputs, sides, strict=True)], axis=1)
+    contributions = model.contributions(features) if features.num_rows else np.empty((0, len(inputs)))
+    return (principal(model.features, contributions, subjects, sentences, most), contributions, sentences,
+            list(texts))
 
 
-def principal(names: Sequence[str], contributions: np.ndarray, tell: Callable[[int, int], tuple[str, str]],
-              most: int) -> list[list[Told]]:
-    """Of each row the largest positive contributions, ties by name, no two of which are told alike.
+def _sentences(feature: Feature, values: pa.ChunkedArray, sides: np.ndarray, place: Callable[[str], int]) -> np.ndarray:
+    """The place of each row's sentence, int64 of shape (rows,); few sentences are ever made."""
+    missing = np.asarray(values.is_null())
+    if feature.kind == "number":
+        which, of = sides.astype(np.int64) + 1, [place(sentence_of(feature, 0.0, side)) for side in (-1, 0, 1)]
+    else:
+        coded = values.combine_chunks().dictionary_encode()
+        of = [place(sentence_of(feature, level, 0)) for level in coded.dictionary.to_pylist()]
+        which = coded.indices.fill_null(0).to_numpy().astype(np.int64)
+    unknown = place(sentence_of(feature, None, 0))
+    return np.where(missing, unknown, np.array([*of, unknown])[which])
+
+
+def principal(names: Sequence[str], contributions: np.ndarray, subjects: np.ndarray, sentences: np.ndarray,
+              most: int) -> np.ndarray:
+    """Of each row the features of the largest positive contributions, ties by name, no two of which are told alike.
 
     Args:
         names: of the features. contributions: in log-odds, float64 of shape (rows, features).
-        tell: what a row's feature measures and the sentence of its value, by the places of both.
+        subjects, sentences: what a feature measures, of shape (features,), and what is said of each row's value, of the
+            contributions' shape; equal whole numbers are equal texts, of both.
+
+    Returns the places of the features, int64 of shape (rows, most), -1 where there is no further reason.
     """
+    rows = len(contributions)
     counted = np.round(contributions, DECIMALS)
     by_name = np.argsort(np.array(names), kind="stable")
-    orders = by_name[np.argsort(-counted[:, by_name], axis=1, kind="stable")]
-    found: list[list[Told]] = []
-    for i, (order, added) in enumerate(zip(orders.tolist(), counted.tolist(), strict=True)):  # lists: they are faster
-        row: list[Told] = []
-        said: set[str] = set()
-        for k in order:
-            if len(row) == most or added[k] <= 0:
-                break
-            what, sentence = tell(i, k)
-            if what not in said and sentence not in said:
-                row.append(Told(names[k], sentence, float(contributions[i, k])))
-                said.update((what, sentence))
-        found.append(row)
+    order = by_name[np.argsort(-counted[:, by_name], axis=1, kind="stable")]
+    found, given = np.full((rows, most), -1), np.zeros(rows, np.int64)
+    said = np.full((rows, most, 2), -1)
+    at = np.arange(rows)
+    for rank in range(order.shape[1] if rows else 0):
+        k = order[:, rank]
+        words = np.stack([subjects[k], sentences[at, k]], axis=1)
+        alike = (said[:, :, :, None] == words[:, None, None, :]).any(axis=(1, 2, 3))
+        new = np.flatnonzero((counted[at, k] > 0) & (given < most) & ~alike)
+        if not len(new) and not np.any(counted[at, k] > 0):
+            break
+        found[new, given[new]] = k[new]
+        said[new, given[new]] = words[new]
+        given[new] += 1
     return found
 
 

@@ -67,18 +67,24 @@ def judge(model: Model, rows: pa.Table, features: pa.Table, *, reasons: int) -> 
         why[i] = "the model's answer is no probability"
     refused = np.array([reason is not None for reason in why], dtype=bool)
     declined = ~refused & (score >= model.threshold)
-    codes: list[list[str]] = [[] for _ in why]
-    if reasons:
-        explained = reason_codes(model, features.filter(pa.array(declined)), reasons)
-        for i, found in zip(np.flatnonzero(declined), explained, strict=True):
-            codes[i] = found
+    codes = _codes(model, features, declined, reasons)
     return pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"],
         "status": pa.array(np.where(refused, REFUSED, SCORED), pa.string()), "refusal": pa.array(why, pa.string()),
         "score": pa.array(score, mask=refused),
         "decision": pa.array(np.where(declined, DECLINE, APPROVE), pa.string(), mask=refused),
-        "reasons": pa.array(codes, pa.list_(pa.string())),
+        "reasons": codes,
     }, schema=SCHEMA)
+
+
+def _codes(model: Model, features: pa.Table, declined: np.ndarray, most: int) -> pa.ListArray:
+    """Up to so many reason codes of the declined rows, none of any other."""
+    many = np.zeros(features.num_rows + 1, np.int32)
+    found = pa.array([], pa.string())
+    if most and declined.any():
+        given = reason_codes(model, features.filter(pa.array(declined)), most)
+        many[1:][declined], found = given.value_lengths().to_numpy(), given.flatten()
+    return pa.ListArray.from_arrays(pa.array(np.cumsum(many, dtype=np.int32)), found)
 
 
 def refusals(model: Model, features: pa.Table) -> list[str | None]:
