@@ -21,8 +21,9 @@ beside it, and `compare` writes down how far they agree with the champion, or th
 NIGHTS = {"new": ("score_nightly", "the applications of the last month that no other night has scored. The event of "
                   "`scores`, with the key `BOOK|DAY`, starts `monitor_drift`."),
           "portfolio": ("score_portfolio", "every open loan of the book, with its features as of the night.")}
-ATTEMPT = "{{ ti.xcom_pull('pin', key='answer')['attempt'] }}"
-SHADOWS = "{{ (ti.xcom_pull('pin', key='answer') or {'shadows': []})['shadows'] | join(' ') }}"
+PINNED = "(ti.xcom_pull('pin', key='answer') or {'attempt': '', 'shadows': []})"  # of a pin that failed there is none
+ATTEMPT = "{{ " + PINNED + "['attempt'] }}"
+SHADOWS = "{{ " + PINNED + "['shadows'] | join(' ') }}"
 
 for population, (name, who) in NIGHTS.items():
     with DAG(name, schedule=forms.cron(name), catchup=False, max_active_runs=1, doc_md=ABOUT % (population, who),

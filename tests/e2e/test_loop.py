@@ -286,6 +286,8 @@ def test_a_published_night_is_scored_once_more_where_the_form_says_why(loop: Loo
     before, conf = loop.scores(NIGHTS[0]), {"book": BOOK, "as_of": NIGHTS[0]}
     loop.airflow.trigger("score_nightly", "once_more", conf)
     assert ended(loop, "score_nightly", "once_more") == "failed"
+    states = {task["task_id"]: task["state"] for task in loop.airflow.tasks("score_nightly", "once_more")}
+    assert (states["pin"], states["compare"]) == ("failed", "skipped")
     assert loop.scores(NIGHTS[0]).equals(before)
     loop.airflow.trigger("score_nightly", "with_a_reason", {**conf, "again": "the auditor asks for it"})
     assert ended(loop, "score_nightly", "with_a_reason") == "success"
