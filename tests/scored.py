@@ -24,7 +24,7 @@ def publish_night(book: Book, day: date, rows: pa.Table, score: np.ndarray, thre
     rows, histories = with_histories(book, rows, day)
     files = nights.write_population(attempt, 0, rows, histories)
     champion = nights.Pinned(version, "d", "s")
-    nights.write_pin(nights.Pin(attempt, run, None, champion, (), rows.num_rows, 1, "rows", files, {},
+    nights.write_pin(nights.Pin(attempt, run, None, champion, (), rows.num_rows, 0, 1, "rows", files, {},
                                 {"scoring": {"window_months": 1, "reasons": 0}}))
     cannot = np.zeros(rows.num_rows, bool) if refused is None else refused
     scores = pa.table({

@@ -11,7 +11,8 @@ import pytest
 from tests.monitoring.conftest import THRESHOLD, _world
 from tests.scored import publish_night
 
-from tollgate import lake
+from tollgate import lake, nights
+from tollgate.config import settings
 from tollgate.errors import BadInput
 from tollgate.monitoring.steps import record_drift
 from tollgate.monitoring.window import Window, load_window
@@ -57,6 +58,17 @@ def test_a_window_reaches_no_further_than_its_days_nor_into_another_models_night
     loans = _world("stationary", night.book).slice(0, 40)
     publish_night(night.book, after, loans, np.full(40, 0.1), THRESHOLD, version="2")
     assert _window(night.tuned(min_sample=1_000), after).first == after
+
+
+def test_a_window_ends_before_a_night_whose_rows_are_kept_no_longer(night: Night) -> None:
+    night = night.tuned(min_sample=250)
+    days = _nights(night, "stationary", 3, 100)
+    gone = nights.publication(night.book.name, days[1])
+    assert gone is not None
+    lake.Store(settings().store).delete(gone.attempt.path("pin.json"))
+    assert (_window(night, days[2]).first, _window(night, days[2]).scores.num_rows) == (days[2], 100)
+    with pytest.raises(BadInput, match="Nothing is pinned for this attempt"):
+        _window(night, days[1])
 
 
 def test_one_bad_night_is_not_counted_again_by_the_windows_that_still_hold_it(night: Night) -> None:

@@ -17,8 +17,10 @@ from registry.world import BOOK, kinds
 from scoring.killing import score_and_die, score_in_a_race, whole_night
 from scoring.nightly import KEY, NIGHT, ROWS, files, pin, restate, score, score_shards, scores, versions
 from tests.processes import PROCESSES, places
+from tests.published import publish
 
 from tollgate import lake, nights, registry, scoring
+from tollgate.books import load_book
 from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault, Refused
 
@@ -139,6 +141,36 @@ def _digests() -> list[str]:
     """Of all that a night leaves in the lake."""
     return [lake.digest(lake.read(table(BOOK)))
             for table in (lake.scores, lake.nights, lake.shadow_scores, lake.shadows, lake.superseded)]
+
+
+def test_what_a_losing_attempt_had_begun_to_supersede_is_not_told_as_superseded(
+        night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    score()
+    before = scores()
+    _reopen("one")
+    _reopen("two")
+    one, two = score_shards(pin("one")), score_shards(pin("two"))
+    restore = _cut(monkeypatch, "_keep_superseded")
+    with pytest.raises(PassingFault, match="cut"):
+        scoring.publish(one)
+    restore()
+    scoring.publish(two)
+    with pytest.raises(Refused, match="came too late"):
+        scoring.publish(one)
+    kept = lake.read(lake.superseded(BOOK))
+    assert set(kept["superseded_by"].to_pylist()) == {3} and kept.drop_columns(["superseded_by"]).equals(before)
+
+
+def test_what_arrives_when_its_months_are_over_is_counted_and_told(
+        night: Path, caplog: pytest.LogCaptureFixture) -> None:
+    book = load_book(BOOK)
+    old = lake.view(lake.applications(book)).slice(0, 1).to_pylist()[0]
+    publish(book, "applications", [{**old, "loan_id": "very late"}], number=2, day=date(2006, 9, 20),
+            live_on=date(1990, 1, 1))
+    assert (pin()["rows"], pin()["too_late"]) == (ROWS, 1)
+    assert "1 application(s) of consumer arrived so late that no night scores them" in caplog.text
+    assert pin("before", as_of=date(2006, 9, 20))["too_late"] == 0, "it was not known yet"
+    assert pin("after", as_of=date(2006, 11, 1))["too_late"] == 0, "it was told in its month"
 
 
 def test_each_application_is_new_once(night: Path) -> None:

@@ -26,7 +26,7 @@ from tollgate.scoring.shards import refusals
 
 def test_a_night_is_scored_whole_by_the_champion_alone(night: Path) -> None:
     assert pin() == {"attempt": KEY, "book": BOOK, "population": "new", "as_of": "2006-10-01", "champion": "1",
-                     "shadows": ["2"], "rows": ROWS,
+                     "shadows": ["2"], "rows": ROWS, "too_late": 0,
                      "shards": [{"attempt": KEY, "shard": k, "name": f"shard {k}"} for k in (0, 1)]}
     assert min(scoring.score_shard(KEY, k)["rows"] for k in (0, 1)) > ROWS / 3
     answer = score()

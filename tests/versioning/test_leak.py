@@ -52,7 +52,9 @@ def test_the_term_of_a_loan_as_a_feature_is_refused_and_the_message_says_why(tmp
     (project.folder / "include").unlink()
     code = shutil.copytree(PROJECT / "include", project.folder / "include")
     book = code / "tollgate" / "books" / "shipped" / "sba.py"
-    book.write_text(book.read_text().replace('number("employees"),', 'number("employees"), number("term"),'))
+    before, said = book.read_text(), 'number("employees", '
+    assert said in before
+    book.write_text(before.replace(said, f'number("term"), {said}'))
     stages = ["describe", "history", "rivals", "snapshot", "features", "split", "sweep", "train", "evaluate", "gate",
               "refit"]
     work = ("from pathlib import Path; from tollgate import stages; from tollgate.config import load_params\n"

@@ -73,6 +73,8 @@ def load_window(book: Book, as_of: date, params: Monitoring) -> Window:
         enough = sum(one.scored for one in taken) >= params.min_sample
         if enough or night.version != found[0].version or (as_of - night.attempt.day).days >= params.window_days:
             break
+        if taken and not nights.was_pinned(night.attempt):
+            break  # of before nights were pinned, or kept no longer
         taken.append(night)
     parts = [part for night in reversed(taken) for part in _parts(night)]
     rows, features, applications = (pa.concat_tables(side, promote_options="default")

@@ -29,7 +29,8 @@ class Pin:
     Attributes:
         run: the run that made it. replaces: the published attempt that it was opened to replace; None where none was.
         champion: the model in force on the day. shadows: models that score beside it.
-        rows: of the population. shards: how many parts it is in. rows_digest: of the population, in the lake's order.
+        rows: of the population. too_late: applications that arrived when their window was over.
+        shards: how many parts it is in. rows_digest: of the population, in the lake's order.
         files: SHA-256 of each file of rows, by its name. lake_versions: Delta version of each table that was read.
         params: all of the book's parameters.
     """
@@ -40,6 +41,7 @@ class Pin:
     champion: Pinned
     shadows: tuple[Pinned, ...]
     rows: int
+    too_late: int
     shards: int
     rows_digest: str
     files: Mapping[str, str]

@@ -5,6 +5,7 @@ All of it is written down, so that a promotion, an ingestion or a retry in mid-r
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 from typing import Any
 
@@ -17,7 +18,9 @@ from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
 from tollgate.features import histories_of, with_histories
 from tollgate.nights import Pin, Pinned
-from tollgate.scoring.population import new_applications, open_portfolio
+from tollgate.scoring.population import new_applications, open_portfolio, too_late
+
+log = logging.getLogger(__name__)
 
 
 def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = nights.NEW) -> dict[str, Any]:
@@ -30,8 +33,9 @@ def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = 
         run_id: a plain folder name.
 
     Returns:
-        ``{"attempt", "book", "population", "as_of", "champion", "shadows", "rows", "shards": [{"attempt", "shard",
-        "name"}]}``; an attempt by its key, models by their version number.
+        ``{"attempt", "book", "population", "as_of", "champion", "shadows", "rows", "too_late", "shards":
+        [{"attempt", "shard", "name"}]}``; an attempt by its key, models by their version number; ``too_late`` are
+        applications that arrived when their window was over.
 
     Raises:
         BadInput: no champion was in force on that date, or the run id is no folder name.
@@ -53,6 +57,10 @@ def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = 
     versions = {table.name: lake.version(lake.published(book, table.name)) for table in book.tables}
     rows = (new_applications(book, as_of, params.scoring.window_months) if population == nights.NEW else
             open_portfolio(book, as_of, params.scoring.portfolio_months))
+    late = too_late(book, as_of, params.scoring.window_months) if population == nights.NEW else 0
+    if late:
+        log.warning("%d application(s) of %s arrived so late that no night scores them: they were asked for more than "
+                    "scoring.window_months (%d) before %s", late, book.name, params.scoring.window_months, as_of)
     digest, shards = lake.digest(rows), params.scoring.shards
     rows, histories = with_histories(book, rows, as_of)
     belongs = pa.array([nights.shard_of(loan, shards) for loan in rows[LOAN].to_pylist()], pa.int64())
@@ -61,8 +69,8 @@ def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = 
         mine = rows.filter(pc.equal(belongs, k))
         files |= nights.write_population(attempt, k, mine, histories_of(book, mine, histories))
     record = Pin(attempt, run_id, replaces, Pinned(champion.version, champion.digest, champion.snapshot),
-                 _shadows(book.name, champion.version, params), rows.num_rows, shards, digest, files, versions,
-                 params.model_dump(mode="json"))
+                 _shadows(book.name, champion.version, params), rows.num_rows, late, shards, digest, files,
+                 versions, params.model_dump(mode="json"))
     nights.write_pin(record)
     return _answer(record)
 
@@ -104,6 +112,6 @@ def _no_champion(book: Book, as_of: date) -> BadInput:
 def _answer(pin: Pin) -> dict[str, Any]:
     key = str(pin.attempt)
     return {"attempt": key, "book": pin.attempt.book, "population": pin.attempt.population,
-            "as_of": pin.attempt.day.isoformat(),
-            "champion": pin.champion.version, "shadows": [model.version for model in pin.shadows], "rows": pin.rows,
+            "as_of": pin.attempt.day.isoformat(), "champion": pin.champion.version,
+            "shadows": [model.version for model in pin.shadows], "rows": pin.rows, "too_late": pin.too_late,
             "shards": [{"attempt": key, "shard": k, "name": f"shard {k}"} for k in range(pin.shards)]}

@@ -34,6 +34,22 @@ def new_applications(book: Book, day: date, window_months: int) -> pa.Table:
     return rows
 
 
+def too_late(book: Book, day: date, window_months: int) -> int:
+    """How many applications arrived within the window that were asked for before it, and that no night has: none will.
+
+    Raises:
+        PassingFault: the lake did not answer.
+    """
+    since = months_before(day, window_months)
+    arrived = lake.read(lake.applications(book), columns=[LOAN], filters=[
+        ("version", "=", 1), ("known_on", ">=", since), ("known_on", "<", day), ("applied_on", "<", since)])[LOAN]
+    if not len(arrived):
+        return 0
+    scored = lake.read(lake.scores(book.name), columns=[LOAN], filters=[
+        ("population", "=", NEW), ("applied_on", "<", since)])[LOAN]
+    return len(arrived) - int(pc.sum(pc.is_in(arrived, value_set=scored.combine_chunks())).as_py() or 0)
+
+
 def open_portfolio(book: Book, day: date, months: int) -> pa.Table:
     """The applications, as known on ``day``, of the loans that are open then; see ``labels.open_loans``.
 

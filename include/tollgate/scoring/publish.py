@@ -59,8 +59,13 @@ def publish(key: str) -> dict[str, Any]:
         if before is not None:
             _keep_superseded(attempt)
 
-    lake.publish_turn(lake.scores(attempt.book), attempt.night, attempt.number, lambda: _rows(pin), check=check,
-                      where=f"day = '{attempt.day}' AND population = '{attempt.population}'")
+    try:
+        lake.publish_turn(lake.scores(attempt.book), attempt.night, attempt.number, lambda: _rows(pin), check=check,
+                          where=f"day = '{attempt.day}' AND population = '{attempt.population}'")
+    except Refused:
+        if pin.replaces is not None:
+            _change_superseded(attempt, None)  # they count still, or another attempt has superseded them
+        raise
     model = pin.champion
     nights.add_publication(Publication(attempt, pin.run, model.version, model.digest, model.snapshot, **counts,
                                        rows_digest=pin.rows_digest, replaces=pin.replaces))
@@ -119,15 +124,19 @@ def _keep_superseded(attempt: Attempt) -> None:
     """Copy what counted until now to ``superseded``; once, if run again."""
     before = lake.read(lake.scores(attempt.book), filters=[
         ("day", "=", attempt.day.isoformat()), ("population", "=", attempt.population)])
-    table = lake.superseded(attempt.book)
-    rows = before.append_column("superseded_by", pa.array([attempt.number] * before.num_rows, pa.int64()))
+    _change_superseded(attempt, before.append_column("superseded_by", pa.array(
+        [attempt.number] * before.num_rows, pa.int64())))
 
-    def with_these(kept: pa.Table) -> pa.Table:
+
+def _change_superseded(attempt: Attempt, rows: pa.Table | None) -> None:
+    """Make these the rows that the attempt has superseded; none where None."""
+    def change(kept: pa.Table) -> pa.Table:
         theirs = pc.and_(pc.equal(kept["population"], attempt.population),
                          pc.equal(kept["superseded_by"], attempt.number))
-        return pa.concat_tables([kept.filter(pc.invert(theirs)), rows.select(kept.column_names).cast(kept.schema)])
+        others = kept.filter(pc.invert(theirs))
+        return others if rows is None else pa.concat_tables([others, rows.select(kept.column_names).cast(kept.schema)])
 
-    lake.change_partitions(table, [attempt.day.isoformat()], with_these)
+    lake.change_partitions(lake.superseded(attempt.book), [attempt.day.isoformat()], change)
 
 
 def _rows(pin: Pin) -> Iterator[pa.RecordBatch]:
