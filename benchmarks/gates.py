@@ -82,7 +82,7 @@ def build(run: Path, params: Params, test_rows: int) -> None:
     trees = xgboost.Booster(model_file=run / "model" / "model.ubj")
     for number, folder in enumerate((champion, *former), 1):
         shutil.copytree(run / "model", folder)
-        trees[:-number].save_model(folder / "model.ubj")
+        trees[:trees.num_boosted_rounds() - number].save_model(folder / "model.ubj")
     _write(run / "champion.json", {
         **no_rivals("consumer"), "version": "9", "digest": digest_of(champion),
         "former": [{"version": str(n), "digest": digest_of(folder)} for n, folder in enumerate(former, 1)]})
