@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from multiprocessing import get_context
+from typing import Any
 
 # One server forks for every test of a pytest process, whichever asks first: this list is for all of them, and a child
 # finds the environment of the test that happened to come first.
@@ -26,3 +29,19 @@ def move_to(where: Mapping[str, str]) -> None:
     for name in places():
         del os.environ[name]
     os.environ.update(where)
+
+
+def die_before(writes: Iterable[tuple[Any, str]], nth: int) -> None:
+    """Let this process be killed before the ``nth`` call of these, each a function of its owner's by its name."""
+    calls = count(1)
+
+    def watched(write: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if next(calls) == nth:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return write(*args, **kwargs)
+
+        return call
+
+    for owner, name in writes:
+        setattr(owner, name, watched(getattr(owner, name)))

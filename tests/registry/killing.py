@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Mapping
-from itertools import count
-from typing import Any
+from collections.abc import Mapping
 
 import mlflow
-from tests.processes import move_to
+from tests.processes import die_before, move_to
 
 from tollgate import lake, registry
 from tollgate.lake import Store
@@ -32,17 +29,6 @@ def decide(decision: str, version: registry.Version) -> str:
 def decide_and_die(where: Mapping[str, str], decision: str, version: registry.Version, nth: int) -> None:
     """Decide, and be killed before the ``nth`` write, which is as well after the one before it."""
     move_to(where)
-    writes = count(1)
-
-    def watched(write: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if next(writes) == nth:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return write(*args, **kwargs)
-
-        return call
-
-    for owner, name in WRITES:
-        setattr(owner, name, watched(getattr(owner, name)))
+    die_before(WRITES, nth)
     decide(decision, version)
     os._exit(0)  # Arrow's threads may abort an ordinary exit

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Mapping
-from itertools import count
+from collections.abc import Mapping
 from typing import Any
 
 from scoring.nightly import pin, score_shards
-from tests.processes import move_to
+from tests.processes import die_before, move_to
 
 from tollgate import lake, scoring
 from tollgate.errors import TollgateError
@@ -31,18 +29,7 @@ def whole_night(run: str) -> str:
 def score_and_die(where: Mapping[str, str], run: str, nth: int) -> None:
     """Score a night, and be killed before the ``nth`` write, which is as well after the one before it."""
     move_to(where)
-    writes = count(1)
-
-    def watched(write: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if next(writes) == nth:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return write(*args, **kwargs)
-
-        return call
-
-    for owner, name in WRITES:
-        setattr(owner, name, watched(getattr(owner, name)))
+    die_before(WRITES, nth)
     whole_night(run)
     os._exit(0)  # Arrow's threads may abort an ordinary exit
 

@@ -13,7 +13,7 @@ from tollgate.scoring.changes import changes
 from tollgate.scoring.explain_page import page
 from tollgate.scoring.loan_rows import LoanRows, rows_of_loan
 from tollgate.scoring.reasons import reasons
-from tollgate.scoring.shards import DECLINE
+from tollgate.scoring.shards import APPROVE, DECLINE
 
 
 def explain(book: Book, loan_id: str, night: date | None = None, *, change: bool = False) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def taken_apart(model: Model, book: Book, loan: LoanRows) -> dict[str, Any]:
     return {
         "book": book.name, "loan_id": loan.published["loan_id"], "night": loan.published["day"],
         "run_id": loan.published["run_id"], "model_version": loan.published["model_version"],
-        "decision": DECLINE if declined else "approve", "score": score, "threshold": model.threshold,
+        "decision": DECLINE if declined else APPROVE, "score": score, "threshold": model.threshold,
         "base_log_odds": odds - float(added.sum()), "log_odds": odds,
         "threshold_log_odds": _line(model.calibration, model.threshold),
         "contributions": sorted(parts, key=lambda part: (-part["contribution"], part["feature"])),
