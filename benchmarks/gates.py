@@ -62,7 +62,8 @@ def build(run: Path, params: Params, test_rows: int) -> None:
     sent = consumer.simulate(seed=params.seed, rows_a_month=int(test_rows / TEST_SHARE / MONTHS),
                              first_month="2003-01", last_month="2004-12")
     rows = pa.table({c.name: sent[c.source] for c in consumer.APPLICATIONS if not c.personal})
-    label = sent["default_date"].is_valid().to_numpy().astype(np.int8)
+    known_bad = pc.less(sent["reported_date"], AS_OF)  # as the feed counts them: a few are reported later
+    label = pc.fill_null(known_bad, False).to_numpy(zero_copy_only=False).astype(np.int8)
     rows = rows.append_column("label", pa.array(label)).sort_by("loan_id")
     views = {table.name: pa.table({c.name: sent[c.source] for c in table.columns if not c.personal})
              for table in consumer.TABLES}

@@ -147,9 +147,9 @@ def sweep_work(run: Path, params: Params) -> Answer:
 
 def sweep(run: Path, params: Params) -> None:
     """Finish the sweep, whoever began it, write down every point and draw them."""
-    study = training.open_study(params, _data_digest(run))
-    write_json(run / "sweep.json", training.finish(study, _folds(run, params), params))
-    training.draw(study, run / "sweep")
+    swept = training.finish(training.open_study(params, _data_digest(run)), _folds(run, params), params)
+    write_json(run / "sweep.json", swept)
+    training.draw(swept["trials"], params, run / "sweep")
 
 
 def train(run: Path, params: Params) -> None:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pyarrow as pa
 import pytest
 import tenacity
@@ -207,12 +206,12 @@ def test_the_best_point_has_the_largest_auc_of_those_on_the_last_rung(parts: Fol
     assert result["best"] in result["trials"]
 
 
-def test_the_study_tells_who_was_pruned_where(parts: Folds, small: Params) -> None:
+def test_every_answer_of_a_sweep_stands_in_the_study(parts: Folds, small: Params) -> None:
     study = open_study(small, "d")
-    finish(study, parts, small)
-    state = optuna.trial.TrialState
-    assert [list(t.intermediate_values) for t in study.get_trials(states=[state.PRUNED])] == [[5]] * 4
-    assert [list(t.intermediate_values) for t in study.get_trials(states=[state.COMPLETE])] == [[15]] * 2
+    trials = finish(study, parts, small)["trials"]
+    assert {at: answer.auc for at, answer in told(study).items()} == {
+        (trial["point"], rung["budget"]): rung["auc"] for trial in trials for rung in trial["rungs"]}
+    assert sorted(budget for _, budget in told(study)) == [5] * 4 + [15] * 2
 
 
 def test_a_score_is_the_mean_over_the_folds(parts: Folds, small: Params) -> None:
@@ -227,9 +226,7 @@ def test_the_pictures_of_a_sweep_are_the_same_whoever_worked(parts: Folds, small
     def drawn(name: str, workers: int) -> list[bytes]:
         elsewhere()
         params = changed(small, sweep={"workers": workers})
-        study = open_study(params, "d")
-        finish(study, parts, params)
-        draw(study, tmp_path / f"{name}-plots")
+        draw(finish(open_study(params, "d"), parts, params)["trials"], params, tmp_path / f"{name}-plots")
         return [(tmp_path / f"{name}-plots" / f"{plot}.png").read_bytes() for plot in ("parallel", "importance")]
 
     assert drawn("one", 1) == drawn("three", 3)

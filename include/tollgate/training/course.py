@@ -16,10 +16,25 @@ from tollgate.training.rungs import best_third, budgets
 from tollgate.training.space import suggest
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 Choice = dict[str, Any]
-Told = Mapping[tuple[int, int], "FrozenTrial"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one point scored on one rung.
+
+    Attributes:
+        auc: the mean over the folds, None where a fold could not be scored. rounds: those that reached it.
+    """
+
+    auc: float | None
+    rounds: int
+
+
+Told = Mapping[tuple[int, int], Answer]
 
 
 @dataclass(frozen=True)
@@ -74,8 +89,29 @@ class Course:
                 yield rung
                 if rung.missing(told):
                     return
-                tried += [told[k, budget] for k in standing]
-                standing = best_third({k: auc for k in standing if (auc := told[k, budget].value) is not None})
+                tried += [_trial(self._params, rung, k, told[k, budget]) for k in standing]
+                standing = best_third({k: auc for k in standing if (auc := told[k, budget].auc) is not None})
+
+
+def distributions(params: Params, choice: Choice) -> dict[str, BaseDistribution]:
+    """What each hyperparameter of a point was drawn from, as Optuna describes it."""
+    import optuna
+
+    asked = optuna.trial.FixedTrial(choice)
+    suggest(asked, params)
+    return asked.distributions
+
+
+def _trial(params: Params, rung: Rung, point: int, answer: Answer) -> FrozenTrial:
+    """One point on one rung as a trial of Optuna's, to learn from."""
+    import optuna
+
+    scored, state = answer.auc is not None, optuna.trial.TrialState
+    reached = (state.COMPLETE if rung.last else state.PRUNED) if scored else state.FAIL
+    return optuna.trial.create_trial(
+        state=reached, value=answer.auc, params=rung.points[point],
+        distributions=distributions(params, rung.points[point]),
+        intermediate_values={rung.budget: answer.auc} if answer.auc is not None else {})
 
 
 def _even(params: Params, count: int) -> list[Choice]:

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,16 +22,15 @@ from tollgate.books import load_book
 from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault
 from tollgate.estimators import estimator
-from tollgate.training.course import Choice, Course, Rung, Told
+from tollgate.training.course import Answer, Choice, Course, Rung
 from tollgate.training.fit import Parts
 from tollgate.training.rungs import Climb, Each
-from tollgate.training.space import check_space, suggest
+from tollgate.training.space import check_space
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.trial import FrozenTrial
 
-POINT, BUDGET, ROUNDS = "point", "budget", "rounds"
+AT = "/"  # between point and budget
 HERE = Path(__file__).parent
 SCORED_BY = (*(path for room in ("estimators", "features") for path in sorted((HERE.parent / room).glob("*.py"))),
              *(HERE / f"{name}.py" for name in ("course", "fit", "rungs", "space", "sweep", "weights")))
@@ -69,8 +69,8 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
          paused: dict[int, Climb] | None = None, each: Each = map) -> list[dict[str, Any]]:
     """Climb with whoever else does until every rung is whole; the records of what this worker scored.
 
-    In the study a trial is one point on one rung: COMPLETE on the last, PRUNED on any before it, FAIL where its scores
-    are no numbers. A point that goes on is a trial anew.
+    An answer is an attribute of the study, two statements to write: a trial, with a row for each hyperparameter, takes
+    forty, which on a small book is more work than the fits.
 
     Args:
         paused: climbs by their points, to go on with and to add to. A point without one starts from the ground and
@@ -96,9 +96,9 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
                         continue
                     climb = paused[point] = paused.get(point) or Climb(folds, params, rung.points[point])
                     climb.to(rung.budget, each)
-                    study.add_trial(_trial(params, rung, point, climb))
-                mine.append({"point": point, "rung": rung.budget, "rounds": climb.rounds,
-                             "auc": None if math.isnan(climb.auc) else climb.auc})
+                    answer = Answer(None if math.isnan(climb.auc) else climb.auc, climb.rounds)
+                    _tell(study, point, rung.budget, answer)
+                mine.append({"point": point, "rung": rung.budget, **asdict(answer)})
                 break
             else:
                 # Each has a living worker: until one of them is done with it, or dead.
@@ -118,12 +118,11 @@ def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dic
     with ThreadPoolExecutor(workers) as fitting, ThreadPoolExecutor(workers) as pool:
         for worker in [pool.submit(work, study, folds, params, paused, fitting.map) for _ in range(workers)]:
             worker.result()
-    answers = told(study)
-    climbed: dict[int, list[FrozenTrial]] = {}
+    answers, climbed = told(study), dict[int, list[tuple[Rung, Answer]]]()
     for rung in Course(params).rungs(answers):
         for point in rung.points:
-            climbed.setdefault(point, []).append(answers[point, rung.budget])
-    trials = [_report(point, rungs) for point, rungs in climbed.items()]
+            climbed.setdefault(point, []).append((rung, answers[point, rung.budget]))
+    trials = [_report(point, rungs[0][0].points[point], rungs) for point, rungs in climbed.items()]
     complete = [trial for trial in trials if trial["state"] == "complete"]
     if not complete:
         raise BadInput("No point of the sweep has a score", value=f"{len(trials)} points",
@@ -131,41 +130,27 @@ def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dic
     return {"trials": trials, "best": max(complete, key=lambda t: (t["auc"], -t["point"]))}
 
 
-def told(study: optuna.Study) -> Told:
-    """What was scored so far, by point and budget; of two equal answers to one, the first."""
-    return {(trial.user_attrs[POINT], trial.user_attrs[BUDGET]): trial
-            for trial in reversed(study.get_trials(deepcopy=False))}
+def told(study: optuna.Study) -> dict[tuple[int, int], Answer]:
+    """What was scored so far, by point and budget: the study's attributes."""
+    found = {}
+    for key, answer in study.user_attrs.items():
+        point, _, budget = key.partition(AT)
+        found[int(point), int(budget)] = Answer(**answer)
+    return found
 
 
-def _trial(params: Params, rung: Rung, point: int, climb: Climb) -> FrozenTrial:
-    """The record of one point on one rung."""
-    import optuna
-
-    scored, state = not math.isnan(climb.auc), optuna.trial.TrialState
-    reached = (state.COMPLETE if rung.last else state.PRUNED) if scored else state.FAIL
-    return optuna.trial.create_trial(
-        state=reached, value=climb.auc if scored else None, params=rung.points[point],
-        distributions=_distributions(params, rung.points[point]),
-        intermediate_values={rung.budget: climb.auc} if scored else {},
-        user_attrs={POINT: point, BUDGET: rung.budget, ROUNDS: climb.rounds})
+def _tell(study: optuna.Study, point: int, budget: int, answer: Answer) -> None:
+    study.set_user_attr(f"{point}{AT}{budget}", asdict(answer))
 
 
-def _distributions(params: Params, choice: Choice) -> dict[str, Any]:
-    """What each hyperparameter of a point was drawn from."""
-    import optuna
-
-    asked = optuna.trial.FixedTrial(choice)
-    suggest(asked, params)
-    return asked.distributions
-
-
-def _report(point: int, rungs: list[FrozenTrial]) -> dict[str, Any]:
-    """One point's record, by its trials on the rungs that it reached."""
-    scored = [t for t in rungs if t.value is not None]
-    state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[rungs[-1].state.name]
-    return {"point": point, "params": rungs[-1].params, "state": state,
-            "auc": scored[-1].value if scored else None, "rounds": scored[-1].user_attrs[ROUNDS] if scored else None,
-            "rungs": [{"budget": t.user_attrs[BUDGET], "auc": t.value} for t in scored]}
+def _report(point: int, choice: Choice, rungs: list[tuple[Rung, Answer]]) -> dict[str, Any]:
+    """One point's record, by its answers on the rungs that it reached."""
+    scored = [(rung, answer) for rung, answer in rungs if answer.auc is not None]
+    last, auc = rungs[-1][0].last, rungs[-1][1].auc
+    state = "failed" if auc is None else "complete" if last else "pruned"
+    return {"point": point, "params": choice, "state": state, "auc": scored[-1][1].auc if scored else None,
+            "rounds": scored[-1][1].rounds if scored else None,
+            "rungs": [{"budget": rung.budget, "auc": answer.auc} for rung, answer in scored]}
 
 
 @contextmanager

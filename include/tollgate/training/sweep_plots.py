@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import warnings
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from tollgate.training.sweep import told
-
-if TYPE_CHECKING:
-    import optuna
+from tollgate.config import Params
+from tollgate.training.course import distributions
 
 PARALLEL, IMPORTANCE = "parallel.png", "importance.png"
 
 
-def draw(study: optuna.Study, folder: Path) -> None:
+def draw(trials: list[dict[str, Any]], params: Params, folder: Path) -> None:
     """Write ``parallel.png`` and ``importance.png`` of the first rung, on which every point had the same budget.
 
     Importance is PED-ANOVA's (Watanabe, Bansal and Hutter, 2023). With one scored point there is nothing to compare,
     and nothing is drawn.
+
+    Args:
+        trials: those of ``sweep.json``.
     """
     import matplotlib
     import optuna
 
     folder.mkdir(parents=True, exist_ok=True)
     ranked = optuna.create_study(direction="maximize")
-    answers = told(study)
-    first = min(budget for _, budget in answers)
-    for (_, budget), trial in sorted(answers.items(), key=itemgetter(0)):
-        if budget == first and trial.value is not None:
-            ranked.add_trial(optuna.trial.create_trial(params=trial.params, distributions=trial.distributions,
-                                                       value=trial.value))
+    for trial in trials:
+        if trial["rungs"]:
+            ranked.add_trial(optuna.trial.create_trial(
+                params=trial["params"], distributions=distributions(params, trial["params"]),
+                value=trial["rungs"][0]["auc"]))
     if len(ranked.trials) < 2:
         return
     matplotlib.use("agg")
