@@ -15,9 +15,12 @@ Always on: one run waits, at no worker's cost, until there is an open request to
 
 It claims the request, so that no other run can, and starts `train_weekly` under an id made of the request's key: a
 crash and a restart find the same training run instead of starting a second. The run closes the request with the result,
-also when the training was refused or failed. A refusal is a result: this DAG stays green and the champion stays.
+also when the training was refused or failed. A refusal is a result: this DAG stays green and the champion stays. After
+a verdict drift asks for nothing within the cool-down; after a training that broke off the next verdict may ask again.
 """
 REQUEST = "{{ ti.xcom_pull('drift')['%s'] }}"
+ENDED = ("{{ (ti.xcom_pull('wait') or {'outcome': 'failed', 'result': 'the training could not be started or followed'})"
+         "['%s'] }}")
 TRAINING = "drift__{{ ti.xcom_pull('drift')['key'] | replace(':', '-') | replace('|', '-') }}"
 
 with DAG("retrain_on_drift", schedule="@continuous", start_date=datetime(2024, 1, 1, tzinfo=UTC), catchup=False,
@@ -37,7 +40,7 @@ with DAG("retrain_on_drift", schedule="@continuous", start_date=datetime(2024, 1
         doc_md="Waits on the triggerer for the training, and says how it ended.")
     close = TollgateOperator(
         task_id="close", command=["requests", "close", REQUEST % "book", REQUEST % "key"],
-        options={"result": "{{ ti.xcom_pull('wait') or 'the training could not be started or followed' }}"},
+        options={"result": ENDED % "result", "outcome": ENDED % "outcome"},
         doc_md="Closes the request with the result, however the training ended.")
 
     drift >> claim >> train >> wait >> close.as_teardown(setups=claim, on_failure_fail_dagrun=True)

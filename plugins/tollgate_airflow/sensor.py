@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferralTimeout
 
 from tollgate_airflow.approval import PATIENCE
 from tollgate_airflow.triggers import DriftTrigger, EndTrigger, lives
+
+GATE = re.compile(r"gates(_\d+)?")  # a mapped task, and one of its instances
 
 
 class DriftSensor(BaseOperator):
@@ -36,7 +39,7 @@ class DriftSensor(BaseOperator):
 
 
 class TrainingSensor(BaseOperator):
-    """Wait for one run of a training DAG, whoever started it, and return how it ended in a few words.
+    """Wait for one run of a training DAG, whoever started it, and return how it ended: ``{"outcome", "result"}``.
 
     Apart from the task that triggers the run, so that a restart between the two neither trains twice nor forgets
     to wait. A run that failed or was deleted is a result, not a fault of this task; one that has not ended after
@@ -52,7 +55,7 @@ class TrainingSensor(BaseOperator):
         self.training_dag_id = training_dag_id
         self.run = run
 
-    def execute(self, context: Any) -> str:
+    def execute(self, context: Any) -> dict[str, str]:
         """Look once, then hand over to the triggerer."""
         if lives(self.training_dag_id, self.run):
             self.defer(trigger=EndTrigger(self.training_dag_id, self.run), method_name="ended", timeout=self.patience)
@@ -67,18 +70,22 @@ class TrainingSensor(BaseOperator):
                 f"The run {self.run} of {self.training_dag_id} has not ended within {self.patience.days} days. End it, "
                 "or clear this task to wait again.") from None
 
-    def ended(self, context: Any, event: Any = None) -> str:
+    def ended(self, context: Any, event: Any = None) -> dict[str, str]:
         """Say how the run ended, from the states of its tasks."""
         states = context["ti"].get_task_states(self.training_dag_id, run_ids=[self.run]).get(self.run, {})
-        return f"{how_it_ended(states)} by {self.training_dag_id} run {self.run}"
+        outcome, words = how_it_ended(states)
+        return {"outcome": outcome, "result": f"{words} by {self.training_dag_id} run {self.run}"}
 
 
-def how_it_ended(states: dict[str, str | None]) -> str:
-    """A few words for the record, from the task states of a training run."""
-    for task, words in (("promote", "promoted"), ("reject", "rejected")):
+def how_it_ended(states: dict[str, str | None]) -> tuple[str, str]:
+    """The outcome of a training run and a few words for the record, from the states of its tasks.
+
+    A challenger is refused where a gate is red; a `register` that is red alone could not reach a server.
+    """
+    for task, outcome in (("promote", "promoted"), ("reject", "rejected")):
         if states.get(task) == "success":
-            return words
+            return outcome, outcome
     failed = sorted(task for task, state in states.items() if state == "failed")
-    if "register" in failed:
-        return "refused at the gates"
-    return f"failed at {failed[0]}" if failed else "ended without a decision"
+    if "register" in failed and any(GATE.fullmatch(task) for task in failed):
+        return "refused", "refused at the gates"
+    return "failed", f"failed at {failed[0]}" if failed else "ended without a decision"

@@ -17,7 +17,7 @@ def test_a_waiting_run_is_given_the_request_of_a_run_that_lives_no_more_and_none
         home: Path, tmp_path: Path) -> None:
     holders = {"card": "manual__2026-01-01T00:00:00+00:00", "consumer": "deleted", "sba": "failed"}
     for book, run in holders.items():
-        open_request(book, f"{book}|k", date(2007, 3, 1), "drift", cooldown_days=1)
+        open_request(book, f"{book}|k", date(2007, 3, 1), "drift", cooldown_days=1, expiry_days=60)
         claim(book, f"{book}|k", run)
     runs = {holders["card"]: "running", "failed": "failed", "done": "success", "next": "queued"}
     env = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -33,5 +33,6 @@ def test_a_waiting_run_is_given_the_request_of_a_run_that_lives_no_more_and_none
     assert told == {"new": ("consumer|k", "deleted"), holders["card"]: ("card|k", "")}
     assert found["none"] is None
     assert found["late"].startswith("The run slow of retrain_on_drift has not ended within 8 days.")
-    assert found["ends"] == {run: f"ended without a decision by retrain_on_drift run {run}"
+    assert found["ends"] == {run: {"outcome": "failed",
+                                   "result": f"ended without a decision by retrain_on_drift run {run}"}
                              for run in ("done", "deleted")}

@@ -147,8 +147,10 @@ def test_one_drift_is_one_retrain_and_its_request_is_closed_however_the_training
     retrain = seen["dags"]["retrain_on_drift"]
     assert retrain["max_active_runs"] == 1
     assert retrain["tasks"]["close"]["teardown"]
-    assert seen["words"] == {"approved": "promoted", "declined": "rejected", "refused": "refused at the gates",
-                             "broken": "failed at snapshot", "removed": "ended without a decision"}
+    assert seen["words"] == {
+        "approved": ["promoted", "promoted"], "declined": ["rejected", "rejected"],
+        "refused": ["refused", "refused at the gates"], "unreached": ["failed", "failed at register"],
+        "broken": ["failed", "failed at snapshot"], "removed": ["failed", "ended without a decision"]}
 
 
 def test_the_model_board_is_closed_to_strangers(seen: dict[str, Any]) -> None:

@@ -9,35 +9,42 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from deltalake import write_deltalake
 
 from tollgate import lake
+from tollgate.books import load_book
+from tollgate.config import settings
 from tollgate.errors import BadInput, Refused
-from tollgate.monitoring import claim, close, open_requests
+from tollgate.ingest import migrate
+from tollgate.monitoring import ask, claim, close, open_requests
 from tollgate.monitoring.requests import open_request
 
 DAY = date(2007, 3, 1)
 
 
 def _open(key: str, as_of: date = DAY, cooldown_days: int = 180) -> str:
-    return str(open_request("consumer", key, as_of, "drift", cooldown_days=cooldown_days)["key"])
+    return str(open_request("consumer", key, as_of, "it drifted", cooldown_days=cooldown_days,
+                            expiry_days=60)["key"])
 
 
 def test_a_request_lives_from_open_through_claimed_to_closed(home: Path) -> None:
     assert open_requests() == []
     assert _open("k1") == "k1"
     assert open_requests("consumer") == [
-        {"book": "consumer", "key": "k1", "as_of": "2007-03-01", "reason": "drift", "state": "open", "run_id": ""}]
+        {"book": "consumer", "key": "k1", "as_of": "2007-03-01", "cause": "drift", "reason": "it drifted",
+         "state": "open", "run_id": ""}]
     assert claim("consumer", "k1", "run a") == {
-        "key": "k1", "as_of": "2007-03-01", "reason": "drift", "claimed": True}
+        "key": "k1", "as_of": "2007-03-01", "reason": "it drifted", "claimed": True}
     assert [(r["state"], r["run_id"]) for r in open_requests()] == [("claimed", "run a")]
     close("consumer", "k1", "promoted v2")
     assert open_requests() == []
 
 
-def test_every_book_is_looked_through_when_none_is_named(home: Path) -> None:
+def test_every_book_is_looked_through_when_none_is_named_the_oldest_request_first(home: Path) -> None:
     _open("k1")
-    open_request("sba", "s1", DAY, "drift", cooldown_days=1)
-    assert [(r["book"], r["key"]) for r in open_requests()] == [("consumer", "k1"), ("sba", "s1")]
+    open_request("sba", "s1", DAY, "drift", cooldown_days=1, expiry_days=60)
+    open_request("card", "c1", date(2007, 2, 1), "drift", cooldown_days=1, expiry_days=60)
+    assert [(r["book"], r["key"]) for r in open_requests()] == [("card", "c1"), ("consumer", "k1"), ("sba", "s1")]
     with pytest.raises(BadInput):
         open_requests("no such book")
 
@@ -115,11 +122,61 @@ def test_an_unknown_key_is_named(home: Path) -> None:
             act()
 
 
-def test_no_second_request_while_one_is_open_however_old(home: Path) -> None:
+def test_no_second_request_while_one_is_open_or_claimed_however_old_the_claim(home: Path) -> None:
     _open("k1")
-    assert _open("k2", date(2009, 1, 1)) == "k1"
+    assert _open("k2", date(2007, 4, 29)) == "k1"
     claim("consumer", "k1", "run a")
     assert _open("k2", date(2009, 1, 1)) == "k1"
+
+
+def test_a_request_that_no_run_has_claimed_expires_when_the_next_is_asked_for(home: Path) -> None:
+    _open("k1")
+    assert _open("k2", date(2007, 4, 30), cooldown_days=1_000) == "k2", "60 days later; and no cool-down follows"
+    assert [r["key"] for r in open_requests("consumer")] == ["k2"]
+    (expired,) = [e for e in lake.read(lake.requests("consumer")).to_pylist() if e["kind"] == "closed"]
+    assert (expired["key"], expired["outcome"]) == ("k1", "expired")
+    assert "no run has claimed it by 2007-04-30" in expired["result"]
+
+
+@pytest.mark.parametrize(("outcome", "answer"), [
+    ("promoted", "k1"), ("rejected", "k1"), ("refused", "k1"), ("dismissed", "k1"), ("failed", "k2")])
+def test_only_a_verdict_starts_the_cool_down_not_a_training_that_broke_off(home: Path, outcome: str,
+                                                                         answer: str) -> None:
+    _open("k1")
+    close("consumer", "k1", "what came of it", outcome)
+    assert _open("k2", date(2007, 3, 2)) == answer
+
+
+def test_a_request_that_an_older_tollgate_closed_cools_down(home: Path) -> None:
+    table = lake.requests("consumer")
+    older = [name for name in table.schema.names if name not in ("cause", "outcome")]
+    _open("k1")
+    close("consumer", "k1", "promoted")
+    events = lake.read(table).select(older)
+    write_deltalake(f"{settings().lake}/consumer/requests", events, mode="overwrite", schema_mode="overwrite",
+                    partition_by=["kind"])
+    with pytest.raises(BadInput, match="ingest migrate consumer"):
+        open_requests("consumer")
+    migrate(load_book("consumer"))
+    assert _open("k2", date(2007, 4, 1)) == "k1"
+
+
+def test_a_person_may_ask_within_the_cool_down_and_again_but_not_beside_another(home: Path) -> None:
+    _open("k1")
+    waiting = ask("consumer", DAY, "a new bureau score", expiry_days=60)
+    assert (waiting["key"], waiting["opened"]) == ("k1", False)
+    close("consumer", "k1", "promoted", "promoted")
+    keys = []
+    for _ in range(2):
+        asked = ask("consumer", DAY, "a new bureau score", expiry_days=60)
+        assert asked["opened"]
+        (request,) = open_requests("consumer")
+        assert (request["cause"], request["reason"]) == ("by hand", "a new bureau score")
+        close("consumer", asked["key"], "refused", "refused")
+        keys.append(asked["key"])
+    assert keys == ["consumer-by-hand-2007-03-01", "consumer-by-hand-2007-03-01-2"]
+    with pytest.raises(BadInput, match="reason"):
+        ask("consumer", DAY, "  ", expiry_days=60)
 
 
 @pytest.mark.parametrize(("as_of", "answer"), [
@@ -139,7 +196,8 @@ import sys
 from datetime import date
 from tollgate.monitoring.requests import open_request
 sys.stdin.readline()
-print(open_request("consumer", sys.argv[1], date(2007, 3, 1), "drift", cooldown_days=180)["key"], flush=True)
+print(open_request("consumer", sys.argv[1], date(2007, 3, 1), "drift", cooldown_days=180, expiry_days=60)["key"],
+      flush=True)
 sys.stdin.readline()
 """
 

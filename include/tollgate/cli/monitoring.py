@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -67,6 +67,16 @@ def requests_list(context: typer.Context, book: MaybeBook = None) -> None:
     _answer(context, {"requests": open_requests(book)})
 
 
+@requests.command("open")
+def requests_open(context: typer.Context, book: BookName, as_of: AsOf,
+                  reason: Annotated[str, typer.Option(help="why; it is shown to the approver")]) -> None:
+    """Ask for a retrain by hand; retrain_on_drift answers it."""
+    from tollgate.config import load_params
+    from tollgate.monitoring import ask
+
+    _answer(context, ask(book, as_of, reason, expiry_days=load_params(book=book).monitoring.request_days))
+
+
 @requests.command("claim")
 def requests_claim(context: typer.Context, book: BookName, key: RequestKey,
                    run_id: Annotated[str, typer.Option(help="the run that will answer the request")],
@@ -80,8 +90,10 @@ def requests_claim(context: typer.Context, book: BookName, key: RequestKey,
 
 @requests.command("close")
 def requests_close(context: typer.Context, book: BookName, key: RequestKey,
-                   result: Annotated[str, typer.Option(help="what came of it")]) -> None:
+                   result: Annotated[str, typer.Option(help="what came of it, in words")],
+                   outcome: Annotated[Literal["promoted", "rejected", "refused", "dismissed", "failed"], typer.Option(
+                       help="in a word; only after failed may drift ask again at once")] = "dismissed") -> None:
     """Close a request with its result."""
     from tollgate.monitoring import close
 
-    _answer(context, close(book, key, result))
+    _answer(context, close(book, key, result, outcome))

@@ -171,6 +171,7 @@ class Monitoring(_Section):
     windows: PositiveInt
     trips: PositiveInt
     cooldown_days: PositiveInt
+    request_days: PositiveInt
     auc_drop: OpenShare
     decline_rate_shift: OpenShare
     refused_share_max: OpenShare

@@ -218,10 +218,13 @@ def verdicts(book: str) -> Table:
 
 
 def requests(book: str) -> Table:
-    """The life of every retrain request, one line an event (opened, claimed, closed), in sequence."""
+    """The life of every retrain request, one line an event (opened, claimed, closed), in sequence.
+
+    ``cause`` of one that is opened, ``outcome`` of one that is closed; null in the lines that an older Tollgate wrote.
+    """
     return Table(book, "requests", pa.schema([
-        ("kind", TEXT), ("seq", COUNT), ("key", TEXT), ("as_of", DAY), ("reason", TEXT), ("run_id", TEXT),
-        ("result", TEXT),
+        ("kind", TEXT), ("seq", COUNT), ("key", TEXT), ("as_of", DAY), ("cause", TEXT), ("reason", TEXT),
+        ("run_id", TEXT), ("result", TEXT), ("outcome", TEXT),
     ]), "kind", ("seq",), "as_of")
 
 

@@ -1,6 +1,8 @@
 """Retrain requests: each a life of events (opened, claimed, closed) in the lake, appended one at a time.
 
-The lake decides every race: an event is appended only if the whole table, as it stands then, allows it.
+The lake decides every race: an event is appended only if the whole table, as it stands then, allows it. A book has one
+request at a time. One that no run has claimed for too long expires when the next is asked for; after a verdict on a
+request drift asks for no other within the cool-down, whereas a training that broke off leaves none.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from tollgate.errors import BadInput, Refused
 
 OPENED, CLAIMED, CLOSED = "opened", "claimed", "closed"
 OPEN_STATES = ("open", "claimed")
+DRIFT, BY_HAND = "drift", "by hand"  # who asks
+PROMOTED, REJECTED, REFUSED, DISMISSED, FAILED, EXPIRED = OUTCOMES = (
+    "promoted", "rejected", "refused", "dismissed", "failed", "expired")
+NO_VERDICT = (FAILED, EXPIRED)
 
 Event = dict[str, Any]
 Request = dict[str, Any]
@@ -25,42 +31,71 @@ Request = dict[str, Any]
 def fold(book: str, events: Iterable[Event]) -> dict[str, Request]:
     """The requests that ``events`` (in sequence) leave behind, by key, in the order of opening.
 
-    Each is ``{"book", "key", "as_of" (date), "reason", "state", "run_id", "result"}`` with the state open, claimed or
-    closed, and the run that claimed it last.
+    Each is ``{"book", "key", "as_of" (date), "cause", "reason", "state", "run_id", "result", "outcome"}`` with the
+    state open, claimed or closed, and the run that claimed it last.
     """
     requests: dict[str, Request] = {}
     for event in events:
         if event["kind"] == OPENED:
             requests[event["key"]] = {"book": book, "key": event["key"], "as_of": event["as_of"],
-                                      "reason": event["reason"], "state": "open", "run_id": "", "result": ""}
+                                      "cause": event["cause"] or DRIFT, "reason": event["reason"], "state": "open",
+                                      "run_id": "", "result": "", "outcome": None}
         elif event["kind"] == CLAIMED:
             requests[event["key"]] |= {"state": "claimed", "run_id": event["run_id"]}
         else:
-            requests[event["key"]] |= {"state": "closed", "result": event["result"]}
+            requests[event["key"]] |= {"state": "closed", "result": event["result"], "outcome": event["outcome"]}
     return requests
 
 
-def open_request(book: str, key: str, as_of: date, reason: str, *, cooldown_days: int) -> Request:
+def open_request(book: str, key: str, as_of: date, reason: str, *, cause: str = DRIFT, cooldown_days: int,
+                 expiry_days: int) -> Request:
     """Open a request, unless another stands: the request ``key`` if it was opened now or before, else that other.
 
-    Another stands while it is open or claimed, and for ``cooldown_days`` around its own as-of once it is closed.
+    Another stands while it is open or claimed, and once it was closed by a verdict for ``cooldown_days`` around its own
+    as-of. An open one that no run has claimed by ``expiry_days`` after its as-of is closed as expired, and stands no
+    more.
     """
     answer: Request = {}
 
     def make(rows: pa.Table) -> pa.Table | None:
         events = rows.to_pylist()
-        known = fold(book, events)
+        known, new = fold(book, events), list[Event]()
+        for old in known.values():
+            if key not in known and old["state"] == "open" and (as_of - old["as_of"]).days >= expiry_days:
+                new.append(_event([*events, *new], kind=CLOSED, key=old["key"], as_of=old["as_of"], outcome=EXPIRED,
+                                  result=f"expired: no run has claimed it by {as_of}"))
+        known = fold(book, [*events, *new])
         standing = [known[key]] if key in known else [r for r in known.values() if _stands(r, as_of, cooldown_days)]
         answer.clear()
         if standing:
             answer.update(standing[-1])
-            return None
-        event = _event(events, kind=OPENED, key=key, as_of=as_of, reason=reason)
-        answer.update(fold(book, [event])[key])
-        return _rows(book, event)
+        else:
+            new.append(_event([*events, *new], kind=OPENED, key=key, as_of=as_of, cause=cause, reason=reason))
+            answer.update(fold(book, new[-1:])[key])
+        return _rows(book, new) if new else None
 
     lake.append_next(lake.requests(book), make)
     return answer
+
+
+def ask(book: str, as_of: date, reason: str, *, expiry_days: int) -> dict[str, Any]:
+    """Ask for a retrain by hand: no cool-down holds it up, but one that is open or claimed does.
+
+    Returns ``{"book", "key", "as_of", "state", "opened"}``: the request that stands now, and whether this opened it.
+
+    Raises:
+        BadInput: no reason is given.
+        PassingFault: the lake did not answer.
+    """
+    if not reason.strip():
+        raise BadInput("A retrain is asked for with a reason", value=repr(reason), remedy="Say why: --reason TEXT.")
+    known = fold(book, _events(book))
+    asked = sum(request["as_of"] == as_of and request["cause"] == BY_HAND and request["state"] == "closed"
+                for request in known.values())
+    key = f"{book}-by-hand-{as_of.isoformat()}" + (f"-{asked + 1}" if asked else "")
+    stood = open_request(book, key, as_of, reason, cause=BY_HAND, cooldown_days=0, expiry_days=expiry_days)
+    return {"book": book, "key": stood["key"], "as_of": stood["as_of"].isoformat(), "state": stood["state"],
+            "opened": stood["key"] == key and key not in known}
 
 
 def open_requests(book: str | None = None) -> list[dict[str, Any]]:
@@ -68,9 +103,9 @@ def open_requests(book: str | None = None) -> list[dict[str, Any]]:
     found = []
     for name in known_books() if book is None else [check_book(book)]:
         requests = fold(name, _events(name)).values()
-        found += [{**{field: r[field] for field in ("book", "key", "reason", "state", "run_id")},
+        found += [{**{field: r[field] for field in ("book", "key", "cause", "reason", "state", "run_id")},
                    "as_of": r["as_of"].isoformat()} for r in requests if r["state"] in OPEN_STATES]
-    return found
+    return sorted(found, key=lambda request: request["as_of"])
 
 
 def claim(book: str, key: str, run_id: str, ended: str | None = None) -> dict[str, Any]:
@@ -100,15 +135,18 @@ def claim(book: str, key: str, run_id: str, ended: str | None = None) -> dict[st
                                  f"request over by itself; to do so by hand: tollgate requests claim {book} '{key}' "
                                  f"--run-id '{run_id}' --ended '{request['run_id']}'; or close the request: tollgate "
                                  "requests close.")
-        return _rows(book, _event(events, kind=CLAIMED, key=key, as_of=request["as_of"], run_id=run_id))
+        return _rows(book, [_event(events, kind=CLAIMED, key=key, as_of=request["as_of"], run_id=run_id)])
 
     lake.append_next(lake.requests(book), make)
     request = _find(book, _events(book), key)
     return {"key": key, "as_of": request["as_of"].isoformat(), "reason": request["reason"], "claimed": True}
 
 
-def close(book: str, key: str, result: str) -> dict[str, Any]:
+def close(book: str, key: str, result: str, outcome: str = DISMISSED) -> dict[str, Any]:
     """End a request with what came of it; closing it again with the same result changes nothing.
+
+    Args:
+        outcome: one of ``OUTCOMES``. All but ``failed`` and ``expired`` are a verdict, after which the cool-down holds.
 
     Raises:
         BadInput: there is no such request.
@@ -123,15 +161,16 @@ def close(book: str, key: str, result: str) -> dict[str, Any]:
                 return None
             raise Refused(f"The request {key} is closed already: {request['result']}", value=result,
                           remedy="A closed request stays as it is.")
-        return _rows(book, _event(events, kind=CLOSED, key=key, as_of=request["as_of"], result=result))
+        return _rows(book, [_event(events, kind=CLOSED, key=key, as_of=request["as_of"], result=result,
+                                   outcome=outcome)])
 
     lake.append_next(lake.requests(book), make)
-    return {"key": key, "result": result, "closed": True}
+    return {"key": key, "result": result, "outcome": outcome, "closed": True}
 
 
 def _stands(request: Request, as_of: date, cooldown_days: int) -> bool:
     near = abs((as_of - request["as_of"]).days) < cooldown_days
-    return near or request["state"] in OPEN_STATES
+    return request["state"] in OPEN_STATES or (near and request["outcome"] not in NO_VERDICT)
 
 
 def _find(book: str, events: list[Event], key: str) -> Request:
@@ -146,11 +185,11 @@ def _events(book: str) -> list[Event]:
     return lake.read(lake.requests(book)).to_pylist()
 
 
-def _event(events: list[Event], *, kind: str, key: str, as_of: date, reason: str = "", run_id: str = "",
-           result: str = "") -> Event:
-    return {"kind": kind, "seq": len(events), "key": key, "as_of": as_of, "reason": reason, "run_id": run_id,
-            "result": result}
+def _event(events: list[Event], *, kind: str, key: str, as_of: date, cause: str | None = None, reason: str = "",
+           run_id: str = "", result: str = "", outcome: str | None = None) -> Event:
+    return {"kind": kind, "seq": len(events), "key": key, "as_of": as_of, "cause": cause, "reason": reason,
+            "run_id": run_id, "result": result, "outcome": outcome}
 
 
-def _rows(book: str, event: Event) -> pa.Table:
-    return pa.Table.from_pylist([event], lake.requests(book).schema)
+def _rows(book: str, events: list[Event]) -> pa.Table:
+    return pa.Table.from_pylist(events, lake.requests(book).schema)

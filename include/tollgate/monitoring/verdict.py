@@ -56,7 +56,8 @@ def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -
     tripped = has_tripped(levels, params.monitoring)
     key = f"{book.name}-v{version}-{as_of.isoformat()}"
     request = open_request(book.name, key, as_of, f"drift from model v{version}: {_names(moved)}",
-                           cooldown_days=params.monitoring.cooldown_days) if tripped else None
+                           cooldown_days=params.monitoring.cooldown_days,
+                           expiry_days=params.monitoring.request_days) if tripped else None
     opened = request is not None and request["key"] == key
     action = _action(levels, request, opened, params.monitoring)
     sentence = f"{_finding(level, moved, version, count, params.monitoring)} {action}"

@@ -57,7 +57,7 @@ def migrate(book: Book) -> dict[str, Any]:
     for of in book.tables:
         migrated[of.name] = _rewritten(lake.published(book, of.name), _versioned(book, of.name))
     quarantine = lake.quarantine(book.name)
-    for table in (of(book.name) for of in (lake.performance, lake.drift, lake.verdicts, lake.ledger)):
+    for table in (of(book.name) for of in (lake.performance, lake.drift, lake.verdicts, lake.requests, lake.ledger)):
         migrated[table.name] = _rewritten(table, partial(_widened, schema=table.schema))
     migrated["scores"] = _nights(book)
     for table, change in ((quarantine, lambda rows: _widened(renamed(rows), quarantine.schema)),
