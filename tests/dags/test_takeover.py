@@ -9,8 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from tollgate.config import PROJECT
-from tollgate.monitoring import claim
-from tollgate.monitoring.requests import open_request
+from tollgate.requests import claim, open_request
 
 
 def test_a_waiting_run_is_given_the_request_of_a_run_that_lives_no_more_and_none_of_one_that_does(

@@ -16,8 +16,7 @@ from tollgate.books import load_book
 from tollgate.config import settings
 from tollgate.errors import BadInput, Refused
 from tollgate.ingest import migrate
-from tollgate.monitoring import ask, claim, close, open_requests
-from tollgate.monitoring.requests import open_request
+from tollgate.requests import ask, claim, close, open_request, open_requests
 
 DAY = date(2007, 3, 1)
 
@@ -194,7 +193,7 @@ def test_the_cool_down_counts_from_the_as_of_of_a_closed_request(home: Path, as_
 RACER = """
 import sys
 from datetime import date
-from tollgate.monitoring.requests import open_request
+from tollgate.requests import open_request
 sys.stdin.readline()
 print(open_request("consumer", sys.argv[1], date(2007, 3, 1), "drift", cooldown_days=180, expiry_days=60)["key"],
       flush=True)
@@ -204,7 +203,7 @@ sys.stdin.readline()
 HEIR = """
 import sys
 from tollgate.errors import Refused
-from tollgate.monitoring import claim
+from tollgate.requests import claim
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -232,7 +231,7 @@ def test_two_processes_racing_to_open_leave_one_request(home: Path, keys: tuple[
 
 def test_requests_outlive_the_process_that_opened_them(home: Path) -> None:
     _open("k1")
-    child = subprocess.run([sys.executable, "-c", "import json; from tollgate.monitoring import claim, open_requests;"
+    child = subprocess.run([sys.executable, "-c", "import json; from tollgate.requests import claim, open_requests;"
                             "claim('consumer', 'k1', 'run a'); print(json.dumps(open_requests()), flush=True)"],
                            capture_output=True, text=True)
     assert [r["state"] for r in json.loads(child.stdout)] == ["claimed"]
@@ -241,8 +240,8 @@ def test_requests_outlive_the_process_that_opened_them(home: Path) -> None:
 
 
 def test_asking_for_requests_loads_nothing_of_the_model_stack(home: Path) -> None:
-    heavy = ("scipy", "sklearn", "xgboost", "mlflow", "evidently", "duckdb")
-    child = subprocess.run([sys.executable, "-c", "import sys; from tollgate.monitoring import open_requests;"
+    heavy = ("tollgate.monitoring", "tollgate.features", "scipy", "sklearn", "xgboost", "mlflow", "evidently", "duckdb")
+    child = subprocess.run([sys.executable, "-c", "import sys; from tollgate.requests import open_requests;"
                             f"open_requests(); print([m for m in {heavy} if m in sys.modules], flush=True)"],
                            capture_output=True, text=True)
     assert child.stdout.strip() == "[]"

@@ -10,8 +10,9 @@ import pytest
 
 from tollgate import lake
 from tollgate.errors import BadInput
-from tollgate.monitoring import close, open_requests, verdict_step
+from tollgate.monitoring import verdict_step
 from tollgate.monitoring.verdict import has_tripped
+from tollgate.requests import close, open_requests
 
 if TYPE_CHECKING:
     from conftest import Night

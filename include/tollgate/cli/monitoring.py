@@ -62,7 +62,7 @@ def monitor_list(context: typer.Context, book: BookName) -> None:
 @requests.command("list")
 def requests_list(context: typer.Context, book: MaybeBook = None) -> None:
     """Requests that are not closed yet."""
-    from tollgate.monitoring import open_requests
+    from tollgate.requests import open_requests
 
     _answer(context, {"requests": open_requests(book)})
 
@@ -72,7 +72,7 @@ def requests_open(context: typer.Context, book: BookName, as_of: AsOf,
                   reason: Annotated[str, typer.Option(help="why; it is shown to the approver")]) -> None:
     """Ask for a retrain by hand; retrain_on_drift answers it."""
     from tollgate.config import load_params
-    from tollgate.monitoring import ask
+    from tollgate.requests import ask
 
     _answer(context, ask(book, as_of, reason, expiry_days=load_params(book=book).monitoring.request_days))
 
@@ -83,7 +83,7 @@ def requests_claim(context: typer.Context, book: BookName, key: RequestKey,
                    ended: Annotated[str | None, typer.Option(
                        help="a run that has ended or was deleted, whose claim is taken over")] = None) -> None:
     """Take a request, so that no other run does; or take it over from a run that has ended."""
-    from tollgate.monitoring import claim
+    from tollgate.requests import claim
 
     _answer(context, claim(book, key, run_id, ended))
 
@@ -94,6 +94,6 @@ def requests_close(context: typer.Context, book: BookName, key: RequestKey,
                    outcome: Annotated[Literal["promoted", "rejected", "refused", "dismissed", "failed"], typer.Option(
                        help="in a word; only after failed may drift ask again at once")] = "dismissed") -> None:
     """Close a request with its result."""
-    from tollgate.monitoring import close
+    from tollgate.requests import close
 
     _answer(context, close(book, key, result, outcome))

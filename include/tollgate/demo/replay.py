@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from tollgate import ingest, lake, monitoring, registry
+from tollgate import ingest, lake, registry, requests
 from tollgate.books import Book, load_book
 from tollgate.clock import months_before
 from tollgate.config import load_params, settings
@@ -121,9 +121,9 @@ class _Replay:
             alerts = lake.read(lake.alerts(self.book.name), filters=[("day", "=", str(as_of))])
             row.update(scored=verdict["rows"], level=verdict["level"], alerts=alerts.num_rows,
                        model=verdict["model_version"], sentence=verdict["sentence"])
-            if any(request["book"] == self.book.name for request in monitoring.open_requests(self.book.name)):
+            if any(request["book"] == self.book.name for request in requests.open_requests(self.book.name)):
                 row.update(request="retraining")
-                self._until(lambda: not monitoring.open_requests(self.book.name), "retrain_on_drift to answer")
+                self._until(lambda: not requests.open_requests(self.book.name), "retrain_on_drift to answer")
             row.update(request=self._result(as_of))
 
     def _ingested(self) -> None:

@@ -15,8 +15,8 @@ from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
 from tollgate.monitoring.alerts import Baseline, Signal, alert_rows, feed_signals, fresh, signals
 from tollgate.monitoring.drift import LEVELS, watched, worst
-from tollgate.monitoring.requests import Request, open_request
 from tollgate.monitoring.window import read_record
+from tollgate.requests import Request, open_request
 
 MEMORY_DAYS = 400  # how far back an event may have begun and still be the same event
 
