@@ -21,6 +21,7 @@ from tollgate.books import Book, load_book
 from tollgate.books.shipped.consumer import simulate
 from tollgate.config import PROJECT, Params, load_params
 from tollgate.features import make_features
+from tollgate.monitoring.rules import Baseline
 from tollgate.monitoring.steps import record_drift
 from tollgate.monitoring.verdict import conclude
 from tollgate.monitoring.window import load_window
@@ -78,7 +79,8 @@ class Night:
         return record_drift(self.book, as_of, self.params, window, self.model)
 
     def verdict(self, as_of: date, *, version: str = "1") -> dict:
-        return conclude(self.book, as_of, self.params, {version: self.model})
+        told = json.loads((self.model / "model.json").read_text())["operating"]["decline_rate"]
+        return conclude(self.book, as_of, self.params, {version: Baseline(told, 0.85, 0.01, 12_000)})
 
     def run(self, scenario: str, as_of: date, *, version: str = "1") -> dict:
         """Publish, measure and conclude."""
@@ -116,7 +118,7 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "profile.json").write_text(json.dumps(freeze(features, scores, book)))
     pq.write_table(reference_sample(features, scores, 1), folder / "reference.parquet")
     (folder / "model.json").write_text(json.dumps({
-        "operating": {"decline_rate": float(np.mean(scores >= THRESHOLD))}, "validation_auc": 0.85}))
+        "operating": {"decline_rate": float(np.mean(scores >= THRESHOLD))}}))
     return folder
 
 
@@ -132,7 +134,7 @@ def tables() -> Callable[[str, date], dict[str, list[str]]]:
     def read(book: str, as_of: date) -> dict[str, list[str]]:
         day = [("day", "=", as_of.isoformat())]
         found = {make.__name__: lake.digest(lake.read(make(book), filters=day))
-                 for make in (lake.measures, lake.performance, lake.alerts, lake.verdicts)}
+                 for make in (lake.measures, lake.performance, lake.events, lake.alerts, lake.verdicts)}
         return {**found, "requests": lake.digest(lake.read(lake.requests(book)))}
 
     return read

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from tests.published import publish
 
 from tollgate import lake
 from tollgate.monitoring import performance_step
-from tollgate.monitoring.alerts import Baseline, Signal, feed_signals, fresh, signals
+from tollgate.monitoring.events import follow, fresh
+from tollgate.monitoring.rules import Baseline, Signal, feed_signals, signals
 from tollgate.monitoring.steps import record_drift
 from tollgate.monitoring.window import load_window
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from conftest import Night
 
 JAN, FEB, MAR, APR, MAY, JUN = (date(2007, month, 1) for month in range(1, 7))
-BASELINES = {"1": Baseline(decline_rate=0.20, auc=0.80)}
+BASELINES = {"1": Baseline(decline_rate=0.20, auc=0.80, auc_error=0.002, rows=50_000)}
 
 
 def _signal(rank: int) -> Signal:
@@ -37,8 +38,13 @@ def _signal(rank: int) -> Signal:
     ([1, None, 1], [0]),           # a window that could not tell neither ends nor begins it
 ])
 def test_one_event_is_told_once(ranks: list[int | None], told: list[int]) -> None:
-    windows = [[] if rank is None else [_signal(rank)] for rank in ranks]
-    assert [i for i, now in enumerate(windows) if fresh(windows[:i], now)] == told
+    rows: list[dict[str, Any]] = []
+    heard = []
+    for k, rank in enumerate(ranks):
+        now = [] if rank is None else [_signal(rank)]
+        rows = follow(rows, now, JAN + timedelta(days=k), "1")
+        heard += [k] * len(fresh(rows, now))
+    assert heard == told
 
 
 def _loud(night: Night, measures: Iterable[dict[str, Any]] = (),

@@ -69,6 +69,7 @@ Version = Annotated[str, typer.Argument(metavar="VERSION", help="its number, as 
 Digest = Annotated[str, typer.Option("--digest", parser=whole_digest, metavar="SHA256",
                                      help="of the artefact that was approved, as its gate report gives it")]
 RequestKey = Annotated[str, typer.Argument(metavar="KEY", help="its key, as `tollgate requests list` shows it")]
+Alert = Annotated[str, typer.Argument(metavar="ALERT", help="its name, as `tollgate alerts list BOOK` shows it")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="the run's id, a plain folder name")]
 RunOption = Annotated[str, typer.Option("--run-id", help="the run's id, a plain folder name")]
 Population = Annotated[Literal["new", "portfolio"], typer.Option(

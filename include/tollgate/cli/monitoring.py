@@ -7,15 +7,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from tollgate.cli.arguments import AsOf, BookName, MaybeBook, Panel, RequestKey
+from tollgate.cli.arguments import Alert, AsOf, BookName, By, MaybeBook, Panel, RequestKey
 from tollgate.cli.same_code import same_code
+from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
 
 app = typer.Typer()
 monitor = typer.Typer(no_args_is_help=True, help="Compare what was scored with what was trained on.",
                       callback=same_code)
+alerts = typer.Typer(no_args_is_help=True, help="What is going on, and who has seen it.")
 requests = typer.Typer(no_args_is_help=True, help="Requests for a retrain.")
 app.add_typer(monitor, name="monitor", rich_help_panel=Panel.STEPS)
+app.add_typer(alerts, name="alerts", rich_help_panel=Panel.STEPS)
 app.add_typer(requests, name="requests", rich_help_panel=Panel.STEPS)
 
 
@@ -57,6 +60,32 @@ def monitor_list(context: typer.Context, book: BookName) -> None:
     from tollgate.monitoring import verdicts
 
     _answer(context, {"book": book, "verdicts": verdicts(book)})
+
+
+@alerts.command("list")
+def alerts_list(context: typer.Context, book: BookName,
+                ended: Annotated[bool, typer.Option("--ended", help="also those that are over")] = False) -> None:
+    """What is going on, the gravest first."""
+    from tollgate.monitoring import alerts
+
+    _answer(context, {"book": book, "alerts": alerts(book, ended=ended)}, readable.alerts)
+
+
+@alerts.command("show")
+def alerts_show(context: typer.Context, book: BookName, alert: Alert) -> None:
+    """One alert, night by night, with the limits of each."""
+    from tollgate.monitoring import life
+
+    _answer(context, life(book, alert), readable.alert)
+
+
+@alerts.command("ack")
+def alerts_ack(context: typer.Context, book: BookName, alert: Alert, by: By = None,
+               comment: Annotated[str, typer.Option(help="what you make of it")] = "") -> None:
+    """Say that you have seen an alert that is under way."""
+    from tollgate.monitoring import acknowledge
+
+    _answer(context, acknowledge(book, alert, comment, by))
 
 
 @requests.command("list")

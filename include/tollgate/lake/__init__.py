@@ -19,11 +19,13 @@ from tollgate.lake.digests import digest
 from tollgate.lake.disk import Pile, Scratch, scratch
 from tollgate.lake.schemas import (
     Table,
+    acknowledgements,
     alerts,
     applications,
     checks,
     decisions,
     deliveries,
+    events,
     feeds,
     ledger,
     measures,
@@ -46,10 +48,11 @@ from tollgate.lake.turns import publish_turn
 from tollgate.lake.versions import Changes, Delivery, append_versions, compare, lookup, versions_of, view
 
 __all__ = [
-    "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "alerts", "append_next", "append_versions",
-    "applications", "batches", "change_partitions", "checks", "compact", "compare", "copy", "count", "decisions",
-    "deliveries", "digest", "feeds", "ledger", "lookup", "measures", "nights", "outcomes", "partitions", "performance",
-    "prove_put_if_absent", "publish_turn", "published", "quarantine", "read", "received", "replace_partition",
-    "replace_partitions", "requests", "rewrite", "scores", "scratch", "shadow_performance", "shadow_scores",
-    "shadows", "superseded", "verdicts", "version", "versions_of", "view",
+    "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "acknowledgements", "alerts",
+    "append_next", "append_versions", "applications", "batches", "change_partitions", "checks", "compact",
+    "compare", "copy", "count", "decisions", "deliveries", "digest", "events", "feeds", "ledger", "lookup",
+    "measures", "nights", "outcomes", "partitions", "performance", "prove_put_if_absent", "publish_turn",
+    "published", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests", "rewrite",
+    "scores", "scratch", "shadow_performance", "shadow_scores", "shadows", "superseded", "verdicts", "version",
+    "versions_of", "view",
 ]

@@ -212,6 +212,27 @@ def alerts(book: str) -> Table:
     ]), "day", ("key",), "as_of")
 
 
+def events(book: str) -> Table:
+    """What was going on at each scoring date: a line an event that was under way, or ended then.
+
+    ``since`` the date on which it began, ``reached`` the highest rank since; ``value`` and ``limit`` are those of the
+    date. ``model_version`` is empty for what is about no model.
+    """
+    return Table(book, "events", pa.schema([
+        ("day", TEXT), ("as_of", DAY), ("event", TEXT), ("model_version", TEXT), ("status", TEXT), ("since", DAY),
+        ("rank", COUNT), ("reached", COUNT), ("severity", TEXT), ("value", NUMBER), ("limit", NUMBER),
+        ("message", TEXT),
+    ]), "day", ("event",), "as_of")
+
+
+def acknowledgements(book: str) -> Table:
+    """Who has seen which event, a line each, in sequence."""
+    return Table(book, "acknowledgements", pa.schema([
+        ("event", TEXT), ("seq", COUNT), ("model_version", TEXT), ("since", DAY), ("by", TEXT), ("login", TEXT),
+        ("comment", TEXT),
+    ]), "event", ("seq",))
+
+
 def verdicts(book: str) -> Table:
     """What monitoring concluded at each scoring date."""
     return Table(book, "verdicts", pa.schema([

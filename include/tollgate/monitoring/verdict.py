@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,12 +12,12 @@ from tollgate import lake
 from tollgate.books import Book
 from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
-from tollgate.monitoring.alerts import Baseline, Signal, alert_rows, feed_signals, fresh, signals
+from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
 from tollgate.monitoring.measures import LEVELS, MISSING, PSI, SCORE, UNSEEN, of_metric, watched, worst
-from tollgate.monitoring.reference import read_record
+from tollgate.monitoring.rules import Baseline, Signal, alert_rows, feed_signals, signals
+from tollgate.registry import models
 from tollgate.requests import Request, open_request
-
-MEMORY_DAYS = 400  # how far back an event may have begun and still be the same event
+from tollgate.stats.intervals import normal_quantile
 
 Row = dict[str, Any]
 
@@ -37,16 +36,26 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     Raises:
         BadInput: drift was not measured for that as-of.
     """
-    from tollgate.registry import fetch_model
-
-    versions = _versions(book, as_of)
-    return conclude(book, as_of, params, {version: fetch_model(book.name, version) for version in versions})
+    return conclude(book, as_of, params, promised(models(book.name)))
 
 
-def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -> dict[str, Any]:
-    """``verdict_step`` once the folders of every model version concerned are at hand."""
-    measures, performance = _recent(lake.measures(book.name), as_of), _recent(lake.performance(book.name), as_of)
-    tonight = [row for row in measures if row["as_of"] == as_of]
+def promised(registered: Iterable[Row]) -> dict[str, Baseline]:
+    """What each version of a book's ledger (``registry.models``) promised, by its number."""
+    found = {}
+    for model in registered:
+        metrics, reach = model["metrics"], 2 * normal_quantile(0.975)
+        found[model["version"]] = Baseline(
+            model["decline_rate"], metrics["auc"], (metrics["auc_high"] - metrics["auc_low"]) / reach,
+            int(metrics["rows"]))
+    return found
+
+
+def conclude(book: Book, as_of: date, params: Params, baselines: dict[str, Baseline]) -> dict[str, Any]:
+    """``verdict_step`` once it is known what the model versions concerned have promised."""
+    tonight, cohorts = _on(lake.measures(book.name), as_of), _on(lake.performance(book.name), as_of)
+    if not tonight:
+        raise BadInput(f"Drift of {book.name} was not measured as of {as_of}", value=as_of,
+                       remedy=f"Measure it first: tollgate monitor drift {book.name} --as-of {as_of}.")
     version, first = tonight[0]["model_version"], tonight[0]["window_from"]
     count = next(row["n"] for row in tonight if (row["subject"], row["metric"]) == (SCORE, PSI))  # no row lacks it
     level = worst(row["level"] for row in tonight if row["metric"] == PSI and row["subject"] in watched(book))
@@ -61,16 +70,16 @@ def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -
                            expiry_days=params.monitoring.request_days) if tripped else None
     opened = request is not None and request["key"] == key
     action = _action(levels, request, opened, params.monitoring)
-    *earlier, now = _signals_by_day(book, params, [row for row in measures if row["model_version"] == version],
-                                    performance, _baselines(models))
+    now = signals(book, params, tonight, cohorts, baselines)
     beside = [*(_name(row) for row in drifted if row not in moved), *_shares(tonight, now)]
     sentence = f"{_finding(level, moved, beside, version, count, params.monitoring)} {action}"
-    *heard, told = _feed_by_day(book, as_of)
-    alerts = alert_rows([*fresh(earlier, now), *fresh(heard, told)], version, action)
+    now += feed_signals(_on(lake.feeds(book.name), as_of))
+    rows = follow(before(book.name, as_of), now, as_of, version)
+    alerts = alert_rows(fresh(rows, now), version, action)
     if opened:
         alerts.append({"key": f"request:{key}", "severity": "warning", "subject": "retrain", "message": sentence,
                        "value": moved[0]["value"], "limit": params.monitoring.psi_major})
-    _write(book, as_of, alerts, {"window_from": first, "model_version": version, "level": level,
+    _write(book, as_of, rows, alerts, {"window_from": first, "model_version": version, "level": level,
                                  "features": [r["subject"] for r in moved], "rows": count, "tripped": tripped,
                                  "request": key if opened else None, "sentence": sentence})
     return {"book": book.name, "as_of": as_of.isoformat(), "level": level, "tripped": tripped,
@@ -83,33 +92,8 @@ def verdicts(book: str) -> list[Row]:
     return [{**row, "as_of": row["as_of"].isoformat()} for row in reversed(rows.to_pylist())]
 
 
-def _versions(book: Book, as_of: date) -> list[str]:
-    """The model versions that the alert rules compare with: tonight's, and those of the cohorts on record."""
-    tonight = lake.read(lake.measures(book.name), filters=[("day", "=", as_of.isoformat())])
-    if tonight.num_rows == 0:
-        raise BadInput(f"Drift of {book.name} was not measured as of {as_of}", value=as_of,
-                       remedy=f"Measure it first: tollgate monitor drift {book.name} --as-of {as_of}.")
-    cohorts = _recent(lake.performance(book.name), as_of)
-    return sorted({tonight["model_version"][0].as_py(), *(row["model_version"] for row in cohorts)})
-
-
-def _signals_by_day(book: Book, params: Params, measures: list[Row], performance: list[Row],
-                    baselines: dict[str, Baseline]) -> list[list[Signal]]:
-    return [signals(book, params, [row for row in measures if row["as_of"] == day],
-                    [row for row in performance if row["as_of"] == day], baselines)
-            for day in sorted({row["as_of"] for row in measures})]
-
-
-def _feed_by_day(book: Book, as_of: date) -> list[list[Signal]]:
-    """The signals on the feed of outcomes of every day up to ``as_of``, that one (perhaps of none) the last."""
-    rows = _recent(lake.feeds(book.name), as_of)
-    return [feed_signals(row for row in rows if row["as_of"] == day)
-            for day in sorted({as_of, *(row["as_of"] for row in rows)})]
-
-
-def _recent(table: lake.Table, as_of: date) -> list[Row]:
-    since = as_of - timedelta(days=MEMORY_DAYS)
-    return lake.read(table, filters=[("day", ">=", since.isoformat()), ("day", "<=", as_of.isoformat())]).to_pylist()
+def _on(table: lake.Table, day: date) -> list[Row]:
+    return lake.read(table, filters=[("day", "=", day.isoformat())]).to_pylist()
 
 
 def _earlier_levels(book: Book, first: date, version: str, count: int) -> list[str]:
@@ -118,17 +102,14 @@ def _earlier_levels(book: Book, first: date, version: str, count: int) -> list[s
     No two of them share a night, nor does one with the window that begins with ``first``.
     """
     levels: list[str] = []
-    for row in reversed(_recent(lake.verdicts(book.name), first)):
+    since = first - timedelta(days=MEMORY_DAYS)
+    recent = lake.read(lake.verdicts(book.name), filters=[
+        ("day", ">=", since.isoformat()), ("day", "<", first.isoformat())]).to_pylist()
+    for row in reversed(recent):
         if len(levels) < count and row["model_version"] == version and row["as_of"] < first:
             levels.append(row["level"])
             first = row["window_from"] or row["as_of"]
     return levels[::-1]
-
-
-def _baselines(models: dict[str, Path]) -> dict[str, Baseline]:
-    about = {version: read_record(folder, "model.json") for version, folder in models.items()}
-    return {version: Baseline(float(record["operating"]["decline_rate"]), float(record["validation_auc"]))
-            for version, record in about.items()}
 
 
 def _name(row: Row) -> str:
@@ -172,7 +153,8 @@ def _action(levels: Sequence[str], request: Request | None, opened: bool, params
     return "Nothing was done."
 
 
-def _write(book: Book, as_of: date, alerts: list[Row], verdict: Row) -> None:
+def _write(book: Book, as_of: date, events: list[Row], alerts: list[Row], verdict: Row) -> None:
     stamp, day = {"day": as_of.isoformat(), "as_of": as_of}, [as_of.isoformat()]
-    for table, rows in ((lake.alerts(book.name), alerts), (lake.verdicts(book.name), [verdict])):
+    for table, rows in ((lake.events(book.name), events), (lake.alerts(book.name), alerts),
+                        (lake.verdicts(book.name), [verdict])):
         lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema), day)

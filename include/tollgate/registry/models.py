@@ -108,6 +108,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         params.book, REGISTERED,
         {"model": version.to_json(), "compared_with": compared.get("version"),
          "metrics": read_json(run_folder / "metrics.json"), "origin": origin, "files": files,
+         "decline_rate": read_json(artefact / "model.json")["operating"]["decline_rate"],
          "trained_by": trained_by()},
         given=unmoved(now))
     if line is None:
@@ -257,10 +258,11 @@ def champions_since(book: str) -> date | None:
 def models(book: str) -> list[dict[str, Any]]:
     """Every registered version, newest first, by the ledger alone.
 
-    Each is the version's fields with ``state`` (champion, challenger, former champion, rejected or replaced) and
-    ``metrics``.
+    Each is the version's fields with ``state`` (champion, challenger, former champion, rejected or replaced),
+    ``metrics`` and ``decline_rate``, that of its operating point; of a line that does not tell, of its test months.
     """
     chain = ledger.trusted(book)
     state = states(chain)
-    return [{**version_in(e).to_json(), "state": state[version_in(e).version], "metrics": e.payload["metrics"]}
+    return [{**version_in(e).to_json(), "state": state[version_in(e).version], "metrics": e.payload["metrics"],
+             "decline_rate": e.payload.get("decline_rate", 1 - e.payload["metrics"]["approval_rate"])}
             for e in reversed(registrations(chain))]

@@ -40,6 +40,22 @@ def trace(answer: Answer) -> Answer:
            if answer["quarantined"] else {})}
 
 
+def alerts(answer: Answer) -> Answer:
+    """One line an alert, with who has seen it."""
+    return {"book": answer["book"], "alerts": [
+        {"alert": a["event"], "status": a["status"], "since": a["since"], "severity": a["severity"],
+         "seen by": (a["acknowledged"] or {}).get("by", ""), "what": a["message"]} for a in answer["alerts"]]}
+
+
+def alert(answer: Answer) -> Answer:
+    """One line a night."""
+    seen = answer["acknowledged"]
+    return {"book": answer["book"], "alert": answer["event"], "since": answer["since"],
+            **({"seen by": seen["by"], "comment": seen["comment"]} if seen else {}),
+            "nights": [{"night": n["as_of"], "status": n["status"], "value": f"{n['value']:.4g}",
+                        "limit": f"{n['limit']:.4g}", "what": n["message"]} for n in answer["nights"]]}
+
+
 def explain(answer: Answer) -> Answer:
     """The decision, its reasons as an applicant reads them, and what moved the score, the largest first."""
     codes = [one["code"] for one in answer["reasons"]]

@@ -1,8 +1,4 @@
-"""What people are told: one alert for one event, and none while the event merely goes on.
-
-A rule reads one window and gives a signal: a rank, 0 while all is well. An event begins when its rank rises above 0,
-worsens when the rank rises above what it has reached since, and ends when the rank is 0 again.
-"""
+"""The rules: each reads one window and gives a signal, a rank that is 0 while all is well; and what people are told."""
 
 from __future__ import annotations
 
@@ -30,6 +26,7 @@ from tollgate.stats.intervals import normal_quantile, wilson
 
 Row = dict[str, Any]
 
+FEED = "feed:"  # events about the feed of outcomes, and no model
 FEED_RANKS = {"ok": 0, "warn": 1, "refuse": 2}
 FEED_SEVERITY = {"warn": "info", "refuse": "warning"}
 MOVES = (PSI, MISSING, UNSEEN)  # rules of which a feature's signals are one message
@@ -56,10 +53,17 @@ class Signal:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a model version promised: the decline rate of its operating point, and its validation AUC."""
+    """What a model version promised when it was registered, by the ledger: no artefact is needed for it.
+
+    Attributes:
+        decline_rate: of its operating point. auc, auc_error: on its test months, which it had never seen, and the
+            standard error. rows: of the test months.
+    """
 
     decline_rate: float
     auc: float
+    auc_error: float
+    rows: int
 
 
 def signals(book: Book, params: Params, measures: Iterable[Row], performance: Iterable[Row],
@@ -82,17 +86,8 @@ def feed_signals(feeds: Iterable[Row]) -> list[Signal]:
     known = {row["check"]: row for row in feeds if row["level"] in FEED_RANKS}
     if known.get("stopped", {}).get("level") == "refuse":
         known.pop("thinned", None)
-    return [Signal(f"feed:{row['check']}", FEED_RANKS[row["level"]], FEED_SEVERITY.get(row["level"], "info"),
+    return [Signal(f"{FEED}{row['check']}", FEED_RANKS[row["level"]], FEED_SEVERITY.get(row["level"], "info"),
                    row["value"], row["limit"], row["sentence"]) for row in known.values()]
-
-
-def fresh(earlier: Sequence[Sequence[Signal]], now: Sequence[Signal]) -> list[Signal]:
-    """The signals of ``now`` that begin or worsen an event. ``earlier`` are the windows before, oldest first."""
-    reached: dict[str, int] = {}
-    for window in earlier:
-        for signal in window:
-            reached[signal.event] = max(reached.get(signal.event, 0), signal.rank) if signal.rank else 0
-    return [signal for signal in now if signal.rank > reached.get(signal.event, 0)]
 
 
 def alert_rows(new: Sequence[Signal], version: str, action: str) -> list[Row]:
@@ -103,7 +98,7 @@ def alert_rows(new: Sequence[Signal], version: str, action: str) -> list[Row]:
     """
     moved = [s for s in new if _rule(s) in MOVES]
     others = [s for s in new if _rule(s) not in MOVES]
-    rows = [{"key": s.event if s.event.startswith("feed:") else f"{s.event}:v{version}", "severity": s.severity,
+    rows = [{"key": s.event if s.event.startswith(FEED) else f"{s.event}:v{version}", "severity": s.severity,
              "subject": _rule(s), "value": s.value, "limit": s.limit,
              "message": f"{s.text}."} for s in others]
     if moved:
@@ -167,10 +162,10 @@ def _auc(params: Params, cohorts: list[Row], baselines: dict[str, Baseline]) -> 
     if not measured:
         return []
     row = max(measured, key=lambda r: r["scored_as_of"])
-    promised = baselines[row["model_version"]].auc
-    limit = promised * (1 - params.monitoring.auc_drop)
+    baseline = baselines[row["model_version"]]
+    promised, limit = baseline.auc, baseline.auc * (1 - params.monitoring.auc_drop)
     error = auc_error(row["auc"], row["defaults"], row["labelled"] - row["defaults"])
-    luck = normal_quantile(params.monitoring.confidence) * error
+    luck = normal_quantile(params.monitoring.confidence) * float(np.hypot(error, baseline.auc_error))
     low = row["auc"] < limit and row["auc"] < promised - luck
     return [Signal("auc", int(low), "warning", row["auc"], limit,
                    f"AUC {row['auc']:.3f} on the loans scored as of {row['scored_as_of']} by v{row['model_version']}, "
@@ -181,10 +176,10 @@ def _decline_rate(params: Params, cohorts: list[Row], baselines: dict[str, Basel
     row = _tonight(params, cohorts)
     if row is None or row["model_version"] not in baselines:
         return []
-    promised = baselines[row["model_version"]].decline_rate
-    limit = promised * params.monitoring.decline_rate_shift
+    baseline = baselines[row["model_version"]]
+    promised, limit = baseline.decline_rate, baseline.decline_rate * params.monitoring.decline_rate_shift
     either_way = normal_quantile((1 + params.monitoring.confidence) / 2)
-    luck = either_way * float(np.sqrt(promised * (1 - promised) / row["rows"]))
+    luck = either_way * float(np.sqrt(promised * (1 - promised) * (1 / row["rows"] + 1 / baseline.rows)))
     moved = abs(row["decline_rate"] - promised)
     return [Signal("decline_rate", int(moved > limit and moved > luck), "warning", row["decline_rate"], promised,
                    f"{row['decline_rate']:.1%} of the applications are declined where v{row['model_version']} was "

@@ -1,0 +1,162 @@
+"""What is going on: an event begins, worsens, lasts and ends, and is told when it begins or worsens.
+
+A night's events follow from those of the night before, as these were written down with the limits of their day, and
+from the night's own signals. A limit that is edited changes what comes, not what was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from tollgate import lake
+from tollgate.config import check_book
+from tollgate.errors import BadInput
+from tollgate.monitoring.rules import FEED, Signal
+from tollgate.registry import signed_by
+
+BEGAN, WORSENED, LASTS, ENDED = "began", "worsened", "lasts", "ended"
+MEMORY_DAYS = 400  # how long after the last night an event may still be the same event
+
+Row = dict[str, Any]
+
+
+def follow(before: Iterable[Row], now: Iterable[Signal], as_of: date, version: str) -> list[Row]:
+    """The measured columns of the lake's ``events`` as of a night, in order of the event.
+
+    An event begins when its signal's rank rises above 0, worsens when that rises above the highest it has reached
+    since, and ends when it is 0 again. One of which nothing can be told tonight lasts, with what was last known of it.
+    Those about a model end with its service; those about the feed of outcomes are about no model.
+
+    Args:
+        before: the rows of the night before. now: the signals of this one, on the model ``version`` and the feed.
+    """
+    under_way = {row["event"]: row for row in before if row["status"] != ENDED}
+    rows = {}
+    for signal in now:
+        about = "" if signal.event.startswith(FEED) else version
+        old = under_way.get(signal.event)
+        if old is not None and old["model_version"] != about:
+            old = None
+        if signal.rank == 0 and old is None:
+            continue
+        reached = 0 if old is None else old["reached"]
+        status = ENDED if signal.rank == 0 else BEGAN if old is None else WORSENED if signal.rank > reached else LASTS
+        rows[signal.event] = {
+            "event": signal.event, "model_version": about, "status": status, "since": as_of if old is None else
+            old["since"], "rank": signal.rank, "reached": max(reached, signal.rank), "severity": signal.severity,
+            "value": signal.value, "limit": signal.limit, "message": signal.text}
+    for event, old in under_way.items():
+        if event not in rows:
+            gone = old["model_version"] not in ("", version)
+            rows[event] = {**{name: old[name] for name in _columns()}, "status": ENDED if gone else LASTS,
+                           "rank": 0 if gone else old["rank"]}
+    return [rows[event] for event in sorted(rows)]
+
+
+def before(book: str, as_of: date) -> list[Row]:
+    """The events of the last night before ``as_of``, within ``MEMORY_DAYS``; none where there was none."""
+    since = as_of - timedelta(days=MEMORY_DAYS)
+    rows = lake.read(lake.events(book), filters=[
+        ("day", ">=", since.isoformat()), ("day", "<", as_of.isoformat())]).to_pylist()
+    last = max((row["as_of"] for row in rows), default=None)
+    return [row for row in rows if row["as_of"] == last]
+
+
+def fresh(rows: Sequence[Row], now: Iterable[Signal]) -> list[Signal]:
+    """The signals of ``now`` whose event began or worsened, by the night's ``rows``."""
+    told = {row["event"] for row in rows if row["status"] in (BEGAN, WORSENED)}
+    return [signal for signal in now if signal.event in told]
+
+
+def alerts(book: str, *, ended: bool = False) -> list[Row]:
+    """The events of a book's last night that are under way, the gravest first; with ``ended`` every one there ever was.
+
+    Each is as it last stood, with ``as_of`` of that night and ``acknowledged``, who has seen it (None: nobody has).
+
+    Raises:
+        BadInput: there is no such book.
+        PassingFault: the lake did not answer.
+    """
+    rows = lake.read(lake.events(check_book(book))).to_pylist()
+    last = max((row["as_of"] for row in rows), default=None)
+    newest = {(row["event"], row["model_version"], row["since"]): row for row in sorted(rows, key=_when)}
+    seen = _acknowledged(book)
+    found = [{**_told(row), "acknowledged": seen.get(_identity(row))} for row in newest.values()
+             if ended or (row["as_of"] == last and row["status"] != ENDED)]
+    return sorted(found, key=lambda row: (row["status"] == ENDED, -row["rank"], row["since"], row["event"]))
+
+
+def life(book: str, event: str) -> dict[str, Any]:
+    """An event's newest life: ``{"event", "book", "since", "acknowledged", "nights": [its row of each night]}``.
+
+    Raises:
+        BadInput: no such event was ever under way.
+        PassingFault: the lake did not answer.
+    """
+    rows = sorted((row for row in lake.read(lake.events(check_book(book))).to_pylist() if row["event"] == event),
+                  key=_when)
+    if not rows:
+        raise BadInput(f"{book} has never had such an alert", value=event,
+                       remedy=f"See those under way: tollgate alerts list {book}; all: with --ended.")
+    mine = [row for row in rows if _identity(row) == _identity(rows[-1])]
+    return {"book": book, "event": event, "since": mine[-1]["since"].isoformat(),
+            "acknowledged": _acknowledged(book).get(_identity(mine[-1])), "nights": [_told(row) for row in mine]}
+
+
+def acknowledge(book: str, event: str, comment: str, by: str | None = None) -> dict[str, Any]:
+    """Note that a person has seen an event that is under way; doing it again says so and changes nothing.
+
+    Raises:
+        BadInput: no such event is under way, or the name of who has seen it is empty.
+        PassingFault: the lake did not answer.
+    """
+    standing = [row for row in alerts(book) if row["event"] == event]
+    if not standing:
+        raise BadInput(f"{book} has no such alert under way", value=event,
+                       remedy=f"See those that are: tollgate alerts list {book}.")
+    (row,) = standing
+    if row["acknowledged"] is None:
+        who = signed_by(by)
+        note = {"event": event, "model_version": row["model_version"], "since": date.fromisoformat(row["since"]),
+                "by": who["by"], "login": who.get("login", who["by"]), "comment": comment}
+        table = lake.acknowledgements(book)
+
+        def make(there: Any) -> Any:
+            mine = [one for one in there.to_pylist() if _identity(one) == _identity(note)]
+            return None if mine else _table(table, [{**note, "seq": there.num_rows}])
+
+        lake.append_next(table, make)
+    return {"book": book, "event": event, "since": row["since"],
+            "acknowledged": _acknowledged(book)[event, row["model_version"], date.fromisoformat(row["since"])]}
+
+
+def _acknowledged(book: str) -> dict[tuple[str, str, date], Row]:
+    return {_identity(note): {name: note[name] for name in ("by", "login", "comment")}
+            for note in lake.read(lake.acknowledgements(book)).to_pylist()}
+
+
+def _identity(row: Row) -> tuple[str, str, date]:
+    return row["event"], row["model_version"], row["since"]
+
+
+def _when(row: Row) -> date:
+    when: date = row["as_of"]
+    return when
+
+
+def _told(row: Row) -> Row:
+    return {name: row[name].isoformat() if isinstance(row[name], date) else row[name]
+            for name in ("event", "model_version", "status", "since", "as_of", "rank", "severity", "value", "limit",
+                         "message")}
+
+
+def _columns() -> list[str]:
+    return ["event", "model_version", "status", "since", "rank", "reached", "severity", "value", "limit", "message"]
+
+
+def _table(table: lake.Table, rows: list[Row]) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist(rows, table.schema)
