@@ -55,6 +55,7 @@ def profile_of(features: pa.Table, scores: np.ndarray) -> tuple[dict[str, Any], 
 
 def ours(profile: dict[str, Any], reference: pa.Table, features: pa.Table, scores: np.ndarray,
          params: Monitoring) -> int:
+    """Every measure of a window that is fed in pieces; how many they are."""
     tests = Comparison(profile, reference)
     for start in range(0, len(scores), PIECE):
         tests.add(features.slice(start, PIECE), scores[start:start + PIECE])
@@ -73,6 +74,7 @@ def best(of: int, call: Callable[[], object]) -> float:
 
 
 def compared(rows: int) -> dict[str, Any]:
+    """The seconds of all three on one window, and the ratios."""
     from evidently import Report
     from evidently.presets import DataDriftPreset
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from tollgate import lake
+from tollgate import lake, registry
 from tollgate.books import Book
 from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
 from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
 from tollgate.monitoring.measures import LEVELS, MISSING, PSI, SCORE, UNSEEN, of_metric, watched, worst
 from tollgate.monitoring.rules import Baseline, Signal, alert_rows, feed_signals, signals
-from tollgate.registry import models
 from tollgate.requests import Request, open_request
 from tollgate.stats.intervals import normal_quantile
 
@@ -36,7 +35,7 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     Raises:
         BadInput: drift was not measured for that as-of.
     """
-    return conclude(book, as_of, params, promised(models(book.name)))
+    return conclude(book, as_of, params, promised(registry.models(book.name)))
 
 
 def promised(registered: Iterable[Row]) -> dict[str, Baseline]:
