@@ -74,7 +74,7 @@ def test_a_month_like_those_before_is_no_surprise(months: Months) -> None:
     (times("loan_amount", 4), "median", "loan_amount", "warning"),
     (first_rows("loan_amount", 100_000.0, 60), "outliers", "loan_amount", "warning"),
     (first_rows("home_ownership", "own", 300), "distribution", "home_ownership", "warning"),
-    (first_rows("debt_to_income_ratio", None, 200), "distribution", "debt_to_income_ratio", "warning"),
+    (first_rows("debt_to_income_ratio", None, 200), "missing", "debt_to_income_ratio", "warning"),
     (first_rows("purpose", "car", 500), "constant", "purpose", "warning"),
     (first_rows("state", "XX", 100), "unseen", "state", "warning"),
     (lambda rows: put(rows, "state", [f"S{i}" for i in range(500)]), "unseen", "state", "warning"),

@@ -56,7 +56,7 @@ def test_an_old_lake_is_refused_and_not_half_read(old: Book) -> None:
 def test_migrating_keeps_every_row_and_what_was_taken_in_and_doing_it_again_changes_nothing(
         old: Book, home: Path) -> None:
     assert migrate(old)["migrated"] == {
-        "applications": 1, "outcomes": 1, "performance": 0, "drift": 0, "verdicts": 0, "ledger": 0, "scores": 0,
+        "applications": 1, "outcomes": 1, "performance": 0, "verdicts": 0, "ledger": 0, "scores": 0, "measures": 0,
         "quarantine": 1, "checks": 0, "received": 2}
     versions = [DeltaTable(path).version() for path in sorted((home / "lake" / "sba").iterdir())]
     assert lake.read(lake.outcomes(old)).to_pylist() == [{

@@ -19,8 +19,8 @@ ROUNDS, ROWS = 4, 50
 
 def replace_whole(writer: int) -> None:
     """Replace one partition by one's own rows, again and again."""
-    table = lake.drift("sba")
-    mine = pa.Table.from_pylist([{"day": "2007-01-01", "feature": f"f{i:03d}", "rows": writer} for i in range(ROWS)],
+    table = lake.measures("sba")
+    mine = pa.Table.from_pylist([{"day": "2007-01-01", "subject": f"f{i:03d}", "n": writer} for i in range(ROWS)],
                                 schema=table.schema)
     for _ in range(ROUNDS):
         lake.replace_partitions(table, mine, ["2007-01-01"])
@@ -28,11 +28,11 @@ def replace_whole(writer: int) -> None:
 
 def add_one(writer: int) -> None:
     """Read, add one and write back, again and again."""
-    table = lake.drift("sba")
+    table = lake.measures("sba")
 
     def one_more(rows: pa.Table) -> pa.Table:
-        count = rows["rows"][0].as_py() if rows.num_rows else 0
-        return pa.Table.from_pylist([{"day": "counter", "feature": "counter", "rows": count + 1}],
+        count = rows["n"][0].as_py() if rows.num_rows else 0
+        return pa.Table.from_pylist([{"day": "counter", "subject": "counter", "n": count + 1}],
                                     schema=table.schema)
 
     for _ in range(ROUNDS):

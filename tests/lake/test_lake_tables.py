@@ -40,86 +40,86 @@ def race() -> None:
     assert [writer.returncode for writer in writers] == [0] * WRITERS
 
 
-def drifts(*cells: tuple[str, str, float]) -> pa.Table:
-    return pa.Table.from_pylist([{"day": day, "as_of": date.fromisoformat(day), "feature": feature, "psi": psi}
-                                 for day, feature, psi in cells], schema=lake.drift("sba").schema)
+def lines(*cells: tuple[str, str, float]) -> pa.Table:
+    return pa.Table.from_pylist([{"day": day, "as_of": date.fromisoformat(day), "subject": feature, "value": value}
+                                 for day, feature, value in cells], schema=lake.measures("sba").schema)
 
 
 def test_a_table_that_was_never_written_reads_as_empty(anywhere: str) -> None:
-    table = lake.drift("sba")
+    table = lake.measures("sba")
     assert lake.version(table) == -1
     assert lake.partitions(table) == []
     assert lake.read(table).equals(table.schema.empty_table())
 
 
 def test_replacing_a_partition_leaves_the_others_alone(anywhere: str) -> None:
-    table = lake.drift("sba")
-    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 2), ("2007-02-01", "a", 3)),
+    table = lake.measures("sba")
+    lake.replace_partitions(table, lines(("2007-01-01", "a", 1), ("2007-01-01", "b", 2), ("2007-02-01", "a", 3)),
                             ["2007-01-01", "2007-02-01"])
-    lake.replace_partitions(table, drifts(("2007-01-01", "c", 4)), ["2007-01-01"])
-    assert lake.read(table)["psi"].to_pylist() == [3, 4]
+    lake.replace_partitions(table, lines(("2007-01-01", "c", 4)), ["2007-01-01"])
+    assert lake.read(table)["value"].to_pylist() == [3, 4]
     assert lake.partitions(table) == ["2007-01-01", "2007-02-01"]
-    lake.replace_partitions(table, drifts(), ["2007-01-01"])
+    lake.replace_partitions(table, lines(), ["2007-01-01"])
     assert lake.partitions(table) == ["2007-02-01"]
 
 
 def test_a_partition_replaced_by_a_pile_leaves_the_others_alone(anywhere: str) -> None:
-    table = lake.drift("sba")
-    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1), ("2007-02-01", "a", 3)), ["2007-01-01", "2007-02-01"])
+    table = lake.measures("sba")
+    lake.replace_partitions(table, lines(("2007-01-01", "a", 1), ("2007-02-01", "a", 3)), ["2007-01-01", "2007-02-01"])
     with lake.scratch() as disk:
         pile = lake.Pile(disk, table.schema, "day")
-        pile.add(drifts(("2007-01-01", "c", 4)))
-        pile.add(drifts(("2007-01-01", "b", 5)))
+        pile.add(lines(("2007-01-01", "c", 4)))
+        pile.add(lines(("2007-01-01", "b", 5)))
         lake.replace_partition(table, "2007-01-01", pile)
-    assert lake.read(table)["psi"].to_pylist() == [3, 5, 4]
+    assert lake.read(table)["value"].to_pylist() == [3, 5, 4]
 
 
 def test_rows_come_back_in_the_tables_order_whatever_order_they_were_given_in(anywhere: str) -> None:
-    table = lake.drift("sba")
-    lake.replace_partitions(table, drifts(("2007-01-01", "b", 2), ("2007-01-01", "a", 1)), ["2007-01-01"])
-    assert lake.read(table)["feature"].to_pylist() == ["a", "b"]
+    table = lake.measures("sba")
+    lake.replace_partitions(table, lines(("2007-01-01", "b", 2), ("2007-01-01", "a", 1)), ["2007-01-01"])
+    assert lake.read(table)["subject"].to_pylist() == ["a", "b"]
 
 
 def test_rows_that_tie_across_partitions_come_back_in_one_order(anywhere: str) -> None:
-    table = lake.drift("sba")
+    table = lake.measures("sba")
     for days in (("2007-01-01", "2007-02-01"), ("2007-02-01", "2007-01-01")):
         for day in days:
-            lake.replace_partitions(table, drifts(), [day])
+            lake.replace_partitions(table, lines(), [day])
         for day in days:
-            lake.replace_partitions(table, drifts((day, "a", 1), (day, "b", 1)), [day])
+            lake.replace_partitions(table, lines((day, "a", 1), (day, "b", 1)), [day])
         assert lake.read(table)["day"].to_pylist() == ["2007-01-01", "2007-02-01"] * 2
 
 
 def test_writing_the_same_rows_again_makes_no_new_version(anywhere: str) -> None:
-    table = lake.drift("sba")
-    rows = drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 2))
+    table = lake.measures("sba")
+    rows = lines(("2007-01-01", "a", 1), ("2007-01-01", "b", 2))
     first = lake.replace_partitions(table, rows, ["2007-01-01"])
     assert lake.replace_partitions(table, rows.take([1, 0]), ["2007-01-01"]) == first == lake.version(table)
-    assert lake.replace_partitions(table, drifts(("2007-01-01", "a", 9)), ["2007-01-01"]) > first
+    assert lake.replace_partitions(table, lines(("2007-01-01", "a", 9)), ["2007-01-01"]) > first
 
 
 def test_rows_outside_the_named_partitions_are_refused_and_nothing_changes(anywhere: str) -> None:
-    table = lake.drift("sba")
-    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1)), ["2007-01-01"])
+    table = lake.measures("sba")
+    lake.replace_partitions(table, lines(("2007-01-01", "a", 1)), ["2007-01-01"])
     with pytest.raises(ValueError, match="2007-03-01"):
-        lake.replace_partitions(table, drifts(("2007-03-01", "a", 2)), ["2007-01-01"])
-    assert lake.read(table)["psi"].to_pylist() == [1]
+        lake.replace_partitions(table, lines(("2007-03-01", "a", 2)), ["2007-01-01"])
+    assert lake.read(table)["value"].to_pylist() == [1]
 
 
 def test_a_pile_gives_each_partition_back_in_the_order_it_was_laid_down(home: Path) -> None:
-    first, second = drifts(("2007-01-01", "b", 1), ("2007-02-01", "a", 2)), drifts(("2007-01-01", "a", 3))
+    first, second = lines(("2007-01-01", "b", 1), ("2007-02-01", "a", 2)), lines(("2007-01-01", "a", 3))
     with lake.scratch() as disk:
         pile = lake.Pile(disk, first.schema, "day")
         pile.add(first)
         pile.add(second)
         assert list(pile) == ["2007-01-01", "2007-02-01"]
-        assert pile["2007-01-01"]["psi"].to_pylist() == [1, 3]
+        assert pile["2007-01-01"]["value"].to_pylist() == [1, 3]
         assert [path for path in home.rglob("*") if path.is_file()] == []
 
 
 def test_a_change_that_fails_leaves_the_table_as_it_was(anywhere: str) -> None:
-    table = lake.drift("sba")
-    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1)), ["2007-01-01"])
+    table = lake.measures("sba")
+    lake.replace_partitions(table, lines(("2007-01-01", "a", 1)), ["2007-01-01"])
     before = lake.version(table)
 
     def fails(rows: pa.Table) -> pa.Table:
@@ -128,27 +128,27 @@ def test_a_change_that_fails_leaves_the_table_as_it_was(anywhere: str) -> None:
     with pytest.raises(RuntimeError):
         lake.change_partitions(table, ["2007-01-01"], fails)
     assert lake.version(table) == before
-    assert lake.read(table)["psi"].to_pylist() == [1]
+    assert lake.read(table)["value"].to_pylist() == [1]
 
 
 def test_a_reader_as_of_a_day_sees_only_what_was_known_before_it(anywhere: str) -> None:
-    table = lake.drift("sba")
-    lake.replace_partitions(table, drifts(("2007-01-01", "a", 1), ("2007-02-01", "a", 2)),
+    table = lake.measures("sba")
+    lake.replace_partitions(table, lines(("2007-01-01", "a", 1), ("2007-02-01", "a", 2)),
                             ["2007-01-01", "2007-02-01"])
-    assert lake.read(table, as_of=date(2007, 2, 1))["psi"].to_pylist() == [1]
-    assert lake.read(table, as_of=date(2007, 2, 2), columns=["psi"]).to_pydict() == {"psi": [1, 2]}
-    assert lake.read(table, as_of=date(2007, 2, 2), filters=[("psi", ">", 1)]).num_rows == 1
+    assert lake.read(table, as_of=date(2007, 2, 1))["value"].to_pylist() == [1]
+    assert lake.read(table, as_of=date(2007, 2, 2), columns=["value"]).to_pydict() == {"value": [1, 2]}
+    assert lake.read(table, as_of=date(2007, 2, 2), filters=[("value", ">", 1)]).num_rows == 1
     with pytest.raises(ValueError, match="no date"):
         lake.read(lake.ledger("sba"), as_of=date(2007, 2, 1))
 
 
 def test_racing_processes_leave_whole_partitions_and_lose_and_repeat_nothing(anywhere: str) -> None:
     race()
-    found = lake.read(lake.drift("sba"), filters=[("day", "=", "2007-01-01")])
+    found = lake.read(lake.measures("sba"), filters=[("day", "=", "2007-01-01")])
     assert found.num_rows == ROWS
-    assert len(set(found["rows"].to_pylist())) == 1
-    counter = lake.read(lake.drift("sba"), filters=[("day", "=", "counter")])
-    assert counter["rows"].to_pylist() == [WRITERS * ROUNDS]
+    assert len(set(found["n"].to_pylist())) == 1
+    counter = lake.read(lake.measures("sba"), filters=[("day", "=", "counter")])
+    assert counter["n"].to_pylist() == [WRITERS * ROUNDS]
     versions = lake.read(lake.outcomes(load_book("card")))
     assert versions["version"].to_pylist() == list(range(1, versions.num_rows + 1))
     order = versions["delivery"].to_pylist()
@@ -185,12 +185,12 @@ def test_appending_nothing_leaves_the_table_alone(anywhere: str) -> None:
 
 
 def test_equal_rows_have_one_digest_however_they_are_chunked(anywhere: str) -> None:
-    table = lake.drift("sba")
-    rows = drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 2))
+    table = lake.measures("sba")
+    rows = lines(("2007-01-01", "a", 1), ("2007-01-01", "b", 2))
     lake.replace_partitions(table, rows, ["2007-01-01"])
     assert lake.digest(lake.read(table)) == lake.digest(lake.read(table)) == lake.digest(rows)
     assert lake.digest(pa.concat_tables([rows.slice(0, 1), rows.slice(1)])) == lake.digest(rows)
-    assert lake.digest(drifts(("2007-01-01", "a", 1), ("2007-01-01", "b", 3))) != lake.digest(rows)
+    assert lake.digest(lines(("2007-01-01", "a", 1), ("2007-01-01", "b", 3))) != lake.digest(rows)
 
 
 def test_a_digest_outlives_a_file_and_tells_a_null_from_every_value(tmp_path: Path) -> None:
@@ -223,10 +223,10 @@ def test_an_s3_server_that_is_away_is_a_passing_fault(home: object, own_connecti
                         "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1",
                         "TOLLGATE_LAKE": "s3://tollgate/lake"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(PassingFault, match=r"sba/drift.*Connection refused.*s3://tollgate/lake"):
-        lake.read(lake.drift("sba"))
+    with pytest.raises(PassingFault, match=r"sba/measures.*Connection refused.*s3://tollgate/lake"):
+        lake.read(lake.measures("sba"))
     with pytest.raises(PassingFault, match="Connection refused"):
-        lake.replace_partitions(lake.drift("sba"), drifts(), ["2007-01-01"])
+        lake.replace_partitions(lake.measures("sba"), lines(), ["2007-01-01"])
     with pytest.raises(PassingFault, match="Could not connect"):
         lake.Store("s3://tollgate/landing").list("sba")
 
@@ -235,8 +235,8 @@ def test_an_s3_server_that_is_away_is_a_passing_fault(home: object, own_connecti
 def test_wrong_credentials_are_bad_input_that_says_so(anywhere: str, own_connections: None,
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
-    with pytest.raises(BadInput, match=r"refused access to sba/drift.*credentials"):
-        lake.read(lake.drift("sba"))
+    with pytest.raises(BadInput, match=r"refused access to sba/measures.*credentials"):
+        lake.read(lake.measures("sba"))
     with pytest.raises(BadInput, match=r"refused access.*credentials"):
         lake.Store("s3://tollgate/wrong").write("x", b"y")
 
@@ -244,26 +244,26 @@ def test_wrong_credentials_are_bad_input_that_says_so(anywhere: str, own_connect
 def test_a_version_is_readable_years_later_though_newer_checkpoints_came(home: Path) -> None:
     from deltalake import DeltaTable
 
-    table, folder = lake.drift("sba"), home / "lake" / "sba" / "drift"
-    pinned = lake.replace_partitions(table, drifts(("2007-01-01", "a", 1)), ["2007-01-01"])
-    lake.replace_partitions(table, drifts(("2007-01-01", "a", 2)), ["2007-01-01"])
+    table, folder = lake.measures("sba"), home / "lake" / "sba" / "measures"
+    pinned = lake.replace_partitions(table, lines(("2007-01-01", "a", 1)), ["2007-01-01"])
+    lake.replace_partitions(table, lines(("2007-01-01", "a", 2)), ["2007-01-01"])
     DeltaTable(folder).create_checkpoint()
     for file in (folder / "_delta_log").iterdir():
         os.utime(file, (0, 0))
-    lake.replace_partitions(table, drifts(("2007-01-01", "a", 3)), ["2007-01-01"])
+    lake.replace_partitions(table, lines(("2007-01-01", "a", 3)), ["2007-01-01"])
     DeltaTable(folder).create_checkpoint()
-    assert lake.read(table, at=pinned)["psi"].to_pylist() == [1]
+    assert lake.read(table, at=pinned)["value"].to_pylist() == [1]
 
 
 def test_a_version_that_the_log_no_longer_reaches_is_told(home: Path) -> None:
     from deltalake import DeltaTable
 
-    table, folder = lake.drift("sba"), home / "lake" / "sba" / "drift"
-    pinned = lake.replace_partitions(table, drifts(("2007-01-01", "a", 1)), ["2007-01-01"])
-    lake.replace_partitions(table, drifts(("2007-01-01", "a", 2)), ["2007-01-01"])
+    table, folder = lake.measures("sba"), home / "lake" / "sba" / "measures"
+    pinned = lake.replace_partitions(table, lines(("2007-01-01", "a", 1)), ["2007-01-01"])
+    lake.replace_partitions(table, lines(("2007-01-01", "a", 2)), ["2007-01-01"])
     DeltaTable(folder).create_checkpoint()
     for file in (folder / "_delta_log").glob("*[01].json"):
         file.unlink()
-    assert lake.read(table)["psi"].to_pylist() == [2]
-    with pytest.raises(BadInput, match=f"Version {pinned} of the table sba/drift is no longer in the lake"):
+    assert lake.read(table)["value"].to_pylist() == [2]
+    with pytest.raises(BadInput, match=f"Version {pinned} of the table sba/measures is no longer in the lake"):
         lake.read(table, at=pinned)

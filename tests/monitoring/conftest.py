@@ -132,7 +132,7 @@ def tables() -> Callable[[str, date], dict[str, list[str]]]:
     def read(book: str, as_of: date) -> dict[str, list[str]]:
         day = [("day", "=", as_of.isoformat())]
         found = {make.__name__: lake.digest(lake.read(make(book), filters=day))
-                 for make in (lake.drift, lake.performance, lake.alerts, lake.verdicts)}
+                 for make in (lake.measures, lake.performance, lake.alerts, lake.verdicts)}
         return {**found, "requests": lake.digest(lake.read(lake.requests(book)))}
 
     return read

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from tests.published import publish
 from tollgate import lake
 from tollgate.monitoring import performance_step
 from tollgate.monitoring.alerts import Baseline, Signal, feed_signals, fresh, signals
+from tollgate.monitoring.steps import record_drift
+from tollgate.monitoring.window import load_window
 
 if TYPE_CHECKING:
     from conftest import Night
@@ -38,9 +41,9 @@ def test_one_event_is_told_once(ranks: list[int | None], told: list[int]) -> Non
     assert [i for i, now in enumerate(windows) if fresh(windows[:i], now)] == told
 
 
-def _loud(night: Night, drift: Iterable[dict[str, Any]] = (),
+def _loud(night: Night, measures: Iterable[dict[str, Any]] = (),
           performance: Iterable[dict[str, Any]] = ()) -> dict[str, Signal]:
-    found = signals(night.book, night.params, drift, performance, BASELINES)
+    found = signals(night.book, night.params, measures, performance, BASELINES)
     return {signal.event: signal for signal in found if signal.rank}
 
 
@@ -83,20 +86,58 @@ def test_refused_rows_are_told_when_they_are_surely_more_than_the_limit(night: N
 
 
 def _feature(name: str, **changed: object) -> dict[str, Any]:
-    return {"feature": name, "level": "stable", "psi": 0.01, "psi_null": 0.005, "ks": 0.2, "p_value": 1e-9, **changed}
+    """A feature's row of ``measures`` by the KS test, unless it is of another metric."""
+    return {"kind": "feature", "subject": name, "metric": "ks", "value": 0.2, "reference": 0.0, "null_value": 0.005,
+            "p_value": 1e-9, "n": 5000, "level": None, **changed}
 
 
 def test_three_features_failing_ks_together_page_and_small_distances_do_not(night: Night) -> None:
     names = [f.name for f in night.book.features]
-    assert _loud(night, drift=[_feature(name) for name in names[:2]]) == {}
-    assert _loud(night, drift=[_feature(name) for name in names[:3]])["ks"].severity == "page"
-    assert _loud(night, drift=[_feature(name, ks=0.05) for name in names]) == {}
-    assert _loud(night, drift=[_feature(name, p_value=0.02) for name in names]) == {}
+    assert _loud(night, measures=[_feature(name) for name in names[:2]]) == {}
+    assert _loud(night, measures=[_feature(name) for name in names[:3]])["ks"].severity == "page"
+    assert _loud(night, measures=[_feature(name, value=0.05) for name in names]) == {}
+    assert _loud(night, measures=[_feature(name, p_value=0.02) for name in names]) == {}
 
 
 def test_a_feature_that_is_not_critical_moves_without_a_message(night: Night) -> None:
-    assert _loud(night, drift=[_feature("purpose", level="major", psi=0.5, ks=None)]) == {}
-    assert set(_loud(night, drift=[_feature("credit_score", level="minor", psi=0.15)])) == {"psi:credit_score"}
+    assert _loud(night, measures=[_feature("purpose", metric="psi", level="major", value=0.5)]) == {}
+    minor = _feature("credit_score", metric="psi", level="minor", value=0.15)
+    assert set(_loud(night, measures=[minor])) == {"psi:credit_score"}
+
+
+def _share(name: str, metric: str, value: float, reference: float, **changed: object) -> dict[str, Any]:
+    return _feature(name, metric=metric, value=value, reference=reference, **changed)
+
+
+def test_any_feature_that_is_missing_or_unseen_in_another_share_of_the_rows_is_told(night: Night) -> None:
+    """S7: also one that is not critical."""
+    told = _loud(night, measures=[_share("purpose", "missing", 1.0, 0.0), _share("state", "unseen", 0.2, 0.01)])
+    assert told["missing:purpose"].text == (
+        "100.0% of the rows have no purpose, where 0.0% were to be expected (a move of more than 5.0%; luck explains "
+        "0.5%)")
+    assert told["unseen:state"].severity == "warning" and set(told) == {"missing:purpose", "unseen:state"}
+    assert set(_loud(night, measures=[_share("purpose", "missing", 0.1, 0.3)])) == {"missing:purpose"}, "either way"
+    for quiet in (_share("purpose", "missing", 0.34, 0.30), _share("purpose", "missing", 1.0, 0.0, n=199),
+                  _share("purpose", "missing", 0.2, 0.1, null_value=0.12), _share("state", "unseen", 0.0, 0.1)):
+        assert _loud(night, measures=[quiet]) == {}
+
+
+def test_a_feature_that_goes_wholly_missing_alerts_once_though_it_decides_nothing(night: Night) -> None:
+    """S7 and S9."""
+    told = []
+    for as_of in (FEB, MAR):
+        night.publish("stationary", as_of)
+        window = load_window(night.book, as_of, night.params.monitoring)
+        gone = pa.nulls(window.features.num_rows, pa.string())
+        place = window.features.column_names.index("purpose")
+        window = replace(window, features=window.features.set_column(place, "purpose", gone))
+        record_drift(night.book, as_of, night.params, window, night.model)
+        told.append(night.verdict(as_of))
+    ((alert,), second) = (one["alerts"] for one in told)
+    assert alert["key"] == "missing:purpose:v1" and alert["severity"] == "warning"
+    assert "100.0% of the rows have no purpose" in alert["message"] and second == []
+    assert told[0]["level"] == "stable" and "purpose (missing 100%)" in told[0]["sentence"]
+    assert "look like those" not in told[0]["sentence"]
 
 
 def test_a_shift_is_one_message_and_silent_while_it_goes_on(night: Night) -> None:
@@ -114,7 +155,7 @@ def test_an_event_that_returns_after_a_stable_month_is_told_again(night: Night) 
     keys = {as_of: [a["key"] for a in night.run(scenario, as_of)["alerts"]] for scenario, as_of in (
         ("broken_feed", FEB), ("stationary", MAR), ("broken_feed", APR))}
     assert keys[FEB] and not keys[MAR]
-    assert keys[FEB][0] == "psi:annual_income:major:v1" == keys[APR][0]
+    assert keys[FEB] == ["psi:annual_income+payment_to_income_ratio:major:v1"] == keys[APR][:1]
 
 
 def test_a_changed_decline_rate_reaches_the_business_with_the_verdict(night: Night) -> None:

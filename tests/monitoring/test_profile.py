@@ -5,14 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_model import keep_model
 
 from tollgate.books import load_book
 from tollgate.books.shipped.consumer import simulate
+from tollgate.errors import BadInput
 from tollgate.features import Encoder, make_features
-from tollgate.stats.distributions import frozen, psi, psi_null, shares
+from tollgate.monitoring.reference import read_profile
+from tollgate.stats.distributions import LAYOUT, counts, frozen, psi_and_null
 from tollgate.training import freeze, reference_sample
 
 BOOK = load_book("consumer")
@@ -23,21 +27,22 @@ def _features(rows_a_month: int = 200) -> tuple[pa.Table, np.ndarray]:
     return make_features(BOOK, world), world["true_probability"].to_numpy()
 
 
-def test_a_profile_survives_json_and_gives_its_own_shares_back() -> None:
+def test_a_profile_survives_json_and_gives_its_own_counts_back() -> None:
     features, scores = _features()
     profile = json.loads(json.dumps(freeze(features, scores, BOOK)))
-    assert profile["score"]["rows"] == profile["features"]["credit_score"]["rows"] == features.num_rows
     assert list(profile["features"]) == [f.name for f in BOOK.features]
     for name, entry in profile["features"].items():
-        assert shares(entry, features[name]).tolist() == entry["shares"]
-    assert shares(profile["score"], scores).tolist() == profile["score"]["shares"]
+        found = counts(entry, features[name])
+        assert (found.bins.tolist(), found.missing, found.unseen) == (entry["counts"], entry["missing"], 0)
+        assert found.known + found.missing == features.num_rows
+    assert counts(profile["score"], scores).bins.tolist() == profile["score"]["counts"]
 
 
 def test_every_quantile_bin_of_the_reference_holds_about_a_tenth() -> None:
     features, scores = _features(1_000)
     profile = freeze(features, scores, BOOK)
     assert len(profile["score"]["edges"]) == 9
-    np.testing.assert_allclose(profile["score"]["shares"][:-1], 0.1, atol=0.001)
+    np.testing.assert_allclose(np.array(profile["score"]["counts"]) / len(scores), 0.1, atol=0.001)
 
 
 def test_a_rare_one_among_zeros_has_a_bin_of_its_own() -> None:
@@ -45,23 +50,62 @@ def test_a_rare_one_among_zeros_has_a_bin_of_its_own() -> None:
     values = np.zeros(features.num_rows)
     values[:24] = 1.0
     features = features.set_column(0, "credit_score", pa.array(values))
-    assert freeze(features, scores, BOOK)["features"]["credit_score"]["shares"] == [0.99, 0.01, 0.0]
+    assert freeze(features, scores, BOOK)["features"]["credit_score"]["counts"] == [2_376, 24]
 
 
-def test_missing_and_unseen_have_places_of_their_own() -> None:
+@given(st.lists(st.one_of(st.sampled_from([0.0, 1.0, 2.0]), st.floats(allow_nan=False, allow_infinity=False)),
+                min_size=1, max_size=80))
+def test_a_value_that_fills_more_than_a_quantile_is_a_bin_of_its_own(values: list[float]) -> None:
+    """S1."""
+    numbers = np.array(values)
+    entry = frozen("number", numbers)
+    for value in np.unique(numbers):
+        here = numbers == value
+        if np.mean(here) > 0.1 or len(np.unique(numbers)) <= 10:
+            (where,) = np.flatnonzero(counts(entry, numbers[here]).bins)
+            assert entry["counts"][where] == np.sum(here)
+
+
+def test_missing_and_unseen_are_in_no_bin_and_a_number_beyond_its_range_is_in_the_last_one_too() -> None:
     category = {"kind": "category", "levels": ["CA", "NY"]}
-    assert shares(category, pa.chunked_array([["NY", None], ["ZZ", "CA"]])).tolist() == [0.25, 0.25, 0.25, 0.25]
-    assert shares(category, np.array(["NY", None, "ZZ", "NY"], dtype=object)).tolist() == [0, 0.5, 0.25, 0.25]
-    number = {"kind": "number", "edges": [1.0, 2.0]}
-    assert shares(number, np.array([0.0, 1.0, 5.0, np.nan])).tolist() == [0.25, 0.25, 0.25, 0.25]
-    assert shares(number, pa.chunked_array([], pa.float64())).tolist() == [0, 0, 0, 0]
+    told = ["NY", None, "ZZ", "NY", "CA"]
+    for values in (pa.chunked_array([told[:2], told[2:]]), np.array(told, object)):
+        found = counts(category, values)
+        assert (found.bins.tolist(), found.unseen, found.missing, found.known) == ([1, 2], 1, 1, 3)
+    number = {"kind": "number", "edges": [1.0, 2.0], "least": 0.0, "largest": 4.0}
+    found = counts(number, np.array([0.0, 1.0, 5.0, np.nan]))
+    assert (found.bins.tolist(), found.unseen, found.missing) == ([1, 1, 1], 1, 1)
+    empty = counts(number, pa.chunked_array([], pa.float64()))
+    assert (empty.bins.tolist(), empty.unseen, empty.missing) == ([0, 0, 0], 0, 0)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), min_size=1, max_size=60))
 def test_no_bin_of_a_number_is_empty_in_its_own_reference(values: list[float | None]) -> None:
-    found = frozen("number", pa.chunked_array([pa.array(values, pa.float64())]))["shares"]
-    assert abs(sum(found) - 1) < 1e-9
-    assert all(share > 0 for share in found[:-1]) or all(v is None for v in values)
+    entry = frozen("number", pa.chunked_array([pa.array(values, pa.float64())]))
+    assert sum(entry["counts"]) + entry["missing"] == len(values)
+    assert all(entry["counts"]) or all(v is None for v in values)
+
+
+def _model(folder: Path, profile: dict) -> tuple[pa.Table, np.ndarray]:
+    features, scores = _features()
+    (folder / "profile.json").write_text(json.dumps(profile))
+    pq.write_table(reference_sample(features, np.where(np.arange(len(scores)) < 9, np.nan, scores), 1),
+                   folder / "reference.parquet")
+    return features, scores[9:]
+
+
+def test_a_profile_of_an_older_tollgate_is_made_anew_of_the_reference_rows(tmp_path: Path) -> None:
+    old = {"kind": "number", "edges": [], "shares": [1.0, 0.0], "rows": 2_400}
+    features, scores = _model(tmp_path, {"features": {"credit_score": old, "purpose": old}, "score": old})
+    profile = read_profile(tmp_path)
+    assert profile == {"layout": LAYOUT, "score": frozen("number", scores), "features": {
+        "credit_score": frozen("number", features["credit_score"]), "purpose": frozen("category", features["purpose"])}}
+
+
+def test_a_profile_of_a_newer_tollgate_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    _model(tmp_path, {"layout": LAYOUT + 1, "features": {}, "score": {}})
+    with pytest.raises(BadInput, match=f"newer Tollgate.*layouts up to {LAYOUT}"):
+        read_profile(tmp_path)
 
 
 def test_the_reference_sample_is_seeded_bounded_and_in_order() -> None:
@@ -86,10 +130,10 @@ def test_without_drift_new_scores_look_like_the_reference_because_it_holds_none_
     def windows_beyond_luck(known: np.ndarray) -> int:
         entry, found = freeze(features.slice(0, 6_000), known, BOOK)["score"], 0
         for start in range(6_000, 12_000, 600):
-            actual = shares(entry, score[start:start + 600])
-            bins = int(np.sum((np.array(entry["shares"]) > 0) | (actual > 0)))
-            moved = psi(np.array(entry["shares"]), actual, entry["rows"], 600)
-            found += moved > psi_null(bins, entry["rows"], 600, 0.99)
+            now = counts(entry, score[start:start + 600]).bins
+            moved = psi_and_null(np.array(entry["counts"]), now, 0.99)
+            assert moved is not None
+            found += moved[0] > moved[1]
         return found
 
     fresh = np.where(np.arange(6_000) < 3_000, np.nan, score[:6_000])

@@ -47,7 +47,7 @@ def test_a_model_is_monitored_on_after_its_book_retired_one_feature_and_gained_a
     gone, *kept = night.book.features
     gained = ratio("income_per_dollar", "annual_income", "loan_amount")
     after = replace(night, book=replace(night.book, features=(*kept, gained), retired=(gone,)))
-    assert gone.name in [row["feature"] for row in after.drift(FEB)["features"]]
+    assert gone.name in [row["subject"] for row in after.drift(FEB)["measures"]]
     write_report(after.book, FEB, night.params, load_window(after.book, FEB, night.params.monitoring), night.model)
     beside = Store(settings().store).read("reports/consumer/2007-02-01/drift.html")
     assert gone.name.encode() in beside and gained.name.encode() not in beside

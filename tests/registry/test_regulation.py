@@ -45,7 +45,7 @@ def seen(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFact
             step(book, NIGHT, params)
         scores = lake.read(lake.scores(BOOK)).to_pylist()
         tables = {name: lake.read(getattr(lake, name)(BOOK)) for name in (
-            "received", "quarantine", "checks", "drift", "performance", "alerts", "verdicts", "requests")}
+            "received", "quarantine", "checks", "measures", "performance", "alerts", "verdicts", "requests")}
         yield SimpleNamespace(
             book=book, params=params, made=made_of, before_approval=without, card=registry.card(BOOK, "1"),
             entries=registry.entries(BOOK), models=registry.models(BOOK), scores=scores, tables=tables,
@@ -67,7 +67,7 @@ RECORDED: dict[str, Callable[[SimpleNamespace], object]] = {
         and (PROJECT / "docs" / "books" / f"{BOOK}.md").exists()),
     "SR 26-2 validation": lambda s: {"gates.html", "gates.json", "evidence.parquet"} <= s.artefacts,
     "SR 26-2 monitoring": lambda s: (
-        all(s.tables[name].num_rows for name in ("drift", "performance", "verdicts"))
+        all(s.tables[name].num_rows for name in ("measures", "performance", "verdicts"))
         and {"message", "limit"} <= set(s.tables["alerts"].schema.names)
         and {"reason", "result"} <= set(s.tables["requests"].schema.names)),
     "SR 26-2 governance": lambda s: (
@@ -98,7 +98,7 @@ RECORDED: dict[str, Callable[[SimpleNamespace], object]] = {
         and {"threshold", "approval_rate", "false_negative_rate"} <= set(facts(s)["operating"]) and s.declined),
     "AI Act, art. 14 people": lambda s: s.before_approval is None and s.entries[2]["kind"] == "promotion-intent",
     "AI Act, art. 15 accuracy": lambda s: (
-        {"auc", "behaviour"} <= {gate["gate"] for gate in facts(s)["gates"]} and s.tables["drift"].num_rows
+        {"auc", "behaviour"} <= {gate["gate"] for gate in facts(s)["gates"]} and s.tables["measures"].num_rows
         and s.model <= {".ubj", ".json", ".parquet"}),
 }
 

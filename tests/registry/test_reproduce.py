@@ -211,16 +211,16 @@ def test_a_version_that_never_was_cannot_be_made_again(world: World) -> None:
 
 
 def test_the_lake_as_it_stood_is_read_by_its_version(home: Path) -> None:
-    table = lake.drift("sba")
+    table = lake.measures("sba")
 
     def rows(psi: float) -> object:
         import pyarrow as pa
 
-        return pa.Table.from_pylist([{"day": "2007-01-01", "as_of": date(2007, 1, 1), "feature": "a", "psi": psi}],
+        return pa.Table.from_pylist([{"day": "2007-01-01", "as_of": date(2007, 1, 1), "subject": "a", "value": psi}],
                                     schema=table.schema)
 
     first = lake.replace_partitions(table, rows(1), ["2007-01-01"])
     lake.replace_partitions(table, rows(2), ["2007-01-01"])
-    assert lake.read(table, at=first)["psi"].to_pylist() == [1]
-    with pytest.raises(BadInput, match="Version 99 of the table sba/drift is no longer in the lake"):
+    assert lake.read(table, at=first)["value"].to_pylist() == [1]
+    with pytest.raises(BadInput, match="Version 99 of the table sba/measures is no longer in the lake"):
         lake.read(table, at=99)

@@ -32,6 +32,7 @@ class Ingest(_Section):
     restated_share_max: Share
     rows_ratio_max: Factor
     null_rise_max: Share
+    missing_shift_max: Share
     history_months: PositiveInt
     rows_ratio_min: Share
     stale_days_max: PositiveInt
@@ -174,6 +175,8 @@ class Monitoring(_Section):
     auc_drop: OpenShare
     decline_rate_shift: OpenShare
     refused_share_max: OpenShare
+    missing_shift: OpenShare
+    unseen_shift: OpenShare
     window_days: PositiveInt
 
 

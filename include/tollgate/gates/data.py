@@ -14,10 +14,13 @@ from tollgate.clock import months_before
 from tollgate.gates.base import Verdict, judged, listed, percent
 from tollgate.gates.evidence import PARTS, Case
 from tollgate.labels import Finding, findings, mature_before
-from tollgate.stats.distributions import frozen, psi, psi_null, shares
+from tollgate.stats.distributions import counts, frozen, psi_and_null
+from tollgate.stats.two_samples import share_test
 
 BOTH = ("train", "test")
 STABLE = 0.10           # below it a PSI is no change (Siddiqi, "Credit Risk Scorecards", 2006)
+SHARE_SHIFT = 0.05      # a feature that is missing in so much more or less of the rows, or unseen in so much, moved
+SHARES = ("missing", "unseen")
 SHOWN = 8
 
 
@@ -162,15 +165,25 @@ def _features(case: Case) -> list[Feature]:
 
 
 def _drift(case: Case) -> list[dict[str, str]]:
-    """The features whose PSI from train to test is past the limit of a stable one and past luck, the worst first."""
-    train, test = case.features_of("train"), case.features_of("test")
+    """The features whose PSI from train to test is past the limit of a stable one and past luck, or that are missing or
+    unseen in another share of the rows, the worst first.
+    """
+    train, test, confidence = case.features_of("train"), case.features_of("test"), case.params.gates.confidence
     found = []
     for feature in _features(case):
         entry = frozen(feature.kind, train[feature.name])
-        expected, actual = shares(entry, train[feature.name]), shares(entry, test[feature.name])
-        value, bins = psi(expected, actual, train.num_rows, test.num_rows), int(np.sum((expected > 0) | (actual > 0)))
-        luck = psi_null(bins, train.num_rows, test.num_rows, case.params.gates.confidence)
-        if value > max(luck, STABLE):
+        before, now = np.asarray(entry["counts"]), counts(entry, test[feature.name])
+        measured, r = psi_and_null(before, now.bins, confidence), int(before.sum())
+        if measured is None:
+            continue  # every loan of train or test lacks it, which is told elsewhere
+        value, luck = measured
+        shares = [(now.missing, test.num_rows, entry["missing"], train.num_rows),
+                  (now.unseen, test.num_rows - now.missing, entry["once"], r)]
+        moved = [abs(k / n - past_k / past_n) > max(SHARE_SHIFT, share_test(k, n, past_k, past_n, confidence)[1])
+                 for k, n, past_k, past_n in shares]
+        if value > max(luck, STABLE) or any(moved):
             found.append((value, {"feature": feature.name, "PSI from train to test": f"{value:.3f}",
-                                  "by luck below": f"{luck:.4f}"}))
+                                  "by luck below": f"{luck:.4f}", **{
+                                      name: f"{percent(past_k / past_n)} to {percent(k / n)}"
+                                      for name, (k, n, past_k, past_n) in zip(SHARES, shares, strict=True)}}))
     return [row for _, row in sorted(found, key=lambda pair: -pair[0])]

@@ -166,16 +166,20 @@ def shadow_performance(book: str) -> Table:
     ]), "day", ("scored_as_of", "model_version"), "as_of")
 
 
-def drift(book: str) -> Table:
-    """One row a feature (and the score itself) and scoring date, against the champion's frozen profile.
+def measures(book: str) -> Table:
+    """One number about a model in a window of nights, with what it is held against: a line a subject and metric.
 
-    The window is of the nights from ``window_from`` to the date.
+    ``kind`` says what may have moved: a ``feature`` (the ``subject``), or the ``prediction``. ``segment`` is the part
+    of the window that it is about; null is the whole. ``value`` is told of ``n`` values, ``reference`` of
+    ``reference_n`` others; how far the two lie apart by luck alone is ``null_value``. ``level`` is what was concluded,
+    where something was; ``parameters`` are those that were used, as JSON.
     """
-    return Table(book, "drift", pa.schema([
-        ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("model_version", TEXT), ("feature", TEXT), ("kind", TEXT),
-        ("rows", COUNT), ("psi", NUMBER), ("psi_null", NUMBER), ("ks", NUMBER), ("p_value", NUMBER),
-        ("js", NUMBER), ("level", TEXT),
-    ]), "day", ("feature",), "as_of")
+    return Table(book, "measures", pa.schema([
+        ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("window_to", DAY), ("model_version", TEXT),
+        ("kind", TEXT), ("subject", TEXT), ("segment", TEXT), ("metric", TEXT),
+        ("value", NUMBER), ("reference", NUMBER), ("null_value", NUMBER), ("p_value", NUMBER),
+        ("n", COUNT), ("reference_n", COUNT), ("level", TEXT), ("parameters", TEXT),
+    ]), "day", ("kind", "subject", "segment", "metric", "window_to"), "as_of")
 
 
 def performance(book: str) -> Table:

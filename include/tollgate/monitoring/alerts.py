@@ -14,7 +14,17 @@ import numpy as np
 
 from tollgate.books import Book
 from tollgate.config import Params
-from tollgate.monitoring.drift import LEVELS, SCORE, UNKNOWN, watched
+from tollgate.monitoring.measures import (
+    FEATURE,
+    KS,
+    LEVELS,
+    MISSING,
+    PSI,
+    UNKNOWN,
+    UNSEEN,
+    of_metric,
+    watched,
+)
 from tollgate.monitoring.performance import auc_error
 from tollgate.stats.intervals import normal_quantile, wilson
 
@@ -22,6 +32,8 @@ Row = dict[str, Any]
 
 FEED_RANKS = {"ok": 0, "warn": 1, "refuse": 2}
 FEED_SEVERITY = {"warn": "info", "refuse": "warning"}
+MOVES = (PSI, MISSING, UNSEEN)  # rules of which a feature's signals are one message
+SEVERITIES = ("info", "warning", "page")
 PSI_SEVERITY = {"minor": "info", "moderate": "warning", "major": "warning"}
 
 
@@ -50,15 +62,15 @@ class Baseline:
     auc: float
 
 
-def signals(book: Book, params: Params, drift: Iterable[Row], performance: Iterable[Row],
+def signals(book: Book, params: Params, measures: Iterable[Row], performance: Iterable[Row],
             baselines: dict[str, Baseline]) -> list[Signal]:
     """Every rule's signal on a model in one window; a rule that cannot tell (too few rows, no labels) gives none.
 
     Args:
-        drift, performance: the window's rows of those tables. baselines: by model version.
+        measures, performance: the window's rows of those tables. baselines: by model version.
     """
-    rows, cohorts = list(drift), list(performance)
-    return [*_psi(book, params, rows), *_ks(params, rows), *_auc(params, cohorts, baselines),
+    rows, cohorts = list(measures), list(performance)
+    return [*_psi(book, params, rows), *_ks(params, rows), *_shares(params, rows), *_auc(params, cohorts, baselines),
             *_decline_rate(params, cohorts, baselines), *_parity(params, cohorts), *_refused(params, cohorts)]
 
 
@@ -84,46 +96,70 @@ def fresh(earlier: Sequence[Sequence[Signal]], now: Sequence[Signal]) -> list[Si
 
 
 def alert_rows(new: Sequence[Signal], version: str, action: str) -> list[Row]:
-    """The measured columns of the ``alerts`` table: one row for all that drifted, one for each other event.
+    """The measured columns of the ``alerts`` table: one row for all that moved, one for each other event.
 
-    ``action`` says what was done about drift.
+    A feature moves by its PSI, or by being missing or unseen in another share of the rows. ``action`` says what was
+    done about drift.
     """
-    drifted = sorted((s for s in new if s.event.startswith("psi:")), key=lambda s: (-s.value, s.event))
-    others = [s for s in new if not s.event.startswith("psi:")]
+    moved = [s for s in new if _rule(s) in MOVES]
+    others = [s for s in new if _rule(s) not in MOVES]
     rows = [{"key": s.event if s.event.startswith("feed:") else f"{s.event}:v{version}", "severity": s.severity,
-             "subject": s.event.split(":")[0], "value": s.value, "limit": s.limit,
+             "subject": _rule(s), "value": s.value, "limit": s.limit,
              "message": f"{s.text}."} for s in others]
-    if drifted:
-        level = LEVELS[max(s.rank for s in drifted)]
-        names = "+".join(s.event.removeprefix("psi:") for s in drifted)
-        rows.append({"key": f"psi:{names}:{level}:v{version}", "severity": PSI_SEVERITY[level], "subject": names,
-                     "value": drifted[0].value, "limit": drifted[0].limit,
-                     "message": f"{'; '.join(s.text for s in drifted)}. {action}"})
+    if moved:
+        moved.sort(key=lambda s: (MOVES.index(_rule(s)), -s.value, s.event))
+        names = "+".join(dict.fromkeys(s.event.split(":", 1)[1] for s in moved))
+        levels = [LEVELS[max(s.rank for s in moved if _rule(s) == PSI)]] if _rule(moved[0]) == PSI else []
+        rows.append({"key": ":".join([_rule(moved[0]), names, *levels, f"v{version}"]),
+                     "severity": max((s.severity for s in moved), key=SEVERITIES.index), "subject": names,
+                     "value": moved[0].value, "limit": moved[0].limit,
+                     "message": f"{'; '.join(s.text for s in moved)}. {action}"})
     return rows
 
 
-def _psi(book: Book, params: Params, drift: list[Row]) -> list[Signal]:
+def _rule(signal: Signal) -> str:
+    return signal.event.split(":")[0]
+
+
+def _psi(book: Book, params: Params, measures: list[Row]) -> list[Signal]:
     limits = (params.monitoring.psi_minor, params.monitoring.psi_minor, params.monitoring.psi_moderate,
               params.monitoring.psi_major)
     found = []
-    for row in drift:
-        if row["feature"] in watched(book) and row["level"] != UNKNOWN:
+    for row in of_metric(measures, PSI):
+        if row["subject"] in watched(book) and row["level"] != UNKNOWN:
             rank = LEVELS.index(row["level"])
-            found.append(Signal(f"psi:{row['feature']}", rank, PSI_SEVERITY.get(row["level"], "info"), row["psi"],
-                                limits[rank], f"{row['feature']} moved: PSI {row['psi']:.2f}, over {limits[rank]:.2f} "
-                                f"({row['level']}; luck explains {row['psi_null']:.3f})"))
+            found.append(Signal(f"{PSI}:{row['subject']}", rank, PSI_SEVERITY.get(row["level"], "info"), row["value"],
+                                limits[rank], f"{row['subject']} moved: PSI {row['value']:.2f}, over "
+                                f"{limits[rank]:.2f} ({row['level']}; luck explains {row['null_value']:.3f})"))
     return found
 
 
-def _ks(params: Params, drift: list[Row]) -> list[Signal]:
+def _ks(params: Params, measures: list[Row]) -> list[Signal]:
     limits = params.monitoring
-    if all(row["level"] == UNKNOWN for row in drift):
+    judged = [row for row in of_metric(measures, KS) if row["kind"] == FEATURE and row["n"] >= limits.min_sample]
+    if not judged:
         return []
-    failed = [row for row in drift if row["feature"] != SCORE and row["ks"] is not None
-              and row["p_value"] < limits.ks_p and row["ks"] > limits.ks_effect]
-    names = ", ".join(f"{row['feature']} ({row['ks']:.2f})" for row in failed)
+    failed = [row for row in judged if row["p_value"] < limits.ks_p and row["value"] > limits.ks_effect]
+    names = ", ".join(f"{row['subject']} ({row['value']:.2f})" for row in failed)
     return [Signal("ks", int(len(failed) >= limits.ks_features), "page", len(failed), limits.ks_features,
                    f"{len(failed)} features fail the KS test together: {names}")]
+
+
+def _shares(params: Params, measures: list[Row]) -> list[Signal]:
+    """Whether a feature is missing more or less often than it was, or has values that were never seen."""
+    found = []
+    for metric, limit, of in ((MISSING, params.monitoring.missing_shift, "the rows have no {}"),
+                              (UNSEEN, params.monitoring.unseen_shift, "the values of {} were never seen before")):
+        for row in of_metric(measures, metric):
+            if row["kind"] == FEATURE and row["n"] >= params.monitoring.min_sample:
+                moved = row["value"] - row["reference"]
+                moved = abs(moved) if metric == MISSING else moved
+                text = of.format(row["subject"])
+                found.append(Signal(
+                    f"{metric}:{row['subject']}", int(moved > max(limit, row["null_value"])), "warning", row["value"],
+                    limit, f"{row['value']:.1%} of {text}, where {row['reference']:.1%} were to be expected "
+                    f"(a move of more than {limit:.1%}; luck explains {row['null_value']:.1%})"))
+    return found
 
 
 def _auc(params: Params, cohorts: list[Row], baselines: dict[str, Baseline]) -> list[Signal]:

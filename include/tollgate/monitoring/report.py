@@ -17,8 +17,9 @@ from tollgate import lake
 from tollgate.books import Book
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput
-from tollgate.monitoring.drift import watched
-from tollgate.monitoring.window import Window, load_window, read_reference
+from tollgate.monitoring.measures import CHI_SQUARE, JS, KS, MISSING, PSI, UNSEEN, watched
+from tollgate.monitoring.reference import read_reference
+from tollgate.monitoring.window import Window, load_window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +50,9 @@ below.
 {beside}</p>
 <h2>Features</h2>
 <table>
-<tr><th>feature</th><th class="n">PSI</th><th class="n">null</th><th class="n">KS</th><th class="n">p</th>
-<th class="n">JS</th><th>level</th></tr>
+<tr><th>feature</th><th class="n">PSI</th><th class="n">null</th><th class="n">JS</th><th class="n">KS</th>
+<th class="n">p</th>
+<th class="n">missing</th><th class="n">before</th><th class="n">unseen</th><th>level</th></tr>
 {features}
 </table>
 <h2>Alerts</h2>
@@ -82,7 +84,7 @@ def write_report(book: Book, as_of: date, params: Params, window: Window, model:
         raise BadInput(f"{book.name} has no verdict as of {as_of}", value=as_of,
                        remedy=f"Conclude first: tollgate monitor verdict {book.name} --as-of {as_of}.")
     alerts = lake.read(lake.alerts(book.name), filters=day).to_pylist()
-    page = index_page(book, verdict[0], lake.read(lake.drift(book.name), filters=day).to_pylist(), alerts)
+    page = index_page(book, verdict[0], lake.read(lake.measures(book.name), filters=day).to_pylist(), alerts)
     store, folder = lake.Store(settings().store), f"reports/{book.name}/{as_of.isoformat()}"
     if alerts:
         current = window.features.append_column("score", window.scores["score"])
@@ -92,11 +94,14 @@ def write_report(book: Book, as_of: date, params: Params, window: Window, model:
     return {"book": book.name, "as_of": as_of.isoformat(), "uri": f"{store.root.rstrip('/')}/{folder}/index.html"}
 
 
-def index_page(book: Book, verdict: dict[str, Any], drift: Iterable[dict[str, Any]],
+def index_page(book: Book, verdict: dict[str, Any], measures: Iterable[dict[str, Any]],
                alerts: list[dict[str, Any]]) -> str:
     """Tollgate's own page of one as-of, from that day's lake rows."""
-    rows = "\n".join(_line(row, row["feature"] in watched(book))
-                     for row in sorted(drift, key=lambda row: (-(row["psi"] or 0.0), row["feature"])))
+    subjects: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in measures:
+        subjects.setdefault(row["subject"], {})[row["metric"]] = row
+    rows = "\n".join(_line(subject, of, subject in watched(book)) for subject, of in sorted(
+        subjects.items(), key=lambda pair: (-(pair[1][PSI]["value"] or 0.0), pair[0])))
     told = "\n".join(f"<li><strong>{alert['severity']}</strong>: {escape(alert['message'])}</li>" for alert in alerts)
     return PAGE.format(title=escape(f"{book.title}: drift as of {verdict['as_of']}, model v{verdict['model_version']}"),
                        sentence=escape(verdict["sentence"]), features=rows,
@@ -134,11 +139,11 @@ def _sample(rows: pa.Table, seed: int) -> pd.DataFrame:
     return rows.to_pandas()
 
 
-def _line(row: dict[str, Any], decides: bool) -> str:
-    numbers = "".join(f'<td class="n">{_number(row[name])}</td>' for name in ("psi", "psi_null", "ks", "p_value", "js"))
-    return (f'<tr class="{row["level"]}"><td>{escape(row["feature"])}{" *" * decides}</td>{numbers}'
-            f'<td>{row["level"]}</td></tr>')
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _line(subject: str, of: dict[str, dict[str, Any]], decides: bool) -> str:
+    test = of.get(KS) or of.get(CHI_SQUARE) or {}
+    shown = [of[PSI]["value"], of[PSI]["null_value"], of[JS]["value"], of.get(KS, {}).get("value"), test.get("p_value")]
+    shares = [of.get(MISSING, {}).get("value"), of.get(MISSING, {}).get("reference"), of[UNSEEN]["value"]]
+    cells = [(one, ".3f") for one in shown] + [(one, ".1%") for one in shares]
+    numbers = "".join(f'<td class="n">{"" if one is None else format(one, how)}</td>' for one, how in cells)
+    level = of[PSI]["level"]
+    return f'<tr class="{level}"><td>{escape(subject)}{" *" * decides}</td>{numbers}<td>{level}</td></tr>'

@@ -27,17 +27,11 @@ from tollgate.labels import (
     mature_before,
     read_labels,
 )
-from tollgate.monitoring.drift import measure, watched, worst
+from tollgate.monitoring.measures import PSI, Comparison, watched, worst
 from tollgate.monitoring.performance import decline_rates, matured, parity_gap
+from tollgate.monitoring.reference import read_profile, read_reference
 from tollgate.monitoring.shadows import matured_shadows
-from tollgate.monitoring.window import (
-    Window,
-    is_declined,
-    load_window,
-    read_record,
-    read_reference,
-    scored_only,
-)
+from tollgate.monitoring.window import Window, is_declined, load_window, scored_only
 
 WATCHED_MONTHS = 12  # matured cohorts older than this have been reported long ago
 
@@ -45,7 +39,7 @@ Answer = dict[str, Any]
 
 
 def drift_step(book: Book, as_of: date, params: Params) -> Answer:
-    """Compare the scores published for ``as_of`` with their model's profile, into the lake's ``drift`` table.
+    """Compare the scores published for ``as_of`` with their model's profile, into the lake's ``measures``.
 
     Raises:
         BadInput: nothing was scored for that as-of.
@@ -58,15 +52,19 @@ def drift_step(book: Book, as_of: date, params: Params) -> Answer:
 
 def record_drift(book: Book, as_of: date, params: Params, window: Window, model: Path) -> Answer:
     """``drift_step`` once the window and the model folder are at hand."""
-    rows = measure(read_record(model, "profile.json"), read_reference(model),
-                   window.features, window.score, params.monitoring)
-    stamp = {"day": as_of.isoformat(), "as_of": as_of, "window_from": window.first, "model_version": window.version}
-    table = lake.drift(book.name)
+    comparison = Comparison(read_profile(model), read_reference(model))
+    comparison.add(window.features, window.score)
+    in_order = pc.sort_indices(window.scores, [("applied_on", "ascending"), ("loan_id", "ascending")])
+    comparison.follow(window.score[in_order.to_numpy()])
+    rows = comparison.measures(params.monitoring)
+    stamp = {"day": as_of.isoformat(), "as_of": as_of, "window_from": window.first, "window_to": as_of,
+             "model_version": window.version, "segment": None}
+    table = lake.measures(book.name)
     lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema),
                             [as_of.isoformat()])
     return {"book": book.name, "as_of": as_of.isoformat(), "model_version": window.version,
-            "rows": window.scores.num_rows, "features": rows,
-            "level": worst(row["level"] for row in rows if row["feature"] in watched(book))}
+            "rows": window.scores.num_rows, "measures": rows,
+            "level": worst(row["level"] for row in rows if row["metric"] == PSI and row["subject"] in watched(book))}
 
 
 def performance_step(book: Book, as_of: date, params: Params) -> Answer:

@@ -14,9 +14,9 @@ from tollgate.books import Book
 from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
 from tollgate.monitoring.alerts import Baseline, Signal, alert_rows, feed_signals, fresh, signals
-from tollgate.monitoring.drift import LEVELS, watched, worst
+from tollgate.monitoring.measures import LEVELS, MISSING, PSI, SCORE, UNSEEN, of_metric, watched, worst
+from tollgate.monitoring.reference import read_record
 from tollgate.monitoring.requests import Request, open_request
-from tollgate.monitoring.window import read_record
 
 MEMORY_DAYS = 400  # how far back an event may have begun and still be the same event
 
@@ -30,7 +30,7 @@ def has_tripped(levels: Sequence[str], params: Monitoring) -> bool:
 
 
 def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
-    """Conclude from the ``drift`` and ``performance`` of ``as_of``: alerts, a verdict, perhaps a retrain request.
+    """Conclude from the ``measures`` and ``performance`` of ``as_of``: alerts, a verdict, perhaps a retrain request.
 
     Running it again for the same as-of writes the same rows and opens nothing twice.
 
@@ -45,13 +45,14 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
 
 def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -> dict[str, Any]:
     """``verdict_step`` once the folders of every model version concerned are at hand."""
-    drift, performance = _recent(lake.drift(book.name), as_of), _recent(lake.performance(book.name), as_of)
-    tonight = [row for row in drift if row["as_of"] == as_of]
-    version, count = tonight[0]["model_version"], tonight[0]["rows"]
-    first = tonight[0]["window_from"] or as_of
-    level = worst(row["level"] for row in tonight if row["feature"] in watched(book))
-    moved = sorted((row for row in tonight if row["feature"] in watched(book) and row["level"] in LEVELS[1:]),
-                   key=lambda row: (-row["psi"], row["feature"]))
+    measures, performance = _recent(lake.measures(book.name), as_of), _recent(lake.performance(book.name), as_of)
+    tonight = [row for row in measures if row["as_of"] == as_of]
+    version, first = tonight[0]["model_version"], tonight[0]["window_from"]
+    count = next(row["n"] for row in tonight if (row["subject"], row["metric"]) == (SCORE, PSI))  # no row lacks it
+    level = worst(row["level"] for row in tonight if row["metric"] == PSI and row["subject"] in watched(book))
+    drifted = sorted((row for row in of_metric(tonight, PSI) if row["level"] in LEVELS[1:]),
+                     key=lambda row: (-row["value"], row["subject"]))
+    moved = [row for row in drifted if row["subject"] in watched(book)]
     levels = [*_earlier_levels(book, first, version, params.monitoring.windows - 1), level]
     tripped = has_tripped(levels, params.monitoring)
     key = f"{book.name}-v{version}-{as_of.isoformat()}"
@@ -59,17 +60,17 @@ def conclude(book: Book, as_of: date, params: Params, models: dict[str, Path]) -
                            cooldown_days=params.monitoring.cooldown_days) if tripped else None
     opened = request is not None and request["key"] == key
     action = _action(levels, request, opened, params.monitoring)
-    sentence = f"{_finding(level, moved, version, count, params.monitoring)} {action}"
-
-    *earlier, now = _signals_by_day(book, params, [row for row in drift if row["model_version"] == version],
+    *earlier, now = _signals_by_day(book, params, [row for row in measures if row["model_version"] == version],
                                     performance, _baselines(models))
+    beside = [*(_name(row) for row in drifted if row not in moved), *_shares(tonight, now)]
+    sentence = f"{_finding(level, moved, beside, version, count, params.monitoring)} {action}"
     *heard, told = _feed_by_day(book, as_of)
     alerts = alert_rows([*fresh(earlier, now), *fresh(heard, told)], version, action)
     if opened:
         alerts.append({"key": f"request:{key}", "severity": "warning", "subject": "retrain", "message": sentence,
-                       "value": moved[0]["psi"], "limit": params.monitoring.psi_major})
+                       "value": moved[0]["value"], "limit": params.monitoring.psi_major})
     _write(book, as_of, alerts, {"window_from": first, "model_version": version, "level": level,
-                                 "features": [r["feature"] for r in moved], "rows": count, "tripped": tripped,
+                                 "features": [r["subject"] for r in moved], "rows": count, "tripped": tripped,
                                  "request": key if opened else None, "sentence": sentence})
     return {"book": book.name, "as_of": as_of.isoformat(), "level": level, "tripped": tripped,
             "request": key if opened else None, "alerts": alerts, "sentence": sentence}
@@ -83,7 +84,7 @@ def verdicts(book: str) -> list[Row]:
 
 def _versions(book: Book, as_of: date) -> list[str]:
     """The model versions that the alert rules compare with: tonight's, and those of the cohorts on record."""
-    tonight = lake.read(lake.drift(book.name), filters=[("day", "=", as_of.isoformat())])
+    tonight = lake.read(lake.measures(book.name), filters=[("day", "=", as_of.isoformat())])
     if tonight.num_rows == 0:
         raise BadInput(f"Drift of {book.name} was not measured as of {as_of}", value=as_of,
                        remedy=f"Measure it first: tollgate monitor drift {book.name} --as-of {as_of}.")
@@ -91,11 +92,11 @@ def _versions(book: Book, as_of: date) -> list[str]:
     return sorted({tonight["model_version"][0].as_py(), *(row["model_version"] for row in cohorts)})
 
 
-def _signals_by_day(book: Book, params: Params, drift: list[Row], performance: list[Row],
+def _signals_by_day(book: Book, params: Params, measures: list[Row], performance: list[Row],
                     baselines: dict[str, Baseline]) -> list[list[Signal]]:
-    return [signals(book, params, [row for row in drift if row["as_of"] == day],
+    return [signals(book, params, [row for row in measures if row["as_of"] == day],
                     [row for row in performance if row["as_of"] == day], baselines)
-            for day in sorted({row["as_of"] for row in drift})]
+            for day in sorted({row["as_of"] for row in measures})]
 
 
 def _feed_by_day(book: Book, as_of: date) -> list[list[Signal]]:
@@ -129,17 +130,32 @@ def _baselines(models: dict[str, Path]) -> dict[str, Baseline]:
             for version, record in about.items()}
 
 
+def _name(row: Row) -> str:
+    return f"{row['subject']} (PSI {row['value']:.2f})"
+
+
 def _names(moved: list[Row]) -> str:
-    return ", ".join(f"{row['feature']} (PSI {row['psi']:.2f})" for row in moved)
+    return ", ".join(_name(row) for row in moved)
 
 
-def _finding(level: str, moved: list[Row], version: str, count: int, params: Monitoring) -> str:
+def _shares(tonight: list[Row], now: list[Signal]) -> list[str]:
+    """The features that are missing, or unseen, in another share of the rows than luck and the limit explain."""
+    loud = {signal.event for signal in now if signal.rank}
+    return [f"{row['subject']} ({metric} {row['value']:.0%})" for metric in (MISSING, UNSEEN)
+            for row in of_metric(tonight, metric) if f"{metric}:{row['subject']}" in loud]
+
+
+def _finding(level: str, moved: list[Row], beside: list[str], version: str, count: int, params: Monitoring) -> str:
     if level not in LEVELS:
         return (f"{count} rows are too few to judge drift from model v{version}; "
                 f"{params.min_sample} are needed.")
-    if not moved:
+    if not moved and not beside:
         return f"{count} rows look like those that model v{version} was trained on."
-    return f"{level.capitalize()} drift from model v{version} on {count} rows: {_names(moved)}."
+    others = f"Of what does not decide there moved: {', '.join(beside)}."
+    if not moved:
+        return f"On {count} rows neither a critical feature nor the score drifted from model v{version}. {others}"
+    found = f"{level.capitalize()} drift from model v{version} on {count} rows: {_names(moved)}."
+    return f"{found} {others}" if beside else found
 
 
 def _action(levels: Sequence[str], request: Request | None, opened: bool, params: Monitoring) -> str:

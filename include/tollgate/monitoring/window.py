@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tollgate import nights
 from tollgate.books import Book
@@ -89,25 +83,3 @@ def _parts(night: nights.Publication) -> list[tuple[pa.Table, pa.Table, pa.Table
     pin = nights.read_pin(night.attempt)
     return [(nights.read_scored(pin, k), nights.read_features(pin, k), nights.read_population(pin, k))
             for k in range(pin.shards)]
-
-
-def read_record(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON part of a model folder: ``model.json`` or ``profile.json``."""
-    with _readable(folder / name) as path:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
-
-
-def read_reference(folder: Path) -> pa.Table:
-    """The reference rows of a model folder: raw features and ``score``."""
-    with _readable(folder / "reference.parquet") as path:
-        return pq.read_table(path)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[Path]:
-    try:
-        yield path
-    except (OSError, ValueError, pa.ArrowInvalid) as err:
-        raise BadInput(f"The model's {path.name} cannot be read: {str(err).splitlines()[0]}", value=path.parent,
-                       remedy="Fetch the model from the registry again.") from err

@@ -15,7 +15,7 @@ from tollgate.features import Model
 from tollgate.nights import Pin, Pinned
 from tollgate.scoring.publish import audit, stamped
 from tollgate.scoring.shards import DECLINE, SCORED, judge, make_shard
-from tollgate.stats.distributions import frozen, psi, shares
+from tollgate.stats.distributions import counts, frozen, psi
 
 LOST = "its scores of this night are missing: the log of the task `shadow` says why"
 
@@ -92,7 +92,7 @@ def agreement(champion: pa.Table, shadow: pa.Table) -> dict[str, Any]:
         "only_approves": int(np.sum(declines & ~says)), "psi": None, "rank_correlation": None}
     if len(before):
         entry = frozen("number", before)
-        found["psi"] = psi(shares(entry, before), shares(entry, now), len(before), len(now))
+        found["psi"] = psi(np.asarray(entry["counts"]), counts(entry, now).bins)
     if len(np.unique(before)) > 1 and len(np.unique(now)) > 1:
         from scipy.stats import spearmanr
 

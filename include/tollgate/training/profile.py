@@ -9,26 +9,25 @@ import pyarrow as pa
 
 from tollgate.books import Book
 from tollgate.features import TableFile
-from tollgate.stats.distributions import frozen
+from tollgate.stats.distributions import LAYOUT, frozen
 
 REFERENCE_ROWS = 20_000
 
 
 def freeze(features: pa.Table | TableFile, scores: np.ndarray, book: Book) -> dict[str, Any]:
-    """The profile of a snapshot: bins and shares of every feature of ``book`` and of the score.
+    """The profile of a snapshot: the bins of every feature of ``book`` and of the score, and the rows in each.
 
     Args:
         features: raw features, one column a feature (float64 or string, null = missing).
         scores: P(default) of the same rows, float64; not a number for rows that the model was fitted on, whose scores
             are more extreme than those of any later row.
 
-    Returns a mapping that JSON can carry: ``{"features": {name: entry}, "score": entry}``. A number's entry holds the
-    inner ``edges`` of its bins (``edge <= x`` falls to the right), a category's its sorted ``levels``; ``shares`` is as
-    ``distribution.shares()`` answers, of so many ``rows``.
+    Returns a mapping that JSON can carry: its ``layout``, and ``{"features": {name: entry}, "score": entry}`` with
+    entries of ``distributions.frozen``.
     """
     fresh = scores[~np.isnan(scores)]
-    entries = {f.name: {**frozen(f.kind, features[f.name]), "rows": features.num_rows} for f in book.features}
-    return {"features": entries, "score": {**frozen("number", fresh), "rows": len(fresh)}}
+    entries = {f.name: frozen(f.kind, features[f.name]) for f in book.features}
+    return {"layout": LAYOUT, "features": entries, "score": frozen("number", fresh)}
 
 
 def reference_sample(features: pa.Table | TableFile, scores: np.ndarray, seed: int) -> pa.Table:

@@ -20,7 +20,7 @@ import pyarrow.compute
 from tollgate.books import LOAN, Column
 from tollgate.config import Ingest
 from tollgate.ingest.expectations.observation import Observation
-from tollgate.stats.distributions import frozen, psi, psi_null, shares
+from tollgate.stats.distributions import counts, frozen, psi_and_null
 
 pc: Any = pyarrow.compute
 
@@ -142,9 +142,20 @@ def _null_share(column: Column, now: Observation, before: Observation, params: I
                    f"(limit {params.null_rise_max:.0%} more)")
 
 
+def _missing(column: Column, now: Observation, before: Observation, params: Ingest) -> Finding | None:
+    (k, n), (past_k, past_n) = ((o.nulls[column.name], o.rows) for o in (now, before))
+    share, past = k / n, past_k / past_n
+    if abs(share - past) <= params.missing_shift_max or not improbable(k, n, past_k, past_n):
+        return None
+    return Finding("missing", column.name, abs(share - past), params.missing_shift_max, "warning",
+                   f"{column.name} is empty in {share:.1%} of the rows, {past:.1%} in the months before "
+                   f"(limit {params.missing_shift_max:.0%} more or less).")
+
+
 def _surprise(column: Column, now: Observation, before: Observation, params: Ingest) -> Finding | None:
-    """The most telling surprise of one column's values, or None."""
-    return next(_surprises(column, now.sample()[column.name], before.sample()[column.name], params), None)
+    """The most telling surprise of one column's nulls or values, or None."""
+    rows, past = (observed.sample()[column.name] for observed in (now, before))
+    return _missing(column, now, before, params) or next(_surprises(column, rows, past, params), None)
 
 
 def _surprises(column: Column, rows: pa.ChunkedArray, past: pa.ChunkedArray, params: Ingest) -> Iterator[Finding]:
@@ -158,7 +169,7 @@ def _surprises(column: Column, rows: pa.ChunkedArray, past: pa.ChunkedArray, par
         return  # names or numbers of things, no category
     elif column.kind == "text" and not column.isin:
         yield from _unseen(column, present, was, params)
-    yield from _distribution(column, rows, past, params)
+    yield from _distribution(column, present, was, params)
 
 
 def _constant(column: Column, present: pa.ChunkedArray, was: pa.ChunkedArray) -> Iterator[Finding]:
@@ -208,14 +219,15 @@ def _unseen(column: Column, present: pa.ChunkedArray, was: pa.ChunkedArray, para
                       f"(limit {params.unseen_rise_max:.0%} more).")
 
 
-def _distribution(column: Column, rows: pa.ChunkedArray, past: pa.ChunkedArray, params: Ingest) -> Iterator[Finding]:
-    entry = _frequent(past) if column.kind == "text" else frozen("number", past)
-    expected, actual = shares(entry, past), shares(entry, rows)
-    value = psi(expected, actual, len(past), len(rows))
-    if value <= params.psi_max:
-        return
-    null = psi_null(int(np.sum((expected > 0) | (actual > 0))), len(past), len(rows), 1 - LUCK)
-    if value > null:
+def _distribution(column: Column, present: pa.ChunkedArray, was: pa.ChunkedArray, params: Ingest) -> Iterator[Finding]:
+    if column.kind == "text":
+        entry = _frequent(was)
+        before, now = (np.append(of.bins, of.unseen) for of in (counts(entry, side) for side in (was, present)))
+    else:
+        entry = frozen("number", was)
+        before, now = (counts(entry, side).bins for side in (was, present))
+    value, null = psi_and_null(before, now, 1 - LUCK) or (0.0, 0.0)
+    if value > max(null, params.psi_max):
         yield Finding("distribution", column.name, value, params.psi_max, "warning",
                       f"The distribution of {column.name} moved by PSI {value:.2f} against the months before "
                       f"(limit {params.psi_max:g}; luck explains {null:.3f}).")

@@ -57,9 +57,10 @@ def migrate(book: Book) -> dict[str, Any]:
     for of in book.tables:
         migrated[of.name] = _rewritten(lake.published(book, of.name), _versioned(book, of.name))
     quarantine = lake.quarantine(book.name)
-    for table in (of(book.name) for of in (lake.performance, lake.drift, lake.verdicts, lake.ledger)):
+    for table in (of(book.name) for of in (lake.performance, lake.verdicts, lake.ledger)):
         migrated[table.name] = _rewritten(table, partial(_widened, schema=table.schema))
     migrated["scores"] = _nights(book)
+    migrated["measures"] = _measures(book.name)
     for table, change in ((quarantine, lambda rows: _widened(renamed(rows), quarantine.schema)),
                           (lake.checks(book.name), renamed),
                           (taken, received)):  # that which says what is old is written last
@@ -92,6 +93,26 @@ def _nights(book: Book) -> int:
     changed = pa.Table.from_pylist(mine, table.schema)
     return _rewritten(table, lambda rows: changed if "role" in rows.column_names else rows,
                       lambda rows: [f"{nights.NEW}/{day}" for day in sorted(set(rows["day"].to_pylist()))])
+
+
+def _measures(book: str) -> int:
+    """Bring over what an older Tollgate kept in the table ``drift``, a line a feature; that table is left as it is."""
+    table = lake.measures(book)
+    held = lake.rewrite(lake.Table(book, "drift", table.schema, "day", ()), lambda rows: rows)
+    there = set(lake.partitions(table))
+    rows = []
+    for old in [] if held is None else held.to_pylist():
+        stamp = {name: old[name] for name in ("day", "as_of", "model_version")} | {
+            "window_from": old.get("window_from") or old["as_of"], "window_to": old["as_of"], "subject": old["feature"],
+            "kind": "prediction" if old["feature"] == "score" else "feature", "n": old["rows"], "reference": 0.0}
+        if old["day"] not in there:
+            rows += [{**stamp, "metric": "psi", "value": old["psi"], "null_value": old["psi_null"],
+                      "level": old["level"]}, {**stamp, "metric": "js", "value": old["js"]}]
+            if old["kind"] == "number":
+                rows.append({**stamp, "metric": "ks", "value": old["ks"], "p_value": old["p_value"]})
+    if rows:
+        lake.replace_partitions(table, pa.Table.from_pylist(rows, table.schema), sorted({row["day"] for row in rows}))
+    return len(rows)
 
 
 def _widened(rows: pa.Table, schema: pa.Schema) -> pa.Table:
