@@ -64,6 +64,7 @@ bench: setup  ## every benchmark, one after the other
 	.venv/bin/python benchmarks/sweep.py
 
 repro: setup  ## the training pipeline by DVC alone, without Airflow
+	@.venv/bin/tollgate doctor params  # DVC reads params.yaml first, and says less of what is wrong in it
 	PATH="$(CURDIR)/.venv/bin:$$PATH" dvc repro
 
 lock: $(UV)  ## resolve the dependencies anew (LOCK_FLAGS=--upgrade takes newer versions)

@@ -1,7 +1,7 @@
 """The servers that Tollgate runs on this machine: child processes that outlive us, and the embedded PostgreSQL."""
 
 from tollgate.services.locks import Claim, alone, claims, locked_out
-from tollgate.services.postgres import database, stop_embedded
+from tollgate.services.postgres import database, running_database, stop_embedded
 from tollgate.services.processes import (
     Service,
     adopt,
@@ -15,4 +15,4 @@ from tollgate.services.processes import (
 )
 
 __all__ = ["Claim", "Service", "adopt", "alone", "claims", "database", "environment_of", "free_port", "locked_out",
-           "page_answers", "running", "start", "stop", "stop_embedded", "wait_until_up"]
+           "page_answers", "running", "running_database", "start", "stop", "stop_embedded", "wait_until_up"]
