@@ -129,7 +129,7 @@ def demo_stop(context: typer.Context) -> None:
 
 @demo_app.command("clean")
 def demo_clean(context: typer.Context) -> None:
-    """Stop, and remove everything that the demo made; fetched sources stay."""
+    """Stop, and remove what the demo made; fetched sources stay, and so does a book that the demo did not begin."""
     from tollgate import demo
 
     _answer(context, demo.clean())

@@ -34,7 +34,7 @@ def check_mlflow(here: Settings) -> Iterator[Finding]:
     url = services.running_database("mlflow") if here.mlflow == EMBEDDED else registry.address()
     if here.mlflow == EMBEDDED and (old := here.data / "mlflow.db").exists():
         raise BadInput("An older Tollgate left its models in SQLite, which this one does not read", value=old,
-                       remedy="Begin anew with `make clean-demo`, or stay with the version that wrote it.")
+                       remedy="Begin anew in another TOLLGATE_DATA, or stay with the version that wrote it.")
     if url is None:
         yield ok("embedded; its database starts when it is first needed")
     elif url.startswith("http"):

@@ -23,12 +23,12 @@ from tollgate.registry.rebuild import reproduce
 from tollgate.registry.reopening import reopen, reopened
 from tollgate.registry.reports import gate_report, registered_gates
 from tollgate.registry.rivals import rivals
-from tollgate.registry.tracking import address, prepare
+from tollgate.registry.tracking import address, forget, prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
     "Version", "address", "adopt", "card", "challenger", "champion", "champion_on", "champions_since", "check_keys",
-    "code_digest", "decisions", "entries", "fetch_model", "fetch_to_compare", "fetch_to_score", "gate_report",
-    "models", "prepare", "promote", "record", "register", "registered_gates", "reject", "reopen", "reopened",
-    "reproduce", "rivals", "rollback", "scorecard", "signed_by", "trace", "verify",
+    "code_digest", "decisions", "entries", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget",
+    "gate_report", "models", "prepare", "promote", "record", "register", "registered_gates", "reject", "reopen",
+    "reopened", "reproduce", "rivals", "rollback", "scorecard", "signed_by", "trace", "verify",
 ]

@@ -151,7 +151,7 @@ def _check_version(folder: Path) -> None:
     if found != version():
         raise BadInput(f"The database in {folder} was written by PostgreSQL {found}", value=f"PostgreSQL {version()}",
                        remedy=f"Bring it over with pg_upgrade, or with pg_dumpall of {found} into an empty folder; "
-                              "`make clean-demo` forgets it.")
+                              "another TOLLGATE_DATA begins anew.")
 
 
 class Postmaster(NamedTuple):
@@ -187,6 +187,20 @@ def database(name: str) -> str:
     home = _home()
     found = postmaster(home / "data")
     return _url(home, found.port if found is not None and found.ready else _ensure(home), name)
+
+
+def empty_database(name: str) -> None:
+    """Make a database of the embedded server anew, with nothing in it; who is connected is sent away.
+
+    Raises:
+        BadInput, PassingFault: as ``database``.
+    """
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    with create_engine(database("postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
 
 
 def running_database(name: str) -> str | None:
@@ -255,7 +269,7 @@ def _ensure(home: Path) -> int:
 def _check_password(home: Path) -> None:
     if not _password_file(home).exists():
         raise BadInput("The password of the embedded database is lost", value=_password_file(home),
-                       remedy="Restore that file from a backup; `make clean-demo` begins anew.")
+                       remedy="Restore that file from a backup; another TOLLGATE_DATA begins anew.")
 
 
 def _make(home: Path) -> None:
