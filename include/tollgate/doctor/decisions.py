@@ -26,6 +26,9 @@ def check_deployment(here: Settings) -> Iterator[Finding]:
         yield warning(f"Nobody has prepared this deployment yet (got: {here.store})", "Run `tollgate prepare` once.")
         return
     deployment.check_code()
+    if registry.code_commit() == "none":
+        yield warning("This image does not know its commit, and models are recorded without one",
+                      "Build it with TOLLGATE_COMMIT=$(git rev-parse HEAD).")
     yield ok("the store was prepared by this deployment, with this code")
 
 

@@ -15,7 +15,7 @@ from tollgate.registry.models import (
     models,
     register,
 )
-from tollgate.registry.origin import code_digest
+from tollgate.registry.origin import code_commit, code_digest
 from tollgate.registry.people import signed_by
 from tollgate.registry.points import scorecard
 from tollgate.registry.promotion import promote, reject, rollback
@@ -28,7 +28,7 @@ from tollgate.registry.versions import Version
 
 __all__ = [
     "Version", "address", "adopt", "card", "challenger", "champion", "champion_on", "champions_since", "check_keys",
-    "code_digest", "decisions", "entries", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget",
+    "code_commit", "code_digest", "decisions", "entries", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget",
     "gate_report", "models", "prepare", "promote", "record", "register", "registered_gates", "reject", "reopen",
     "reopened", "reproduce", "rivals", "rollback", "scorecard", "signed_by", "trace", "verify",
 ]
