@@ -29,7 +29,7 @@ demo: setup  ## the whole loop on real loans, from nothing (DEMO_FLAGS="--months
 stop:  ## stop what the demo or dvc repro left running
 	@if [ -x .venv/bin/tollgate ]; then .venv/bin/tollgate demo stop; else echo "Nothing was set up, so nothing runs."; fi
 
-clean-demo: stop  ## stop the demo and forget its state; downloads are kept
+clean-demo: stop  ## stop the demo and remove what it made; downloads and other books are kept
 	@if [ -x .venv/bin/tollgate ]; then .venv/bin/tollgate demo clean; fi
 
 cluster: setup  ## the services of docker-compose.yml on this machine, without a container engine
@@ -64,6 +64,7 @@ bench: setup  ## every benchmark, one after the other
 	.venv/bin/python benchmarks/sweep.py
 
 repro: setup  ## the training pipeline by DVC alone, without Airflow
+	@.venv/bin/tollgate doctor params  # DVC reads params.yaml first, and says less of what is wrong in it
 	PATH="$(CURDIR)/.venv/bin:$$PATH" dvc repro
 
 lock: $(UV)  ## resolve the dependencies anew (LOCK_FLAGS=--upgrade takes newer versions)

@@ -70,6 +70,25 @@ def check_code() -> None:
                            remedy="Give every service the same image, and run tollgate prepare with it.")
 
 
+def check_owner() -> bool:
+    """Whether machines share the store and it was prepared for this deployment.
+
+    Raises:
+        BadInput: it is another deployment's.
+        PassingFault: something did not answer.
+    """
+    here = settings()
+    if not here.store.startswith("s3://"):
+        return True
+    from tollgate.lake import Store
+
+    store = Store(here.store)
+    if not store.exists(RECORD):
+        return False
+    _check_owner(store, store.read_json(RECORD), _database(here.optuna))
+    return True
+
+
 def _places(here: Settings) -> list[str]:
     return [here.landing, here.lake, here.store, here.dvc_remote, here.mlflow_artifacts]
 
@@ -120,7 +139,7 @@ def _database(url: str) -> str:
     if url == EMBEDDED:
         url = services.database("optuna")
     try:
-        with create_engine(url).connect() as connection:
+        with create_engine(url, connect_args={"connect_timeout": 10}).connect() as connection:
             return str(connection.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar_one())
     except SQLAlchemyError as err:
         said = str(err).splitlines()[0]
@@ -136,9 +155,14 @@ def _mark(store: Store, database: str, code: str, take_over: bool) -> None:
     if store.create(RECORD, (json.dumps(ours, sort_keys=True) + "\n").encode()):
         return
     known = store.read_json(RECORD)
-    if known["database"] != database and not take_over:
+    if not take_over:
+        _check_owner(store, known, database)
+    if known != ours:
+        store.write_json(RECORD, ours)
+
+
+def _check_owner(store: Store, known: dict[str, str], database: str) -> None:
+    if known["database"] != database:
         raise BadInput("Another deployment works on this store and lake", value=f"{store.root} of {known['database']}",
                        remedy="Give this one buckets of its own. If the other is gone, or its database was restored "
                               "from a backup: tollgate prepare --take-over.")
-    if known != ours:
-        store.write_json(RECORD, ours)

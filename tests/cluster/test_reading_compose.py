@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tollgate.cluster import compose, image
 from tollgate.config import PROJECT
@@ -103,6 +104,8 @@ COPY --chown=tollgate code code
 RUN make setup
 COPY docker/x.sh docker/x.sh
 ENV PATH=/opt/bin:$PATH
+ARG COMMIT=none
+ENV TOLLGATE_COMMIT=$COMMIT
 """
 
 
@@ -113,7 +116,8 @@ def test_the_image_gets_what_the_dockerfile_copies_and_the_ignore_file_lets_in(t
         (tmp_path / name).touch()
     recipe = image.read_recipe(RECIPE)
     assert recipe.runs == ("make setup",)
-    assert recipe.environment == {"PATH": "/opt/bin:$PATH"}
+    assert recipe.environment == {"PATH": "/opt/bin:$PATH", "TOLLGATE_COMMIT": "none"}
+    assert image.read_recipe(RECIPE, {"COMMIT": "abc"}).environment["TOLLGATE_COMMIT"] == "abc"
     rules = ["*", "!a.txt", "!code", "!docker/x.sh", "**/__pycache__"]
     files = ["a.txt", "code/one.py", "code/sub/two.py", "docker/x.sh"]
     assert image.files_of(tmp_path, recipe, rules) == {name: name for name in files}
@@ -126,3 +130,10 @@ def test_the_image_holds_everything_that_a_workspace_is_laid_out_from() -> None:
     assert {"dvc.yaml", ".dvcignore", "params.yaml", ".dvc/config", "include/tollgate/cli/main.py",
             "dags/train_weekly.py", "plugins/tollgate_plugin.py", "docker/init.sh"} <= set(files)
     assert not [name for name in files if name.startswith(("tests/", "data/", ".git/")) or "__pycache__" in name]
+
+
+def test_the_image_is_told_of_which_commit_it_is() -> None:
+    recipe = image.read_recipe((PROJECT / "docker" / "Dockerfile").read_text(), {"COMMIT": "0" * 40})
+    assert recipe.environment["TOLLGATE_COMMIT"] == "0" * 40
+    build = yaml.safe_load((PROJECT / "docker-compose.yml").read_text(encoding="utf-8"))["x-ours"]["build"]
+    assert build["args"] == {"COMMIT": "${TOLLGATE_COMMIT:-none}"}

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from sqlalchemy import create_engine, inspect, text
 
-from tollgate import services
-from tollgate.demo import stack
+from tollgate import demo, registry, services
+from tollgate.demo import cleaning, stack
 from tollgate.errors import BadInput
 
 
@@ -52,13 +54,67 @@ def test_the_password_stands_in_no_command_and_no_setting_of_a_service(embedded:
         assert password not in said
 
 
+def lay(home: Path, *names: str) -> None:
+    for name in names:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("")
+
+
 def test_clean_removes_what_the_demo_made_and_keeps_the_sources(embedded: Path) -> None:
-    for name in ("lake/consumer/x", "sources/card/y", "airflow/z"):
-        (embedded / name).parent.mkdir(parents=True, exist_ok=True)
-        (embedded / name).write_text("")
-    (embedded / "mlflow.db").write_text("")
+    cleaning.begin("consumer")
+    lay(embedded, "lake/consumer/x", "sources/card/y", "airflow/z")
     services.database("optuna")
-    told = stack.clean()
-    assert told["stopped"] == ["postgres"]
+    told = demo.clean()
+    assert (told["stopped"], told["kept_for"]) == (["postgres"], [])
     assert sorted(path.name for path in embedded.iterdir()) == ["sources"]
     assert (embedded / "sources" / "card" / "y").exists()
+
+
+def test_clean_keeps_a_lenders_own_book_beside_the_demos_and_what_they_share(embedded: Path) -> None:
+    lay(embedded, "lake/mortgages/x", "landing/mortgages/x", "store/ledger/mortgages.json", "mlflow-artifacts/1/x")
+    cleaning.begin("consumer")
+    cleaning.begin("consumer")  # resumed
+    lay(embedded, "lake/consumer/x", "landing/consumer/x", "store/ledger/consumer.json", "store/nights/consumer/x",
+        "airflow/z", "workspaces/demo/x", "store/workspaces/theirs/run/params.yaml")
+    (embedded / "store" / "workspaces" / "demo" / "run").mkdir(parents=True)
+    (embedded / "store" / "workspaces" / "demo" / "run" / "params.yaml").write_text("book: consumer\n")
+    told = demo.clean()
+    assert told["kept_for"] == ["mortgages"]
+    assert sorted(str(path.relative_to(embedded)) for path in embedded.rglob("*") if path.is_file()) == [
+        "lake/mortgages/x", "landing/mortgages/x", "mlflow-artifacts/1/x", "store/ledger/mortgages.json",
+        "store/workspaces/theirs/run/params.yaml"]
+
+
+def test_clean_keeps_a_book_that_was_there_before_the_demo_began(embedded: Path) -> None:
+    lay(embedded, "lake/sba/x", "store/ledger/sba.json")
+    cleaning.begin("sba")
+    assert demo.clean()["kept_for"] == ["sba"]
+    assert (embedded / "lake" / "sba" / "x").exists()
+    assert (embedded / "store" / "ledger" / "sba.json").exists()
+    assert not (embedded / "demo").exists()
+
+
+def test_clean_where_no_demo_ever_ran_removes_nothing(embedded: Path) -> None:
+    lay(embedded, "lake/sba/x", "keys/ledger.pem")
+    assert demo.clean()["removed"] == []
+    assert (embedded / "keys" / "ledger.pem").exists()
+    assert (embedded / "lake" / "sba" / "x").exists()
+
+
+def test_clean_takes_the_demos_models_and_its_airflow_out_of_databases_that_others_use(embedded: Path) -> None:
+    lay(embedded, "lake/mortgages/x")
+    cleaning.begin("consumer")
+    client = MlflowClient(registry.address(), registry.address())
+    registry.prepare()
+    for name in ("tollgate-consumer", "tollgate-mortgages"):
+        client.create_registered_model(name)
+        client.create_run(client.create_experiment(name))
+    with create_engine(services.database("airflow")).begin() as connection:
+        connection.execute(text("CREATE TABLE dag_run (run_id TEXT)"))
+    assert demo.clean()["stopped"] == ["postgres"]
+    assert not inspect(create_engine(services.database("airflow"))).has_table("dag_run")
+    registry.tracking._open.cache_clear()
+    client = MlflowClient(registry.address(), registry.address())
+    assert [model.name for model in client.search_registered_models()] == ["tollgate-mortgages"]
+    runs = {one.name: len(client.search_runs([one.experiment_id])) for one in client.search_experiments()}
+    assert (runs["tollgate-consumer"], runs["tollgate-mortgages"]) == (0, 1)

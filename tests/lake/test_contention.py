@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import boto3
 import pytest
+from careless import Careless
 
 from tollgate import lake
 from tollgate.config import settings
@@ -16,43 +17,6 @@ from tollgate.errors import BadInput, PassingFault
 from tollgate.lake import Store, contention, prove_put_if_absent
 
 Serve = Callable[..., list[str]]
-
-
-class Careless(BaseHTTPRequestHandler):
-    """As much of an S3 server as the proof needs, which keeps files in a dictionary and its promises not at all.
-
-    What it does with a put is the server's ``put(absent: bool) -> status``; on 200 the content is kept.
-    """
-
-    protocol_version = "HTTP/1.1"
-    server: Any
-
-    def do_PUT(self) -> None:
-        content = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append(self.headers.get("If-None-Match"))
-        status = self.server.put(self.path not in self.server.kept)
-        if status == 200:
-            self.server.kept[self.path] = content
-        self._answer(status)
-
-    def do_GET(self) -> None:
-        if self.path in self.server.kept:
-            self._answer(200, self.server.kept[self.path])
-        else:
-            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
-
-    def do_DELETE(self) -> None:
-        self.server.kept.pop(self.path, None)
-        self._answer(204)
-
-    def _answer(self, status: int, content: bytes = b"") -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)

@@ -249,7 +249,7 @@ def test_models_that_an_older_version_left_in_sqlite_are_told_and_not_taken_for_
     monkeypatch.delenv("TOLLGATE_MLFLOW")
     home.mkdir()
     (home / "mlflow.db").touch()
-    with pytest.raises(BadInput, match=r"older Tollgate left its models in SQLite.*mlflow\.db.*make clean-demo"):
+    with pytest.raises(BadInput, match=r"older Tollgate left its models in SQLite.*mlflow\.db.*another TOLLGATE_DATA"):
         registry.champion(BOOK)
     assert [path.name for path in home.iterdir()] == ["mlflow.db"]
 

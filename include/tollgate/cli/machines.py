@@ -29,6 +29,19 @@ def prepare(context: typer.Context,
     _answer(context, deployment.prepare(take_over))
 
 
+@app.command(rich_help_panel=Panel.LOOP)
+def doctor(context: typer.Context,
+           checks: Annotated[list[str] | None, typer.Argument(metavar="[CHECK]...", show_default=False,
+                                                              help="only these, as the answer names them")] = None
+           ) -> None:
+    """Check what a deployment gets wrong, each finding with its remedy; exit 2 for an error, 75 if it may pass."""
+    from tollgate import doctor
+
+    found = doctor.examine(checks or [])
+    _answer(context, found, readable.examined)
+    raise typer.Exit(doctor.exit_code(found))
+
+
 # The cluster --------------------------------------------------------------------------------------------------
 
 @cluster_app.command("start")
@@ -116,7 +129,7 @@ def demo_stop(context: typer.Context) -> None:
 
 @demo_app.command("clean")
 def demo_clean(context: typer.Context) -> None:
-    """Stop, and remove everything that the demo made; fetched sources stay."""
+    """Stop, and remove what the demo made; fetched sources stay, and so does a book that the demo did not begin."""
     from tollgate import demo
 
     _answer(context, demo.clean())

@@ -11,13 +11,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tollgate import registry
 from tollgate.cluster.enter import Bind, Spec, in_namespaces
 from tollgate.errors import PassingFault
 
-UNPLAYED = ("FROM", "USER")  # and every RUN before USER: the system's packages
+UNPLAYED = ("FROM", "USER", "LABEL")  # and every RUN before USER: the system's packages
 HOUSE = "/opt/tollgate"
 
 
@@ -30,9 +32,10 @@ class Recipe:
     environment: dict[str, str]
 
 
-def read_recipe(text: str) -> Recipe:
-    """The copies, the commands run as our user, and the environment of a Dockerfile."""
+def read_recipe(text: str, arguments: Mapping[str, str] | None = None) -> Recipe:
+    """The copies, the commands run as our user, and the environment of a Dockerfile, its build arguments put in."""
     copies, runs, environment, ours = [], [], {}, False
+    told: dict[str, str] = {}
     for line in text.replace("\\\n", " ").splitlines():
         word, _, rest = line.strip().partition(" ")
         if word == "USER":
@@ -42,9 +45,12 @@ def read_recipe(text: str) -> Recipe:
             copies.append((tuple(sources), target))
         elif word == "RUN" and ours:
             runs.append(rest)
+        elif word == "ARG":
+            name, _, default = rest.partition("=")
+            told[name] = (arguments or {}).get(name, default)
         elif word == "ENV":
             name, _, value = rest.partition("=")
-            environment[name] = value
+            environment[name] = told.get(value.removeprefix("$"), value)
     return Recipe(tuple(copies), tuple(runs), environment)
 
 
@@ -80,7 +86,7 @@ def build(project: Path, folder: Path) -> dict[str, str]:
         PassingFault: a step failed.
     """
     docker = project / "docker"
-    recipe = read_recipe((docker / "Dockerfile").read_text(encoding="utf-8"))
+    recipe = read_recipe((docker / "Dockerfile").read_text(encoding="utf-8"), {"COMMIT": registry.code_commit()})
     rules = (docker / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     wanted = files_of(project, recipe, rules)
     built = {".venv", ".venv-airflow", ".tools", "data"}

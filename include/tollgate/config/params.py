@@ -250,6 +250,16 @@ def read_params_file(path: Path) -> dict[str, Any]:
     return raw
 
 
+def _no_dates(raw: dict[Any, Any], path: Path, where: str = "") -> None:
+    """Raise ``BadInput`` for a date without quotes, on which ``dvc repro``, which reads params.yaml first, ends."""
+    for key, value in raw.items():
+        if isinstance(value, dict):
+            _no_dates(value, path, f"{where}{key}.")
+        elif isinstance(value, date):
+            raise BadInput(f"{path.name}: {where}{key}: a date stands in quotes here, for DVC reads this file too and "
+                           "knows no dates", value=value, remedy=f'Write {key}: "{value}".')
+
+
 def params_path() -> Path:
     """The params.yaml in force: the one of the workspace we stand in, else the project's."""
     here = Path.cwd() / "params.yaml"
@@ -277,6 +287,7 @@ def load_params(path: Path | None = None, *, book: str | None = None, as_of: dat
     """
     path = path or params_path()
     raw = dict(read_params_file(path))
+    _no_dates(raw, path)
     _checked(Cron, raw.pop("cron", {}), path, "cron.")
     if "retention" in raw:
         _checked(Retention, raw.pop("retention"), path, "retention.")

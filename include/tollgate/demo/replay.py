@@ -17,7 +17,7 @@ from tollgate import ingest, lake, registry, requests
 from tollgate.books import Book, load_book
 from tollgate.clock import months_before
 from tollgate.config import load_params, settings
-from tollgate.demo import stack
+from tollgate.demo import cleaning, stack
 from tollgate.demo.airflow import DAGS, OVER, POLL_SECONDS, RUN_SECONDS_AT_MOST, Airflow
 from tollgate.demo.view import View
 from tollgate.errors import PassingFault, Refused
@@ -52,6 +52,7 @@ def run(plan: Plan) -> Answer:
     """
     params = load_params(book=plan.book)
     book = load_book(plan.book)
+    cleaning.begin(plan.book)
     with View(plan.approve) as view:
         return _Replay(plan, book, params.as_of, params.seed, view).run()
 

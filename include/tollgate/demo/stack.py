@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -107,15 +106,3 @@ def wait_until_up(service: Service) -> None:
 def stop() -> dict[str, list[str]]:
     """End every service that Tollgate started with this data folder, whole process groups, and nothing else."""
     return {"stopped": [*services.stop(home()), *services.stop_embedded()]}  # the database after its clients
-
-
-def clean() -> dict[str, list[str]]:
-    """Stop, then remove everything a demo made; the fetched sources stay, and what a cluster keeps."""
-    stopped = stop()["stopped"]
-    here = settings()
-    removed = []
-    for path in sorted(here.data.iterdir()) if here.data.exists() else []:
-        if path.name not in ("sources", "cluster", "README.md"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-            removed.append(path.name)
-    return {"stopped": stopped, "removed": removed}

@@ -2,6 +2,7 @@
 
 from tollgate.registry.aliases import champion
 from tollgate.registry.card import card
+from tollgate.registry.keys import check as check_keys
 from tollgate.registry.ledger import adopt, decisions, entries, record, verify
 from tollgate.registry.lineage import trace
 from tollgate.registry.models import (
@@ -14,7 +15,7 @@ from tollgate.registry.models import (
     models,
     register,
 )
-from tollgate.registry.origin import code_digest
+from tollgate.registry.origin import code_commit, code_digest
 from tollgate.registry.people import signed_by
 from tollgate.registry.points import scorecard
 from tollgate.registry.promotion import promote, reject, rollback
@@ -22,12 +23,12 @@ from tollgate.registry.rebuild import reproduce
 from tollgate.registry.reopening import reopen, reopened
 from tollgate.registry.reports import gate_report, registered_gates
 from tollgate.registry.rivals import rivals
-from tollgate.registry.tracking import address, prepare
+from tollgate.registry.tracking import address, forget, prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
-    "Version", "address", "adopt", "card", "challenger", "champion", "champion_on", "champions_since", "code_digest",
-    "decisions", "entries", "fetch_model", "fetch_to_compare", "fetch_to_score", "gate_report", "models", "prepare",
-    "promote", "record", "register", "registered_gates", "reject", "reopen", "reopened", "reproduce", "rivals",
-    "rollback", "scorecard", "signed_by", "trace", "verify",
+    "Version", "address", "adopt", "card", "challenger", "champion", "champion_on", "champions_since", "check_keys",
+    "code_commit", "code_digest", "decisions", "entries", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget",
+    "gate_report", "models", "prepare", "promote", "record", "register", "registered_gates", "reject", "reopen",
+    "reopened", "reproduce", "rivals", "rollback", "scorecard", "signed_by", "trace", "verify",
 ]

@@ -49,6 +49,18 @@ def held() -> bool:
     return _path().exists() or _may_make()
 
 
+def check() -> tuple[bool, list[str]]:
+    """Whether this process holds the key that signs, and the fingerprints of those it reads by; nothing is made.
+
+    Raises:
+        BadInput, Refused: as ``signer`` and ``known``, or ``TOLLGATE_LEDGER_KEY`` names a file that is not there.
+    """
+    read_by = sorted(known())
+    if _path().exists() or settings().ledger_key != EMBEDDED:
+        return True, sorted({*read_by, fingerprint(signer().public_key())})
+    return False, read_by
+
+
 def known() -> dict[str, Ed25519PublicKey]:
     """The public keys by which the ledger is read, by fingerprint; none before the embedded one was made.
 

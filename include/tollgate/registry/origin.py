@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import subprocess
 from importlib.metadata import version as version_of
@@ -39,7 +40,7 @@ def origin_of(run_folder: Path, params: Params) -> Origin:
 def environment() -> Origin:
     """The code, the interpreter and the libraries that run now."""
     lock = PROJECT / LOCK
-    return {"commit": _commit(), "code": code_digest(PROJECT),
+    return {"commit": code_commit(), "code": code_digest(PROJECT),
             "lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "none",
             "python": platform.python_version(), "platform": platform.platform(),
             "libraries": {name: version_of(name) for name in LIBRARIES}}
@@ -53,8 +54,11 @@ def code_digest(project: Path) -> str:
     return whole.hexdigest()
 
 
-def _commit() -> str:
-    """The code's git commit, marked when files that decide a model differ from it; "none" outside a repository."""
+def code_commit() -> str:
+    """The code's git commit, marked when files that decide a model differ from it.
+
+    Outside a repository, as in an image, the one that it was built from (``TOLLGATE_COMMIT``), or "none".
+    """
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(PROJECT), *words], capture_output=True, text=True, check=True)
@@ -63,4 +67,4 @@ def _commit() -> str:
     try:
         return git("rev-parse", "HEAD") + (MODIFIED if git("status", "--porcelain", "--", *DECIDES) else "")
     except (OSError, subprocess.CalledProcessError):
-        return "none"
+        return os.environ.get("TOLLGATE_COMMIT") or "none"

@@ -88,6 +88,22 @@ def prepare() -> None:
     _open(address())
 
 
+@faults_named()
+def forget(book: str) -> None:
+    """Delete a book's registered model and its runs, where there are any; whoever had them made forgets the book."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client().delete_registered_model(name_of(book))
+    except MlflowException as err:
+        if err.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+    experiment = client().get_experiment_by_name(name_of(book))
+    while experiment is not None and (runs := client().search_runs([experiment.experiment_id], max_results=1000)):
+        for run in runs:
+            client().delete_run(run.info.run_id)
+
+
 def bring(run_id: str, name: str, folder: str | Path) -> Path:
     """Download a file or folder that was kept with an MLflow run. Use it under ``faults_named``.
 
@@ -124,7 +140,7 @@ def address() -> str:
     if where == EMBEDDED:
         if old.exists():
             raise BadInput("An older Tollgate left its models in SQLite, which this one does not read", value=old,
-                           remedy="Begin anew with `make clean-demo`, or stay with the version that wrote it.")
+                           remedy="Begin anew in another TOLLGATE_DATA, or stay with the version that wrote it.")
         return services.database("mlflow")
     if not where.startswith(KINDS):
         raise BadInput("TOLLGATE_MLFLOW must be an MLflow server or a PostgreSQL database", value=_shown(where),

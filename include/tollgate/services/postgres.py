@@ -140,14 +140,18 @@ def serving(folder: Path, host: str, port: int, options: Mapping[str, str] = OPT
     Raises:
         BadInput: the folder was written by another major version, or see ``unprivileged``.
     """
+    _check_version(folder)
+    given = {"listen_addresses": host, "port": str(port), "unix_socket_directories": "", **options}
+    return (*unprivileged(folder), str(binary("postgres")), "-D", str(folder),
+            *(part for name, value in given.items() for part in ("-c", f"{name}={value}")))
+
+
+def _check_version(folder: Path) -> None:
     found = (folder / "PG_VERSION").read_text(encoding="utf-8").strip()
     if found != version():
         raise BadInput(f"The database in {folder} was written by PostgreSQL {found}", value=f"PostgreSQL {version()}",
                        remedy=f"Bring it over with pg_upgrade, or with pg_dumpall of {found} into an empty folder; "
-                              "`make clean-demo` forgets it.")
-    given = {"listen_addresses": host, "port": str(port), "unix_socket_directories": "", **options}
-    return (*unprivileged(folder), str(binary("postgres")), "-D", str(folder),
-            *(part for name, value in given.items() for part in ("-c", f"{name}={value}")))
+                              "another TOLLGATE_DATA begins anew.")
 
 
 class Postmaster(NamedTuple):
@@ -182,7 +186,42 @@ def database(name: str) -> str:
     """
     home = _home()
     found = postmaster(home / "data")
-    port = found.port if found is not None and found.ready else _ensure(home)
+    return _url(home, found.port if found is not None and found.ready else _ensure(home), name)
+
+
+def empty_database(name: str) -> None:
+    """Make a database of the embedded server anew, with nothing in it; who is connected is sent away.
+
+    Raises:
+        BadInput, PassingFault: as ``database``.
+    """
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    with create_engine(database("postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+
+
+def running_database(name: str) -> str | None:
+    """As ``database``, but nothing is started and nothing written; None where the server does not run.
+
+    Raises:
+        BadInput: it could not be started: another version's data, a lost password, or another user's folder.
+    """
+    home = _home()
+    if not (home / "data").exists():
+        binary("postgres")
+        return None
+    if os.geteuid() != 0:
+        unprivileged(home / "data")
+    _check_version(home / "data")
+    _check_password(home)
+    found = postmaster(home / "data")
+    return None if found is None or not found.ready else _url(home, found.port, name)
+
+
+def _url(home: Path, port: int, name: str) -> str:
     return (f"postgresql+psycopg2://{USER}@{LOOPBACK}:{port}/{name}"
             f"?passfile={quote(str(_password_file(home)), safe='/ ')}")
 
@@ -220,13 +259,17 @@ def _ensure(home: Path) -> int:
         with _turn(home):
             if not (home / "data").exists():
                 _make(home)
-            if not _password_file(home).exists():
-                raise BadInput("The password of the embedded database is lost", value=_password_file(home),
-                               remedy="Restore that file from a backup; `make clean-demo` begins anew.")
+            _check_password(home)
             return _up(home)
     except OSError as err:
         raise BadInput(f"The embedded database cannot use its folder: {err.strerror}", value=err.filename or home,
                        remedy="Give Tollgate the right to write there, make room, or set TOLLGATE_DATA.") from err
+
+
+def _check_password(home: Path) -> None:
+    if not _password_file(home).exists():
+        raise BadInput("The password of the embedded database is lost", value=_password_file(home),
+                       remedy="Restore that file from a backup; another TOLLGATE_DATA begins anew.")
 
 
 def _make(home: Path) -> None:

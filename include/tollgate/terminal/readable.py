@@ -157,3 +157,18 @@ def checked(answer: Answer) -> Answer:
                   "scorecard": "; ".join(found["scorecard"]), "advice": found["advice"],
                   "to paste": "\n" + found["params"] if found["params"] else "nothing"}
     return {**shown, "next": answer["next"]}
+
+
+def examined(answer: Answer) -> Answer:
+    """A line a check, how it stands first; below those that are not well, each finding and its remedy."""
+    checks: dict[str, list[Answer]] = {}
+    for finding in answer["findings"]:
+        checks.setdefault(finding["check"], []).append(finding)
+    shown = {}
+    for name, found in checks.items():
+        level = max((one["level"] for one in found), key=("ok", "warning", "error").index)
+        told = [f"{one['found']}\n    -> {one['remedy']}" for one in found if one["level"] != "ok"]
+        shown[f"{level:7} {name}"] = "\n    ".join(told or ["; ".join(one["found"] for one in found)])
+    return {**shown, "so": "all is well" if answer["well"] and not answer["warnings"] else
+            f"{answer['errors']} errors, {answer['warnings']} warnings"
+            + ("; what is wrong may pass by itself" if answer["passing"] else "")}

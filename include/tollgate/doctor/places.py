@@ -1,0 +1,34 @@
+"""The locations of the settings, by the names that a person sets them by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tollgate.config import Settings
+
+# What several machines have to see alike.
+LOCATIONS = ("landing", "lake", "store", "dvc_remote", "mlflow_artifacts")
+
+
+def locations(here: Settings) -> Iterator[tuple[str, str]]:
+    """``(name of the setting, location)`` of everything that is kept, the ledger's anchor too where there is one."""
+    for name in LOCATIONS:
+        yield f"TOLLGATE_{name.upper()}", getattr(here, name)
+    if here.ledger_anchor:
+        yield "TOLLGATE_LEDGER_ANCHOR", here.ledger_anchor
+
+
+def is_local(place: str) -> bool:
+    """Whether a location is a folder."""
+    return "://" not in place
+
+
+def bucket_of(place: str) -> str:
+    """The bucket of an ``s3://`` location."""
+    return place.removeprefix("s3://").partition("/")[0]
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
