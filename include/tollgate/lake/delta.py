@@ -213,13 +213,14 @@ def change_partitions(table: Table, partitions: Sequence[str],
         if new.equals(rows.sort_by([(name, "ascending") for name in (table.partition, *table.order)])):
             return opened.version()
         with faults_named(table):
-            write_deltalake(opened, new, mode="overwrite", predicate=_within(table, wanted))
+            write_deltalake(opened, new, mode="overwrite", predicate=within(table, wanted))
         return opened.version()
 
     return racing(table, "write", attempt)
 
 
-def _within(table: Table, partitions: Sequence[str]) -> str:
+def within(table: Table, partitions: Sequence[str]) -> str:
+    """SQL that holds of these partitions' rows."""
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in partitions)
     return f"{table.partition} IN ({quoted})"
 
@@ -252,7 +253,7 @@ def replace_partition(table: Table, name: str, rows: Pile) -> int:
         opened = open_or_create(table)
         stream = pa.RecordBatchReader.from_batches(table.schema, rows.batches(name))
         with faults_named(table):
-            write_deltalake(opened, stream, mode="overwrite", predicate=_within(table, [name]))
+            write_deltalake(opened, stream, mode="overwrite", predicate=within(table, [name]))
         return opened.version()
 
     return racing(table, "write", attempt)
