@@ -18,6 +18,7 @@ from tollgate.config import settings
 from tollgate.errors import BadInput
 from tollgate.versioning import erase_from_runs
 
+FOUND = ("rows", "past", "landing", "nights", "evidence", "runs")
 Values = Mapping[str, set[str]]
 
 
@@ -31,9 +32,9 @@ def erase(book: Book, loans: Sequence[str], reason: str, by: str | None = None,
         loans: ids that applications came with. by: who decided; the login when None. dry_run: tell, touch nothing.
 
     Returns ``{"book", "dry_run", "loans": how many, "rows": {table: rows}, "past": {table: files of earlier versions},
-    "landing": {file: rows}, "nights": {attempt: rows}, "runs": [training run whose rows went], "files": {path: [each
-    SHA-256 that it had]}, "still_holds": [sentence], "ledger": line or None}``; ``still_holds`` names every copy that
-    was found and left, and why.
+    "landing": {file: rows}, "nights": {attempt: rows}, "evidence": {MLflow run: rows}, "runs": [training run whose rows
+    went], "files": {path: [each SHA-256 that it had]}, "still_holds": [sentence], "ledger": line or None}``;
+    ``still_holds`` names every copy that was found and left, and why.
 
     Raises:
         BadInput: no loan or no reason is given, the reason names a loan, nobody signs, or the key is not held here.
@@ -52,9 +53,9 @@ def erase(book: Book, loans: Sequence[str], reason: str, by: str | None = None,
     found = work.run(dry_run=True)
     open_intents = registry.open_erasures(book.name)
     begun = work.journal() or open_intents
-    if dry_run or not (any(found[name] for name in ("rows", "past", "landing", "nights", "runs")) or begun):
+    if dry_run or not (any(found[name] for name in FOUND) or begun):
         return {"book": book.name, "dry_run": dry_run, "loans": len(wanted), **found, "ledger": None}
-    counts = {name: found[name] for name in ("rows", "past", "landing", "nights", "runs")}
+    counts = {name: found[name] for name in FOUND}
     if any(counts.values()):
         open_intents.append(registry.begin_erasure(book.name, {"loans": len(wanted), **counts}, reason, by))
     done = work.run(dry_run=False)
@@ -98,6 +99,9 @@ class _Erasure:
             book.name, self.loans, {of.name: str(of.entity) for of in book.histories},
             known=lambda path: kept.get(path, []), replacing=self.replacing, dry_run=dry_run)
         left += told
+        evidence, told = registry.erase_from_evidence(
+            book.name, self.loans, known=lambda path: kept.get(path, []), replacing=self.replacing, dry_run=dry_run)
+        left += told
         runs, told = erase_from_runs(book.name, self.loans, dry_run=dry_run)
         left += told
         if not dry_run:
@@ -108,9 +112,14 @@ class _Erasure:
             left += told
         left += [f"line {seq} of the ledger names one of them in a comment, and is signed: it stays" for seq, text in
                  registry.comments(book.name).items() if nights.named(text, self.loans)]
+        sources = settings().data / "sources" / book.name
+        if sources.is_dir():
+            left.append(f"{sources} plays the lender on this machine and was not looked into: delete it, or what it "
+                        "holds of them")
         return {"rows": {name: count for name, count in rows.items() if count},
                 "past": {name: count for name, count in past.items() if count},
-                "landing": landing, "nights": pinned, "runs": runs, "files": self.journal(), "still_holds": left}
+                "landing": landing, "nights": pinned, "evidence": evidence, "runs": runs,
+                "files": self.journal(), "still_holds": left}
 
     def _tables(self) -> list[lake.Table]:
         """Those that may hold a loan; the applications last."""

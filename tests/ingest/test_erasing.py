@@ -5,17 +5,24 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import shutil
+import signal
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from lender import as_csv, as_json_lines, as_parquet, bad_share, consumer_loans, instalment_loans
 from tests.ingest.test_personal_data import MARK
+from tests.processes import PROCESSES, die_before, move_to, places
+from tests.scored import publish_night
 
-from tollgate import erasure, lake, registry
+from tollgate import erasure, lake, nights, registry
 from tollgate.books import load_book
 from tollgate.config import settings
 from tollgate.ingest import audit, ingest_file, new_files, quarantined_loan, release, take_in
@@ -211,3 +218,45 @@ def test_erasing_on_an_object_store_is_the_same(anywhere: str, drop: Drop) -> No
     assert erase(LOAN)["ledger"] is None
     assert registry.verify(BOOK)["entries"] == 2
     assert json.dumps(registry.entries(BOOK)).count(WHY) == 2
+
+
+KILLED_AT = ((lake.Store, "write"), (lake.Store, "delete"), (lake, "change_rows"), (lake, "change_partitions"),
+             (lake, "replace_partitions"), (lake, "append_next"))
+
+
+def erase_and_die(where: Mapping[str, str], nth: int) -> None:
+    """Erase the loan, and be killed before the ``nth`` write."""
+    move_to(where)
+    die_before(KILLED_AT, nth)
+    erase(LOAN)
+    os._exit(0)
+
+
+def test_whoever_is_killed_at_any_write_runs_it_again_and_nothing_is_left(
+        home: Path, drop: Drop, tmp_path: Path) -> None:
+    book = load_book(BOOK)
+    drop(as_csv([*ROWS, {**ROWS[1], "credit_score": "bad"}]), "applications_a.csv", BOOK)
+    take_in(book, bad_share(1.0))
+    night = publish_night(book, date(2006, 3, 1), lake.view(lake.applications(book)), np.linspace(0, 1, 5), 0.5)
+    kept = Path(shutil.copytree(home, tmp_path / "kept"))
+    nth, died = 0, True
+    while died:
+        nth += 1
+        shutil.rmtree(home)
+        shutil.copytree(kept, home)
+        child = PROCESSES.Process(target=erase_and_die, args=(places(), nth))
+        child.start()
+        child.join()
+        died = child.exitcode == -signal.SIGKILL
+        assert died or child.exitcode == 0
+        assert erase(LOAN)["still_holds"] == [], nth
+        assert LOAN not in told_in(home), nth
+        registry.verify(BOOK)
+        assert registry.open_erasures(BOOK) == [], nth
+        audit(book)
+        assert new_files(BOOK) == [], nth
+        pinned = nights.read_pin(night)
+        assert (pinned.rows, pinned.erased) == (4, 1)
+        assert nights.read_scored(pinned, 0).num_rows == nights.read_features(pinned, 0).num_rows == 4
+        assert nights.publications(BOOK)[0].rows == 4
+    assert nth > 20

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import os
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from registry.world import BOOK
-from scoring.killing import WRITES
+from registry.world import BOOK, client
 from scoring.nightly import KEY, NIGHT, ROWS, params_with, pin, score, score_shards, scores
-from tests.processes import PROCESSES, die_before, move_to, places
 
 from tollgate import erasure, lake, nights, registry, scoring
 from tollgate.books import load_book
@@ -156,36 +153,30 @@ def test_a_file_of_a_night_that_was_changed_is_told_and_gets_no_new_digest(night
         nights.read_scored(nights.read_pin(nights.attempt_of(KEY)), shard)
 
 
-def erase_and_die(where: Mapping[str, str], loan: str, nth: int) -> None:
-    """Erase a loan, and be killed before the ``nth`` write."""
-    move_to(where)
-    die_before((*WRITES, (lake, "change_rows"), (lake, "append_next"), (Store, "delete")), nth)
-    erase(loan)
-    os._exit(0)
+def trained_on() -> str:
+    """A loan whose row stands in the evidence of a model."""
+    with TemporaryDirectory() as folder:
+        path = client().download_artifacts(registry.champion(BOOK).run_id, "evidence.parquet", folder)
+        return str(pq.read_table(path)["loan_id"][0])
 
 
-def test_whoever_is_killed_at_any_write_runs_it_again_and_nothing_is_left(
-        served: Path, home: Path, settle: Any, tmp_path: Path) -> None:
-    import shutil
+def test_the_evidence_of_a_model_is_followed_to_what_the_erasure_left(night: Path) -> None:
+    loan = trained_on()
+    told = erase(loan)
+    assert told["still_holds"] == [] and len(told["evidence"]) == 2
+    assert left_of(loan, night) == []
+    registry.promote(BOOK, "2", registry.challenger(BOOK).digest, by="ann")  # type: ignore[union-attr]
+    assert registry.rollback(BOOK, "1", by="eve", reason="worse")["proof"]["source"] == "test evidence"
+    with TemporaryDirectory() as folder:  # somebody else's change of it is refused as before
+        run = registry.models(BOOK)[0]["run_id"]
+        path = client().download_artifacts(run, "evidence.parquet", folder)
+        pq.write_table(pq.read_table(path).slice(1), path)
+        client().log_artifact(run, path)
+    with pytest.raises(Refused, match="evidence.parquet.*changed after registration"):
+        registry.rollback(BOOK, "2", by="eve", reason="better")
 
-    settle(Path(shutil.copytree(served, home)))
-    loan = scored_twice()
-    kept = Path(shutil.copytree(home, tmp_path / "kept"))
-    nth, died = 0, True
-    while died:
-        nth += 1
-        shutil.rmtree(home)
-        shutil.copytree(kept, home)
-        child = PROCESSES.Process(target=erase_and_die, args=(places(), loan, nth))
-        child.start()
-        child.join(120)
-        died = child.exitcode == -9
-        assert died or child.exitcode == 0
-        told = erase(loan)
-        assert told["still_holds"] == [], nth
-        assert left_of(loan, home) == [], nth
-        registry.verify(BOOK)
-        assert registry.open_erasures(BOOK) == [], nth
-        assert scoring.publish(KEY[:-1] + "2")["rows"] == ROWS - 1 == nights.publications(BOOK)[0].rows
-        load_window(load_book(BOOK), NIGHT, params_with().monitoring)
-    assert nth > 20
+
+def test_a_model_whose_rows_were_erased_is_not_made_again_and_says_why(night: Path) -> None:
+    erase(trained_on())
+    with pytest.raises(Refused, match="1 loan.s. were erased since, as line"):
+        registry.reproduce(BOOK, "1")
