@@ -215,3 +215,17 @@ def quarantine_release(context: typer.Context, book: BookName, fingerprint: Fing
     from tollgate.ingest import release
 
     _answer(context, release(load_book(book), fingerprint, by, why))
+
+
+@app.command(rich_help_panel=Panel.DATA)
+def erase(context: typer.Context, book: BookName,
+          loans: Annotated[list[str], typer.Argument(metavar="LOAN...", help="the ids that their applications came "
+                                                     "with; all of a person's, where there are several")],
+          reason: Annotated[str, typer.Option("--reason", help="for the ledger; without the person")], by: By = None,
+          dry_run: Annotated[bool, typer.Option("--dry-run", help="tell what would go, touch nothing")] = False,
+          ) -> None:
+    """Erase loans wherever a copy of them is; the ledger says that it was done, not to whom."""
+    from tollgate import erasure
+    from tollgate.books import load_book
+
+    _answer(context, erasure.erase(load_book(book), loans, reason, by, dry_run))

@@ -12,8 +12,8 @@ from tollgate.errors import BadInput, Refused, TollgateError
 
 OF_A_BOOK: tuple[Callable[[str], lake.Table], ...] = (
     lake.deliveries, lake.received, lake.quarantine, lake.checks, lake.nights, lake.scores, lake.superseded,
-    lake.shadow_scores, lake.shadows, lake.performance, lake.shadow_performance, lake.drift, lake.verdicts, lake.alerts,
-    lake.requests, lake.feeds, lake.ledger)
+    lake.shadow_scores, lake.shadows, lake.measures, lake.performance, lake.shadow_performance, lake.feeds, lake.events,
+    lake.acknowledgements, lake.alerts, lake.verdicts, lake.requests, lake.ledger)
 OTHERS = 0o077  # the rights of group and others
 
 

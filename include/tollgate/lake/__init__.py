@@ -17,6 +17,7 @@ from tollgate.lake.delta import (
 )
 from tollgate.lake.digests import digest
 from tollgate.lake.disk import Pile, Scratch, scratch
+from tollgate.lake.erasing import change_rows, purge, rows_held
 from tollgate.lake.schemas import (
     Table,
     acknowledgements,
@@ -49,10 +50,10 @@ from tollgate.lake.versions import Changes, Delivery, append_versions, compare, 
 
 __all__ = [
     "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "acknowledgements", "alerts",
-    "append_next", "append_versions", "applications", "batches", "change_partitions", "checks", "compact",
-    "compare", "copy", "count", "decisions", "deliveries", "digest", "events", "feeds", "ledger", "lookup",
-    "measures", "nights", "outcomes", "partitions", "performance", "prove_put_if_absent", "publish_turn",
-    "published", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests", "rewrite",
-    "scores", "scratch", "shadow_performance", "shadow_scores", "shadows", "superseded", "verdicts", "version",
-    "versions_of", "view",
+    "append_next", "append_versions", "applications", "batches", "change_partitions", "change_rows", "checks",
+    "compact", "compare", "copy", "count", "decisions", "deliveries", "digest", "events", "feeds", "ledger",
+    "lookup", "measures", "nights", "outcomes", "partitions", "performance", "prove_put_if_absent", "publish_turn",
+    "published", "purge", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests",
+    "rewrite", "rows_held", "scores", "scratch", "shadow_performance", "shadow_scores", "shadows", "superseded",
+    "verdicts", "version", "versions_of", "view",
 ]

@@ -47,15 +47,30 @@ def open_table(table: Table, at: int | None = None) -> DeltaTable | None:
 
 
 def _check_format(table: Table, opened: DeltaTable, at: int | None) -> None:
-    """Raise ``BadInput`` for a table that an older Tollgate wrote: half of it would be read."""
-    held = {field.name for field in opened.schema().fields}
+    """Raise ``BadInput`` for a table whose columns are not what is read of it: half of it would be, or another."""
+    held = {field.name: _kind(field.type) for field in opened.schema().fields}
+    which = "The table" if at is None else f"Version {at} of the table"
     lacking = [name for name in table.schema.names if name not in held]
     if lacking:
-        which = "The table" if at is None else f"Version {at} of the table"
         raise BadInput(f"{which} {table.book}/{table.name} lacks the columns {', '.join(lacking)}: an older Tollgate "
                        "wrote it", value=location(table),
                        remedy=f"tollgate ingest migrate {table.book} brings the table up to date; a run that pinned an "
                               "older version of it must be opened anew.")
+    other = [f"{field.name} is {held[field.name]}, not {kind}" for field in table.schema
+             if (kind := _KINDS.get(str(field.type))) and held[field.name] != kind]
+    if other:
+        raise BadInput(f"The columns of {which[0].lower()}{which[1:]} {table.book}/{table.name} have another type than "
+                       f"the book gives them: {', '.join(other)}", value=location(table),
+                       remedy="If the book changed, give the column of another type a new name. If another program "
+                              "wrote the table, restore the version before.")
+
+
+_KINDS = {"string": "string", "int64": "long", "double": "double", "date32[day]": "date", "bool": "boolean"}
+
+
+def _kind(of: Any) -> str:
+    """A type as Delta names it; ``list`` and its like by their class."""
+    return str(getattr(of, "type", type(of).__name__))
 
 
 def open_or_create(table: Table) -> DeltaTable:
@@ -213,13 +228,14 @@ def change_partitions(table: Table, partitions: Sequence[str],
         if new.equals(rows.sort_by([(name, "ascending") for name in (table.partition, *table.order)])):
             return opened.version()
         with faults_named(table):
-            write_deltalake(opened, new, mode="overwrite", predicate=_within(table, wanted))
+            write_deltalake(opened, new, mode="overwrite", predicate=within(table, wanted))
         return opened.version()
 
     return racing(table, "write", attempt)
 
 
-def _within(table: Table, partitions: Sequence[str]) -> str:
+def within(table: Table, partitions: Sequence[str]) -> str:
+    """SQL that holds of these partitions' rows."""
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in partitions)
     return f"{table.partition} IN ({quoted})"
 
@@ -252,7 +268,7 @@ def replace_partition(table: Table, name: str, rows: Pile) -> int:
         opened = open_or_create(table)
         stream = pa.RecordBatchReader.from_batches(table.schema, rows.batches(name))
         with faults_named(table):
-            write_deltalake(opened, stream, mode="overwrite", predicate=_within(table, [name]))
+            write_deltalake(opened, stream, mode="overwrite", predicate=within(table, [name]))
         return opened.version()
 
     return racing(table, "write", attempt)

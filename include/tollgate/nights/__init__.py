@@ -1,6 +1,7 @@
 """A night: one scoring of one population. What its attempts are called, what each pinned, and which of them count."""
 
 from tollgate.nights.attempts import NEW, PORTFOLIO, Attempt, attempt_of, claim, give_up
+from tollgate.nights.erasing import erase_from_nights, named, recount
 from tollgate.nights.files import (
     Shard,
     read_fault,
@@ -20,7 +21,7 @@ from tollgate.nights.tidying import tidy_nights
 
 __all__ = [
     "NEW", "PORTFOLIO", "Attempt", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of",
-    "claim", "give_up", "publication", "publications", "read_fault", "read_features", "read_histories", "read_pin",
-    "read_population", "read_scored", "read_shard", "shard_of", "tidy_nights", "was_pinned", "write_fault",
-    "write_pin", "write_population", "write_scored",
+    "claim", "erase_from_nights", "give_up", "named", "publication", "publications", "read_fault", "read_features",
+    "read_histories", "read_pin", "read_population", "read_scored", "read_shard", "recount", "shard_of",
+    "tidy_nights", "was_pinned", "write_fault", "write_pin", "write_population", "write_scored",
 ]

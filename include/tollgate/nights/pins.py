@@ -33,6 +33,8 @@ class Pin:
         shards: how many parts it is in. rows_digest: of the population, in the lake's order.
         files: SHA-256 of each file of rows, by its name. lake_versions: Delta version of each table that was read.
         params: all of the book's parameters.
+        erased: how many loans were erased since; ``rows`` and ``files`` are of those that are left, ``rows_digest`` is
+            of the population as it was pinned.
     """
 
     attempt: Attempt
@@ -47,6 +49,7 @@ class Pin:
     files: Mapping[str, str]
     lake_versions: Mapping[str, int]
     params: Mapping[str, Any]
+    erased: int = 0
 
 
 def was_pinned(attempt: Attempt) -> bool:

@@ -2,6 +2,8 @@
 
 from tollgate.registry.aliases import champion
 from tollgate.registry.card import card
+from tollgate.registry.erased_evidence import erase_from_evidence
+from tollgate.registry.erasing import begin_erasure, comments, end_erasure, open_erasures
 from tollgate.registry.keys import check as check_keys
 from tollgate.registry.ledger import adopt, decisions, entries, record, verify
 from tollgate.registry.lineage import trace
@@ -27,8 +29,9 @@ from tollgate.registry.tracking import address, forget, prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
-    "Version", "address", "adopt", "card", "challenger", "champion", "champion_on", "champions_since", "check_keys",
-    "code_commit", "code_digest", "decisions", "entries", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget",
-    "gate_report", "models", "prepare", "promote", "record", "register", "registered_gates", "reject", "reopen",
+    "Version", "address", "adopt", "begin_erasure", "card", "challenger", "champion", "champion_on",
+    "champions_since", "check_keys", "code_commit", "code_digest", "comments", "decisions", "end_erasure",
+    "entries", "erase_from_evidence", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget", "gate_report",
+    "models", "open_erasures", "prepare", "promote", "record", "register", "registered_gates", "reject", "reopen",
     "reopened", "reproduce", "rivals", "rollback", "scorecard", "signed_by", "trace", "verify",
 ]

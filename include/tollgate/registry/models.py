@@ -16,6 +16,7 @@ from tollgate.features import GATED, artefact_of, check_golden, digest_of, gated
 from tollgate.registry import keys, ledger
 from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
 from tollgate.registry.entries import Entry
+from tollgate.registry.erased_evidence import expected
 from tollgate.registry.facts import CARD, keep_facts
 from tollgate.registry.former import check_rivals
 from tollgate.registry.looks import check_looks, count_look, look_of
@@ -222,7 +223,8 @@ def registered(book: str, chain: Sequence[Entry], version: str) -> Entry:
 
 
 def registered_file(line: Entry, name: str, folder: str | Path) -> Path:
-    """A file that is kept with a version's MLflow run, downloaded, as it was when this line registered the version.
+    """A file that is kept with a version's MLflow run, downloaded, as it was when this line registered the version,
+    or as an erasure since has left it.
 
     Raises:
         Refused: it is gone, or it was changed since.
@@ -230,7 +232,7 @@ def registered_file(line: Entry, name: str, folder: str | Path) -> Path:
     model = version_in(line)
     path = bring(model.run_id, name, folder)
     known = line.payload.get("files", {}).get(name)
-    if known is not None and _digest(path) != known:
+    if known is not None and _digest(path) not in (known, expected(ledger.trusted(model.book), line, name)):
         raise Refused(f"{name} of {name_of(model.book)} version {model.version} changed after registration",
                       value=_digest(path), remedy="Restore the file in the artefacts of its MLflow run.")
     return path

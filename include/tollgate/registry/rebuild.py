@@ -19,7 +19,10 @@ from tollgate.books import load_book
 from tollgate.config import PROJECT, settings
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.features import artefact_of, golden_differences
+from tollgate.registry import ledger
 from tollgate.registry.differences import of_models, of_predictions
+from tollgate.registry.entries import Entry
+from tollgate.registry.erasing import erasures_since
 from tollgate.registry.models import fetch_model, registered_file, registration
 from tollgate.registry.origin import MODIFIED, Origin, code_digest
 from tollgate.registry.rivals import no_rivals
@@ -65,7 +68,7 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
             services.stop_embedded(folder / "data")  # the sweep's
         besides += _other_book(origin, folder / "run" / "book.json")
         if failures:
-            raise _refused(model, [*failures, *tampered, *besides])
+            raise _refused(model, [*failures, *_erased_since(book, entry), *tampered, *besides])
         different = of_models(made, artefact_of(folder / "run"))
         rows, gap, told = of_predictions(evidence, folder / "run" / "evidence.parquet")
     if different or told or tampered:
@@ -73,6 +76,12 @@ def reproduce(book: str, version: str) -> dict[str, Any]:
     return {"book": book, "version": version, "digest": model.digest, "rows": rows, "max_difference": gap,
             "code": "this checkout" if code == PROJECT else origin["commit"], "libraries": libraries,
             "besides": besides}
+
+
+def _erased_since(book: str, registered: Entry) -> list[str]:
+    return [f"{entry.payload.get('loans')} loan(s) were erased since, as line {entry.seq} of the ledger tells: a model "
+            "whose rows were among them cannot be made again" for entry in
+            erasures_since(ledger.trusted(book), registered.seq)]
 
 
 def _refused(model: Version, differences: list[str]) -> Refused:

@@ -1,5 +1,6 @@
 """From the bytes of a landed file to rows as the lender spelled them, and to the lake's types."""
 
+from tollgate.ingest.reading.blanking import Gone, blanked, can_blank
 from tollgate.ingest.reading.files import batches
 from tollgate.ingest.reading.formats import Unfit
 from tollgate.ingest.reading.header import listed
@@ -10,6 +11,6 @@ from tollgate.ingest.reading.parsing import REASONS, parse, reasons, spell
 from tollgate.ingest.reading.raw import BATCH_ROWS, Raw
 from tollgate.ingest.reading.spelling import is_key, visible
 
-__all__ = ["BATCH_ROWS", "MANIFEST", "REASONS", "Landed", "Manifest", "Raw", "Unfit", "apart", "batches",
-           "fingerprint_of", "is_key", "listed", "opened", "parse", "read_manifest", "reasons", "sha256_of",
-           "source_of", "spell", "spelled", "spool", "together", "visible"]
+__all__ = ["BATCH_ROWS", "MANIFEST", "REASONS", "Gone", "Landed", "Manifest", "Raw", "Unfit", "apart", "batches",
+           "blanked", "can_blank", "fingerprint_of", "is_key", "listed", "opened", "parse", "read_manifest", "reasons",
+           "sha256_of", "source_of", "spell", "spelled", "spool", "together", "visible"]

@@ -1,0 +1,167 @@
+"""Erasing loans wherever a copy of them is: landing, nights, training runs, the lake with its past.
+
+Each place is looked through by content, not by a list of what was written where, so that running it again finds what
+is left. The applications go last: by them the loans' histories are found.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from tollgate import ingest, lake, nights, registry
+from tollgate.books import LOAN, Book
+from tollgate.config import settings
+from tollgate.errors import BadInput
+from tollgate.versioning import erase_from_runs
+
+FOUND = ("rows", "past", "landing", "nights", "evidence", "runs")
+Values = Mapping[str, set[str]]
+
+
+def erase(book: Book, loans: Sequence[str], reason: str, by: str | None = None,
+          dry_run: bool = False) -> dict[str, Any]:
+    """Erase these loans of a book everywhere, and say in the ledger that it was done, not to whom.
+
+    Whoever was cut off runs it again for the same loans; again, it finds nothing and writes nothing.
+
+    Args:
+        loans: ids that applications came with. by: who decided; the login when None. dry_run: tell, touch nothing.
+
+    Returns ``{"book", "dry_run", "loans": how many, "rows": {table: rows}, "past": {table: files of earlier versions},
+    "landing": {file: rows}, "nights": {attempt: rows}, "evidence": {MLflow run: rows}, "runs": [training run whose rows
+    went], "files": {path: [each SHA-256 that it had]}, "still_holds": [sentence], "ledger": line or None}``;
+    ``still_holds`` names every copy that was found and left, and why.
+
+    Raises:
+        BadInput: no loan or no reason is given, the reason names a loan, nobody signs, or the key is not held here.
+        Refused: the ledger was tampered with.
+        PassingFault: landing, the lake or the store did not answer; what went by then is gone.
+    """
+    wanted = sorted({loan.strip() for loan in loans} - {""})
+    if not wanted:
+        raise BadInput("An erasure needs the id of a loan", value=list(loans), remedy="Name the loans after the book.")
+    if not reason.strip():
+        raise BadInput("An erasure needs a reason", value=repr(reason), remedy="Pass --reason.")
+    if nights.named(reason, wanted):
+        raise BadInput("The reason names a loan, and it would stand in the ledger for ever", value="--reason",
+                       remedy="Say why, such as the number of the request, without the loan.")
+    work = _Erasure(book, wanted)
+    found = work.run(dry_run=True)
+    open_intents = registry.open_erasures(book.name)
+    begun = work.journal() or open_intents
+    if dry_run or not (any(found[name] for name in FOUND) or begun):
+        return {"book": book.name, "dry_run": dry_run, "loans": len(wanted), **found, "ledger": None}
+    counts = {name: found[name] for name in FOUND}
+    if any(counts.values()):
+        open_intents.append(registry.begin_erasure(book.name, {"loans": len(wanted), **counts}, reason, by))
+    done = work.run(dry_run=False)
+    answer = {"loans": len(wanted), **{name: done[name] for name in (*counts, "files", "still_holds")}}
+    line = registry.end_erasure(book.name, open_intents, answer, reason, by)
+    work.forget_journal()
+    return {"book": book.name, "dry_run": dry_run, **answer, "ledger": line}
+
+
+class _Erasure:
+    """One erasure at work, on every place."""
+
+    def __init__(self, book: Book, loans: list[str]) -> None:
+        self.book, self.loans = book, loans
+        self.store, self.path = lake.Store(settings().store), f"erasing/{book.name}.json"
+        entities, self.shared = _entities(book, loans)
+        self.values: Values = {LOAN: set(loans), **entities}
+
+    def journal(self) -> dict[str, list[str]]:
+        """Each SHA-256 that a file has had in this erasure, by its path: kept until the ledger has it."""
+        kept: dict[str, list[str]] = self.store.read_json(self.path) if self.store.exists(self.path) else {}
+        return kept
+
+    def forget_journal(self) -> None:
+        """The ledger has it."""
+        self.store.delete(self.path)
+
+    def replacing(self, path: str, before: str, after: str) -> None:
+        """Note what a file was, and what it is about to be."""
+        kept = self.journal()
+        kept[path] = list(dict.fromkeys([*kept.get(path, []), before, after]))
+        self.store.write_json(self.path, kept)
+
+    def run(self, *, dry_run: bool) -> dict[str, Any]:
+        """Take the loans out of every place, or only tell what there is."""
+        book, left = self.book, list(self.shared)
+        landing, told = ingest.erase_from_landing(book, self.values, replacing=self.replacing, dry_run=dry_run)
+        left += told
+        kept = self.journal()
+        pinned, told = nights.erase_from_nights(
+            book.name, self.loans, {of.name: str(of.entity) for of in book.histories},
+            known=lambda path: kept.get(path, []), replacing=self.replacing, dry_run=dry_run)
+        left += told
+        evidence, told = registry.erase_from_evidence(
+            book.name, self.loans, known=lambda path: kept.get(path, []), replacing=self.replacing, dry_run=dry_run)
+        left += told
+        runs, told = erase_from_runs(book.name, self.loans, dry_run=dry_run)
+        left += told
+        if not dry_run:
+            nights.recount(book.name, self.loans)
+        rows, past = {}, {}
+        for table in self._tables():
+            rows[table.name], past[table.name], told = self._table(table, dry_run)
+            left += told
+        left += [f"line {seq} of the ledger names one of them in a comment, and is signed: it stays" for seq, text in
+                 registry.comments(book.name).items() if nights.named(text, self.loans)]
+        sources = settings().data / "sources" / book.name
+        if sources.is_dir():
+            left.append(f"{sources} plays the lender on this machine and was not looked into: delete it, or what it "
+                        "holds of them")
+        return {"rows": {name: count for name, count in rows.items() if count},
+                "past": {name: count for name, count in past.items() if count},
+                "landing": landing, "nights": pinned, "evidence": evidence, "runs": runs,
+                "files": self.journal(), "still_holds": left}
+
+    def _tables(self) -> list[lake.Table]:
+        """Those that may hold a loan; the applications last."""
+        book = self.book
+        lenders = [lake.published(book, of.name) for of in book.tables if of.name != "applications"]
+        return [lake.quarantine(book.name), lake.superseded(book.name), lake.shadow_scores(book.name),
+                lake.scores(book.name), *lenders, lake.applications(book)]
+
+    def _table(self, table: lake.Table, dry_run: bool) -> tuple[int, int, list[str]]:
+        if table.name == "quarantine":
+            columns, theirs = ["record"], ingest.quarantined_theirs(self.book, self.values)
+            change = ingest.emptied(theirs)
+        else:
+            columns = [name for name in self.values if name in table.schema.names]
+            theirs = ingest.theirs_by(self.values)
+
+            def change(rows: pa.Table) -> pa.Table:
+                import pyarrow.compute as pc
+
+                return rows.filter(pc.invert(theirs(rows)))
+
+        held = lake.rows_held(table, columns, theirs) if columns else {}
+        for partition in held if not dry_run else ():
+            lake.change_rows(table, partition, change)
+        past, young = lake.purge(table, columns, theirs, time.time(), dry_run) if columns else (0, [])
+        return sum(held.values()), past, [f"{path} of the lake, which no commit names and which is younger than a day, "
+                                          "holds one of them: run this again tomorrow" for path in young]
+
+
+def _entities(book: Book, loans: Sequence[str]) -> tuple[dict[str, set[str]], list[str]]:
+    """By what the loans' histories are found, but for what other loans are found by too, which is told in words."""
+    found: dict[str, set[str]] = {}
+    told: list[str] = []
+    table = lake.applications(book)
+    for name in sorted({str(of.entity) for of in book.histories} - {LOAN}):
+        mine = set(lake.versions_of(table, LOAN, pa.array(loans, pa.string()), columns=[name])[name].to_pylist())
+        mine.discard(None)
+        held = lake.versions_of(table, name, pa.array(sorted(mine), table.schema.field(name).type),
+                                columns=[LOAN, name])
+        others = {row[name] for row in held.to_pylist() if row[LOAN] not in loans}
+        found[name] = mine - others
+        if others:
+            told.append(f"what is kept of {len(others)} {name}(s) whom other loans are of too: erase those loans as "
+                        "well, if they are the person's")
+    return found, told

@@ -1,0 +1,47 @@
+"""Erasing a loan from training runs: those that hold it lose their rows, wherever these are; others lose nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import scratch
+from scratch import Scratch
+from tests.versioning.test_two_machines import opened
+
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own, of a library of its own
+
+STAGES = ("snapshot", "features", "split")
+
+
+def holding(loan: str, project: Scratch) -> list[str]:
+    """Every Parquet file that holds a loan, but for what plays the lender."""
+    found = []
+    for path in sorted(project.data.rglob("*")):
+        if path.is_file() and "sources" not in path.parts and path.read_bytes()[:4] == b"PAR1":
+            rows = pq.read_table(path, partitioning=None)
+            if "loan_id" in rows.column_names and loan in rows["loan_id"].to_pylist():
+                found.append(str(path.relative_to(project.data)))
+    return found
+
+
+def test_a_run_that_held_the_loan_loses_its_rows_here_and_in_the_remote_and_another_is_whole(tmp_path: Path) -> None:
+    project = scratch.make(tmp_path / "project", book="consumer")
+    project.simulate(150)
+    project.ask("ingest", "history", "consumer", "--as-of", "2007-01-01")
+    older = opened(project, "older", *STAGES, as_of="2006-07-01")
+    newer = opened(project, "newer", *STAGES)
+    held = set(pq.read_table(older / "run" / "snapshot.parquet")["loan_id"].to_pylist())
+    loan = next(loan for loan in pq.read_table(newer / "run" / "snapshot.parquet")["loan_id"].to_pylist()
+                if loan not in held)
+    assert len(holding(loan, project)) > 5
+    told = project.ask("erase", "consumer", loan, "--reason", "request 17")
+    assert told["runs"] == ["newer"]
+    assert all("sources" in said or "other machines" in said for said in told["still_holds"])
+    assert holding(loan, project) == []
+    assert not newer.exists() and (older / "run" / "snapshot.parquet").exists()
+    project.ask("run", "stage", "older", "split")
+    again = project.run("tollgate", "run", "stage", "newer", "split")
+    assert again.returncode != 0, "its rows were erased"
+    assert project.ask("erase", "consumer", loan, "--reason", "request 17")["ledger"] is None
