@@ -10,6 +10,7 @@ from tollgate.nights.files import (
     read_scored,
     read_shard,
     shard_of,
+    shards_of,
     write_fault,
     write_population,
     write_scored,
@@ -21,6 +22,6 @@ from tollgate.nights.tidying import tidy_nights
 __all__ = [
     "NEW", "PORTFOLIO", "Attempt", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of",
     "claim", "give_up", "publication", "publications", "read_fault", "read_features", "read_histories", "read_pin",
-    "read_population", "read_scored", "read_shard", "shard_of", "tidy_nights", "was_pinned", "write_fault",
+    "read_population", "read_scored", "read_shard", "shard_of", "shards_of", "tidy_nights", "was_pinned", "write_fault",
     "write_pin", "write_population", "write_scored",
 ]
