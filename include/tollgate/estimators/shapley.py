@@ -4,7 +4,8 @@ The values are those of path-dependent Tree SHAP (Lundberg et al., "From local e
 explainable AI for trees", 2020), to the last bits of their sums: an input that is not known goes both ways at a split,
 in the shares in which the training rows went. Of a leaf they depend on a row only by which of the inputs on its path
 would lead there, and so can be listed for every such pattern (Yang, "Fast TreeSHAP", 2021, lists them leaf by leaf).
-Here one table serves a whole branch: it is looked up by what the branch's splits would each say of the row.
+Here one table serves a whole branch: it is looked up by what the branch's splits would each say of the row. Tables of
+the same few inputs are then added up, over the bins that any of them tells apart: of small trees few tables are left.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 BITS = 12       # answers that a table is looked up by: 4,096 lines of it stay in a processor's cache
+LINES = 2**BITS
+FEW = 2**8      # lines of a table that is worth adding to others
 CHUNK = 16_384  # rows looked up at once, for the same reason
 LONGEST = 10    # inputs on one way: the patterns of a tree's leaves are kept in memory while its tables are made
 
@@ -67,7 +70,7 @@ class _Table:
 
     Attributes:
         places: of each input, what a bin of it adds to the line of the table: of shape (bins,).
-        values: of each input, its Shapley value by line, float32 of shape (lines,).
+        values: of each input, its Shapley value by line, of shape (lines,): float32, or the float64 sum of several.
     """
 
     places: tuple[tuple[int, np.ndarray], ...]
@@ -83,7 +86,7 @@ class Tables:
 
     def __init__(self, trees: Iterable[Tree], inputs: int) -> None:
         self._inputs = inputs
-        self._tables = [table for tree in trees for table in _tables_of(tree)]
+        self._tables = _added_up([table for tree in trees for table in _tables_of(tree)])
 
     def contributions(self, bins: np.ndarray) -> np.ndarray:
         """What each input adds to a row's log-odds; float64 of shape (rows, inputs).
@@ -93,14 +96,65 @@ class Tables:
         """
         found = np.zeros((self._inputs, bins.shape[1]))
         for start in range(0, bins.shape[1], CHUNK):
-            here, into = bins[:, start:start + CHUNK], found[:, start:start + CHUNK]
+            here, into = bins[:, start:start + CHUNK].astype(np.intp, copy=False), found[:, start:start + CHUNK]
+            line, adding = np.empty(here.shape[1], np.intp), np.empty(here.shape[1], np.intp)
+            buffers = {of: np.empty(here.shape[1], of) for of in (np.dtype(np.float32), np.dtype(np.float64))}
             for table in self._tables:
-                line = np.zeros(here.shape[1], np.intp)
+                line[:] = 0
+                # Every place lies in its table; "clip" only spares NumPy a copy.
                 for feature, adds in table.places:
-                    line += adds[here[feature]]
+                    line += np.take(adds, here[feature], out=adding, mode="clip")
                 for feature, values in table.values:
-                    into[feature] += values[line]
+                    into[feature] += np.take(values, line, out=buffers[values.dtype], mode="clip")
         return found.T
+
+
+def _added_up(tables: Sequence[_Table]) -> list[_Table]:
+    """Fewer tables that say the same in sum; large ones are left alone."""
+    groups: list[tuple[dict[int, np.ndarray], list[_Table]]] = []
+    for table in sorted(tables, key=lambda one: (-len(one.places), sorted(feature for feature, _ in one.places))):
+        own = {feature: _classes(adds) for feature, adds in table.places}
+        small = _lines(own) <= FEW
+        for place, (told, members) in enumerate(groups if small else []):
+            if own.keys() <= told.keys():
+                joint = {feature: _classes(of * (own[feature].max() + 1) + own[feature]) if feature in own else of
+                         for feature, of in told.items()}
+                if _lines(joint) <= LINES:
+                    groups[place] = joint, [*members, table]
+                    break
+        else:
+            groups.append((own, [table]))
+    return [_sum(told, members) if len(members) > 1 else members[0] for told, members in groups]
+
+
+def _classes(adds: np.ndarray) -> np.ndarray:
+    """The class of each bin, from 0: bins that add the same are alike."""
+    return np.unique(adds, return_inverse=True)[1]
+
+
+def _lines(told: dict[int, np.ndarray]) -> int:
+    return math.prod(int(of.max()) + 1 for of in told.values())
+
+
+def _sum(told: dict[int, np.ndarray], members: Sequence[_Table]) -> _Table:
+    """One table for several.
+
+    Args:
+        told: of each input, the class of each of its bins: no member tells bins of a class apart.
+    """
+    shape = [int(of.max()) + 1 for of in told.values()]
+    axes = {feature: [-1 if k == axis else 1 for k in range(len(shape))] for axis, feature in enumerate(told)}
+    first = {feature: np.unique(of, return_index=True)[1] for feature, of in told.items()}
+    values: dict[int, np.ndarray] = {}
+    for member in members:
+        line = np.zeros(shape, np.intp)
+        for feature, adds in member.places:
+            line += adds[first[feature]].reshape(axes[feature])
+        for feature, of_feature in member.values:
+            values[feature] = values.get(feature, 0.0) + of_feature[line.ravel()].astype(np.float64)
+    steps = [math.prod(shape[axis + 1:]) for axis in range(len(shape))]
+    return _Table(tuple((feature, of * step) for (feature, of), step in zip(told.items(), steps, strict=True)),
+                  tuple(values.items()))
 
 
 def _branches(tree: Tree) -> Iterator[_Branch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,10 @@ class Model:
 
     def reference(self) -> pa.Table:
         """The sample of raw training rows that is kept with it. Raises ``BadInput`` where it cannot be read."""
+        return self._reference
+
+    @cached_property
+    def _reference(self) -> pa.Table:
         import pyarrow.parquet as pq
 
         try:

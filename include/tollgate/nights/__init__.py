@@ -11,6 +11,7 @@ from tollgate.nights.files import (
     read_scored,
     read_shard,
     shard_of,
+    shards_of,
     write_fault,
     write_population,
     write_scored,
@@ -20,8 +21,8 @@ from tollgate.nights.publications import Publication, add_publication, publicati
 from tollgate.nights.tidying import tidy_nights
 
 __all__ = [
-    "NEW", "PORTFOLIO", "Attempt", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of",
+    "Attempt", "NEW", "PORTFOLIO", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of",
     "claim", "erase_from_nights", "give_up", "named", "publication", "publications", "read_fault", "read_features",
     "read_histories", "read_pin", "read_population", "read_scored", "read_shard", "recount", "shard_of",
-    "tidy_nights", "was_pinned", "write_fault", "write_pin", "write_population", "write_scored",
+    "shards_of", "tidy_nights", "was_pinned", "write_fault", "write_pin", "write_population", "write_scored",
 ]

@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tollgate import lake
+from tollgate.books import LOAN
 from tollgate.config import settings
 from tollgate.errors import BadInput
 from tollgate.nights.attempts import Attempt
 from tollgate.nights.pins import Pin, pinned_file
 
 FEATURES, SCORES = "features", "scores"
+OWN = (LOAN, "score")  # columns of which each row has its own value: a dictionary of these is work for nothing
+# What a byte does to the sum of zlib.crc32: of one byte alone that is 255 - byte, and what is shifted out around it.
+CRC = np.array([zlib.crc32(bytes([255 - byte])) ^ 0xFF000000 for byte in range(256)], np.uint32)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,21 @@ def shard_of(loan_id: str, shards: int) -> int:
     return zlib.crc32(loan_id.encode()) % shards
 
 
+def shards_of(loans: pa.ChunkedArray, shards: int) -> np.ndarray:
+    """``shard_of`` each of these loans, of shape (rows,): their bytes go into all their sums place by place."""
+    cells = pa.concat_arrays(loans.chunks) if loans.num_chunks else pa.array([], pa.string())
+    _, places, texts = cells.buffers()
+    if not len(cells) or texts is None:
+        return np.zeros(len(cells), np.uint32) % shards
+    starts = np.frombuffer(places, np.int32)[cells.offset:cells.offset + len(cells) + 1].astype(np.int64)
+    content, sizes = np.frombuffer(texts, np.uint8), np.diff(starts)
+    sums = np.full(len(cells), 2**32 - 1, np.uint32)
+    for place in range(int(sizes.max())):
+        longer = slice(None) if place < sizes.min() else np.flatnonzero(sizes > place)
+        sums[longer] = CRC[(sums[longer] ^ content[starts[:-1][longer] + place]) & 255] ^ (sums[longer] >> 8)
+    return ~sums % shards
+
+
 def write_population(attempt: Attempt, shard: int, rows: pa.Table, histories: Mapping[str, pa.Table]) -> dict[str, str]:
     """Keep a shard's applications and the histories of their loans; the digests of the files, by name."""
     parts = {f"rows-{shard}.parquet": rows,
@@ -44,8 +65,8 @@ def write_population(attempt: Attempt, shard: int, rows: pa.Table, histories: Ma
     return {name: _write(attempt, name, part) for name, part in parts.items()}
 
 
-def read_population(pin: Pin, shard: int) -> pa.Table:
-    """The applications of a shard, as they were pinned.
+def read_population(pin: Pin, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """The applications of a shard, as they were pinned; all their columns, or these.
 
     Raises:
         BadInput: there is no such shard, or its file is gone. Refused: its file is another.
@@ -53,7 +74,7 @@ def read_population(pin: Pin, shard: int) -> pa.Table:
     if not 0 <= shard < pin.shards:
         raise BadInput(f"The night {pin.attempt} has {pin.shards} shards, counted from 0", value=shard,
                        remedy="Take the shard numbers from the pin's answer.")
-    return _pinned(pin, f"rows-{shard}.parquet")
+    return _pinned(pin, f"rows-{shard}.parquet", columns)
 
 
 def read_histories(pin: Pin, shard: int, tables: list[str]) -> dict[str, pa.Table]:
@@ -63,8 +84,10 @@ def read_histories(pin: Pin, shard: int, tables: list[str]) -> dict[str, pa.Tabl
 
 def write_scored(attempt: Attempt, shard: int, features: pa.Table, scores: pa.Table) -> None:
     """Keep what was made of a shard; its record is written last."""
-    files = {f"{kind}-{shard}.parquet": _write(attempt, f"{kind}-{shard}.parquet", part)
-             for kind, part in ((FEATURES, features), (SCORES, scores))}
+    parts = {f"{kind}-{shard}.parquet": part for kind, part in ((FEATURES, features), (SCORES, scores))}
+    with ThreadPoolExecutor(len(parts)) as writers:
+        written = writers.map(lambda name: _write(attempt, name, parts[name]), parts)
+        files = dict(zip(parts, written, strict=True))
     lake.Store(settings().store).write_json(attempt.path(f"shard-{shard}.json"),
                                             {"rows": scores.num_rows, "files": files})
 
@@ -80,13 +103,13 @@ def read_features(pin: Pin, shard: int) -> pa.Table:
     return _made(pin, FEATURES, shard)
 
 
-def read_scored(pin: Pin, shard: int) -> pa.Table:
-    """The champion's scores of a shard, row by row those of its applications.
+def read_scored(pin: Pin, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """The champion's scores of a shard, row by row those of its applications; all their columns, or these.
 
     Raises:
         BadInput: the shard is not scored, or a file of it is gone. Refused: it is another than was written.
     """
-    return _made(pin, SCORES, shard)
+    return _made(pin, SCORES, shard, columns)
 
 
 def write_fault(attempt: Attempt, version: str, fault: str | None) -> None:
@@ -100,20 +123,31 @@ def read_fault(attempt: Attempt, version: str) -> tuple[bool, str | None]:
     return (True, store.read_json(path)["fault"]) if store.exists(path) else (False, None)
 
 
-def _pinned(pin: Pin, name: str) -> pa.Table:
-    return pq.read_table(io.BytesIO(pinned_file(pin.attempt, name, pin.files[name])))
+def _pinned(pin: Pin, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    return _read(pinned_file(pin.attempt, name, pin.files[name]), columns)
 
 
-def _made(pin: Pin, kind: str, shard: int) -> pa.Table:
+def _made(pin: Pin, kind: str, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
     record, name = read_shard(pin.attempt, shard), f"{kind}-{shard}.parquet"
     if record is None:
         raise BadInput(f"Shard {shard} of the night {pin.attempt} is not scored", value=shard,
                        remedy=f"Run tollgate score shard {pin.attempt} {shard} first.")
-    return pq.read_table(io.BytesIO(pinned_file(pin.attempt, name, record.files[name])))
+    return _read(pinned_file(pin.attempt, name, record.files[name]), columns)
+
+
+def _read(content: bytes, columns: Sequence[str] | None) -> pa.Table:
+    return pq.read_table(pa.BufferReader(content), columns=None if columns is None else list(columns))
 
 
 def _write(attempt: Attempt, name: str, rows: pa.Table) -> str:
+    """Keep a file of rows; its digest. Nobody looks for a row by its statistics: each file is read whole."""
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer)
+    pq.write_table(rows, buffer, compression="lz4", write_statistics=False,
+                   use_dictionary=[name for name in _leaves(rows.schema) if name not in OWN])
     lake.Store(settings().store).write(attempt.path(name), buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """What Parquet calls the columns."""
+    return [f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name for field in schema]

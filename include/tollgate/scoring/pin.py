@@ -6,6 +6,8 @@ All of it is written down, so that a promotion, an ingestion or a retry in mid-r
 from __future__ import annotations
 
 import logging
+import math
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -19,6 +21,8 @@ from tollgate.errors import BadInput, Refused
 from tollgate.features import histories_of, with_histories
 from tollgate.nights import Pin, Pinned
 from tollgate.scoring.population import new_applications, open_portfolio, too_late
+
+SHARD_ROWS = 500_000  # in a shard at most, on average: what one process holds of a night
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +65,18 @@ def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = 
     if late:
         log.warning("%d application(s) of %s arrived so late that no night scores them: they were asked for more than "
                     "scoring.window_months (%d) before %s", late, book.name, params.scoring.window_months, as_of)
-    digest, shards = lake.digest(rows), params.scoring.shards
-    rows, histories = with_histories(book, rows, as_of)
-    belongs = pa.array([nights.shard_of(loan, shards) for loan in rows[LOAN].to_pylist()], pa.int64())
-    files: dict[str, str] = {}
-    for k in range(shards):
-        mine = rows.filter(pc.equal(belongs, k))
-        files |= nights.write_population(attempt, k, mine, histories_of(book, mine, histories))
+    shards = max(params.scoring.shards, math.ceil(rows.num_rows / SHARD_ROWS))
+    with ThreadPoolExecutor(2) as beside:
+        digested = beside.submit(lake.digest, rows)
+        rows, histories = with_histories(book, rows, as_of)
+        belongs = pa.array(nights.shards_of(rows[LOAN], shards))
+
+        def write(k: int) -> dict[str, str]:
+            mine = rows.filter(pc.equal(belongs, k))
+            return nights.write_population(attempt, k, mine, histories_of(book, mine, histories))
+
+        files = {name: of for written in beside.map(write, range(shards)) for name, of in written.items()}
+        digest = digested.result()
     record = Pin(attempt, run_id, replaces, Pinned(champion.version, champion.digest, champion.snapshot),
                  _shadows(book.name, champion.version, params), rows.num_rows, late, shards, digest, files,
                  versions, params.model_dump(mode="json"))

@@ -25,10 +25,11 @@ def new_applications(book: Book, day: date, window_months: int) -> pa.Table:
     since = months_before(day, window_months)
     rows = lake.view(lake.applications(book), as_of=day, filters=[("applied_on", ">=", since)])
     taken = taken_elsewhere(book.name, day, since)
-    rows = rows.filter(pc.invert(pc.is_in(rows[LOAN], value_set=taken.combine_chunks())))
-    counts = rows[LOAN].value_counts().to_pylist()
-    doubled = sorted(count["values"] for count in counts if count["counts"] > 1)
-    if doubled:
+    if len(taken):
+        rows = rows.filter(pc.invert(pc.is_in(rows[LOAN], value_set=taken.combine_chunks())))
+    if pc.count_distinct(rows[LOAN]).as_py() < rows.num_rows:
+        counts = rows[LOAN].value_counts().to_pylist()
+        doubled = sorted(count["values"] for count in counts if count["counts"] > 1)
         raise Refused(f"{len(doubled)} loan(s) of {book.name} stand twice among the applications to score",
                       value=", ".join(doubled[:5]), remedy="Correct the applications in the lake first.")
     return rows

@@ -117,17 +117,22 @@ def principal(names: Sequence[str], contributions: np.ndarray, subjects: np.ndar
     by_name = np.argsort(np.array(names), kind="stable")
     order = by_name[np.argsort(-counted[:, by_name], axis=1, kind="stable")]
     found, given = np.full((rows, most), -1), np.zeros(rows, np.int64)
-    said = np.full((rows, most, 2), -1)
-    at = np.arange(rows)
-    for rank in range(order.shape[1] if rows else 0):
-        k = order[:, rank]
-        words = np.stack([subjects[k], sentences[at, k]], axis=1)
-        alike = (said[:, :, :, None] == words[:, None, None, :]).any(axis=(1, 2, 3))
-        new = np.flatnonzero((counted[at, k] > 0) & (given < most) & ~alike)
-        if not len(new) and not np.any(counted[at, k] > 0):
+    said = np.full((2, most, rows), -1)
+    left = np.arange(rows)  # the rows that may have a further reason
+    for rank in range(order.shape[1]):
+        left = left[(counted[left, order[left, rank]] > 0) & (given[left] < most)]
+        if not len(left):
             break
-        found[new, given[new]] = k[new]
-        said[new, given[new]] = words[new]
+        k = order[left, rank]
+        words = subjects[k], sentences[left, k]
+        alike = np.zeros(len(left), bool)
+        for before in said[:, :rank].reshape(-1, rows):
+            for word in words:
+                alike |= before[left] == word
+        new = left[~alike]
+        found[new, given[new]] = k[~alike]
+        for told, word in zip(said, words, strict=True):
+            told[given[new], new] = word[~alike]
         given[new] += 1
     return found
 

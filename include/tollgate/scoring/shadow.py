@@ -14,7 +14,7 @@ from tollgate.errors import BadInput, Refused
 from tollgate.features import Model
 from tollgate.nights import Pin, Pinned
 from tollgate.scoring.publish import audit, stamped
-from tollgate.scoring.shards import DECLINE, SCORED, judge, make_shard
+from tollgate.scoring.shards import DECLINE, SCORED, judge_shard
 from tollgate.stats.distributions import counts, frozen, psi
 
 LOST = "its scores of this night are missing: the log of the task `shadow` says why"
@@ -50,7 +50,7 @@ def score_shadows(key: str) -> dict[str, Any]:
 def _score(pin: Pin, shadow: Pinned) -> None:
     model = Model.load(registry.fetch_to_score(pin.attempt.book, shadow.version))
     table = lake.shadow_scores(pin.attempt.book)
-    scored = pa.concat_tables([judge(model, *make_shard(pin, k), reasons=0) for k in range(pin.shards)])
+    scored = pa.concat_tables([judge_shard(model, pin, k, reasons=0)[1] for k in range(pin.shards)])
     mine = {**_stamp(pin), "model_version": shadow.version, "snapshot_version": shadow.snapshot, "run_id": pin.run}
     lake.change_partitions(table, [pin.attempt.day.isoformat()],
                            lambda there: _beside(there, mine, stamped(scored, mine, table.schema)))

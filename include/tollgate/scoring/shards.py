@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tollgate import nights, registry
-from tollgate.books import load_book
-from tollgate.features import Model, make_features, standing_at
+from tollgate.books import Book, load_book
+from tollgate.features import Histories, Model, make_features, standing_at
 from tollgate.nights import Pin
 from tollgate.scoring.reasons import reason_codes
 
 APPROVE, DECLINE, REFUSED, SCORED = "approve", "decline", "refused", "scored"
+PIECE_ROWS = 2**15  # what one core works on at a time
 SCHEMA = pa.schema([("loan_id", pa.string()), ("applied_on", pa.date32()), ("status", pa.string()),
                     ("refusal", pa.string()), ("score", pa.float64()), ("decision", pa.string()),
                     ("reasons", pa.list_(pa.string()))])
@@ -30,24 +34,35 @@ def score_shard(key: str, shard: int) -> dict[str, Any]:
         PassingFault: the store did not answer.
     """
     pin = nights.read_pin(nights.attempt_of(key))
-    rows, features = make_shard(pin, shard)
     model = Model.load(registry.fetch_to_score(pin.attempt.book, pin.champion.version))
-    scores = judge(model, rows, features, reasons=pin.params["scoring"]["reasons"])
+    features, scores = judge_shard(model, pin, shard, reasons=pin.params["scoring"]["reasons"])
     nights.write_scored(pin.attempt, shard, features, scores)
-    return {"attempt": key, "shard": shard, "rows": rows.num_rows}
+    return {"attempt": key, "shard": shard, "rows": scores.num_rows}
 
 
-def make_shard(pin: Pin, shard: int) -> tuple[pa.Table, pa.Table]:
-    """A shard's applications as they were pinned, and their raw features. Raises as ``score_shard``."""
-    rows = nights.read_population(pin, shard)
-    return rows, features_of(pin, shard, rows)
+def judge_shard(model: Model, pin: Pin, shard: int, *, reasons: int) -> tuple[pa.Table, pa.Table]:
+    """The raw features of a shard's applications, and what ``judge`` says of them. Raises as ``score_shard``.
+
+    Every core has a piece of the shard at a time. What is made of a row depends on that row alone, so that neither the
+    pieces nor their number change a bit of it.
+    """
+    book, rows = load_book(pin.attempt.book), nights.read_population(pin, shard)
+    histories = nights.read_histories(pin, shard, [one.name for one in book.histories])
+
+    def judged(start: int) -> tuple[pa.Table, pa.Table]:
+        piece = rows.slice(start, PIECE_ROWS)
+        features = _made(book, pin, piece, histories)
+        return features, judge(model, piece, features, reasons=reasons)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as cores:
+        pieces = list(cores.map(judged, range(0, max(rows.num_rows, 1), PIECE_ROWS)))
+    return pa.concat_tables([piece[0] for piece in pieces]), pa.concat_tables([piece[1] for piece in pieces])
 
 
-def features_of(pin: Pin, shard: int, rows: pa.Table) -> pa.Table:
-    """The raw features of a shard's pinned ``rows``: of new applications as asked for, else as of the night."""
-    book = load_book(pin.attempt.book)
+def _made(book: Book, pin: Pin, rows: pa.Table, histories: Histories) -> pa.Table:
+    """Raw features of pinned rows: of new applications as asked for, else as of the night."""
     asked = rows if pin.attempt.population == nights.NEW else standing_at(rows, pin.attempt.day)
-    return make_features(book, asked, nights.read_histories(pin, shard, [one.name for one in book.histories]))
+    return make_features(book, asked, histories)
 
 
 def judge(model: Model, rows: pa.Table, features: pa.Table, *, reasons: int) -> pa.Table:
@@ -59,21 +74,19 @@ def judge(model: Model, rows: pa.Table, features: pa.Table, *, reasons: int) -> 
         features: raw features of ``rows``, in the same order.
         reasons: how many reason codes a declined row gets.
     """
-    why = refusals(model, features)
-    good = np.array([reason is None for reason in why], dtype=bool)
+    why = np.array(refusals(model, features), dtype=object)
+    good = np.equal(why, None)
     score = np.full(rows.num_rows, np.nan)
-    score[good] = model.predict_features(features.filter(pa.array(good)))
-    for i in np.flatnonzero(good & ~((score >= 0) & (score <= 1))):
-        why[i] = "the model's answer is no probability"
-    refused = np.array([reason is not None for reason in why], dtype=bool)
+    score[good] = model.predict_features(features if good.all() else features.filter(pa.array(good)))
+    why[good & ~((score >= 0) & (score <= 1))] = "the model's answer is no probability"
+    refused = ~np.equal(why, None)
     declined = ~refused & (score >= model.threshold)
-    codes = _codes(model, features, declined, reasons)
     return pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"],
-        "status": pa.array(np.where(refused, REFUSED, SCORED), pa.string()), "refusal": pa.array(why, pa.string()),
+        "status": pc.if_else(pa.array(refused), REFUSED, SCORED), "refusal": pa.array(why, pa.string()),
         "score": pa.array(score, mask=refused),
-        "decision": pa.array(np.where(declined, DECLINE, APPROVE), pa.string(), mask=refused),
-        "reasons": codes,
+        "decision": pc.if_else(pa.array(declined, mask=refused), DECLINE, APPROVE),
+        "reasons": _codes(model, features, declined, reasons),
     }, schema=SCHEMA)
 
 
@@ -95,13 +108,23 @@ def refusals(model: Model, features: pa.Table) -> list[str | None]:
     """
     required = [name for name in load_book(model.book).required if name in model.features]
     why: list[str | None] = [None] * features.num_rows
-    for name in required:
+    for name in (name for name in required if features[name].null_count):
         for i in np.flatnonzero(features[name].is_null().to_numpy()):
             why[i] = why[i] or f"{name} is missing"
-    nothing = np.all([features[name].is_null().to_numpy() for name in model.features], axis=0)
-    for i in np.flatnonzero(nothing):
-        why[i] = why[i] or "every feature is missing"
-    where, which = np.nonzero(np.isinf(model.encoder.encode(features)))
-    for i, k in zip(where, which, strict=True):
-        why[i] = why[i] or f"{model.features[k]} is too large for a 32-bit float"
+    if all(features[name].null_count for name in model.features):
+        nothing = np.all([features[name].is_null().to_numpy() for name in model.features], axis=0)
+        for i in np.flatnonzero(nothing):
+            why[i] = why[i] or "every feature is missing"
+    if not all(_fits(features[name]) for name in model.features):
+        where, which = np.nonzero(np.isinf(model.encoder.encode(features)))
+        for i, k in zip(where, which, strict=True):
+            why[i] = why[i] or f"{model.features[k]} is too large for a 32-bit float"
     return why
+
+
+def _fits(column: pa.ChunkedArray) -> bool:
+    """Whether each number of a feature surely is one of 32 bits too."""
+    if pa.types.is_string(column.type) or column.null_count == len(column):
+        return True
+    ends = pc.min_max(column)
+    return bool(np.abs([ends["min"].as_py(), ends["max"].as_py()]).max() <= np.finfo(np.float32).max)
