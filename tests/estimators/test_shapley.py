@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from math import factorial
 
@@ -69,6 +70,32 @@ def test_a_row_is_explained_alone_as_it_is_among_others() -> None:
     for row in (0, 17, 2_999):
         assert np.array_equal(trees.contributions(matrix[row:row + 1])[0], among[row])
     assert trees.contributions(matrix[:0]).shape == (0, len(CODES))
+
+
+def test_small_trees_share_a_table() -> None:
+    trees, matrix, data = fitted(2, 200)
+    assert trees._tables is not None
+    assert len(trees._tables._tables) < 100
+    theirs = trees.booster.predict(data, pred_contribs=True)
+    assert np.abs(trees.contributions(matrix) - theirs[:, :-1]).max() < 1e-5
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_and_pieces_change_no_bit_of_a_score(threads: int) -> None:
+    trees, matrix, data = fitted(6, 50)
+    whole = trees.booster.predict(data).astype(np.float64)
+    trees.booster.set_param({"nthread": threads})
+    assert trees.predict(matrix).tobytes() == whole.tobytes()
+    with ThreadPoolExecutor(threads) as cores:
+        pieces = list(cores.map(lambda start: trees.predict(matrix[start:start + 71]), range(0, len(matrix), 71)))
+    assert np.concatenate(pieces).tobytes() == whole.tobytes()
+
+
+def test_an_infinite_value_is_refused() -> None:
+    trees, matrix, _ = fitted(2, 2)
+    matrix[3, 0] = np.inf
+    with pytest.raises(xgboost.core.XGBoostError, match="inf"):
+        trees.predict(matrix)
 
 
 def test_ways_too_long_for_a_table_are_left_to_xgboost() -> None:

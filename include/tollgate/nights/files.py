@@ -62,7 +62,7 @@ def write_population(attempt: Attempt, shard: int, rows: pa.Table, histories: Ma
     """Keep a shard's applications and the histories of their loans; the digests of the files, by name."""
     parts = {f"rows-{shard}.parquet": rows,
              **{f"history-{name}-{shard}.parquet": past for name, past in histories.items()}}
-    return {name: _write(attempt, name, part) for name, part in parts.items()}
+    return {name: _keep(attempt, name, _encoded(part)) for name, part in parts.items()}
 
 
 def read_population(pin: Pin, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -85,9 +85,9 @@ def read_histories(pin: Pin, shard: int, tables: list[str]) -> dict[str, pa.Tabl
 def write_scored(attempt: Attempt, shard: int, features: pa.Table, scores: pa.Table) -> None:
     """Keep what was made of a shard; its record is written last."""
     parts = {f"{kind}-{shard}.parquet": part for kind, part in ((FEATURES, features), (SCORES, scores))}
-    with ThreadPoolExecutor(len(parts)) as writers:
-        written = writers.map(lambda name: _write(attempt, name, parts[name]), parts)
-        files = dict(zip(parts, written, strict=True))
+    with ThreadPoolExecutor(len(parts)) as beside:  # written one after the other: a kill leaves no half of another
+        files = {name: _keep(attempt, name, content)
+                 for name, content in zip(parts, beside.map(_encoded, parts.values()), strict=True)}
     lake.Store(settings().store).write_json(attempt.path(f"shard-{shard}.json"),
                                             {"rows": scores.num_rows, "files": files})
 
@@ -139,13 +139,18 @@ def _read(content: bytes, columns: Sequence[str] | None) -> pa.Table:
     return pq.read_table(pa.BufferReader(content), columns=None if columns is None else list(columns))
 
 
-def _write(attempt: Attempt, name: str, rows: pa.Table) -> str:
-    """Keep a file of rows; its digest. Nobody looks for a row by its statistics: each file is read whole."""
+def _encoded(rows: pa.Table) -> bytes:
+    """A file of rows. Nobody looks for a row by its statistics: it is read whole."""
     buffer = io.BytesIO()
     pq.write_table(rows, buffer, compression="lz4", write_statistics=False,
                    use_dictionary=[name for name in _leaves(rows.schema) if name not in OWN])
-    lake.Store(settings().store).write(attempt.path(name), buffer.getvalue())
-    return hashlib.sha256(buffer.getvalue()).hexdigest()
+    return buffer.getvalue()
+
+
+def _keep(attempt: Attempt, name: str, content: bytes) -> str:
+    """Write a file; its digest."""
+    lake.Store(settings().store).write(attempt.path(name), content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

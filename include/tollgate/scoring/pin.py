@@ -66,19 +66,16 @@ def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = 
         log.warning("%d application(s) of %s arrived so late that no night scores them: they were asked for more than "
                     "scoring.window_months (%d) before %s", late, book.name, params.scoring.window_months, as_of)
     shards = max(params.scoring.shards, math.ceil(rows.num_rows / SHARD_ROWS))
-    with ThreadPoolExecutor(2) as beside:
-        digested = beside.submit(lake.digest, rows)
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(lake.digest, rows)
         rows, histories = with_histories(book, rows, as_of)
         belongs = pa.array(nights.shards_of(rows[LOAN], shards))
-
-        def write(k: int) -> dict[str, str]:
+        files: dict[str, str] = {}
+        for k in range(shards):
             mine = rows.filter(pc.equal(belongs, k))
-            return nights.write_population(attempt, k, mine, histories_of(book, mine, histories))
-
-        files = {name: of for written in beside.map(write, range(shards)) for name, of in written.items()}
-        digest = digested.result()
+            files |= nights.write_population(attempt, k, mine, histories_of(book, mine, histories))
     record = Pin(attempt, run_id, replaces, Pinned(champion.version, champion.digest, champion.snapshot),
-                 _shadows(book.name, champion.version, params), rows.num_rows, late, shards, digest, files,
+                 _shadows(book.name, champion.version, params), rows.num_rows, late, shards, digest.result(), files,
                  versions, params.model_dump(mode="json"))
     nights.write_pin(record)
     return _answer(record)

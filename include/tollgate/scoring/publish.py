@@ -13,7 +13,7 @@ from tollgate.books import LOAN
 from tollgate.clock import months_before
 from tollgate.errors import BadInput, Refused
 from tollgate.nights import Attempt, Pin, Publication
-from tollgate.scoring.population import taken_elsewhere
+from tollgate.scoring.population import all_differ, taken_elsewhere
 from tollgate.scoring.shards import DECLINE, REFUSED
 
 AGAIN = "Score the shards again; what is published stays as it was."
@@ -75,7 +75,7 @@ def publish(key: str) -> dict[str, Any]:
 
 def audit(population: pa.ChunkedArray, scored: pa.ChunkedArray) -> None:
     """Raise ``Refused`` unless every loan of the population stands in the scores exactly once, and no other."""
-    if population.equals(scored) and pc.count_distinct(population).as_py() == len(population):
+    if population.equals(scored) and all_differ(population):
         return
     wanted, found = set(population.to_pylist()), set(scored.to_pylist())
     wrong = {"missing": wanted - found, "not pinned": found - wanted}

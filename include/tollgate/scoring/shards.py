@@ -74,12 +74,13 @@ def judge(model: Model, rows: pa.Table, features: pa.Table, *, reasons: int) -> 
         features: raw features of ``rows``, in the same order.
         reasons: how many reason codes a declined row gets.
     """
-    why = np.array(refusals(model, features), dtype=object)
+    why = refusals(model, features)
     good = np.array([reason is None for reason in why], dtype=bool)
     score = np.full(rows.num_rows, np.nan)
     score[good] = model.predict_features(features if good.all() else features.filter(pa.array(good)))
-    why[good & ~((score >= 0) & (score <= 1))] = "the model's answer is no probability"
-    refused = np.array([reason is not None for reason in why], dtype=bool)
+    for i in np.flatnonzero(good & ~((score >= 0) & (score <= 1))):
+        why[i], good[i] = "the model's answer is no probability", False
+    refused = ~good
     declined = ~refused & (score >= model.threshold)
     return pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"],
