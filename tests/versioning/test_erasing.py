@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -36,10 +37,12 @@ def test_a_run_that_held_the_loan_loses_its_rows_here_and_in_the_remote_and_anot
     loan = next(loan for loan in pq.read_table(newer / "run" / "snapshot.parquet")["loan_id"].to_pylist()
                 if loan not in held)
     assert len(holding(loan, project)) > 5
+    shutil.copytree(newer / "run", project.folder / "run")  # as `dvc repro` would have left it
     told = project.ask("erase", "consumer", loan, "--reason", "request 17")
-    assert told["runs"] == ["newer"]
+    assert told["runs"] == ["newer", "dvc repro"]
     assert all("sources" in said or "other machines" in said for said in told["still_holds"])
     assert holding(loan, project) == []
+    assert not (project.folder / "run" / "snapshot.parquet").exists()
     assert not newer.exists() and (older / "run" / "snapshot.parquet").exists()
     project.ask("run", "stage", "older", "split")
     again = project.run("tollgate", "run", "stage", "newer", "split")
