@@ -25,6 +25,7 @@ from tests.scored import publish_night
 from tollgate import erasure, lake, nights, registry
 from tollgate.books import load_book
 from tollgate.config import settings
+from tollgate.errors import BadInput
 from tollgate.ingest import audit, ingest_file, new_files, quarantined_loan, release, take_in
 
 Drop = Callable[..., str]
@@ -102,6 +103,15 @@ def test_neither_the_rewritten_file_nor_the_one_that_came_before_brings_the_loan
     assert versions() == before
     audit(book)
     assert erase(LOAN)["landing"] == {name: 1}
+
+
+def test_several_loans_go_at_once_and_one_that_nobody_knows_is_no_fault(home: Path, drop: Drop) -> None:
+    drop(FILES["applications_a.csv"], "applications_a.csv", BOOK)
+    take_in(load_book(BOOK), bad_share(1.0))
+    assert erase("LOAN1", "LOAN5", "NOBODY")["rows"] == {"applications": 2}
+    assert [row["loan_id"] for row in versions()] == ["LOAN2", "LOAN3", "LOAN4"]
+    with pytest.raises(BadInput, match="needs the id of a loan"):
+        erase(" ")
 
 
 def test_a_quarantined_row_keeps_its_place_and_its_rule_and_nothing_of_what_it_said(home: Path, drop: Drop) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from registry.world import BOOK, client
+from registry.world import BOOK, World, client
 from scoring.nightly import KEY, NIGHT, ROWS, params_with, pin, score, score_shards, scores
 
 from tollgate import erasure, lake, nights, registry, scoring
@@ -154,17 +154,20 @@ def test_a_file_of_a_night_that_was_changed_is_told_and_gets_no_new_digest(night
 
 
 def trained_on() -> str:
-    """A loan whose row stands in the evidence of a model."""
+    """A loan whose row stands in the evidence of the champion's test."""
     with TemporaryDirectory() as folder:
         path = client().download_artifacts(registry.champion(BOOK).run_id, "evidence.parquet", folder)
-        return str(pq.read_table(path)["loan_id"][0])
+        rows = pq.read_table(path)
+        return str(rows.filter(pc.equal(rows["split"], "test"))["loan_id"][0])
 
 
-def test_the_evidence_of_a_model_is_followed_to_what_the_erasure_left(night: Path) -> None:
+def test_the_evidence_of_a_model_is_followed_to_what_the_erasure_left(world: World, home: Path) -> None:
+    world.promoted("a")
+    world.registered("b")
     loan = trained_on()
     told = erase(loan)
     assert told["still_holds"] == [] and len(told["evidence"]) == 2
-    assert left_of(loan, night) == []
+    assert left_of(loan, home) == []
     registry.promote(BOOK, "2", registry.challenger(BOOK).digest, by="ann")  # type: ignore[union-attr]
     assert registry.rollback(BOOK, "1", by="eve", reason="worse")["proof"]["source"] == "test evidence"
     with TemporaryDirectory() as folder:  # somebody else's change of it is refused as before
@@ -176,7 +179,8 @@ def test_the_evidence_of_a_model_is_followed_to_what_the_erasure_left(night: Pat
         registry.rollback(BOOK, "2", by="eve", reason="better")
 
 
-def test_a_model_whose_rows_were_erased_is_not_made_again_and_says_why(night: Path) -> None:
+def test_a_model_whose_rows_were_erased_is_not_made_again_and_says_why(world: World) -> None:
+    world.promoted("a")
     erase(trained_on())
     with pytest.raises(Refused, match="1 loan.s. were erased since, as line"):
         registry.reproduce(BOOK, "1")

@@ -55,7 +55,8 @@ def _check_format(table: Table, opened: DeltaTable, at: int | None) -> None:
         raise BadInput(f"{which} {table.book}/{table.name} lacks the columns {', '.join(lacking)}: an older Tollgate "
                        "wrote it", value=location(table),
                        remedy=f"tollgate ingest migrate {table.book} brings the table up to date; a run that pinned an "
-                              "older version of it must be opened anew.")
+                              "older version of it must be opened anew. If another program changed the table, restore "
+                              "the version before.")
     other = [f"{field.name} is {held[field.name]}, not {kind}" for field in table.schema
              if (kind := _KINDS.get(str(field.type))) and held[field.name] != kind]
     if other:

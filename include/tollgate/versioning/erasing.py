@@ -45,19 +45,26 @@ def erase_from_runs(book: str, loans: Sequence[str], *, dry_run: bool = False) -
     Raises:
         PassingFault: the store or the DVC remote did not answer.
     """
-    wanted, found = pa.array(list(loans), pa.string()), []
+    wanted = pa.array(list(loans), pa.string())
+    found: list[str] = []
+    left: list[str] = []
     for run in _runs(book):
         searched = [run.made[name] for name in SEARCHED if name in run.made]
         there = [(store, _path(out.md5)) for out in searched for store in run.stores]
         files = sorted(run.folder.glob("run/**/*.parquet")) if run.folder.is_dir() else []
         held = (any(store.exists(path) and _holds(store, path, wanted) for store, path in there)
                 or any(_holds(Store(str(path.parent)), path.name, wanted) for path in files))
-        if held:
+        if held and run.folder == settings().project and run.folder not in settings().data.parents:
+            left.append(f"{run.folder}/run was made by `dvc repro` with another data folder than this one: delete it, "
+                        "or run this with that one")
+        elif held:
             found.append(run.name)
             if not dry_run:
                 _delete(run)
-    return found, ["copies of workspaces and DVC caches on other machines, which this one cannot see: run tidy there, "
-                   "or delete their data folders' workspaces and dvc-cache"] if found else []
+    if found:
+        left.append("other machines may keep copies of these runs, which this one cannot see: delete workspaces and "
+                    "dvc-cache of their data folders")
+    return found, left
 
 
 def _runs(book: str) -> Iterator[_Run]:
