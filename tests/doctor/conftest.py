@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,10 +32,17 @@ def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scratch]:
     S3FileSystem.clear_instance_cache()
 
 
-class Answering(BaseHTTPRequestHandler):
-    """Whatever is asked, answers ``server.answers[path]``: (status, content); at the clock's time and a shift."""
+class Shifted(BaseHTTPRequestHandler):
+    """Tells the clock's time and ``server.shift`` seconds."""
 
     server: Any
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(time.time() + self.server.shift)
+
+
+class Answering(Shifted):
+    """Whatever is asked, answers ``server.answers[path]``: (status, content)."""
 
     def do_GET(self) -> None:
         status, content = self.server.answers[self.path]
@@ -47,13 +55,12 @@ class Answering(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.do_GET()
 
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        import time
-
-        return super().date_time_string(time.time() + self.server.shift)
-
     def log_message(self, format: str, *args: Any) -> None:
         pass
+
+
+class CarelessStore(Careless, Shifted):
+    """An object store that keeps another time too."""
 
 
 @contextmanager
@@ -93,7 +100,7 @@ def airflow_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture
 def careless_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An object store at which everybody who puts is told that he has won."""
-    with _served(Careless, put=lambda absent: 200, kept={}, asked=[]) as server:
+    with _served(CarelessStore, put=lambda absent: 200, kept={}, asked=[], shift=0.0) as server:
         for name, value in {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_ACCESS_KEY_ID": "k",
                             "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1"}.items():
             monkeypatch.setenv(name, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ def refusal(path: Path) -> BadInput:
     pytest.param(put("train.selection", "boruta"), "train.selection", "boruta", id="a selection that is not"),
     pytest.param(put("train.selection_share", 0.5), "train.selection_share", "0.5",
                  id="a share of halves that luck reaches"),
+    pytest.param(put("as_of", date(2007, 1, 1)), "as_of: a date stands in quotes", "2007-01-01",
+                 id="a date without quotes"),
     pytest.param(put("as_of", "2007-13-01"), "as_of", "2007-13-01", id="a month that is not"),
     pytest.param(put("seed", -1), "seed", "-1", id="a negative seed"),
     pytest.param(put("gates", 3), "gates", "3", id="a number for a section"),

@@ -21,31 +21,33 @@ def check_sharing(here: Settings) -> Iterator[Finding]:
     found = [*_not_shared(here), *_on_network_disk(here), *_within_each_other(here), *_anchor_beside_lake(here)]
     yield from found
     if not found:
-        yield ok("Several machines share every location" if _several(here) else
-                 "One machine: nothing has to be shared")
+        yield ok("several machines share every location" if _workers() or not is_local(here.lake) else
+                 "one machine: nothing has to be shared")
 
 
-def _several(here: Settings) -> bool:
-    """Whether more than one machine works here: Airflow says so, or the lake is where several reach it."""
-    return os.environ.get(EXECUTOR, "") not in ONE_MACHINE or not is_local(here.lake)
+def _workers() -> bool:
+    """Whether Airflow hands tasks to workers that may be on several machines."""
+    return os.environ.get(EXECUTOR, "") not in ONE_MACHINE
 
 
 def _not_shared(here: Settings) -> Iterator[Finding]:
-    if not _several(here):
+    """Errors where Airflow has workers; warnings where a lake on S3 alone suggests that another machine will come."""
+    if not _workers() and is_local(here.lake):
         return
-    why = f"{EXECUTOR} is {executor}" if (executor := os.environ.get(EXECUTOR)) else f"TOLLGATE_LAKE is {here.lake}"
+    say = error if _workers() else warning
+    why = f"{EXECUTOR} is {os.environ[EXECUTOR]}" if _workers() else f"TOLLGATE_LAKE is {here.lake}"
     local = [f"{name} {place}" for name, place in locations(here) if is_local(place)]
     if local:
-        yield error(f"Several workers, and folders that are each machine's own: {', '.join(local)} ({why})",
-                    "Set each to s3://…, which all workers reach; docs/operating.md has a topology.")
+        yield say(f"Several machines would not share these folders: {', '.join(local)} ({why})",
+                  "Set each to s3://…, which all of them reach; docs/operating.md has a topology.")
     for name, value in (("TOLLGATE_MLFLOW", here.mlflow), ("TOLLGATE_OPTUNA", here.optuna)):
         if value == EMBEDDED:
-            yield error(f"Several workers, and {name} is embedded: each would start a database of its own ({why})",
-                        "Name one server for all.")
+            yield say(f"{name} is embedded, and each of several machines would start a database of its own ({why})",
+                      "Name one server for all.")
     if here.ledger_key == EMBEDDED and not here.ledger_public_keys:
-        yield error(f"Several workers, and no TOLLGATE_LEDGER_PUBLIC_KEYS: each would make a key of its own, and none "
-                    f"would believe another's decisions ({why})",
-                    "Make one key, give it to the deciding worker alone and its public key to all: docs/ledger.md.")
+        yield say("TOLLGATE_LEDGER_PUBLIC_KEYS is not set: each of several machines would make a key of its own, and "
+                  f"none would believe another's decisions ({why})",
+                  "Make one key, give it to the deciding worker alone and its public key to all: docs/ledger.md.")
 
 
 def _on_network_disk(here: Settings) -> Iterator[Finding]:
