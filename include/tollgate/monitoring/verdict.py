@@ -14,7 +14,7 @@ from tollgate.books import Book
 from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
 from tollgate.monitoring.alerts import Baseline, Signal, alert_rows, feed_signals, fresh, signals
-from tollgate.monitoring.measures import LEVELS, MISSING, PSI, SCORE, UNSEEN, of_metric, watched, worst
+from tollgate.monitoring.measures import LEVELS, MISSING, PREDICTION, PSI, SCORE, UNSEEN, of_metric, watched, worst
 from tollgate.monitoring.reference import read_record
 from tollgate.monitoring.requests import Request, open_request
 
@@ -84,7 +84,7 @@ def verdicts(book: str) -> list[Row]:
 
 def _versions(book: Book, as_of: date) -> list[str]:
     """The model versions that the alert rules compare with: tonight's, and those of the cohorts on record."""
-    tonight = lake.read(lake.measures(book.name), filters=[("day", "=", as_of.isoformat())])
+    tonight = lake.read(lake.measures(book.name), filters=[("day", "=", as_of.isoformat()), ("kind", "=", PREDICTION)])
     if tonight.num_rows == 0:
         raise BadInput(f"Drift of {book.name} was not measured as of {as_of}", value=as_of,
                        remedy=f"Measure it first: tollgate monitor drift {book.name} --as-of {as_of}.")
