@@ -55,7 +55,7 @@ def _loud(night: Night, measures: Iterable[dict[str, Any]] = (),
 
 def _cohort(**changed: object) -> dict[str, Any]:
     return {"as_of": APR, "scored_as_of": APR, "model_version": "1", "rows": 5000, "refused": 0, "labelled": 5000,
-            "defaults": None, "auc": None, "decline_rate": 0.20, "parity_gap": None, "parity_null": None, **changed}
+            "defaults": None, "auc": None, "decline_rate": 0.20, **changed}
 
 
 def test_a_decline_rate_must_move_by_more_than_the_limit_and_than_luck(night: Night) -> None:
@@ -77,9 +77,12 @@ def test_a_lower_auc_must_pass_the_limit_and_luck_on_the_newest_matured_cohort(n
 
 
 def test_a_parity_gap_must_pass_the_limit_and_luck(night: Night) -> None:
-    assert _loud(night, performance=[_cohort(parity_gap=0.12, parity_null=0.15)]) == {}
-    assert _loud(night, performance=[_cohort(parity_gap=0.09, parity_null=0.05)]) == {}
-    assert "12.0% apart" in _loud(night, performance=[_cohort(parity_gap=0.12, parity_null=0.05)])["parity"].text
+    def loud(gap: float, null: float) -> dict[str, Signal]:
+        return _loud(night, measures=[{"kind": "fairness", "subject": "sex", "segment": "female and male", "value": gap,
+                                       "metric": "decline_rate_gap", "null_value": null}])
+
+    assert loud(0.12, 0.15) == loud(0.09, 0.05) == {}
+    assert "female and male lie 12.0% apart" in loud(0.12, 0.05)["parity:sex"].text
 
 
 def test_refused_rows_are_told_when_they_are_surely_more_than_the_limit(night: Night) -> None:

@@ -17,7 +17,8 @@ from tollgate.books import Event, Target
 from tollgate.errors import BadInput
 from tollgate.labels import BAD, GOOD, UNBOOKED, read_labels
 from tollgate.monitoring import performance_step
-from tollgate.monitoring.performance import auc_error, decline_rates, matured, parity_gap
+from tollgate.monitoring.alerts import signals
+from tollgate.monitoring.performance import auc_error, decline_rates, matured, parity_gaps, widest
 from tollgate.monitoring.steps import WATCHED_MONTHS
 from tollgate.monitoring.window import load_window
 from tollgate.stats.ranking import area_under
@@ -52,10 +53,27 @@ def test_decline_rates_by_group_and_the_gap_beside_what_luck_explains() -> None:
     groups = pa.table({"sex": ["f"] * 200 + ["m"] * 200 + ["x", "x", None]})
     rates = decline_rates(declined, groups)
     assert [(r["group"], r["rows"], r["decline_rate"]) for r in rates] == [
-        ("f", 200, 0.75), ("m", 200, 0.25), ("x", 2, 1.0)]
-    gap, null = parity_gap(rates, group_min=200, confidence=0.99)
-    assert gap == 0.5 and null == pytest.approx(2.5758 * 0.05, rel=1e-3)
-    assert parity_gap(rates, group_min=201, confidence=0.99) == (None, None)
+        ("f", 200, 0.75), ("m", 200, 0.25), ("not stated", 1, 1.0), ("x", 2, 1.0)]
+    (row,) = parity_gaps(rates, group_min=200, confidence=0.99)
+    assert (row["subject"], row["segment"], row["value"], row["n"]) == ("sex", "f and m", 0.5, 400)
+    assert row["null_value"] == pytest.approx(2.5758 * 0.05, rel=1e-3)
+    assert widest([row]) == (row["value"], row["null_value"])
+    assert widest(parity_gaps(rates, group_min=201, confidence=0.99)) == (None, None)
+
+
+def test_a_wide_gap_of_a_small_group_does_not_hide_a_sure_one_between_large_groups(night: Night) -> None:
+    """S4: 10.4 points between groups of 20,000 were silent, because a group of 200 lay 10.9 apart."""
+    rows = {"f": (20_000, 0.504), "m": (20_000, 0.400), "not stated": (200, 0.509)}
+    rates = [{"attribute": "sex", "group": group, "rows": n, "decline_rate": rate} for group, (n, rate) in rows.items()]
+    gaps = parity_gaps(rates, group_min=200, confidence=0.999)
+    by_pair = {row["segment"]: row for row in gaps}
+    assert set(by_pair) == {"f and m", "f and not stated", "m and not stated"}
+    small = by_pair["m and not stated"]
+    assert by_pair["f and m"]["value"] < small["value"] < small["null_value"]
+    (signal,) = [one for one in signals(night.book, night.params, gaps, [], {}) if one.rank]
+    assert signal.event == "parity:sex" and "f and m lie 10.4% apart (luck explains 1." in signal.text
+    quiet = parity_gaps(rates[1:], group_min=200, confidence=0.999)
+    assert [one.rank for one in signals(night.book, night.params, quiet, [], {})] == [0], "luck explains it"
 
 
 def test_tonights_decline_rate_is_on_record_before_any_label(night: Night) -> None:
@@ -67,6 +85,11 @@ def test_tonights_decline_rate_is_on_record_before_any_label(night: Night) -> No
     assert {g["attribute"] for g in answer["groups"]} == {"sex", "age_band"}
     assert sum(g["rows"] for g in answer["groups"] if g["attribute"] == "sex") == 1000
     assert answer["cohorts"] == []
+    night.drift(FEB)
+    performance_step(night.book, FEB, night.params)
+    measures = lake.read(lake.measures("consumer")).to_pylist()
+    assert {row["kind"] for row in measures} == {"feature", "prediction", "fairness"}, "one step keeps the other's"
+    assert "female and male" in {row["segment"] for row in measures if row["subject"] == "sex"}
 
 
 def cohorts(night: Night, tonight: date) -> list[dict]:

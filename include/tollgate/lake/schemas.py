@@ -169,10 +169,10 @@ def shadow_performance(book: str) -> Table:
 def measures(book: str) -> Table:
     """One number about a model in a window of nights, with what it is held against: a line a subject and metric.
 
-    ``kind`` says what may have moved: a ``feature`` (the ``subject``), or the ``prediction``. ``segment`` is the part
-    of the window that it is about; null is the whole. ``value`` is told of ``n`` values, ``reference`` of
-    ``reference_n`` others; how far the two lie apart by luck alone is ``null_value``. ``level`` is what was concluded,
-    where something was; ``parameters`` are those that were used, as JSON.
+    ``kind`` says what may have moved: a ``feature`` (the ``subject``), the ``prediction``, or ``fairness`` (the
+    protected attribute). ``segment`` is the part of the window that it is about; null is the whole. ``value`` is told
+    of ``n`` values, ``reference`` of ``reference_n`` others; how far the two lie apart by luck alone is ``null_value``.
+    ``level`` is what was concluded, where something was; ``parameters`` are those that were used, as JSON.
     """
     return Table(book, "measures", pa.schema([
         ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("window_to", DAY), ("model_version", TEXT),

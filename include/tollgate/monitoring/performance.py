@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import combinations
 from typing import Any
 
@@ -13,6 +14,9 @@ from tollgate.stats.intervals import normal_quantile
 from tollgate.stats.ranking import placements, places
 
 Row = dict[str, Any]
+
+FAIRNESS, DECLINE_RATE_GAP = "fairness", "decline_rate_gap"
+NOT_STATED = "not stated"
 
 
 def matured(label: np.ndarray, score: np.ndarray, declined: np.ndarray) -> Row:
@@ -46,29 +50,46 @@ def decline_rates(declined: np.ndarray, groups: pa.Table) -> list[Row]:
     """Rows and decline rate of every protected group: ``attribute``, ``group``, ``rows``, ``decline_rate``.
 
     Args:
-        declined: the decisions, bool. groups: one text column a protected attribute; null is no group.
+        declined: the decisions, bool. groups: one text column a protected attribute; no value is a group too.
     """
     rates = []
     for attribute in groups.column_names:
-        for group in sorted(groups[attribute].drop_null().unique().to_pylist()):
-            of_group = pc.fill_null(pc.equal(groups[attribute], group), False).to_numpy()
+        stated = pc.fill_null(groups[attribute], NOT_STATED)
+        for group in sorted(stated.unique().to_pylist()):
+            of_group = pc.equal(stated, group).to_numpy()
             rates.append({"attribute": attribute, "group": group, "rows": int(of_group.sum()),
                           "decline_rate": float(declined[of_group].mean())})
     return rates
 
 
-def parity_gap(rates: list[Row], group_min: int, confidence: float) -> tuple[float | None, float | None]:
-    """The widest gap between the decline rates of two groups of one attribute, and what luck explains of it.
+def parity_gaps(rates: list[Row], group_min: int, confidence: float) -> list[Row]:
+    """How far apart the decline rates of any two groups of one attribute lie: measured columns of ``measures``.
 
-    Groups of fewer than ``group_min`` rows are left out; without two groups to compare both are None. The null is the
-    normal quantile at ``confidence``, Bonferroni over every pair compared, times the gap's pooled standard error.
+    Groups of fewer than ``group_min`` rows are left out. Each pair has its own null: the normal quantile at
+    ``confidence``, Bonferroni over all pairs, times the gap's pooled standard error. ``p_value`` is of the pair alone.
     """
+    from scipy.special import ndtr
+
     large = [rate for rate in rates if rate["rows"] >= group_min]
     pairs = [(a, b) for a, b in combinations(large, 2) if a["attribute"] == b["attribute"]]
-    if not pairs:
+    found = []
+    for a, b in pairs:
+        n = a["rows"] + b["rows"]
+        pooled = (a["rows"] * a["decline_rate"] + b["rows"] * b["decline_rate"]) / n
+        error = float(np.sqrt(pooled * (1 - pooled) * (1 / a["rows"] + 1 / b["rows"])))
+        gap = abs(a["decline_rate"] - b["decline_rate"])
+        found.append({
+            "kind": FAIRNESS, "subject": a["attribute"], "segment": f"{a['group']} and {b['group']}",
+            "metric": DECLINE_RATE_GAP, "value": gap, "reference": 0.0, "n": n,
+            "null_value": normal_quantile(1 - (1 - confidence) / (2 * len(pairs))) * error,
+            "p_value": 2 * float(ndtr(-gap / error)) if error else 1.0,
+            "parameters": json.dumps({"confidence": confidence, "group_min": group_min, "pairs": len(pairs)})})
+    return found
+
+
+def widest(gaps: list[Row]) -> tuple[float | None, float | None]:
+    """The gap that lies furthest beyond its own null, and that null; both None without a pair of groups."""
+    if not gaps:
         return None, None
-    a, b = max(pairs, key=lambda pair: abs(pair[0]["decline_rate"] - pair[1]["decline_rate"]))
-    pooled = (a["rows"] * a["decline_rate"] + b["rows"] * b["decline_rate"]) / (a["rows"] + b["rows"])
-    error = np.sqrt(pooled * (1 - pooled) * (1 / a["rows"] + 1 / b["rows"]))
-    z = normal_quantile(1 - (1 - confidence) / (2 * len(pairs)))
-    return abs(a["decline_rate"] - b["decline_rate"]), float(z * error)
+    worst = max(gaps, key=lambda row: row["value"] - row["null_value"])
+    return worst["value"], worst["null_value"]

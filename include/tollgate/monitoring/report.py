@@ -17,7 +17,7 @@ from tollgate import lake
 from tollgate.books import Book
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput
-from tollgate.monitoring.measures import CHI_SQUARE, JS, KS, MISSING, PSI, UNSEEN, watched
+from tollgate.monitoring.measures import CHI_SQUARE, FEATURE, JS, KS, MISSING, PREDICTION, PSI, UNSEEN, watched
 from tollgate.monitoring.reference import read_reference
 from tollgate.monitoring.window import Window, load_window
 
@@ -98,7 +98,7 @@ def index_page(book: Book, verdict: dict[str, Any], measures: Iterable[dict[str,
                alerts: list[dict[str, Any]]) -> str:
     """Tollgate's own page of one as-of, from that day's lake rows."""
     subjects: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in measures:
+    for row in (row for row in measures if row["kind"] in (FEATURE, PREDICTION)):
         subjects.setdefault(row["subject"], {})[row["metric"]] = row
     rows = "\n".join(_line(subject, of, subject in watched(book)) for subject, of in sorted(
         subjects.items(), key=lambda pair: (-(pair[1][PSI]["value"] or 0.0), pair[0])))

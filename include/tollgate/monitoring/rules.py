@@ -21,7 +21,7 @@ from tollgate.monitoring.measures import (
     of_metric,
     watched,
 )
-from tollgate.monitoring.performance import auc_error
+from tollgate.monitoring.performance import DECLINE_RATE_GAP, auc_error
 from tollgate.stats.intervals import normal_quantile, wilson
 
 Row = dict[str, Any]
@@ -75,7 +75,7 @@ def signals(book: Book, params: Params, measures: Iterable[Row], performance: It
     """
     rows, cohorts = list(measures), list(performance)
     return [*_psi(book, params, rows), *_ks(params, rows), *_shares(params, rows), *_auc(params, cohorts, baselines),
-            *_decline_rate(params, cohorts, baselines), *_parity(params, cohorts), *_refused(params, cohorts)]
+            *_decline_rate(params, cohorts, baselines), *_parity(params, rows), *_refused(params, cohorts)]
 
 
 def feed_signals(feeds: Iterable[Row]) -> list[Signal]:
@@ -186,15 +186,18 @@ def _decline_rate(params: Params, cohorts: list[Row], baselines: dict[str, Basel
                    f"approved for {promised:.1%} (a move of more than {limit:.1%}; luck explains {luck:.1%})")]
 
 
-def _parity(params: Params, cohorts: list[Row]) -> list[Signal]:
-    row = _tonight(params, cohorts)
-    if row is None or row["parity_gap"] is None:
-        return []
-    limit = params.gates.parity_gap_max
-    wide = row["parity_gap"] > limit and row["parity_gap"] > row["parity_null"]
-    return [Signal("parity", int(wide), "warning", row["parity_gap"], limit,
-                   f"Decline rates of protected groups lie {row['parity_gap']:.1%} apart, over {limit:.1%} "
-                   f"(luck explains {row['parity_null']:.1%})")]
+def _parity(params: Params, measures: list[Row]) -> list[Signal]:
+    """One signal a protected attribute, which names every pair of groups that lies too far apart."""
+    limit, gaps = params.gates.parity_gap_max, of_metric(measures, DECLINE_RATE_GAP)
+    found = []
+    for attribute in sorted({row["subject"] for row in gaps}):
+        pairs = sorted((row for row in gaps if row["subject"] == attribute), key=lambda row: -row["value"])
+        wide = [row for row in pairs if row["value"] > max(limit, row["null_value"])]
+        told = "; ".join(f"{row['segment']} lie {row['value']:.1%} apart (luck explains {row['null_value']:.1%})"
+                         for row in wide or pairs[:1])
+        found.append(Signal(f"parity:{attribute}", int(bool(wide)), "warning", (wide or pairs)[0]["value"], limit,
+                            f"Decline rates by {attribute}: {told}, over {limit:.1%}"))
+    return found
 
 
 def _refused(params: Params, cohorts: list[Row]) -> list[Signal]:

@@ -27,8 +27,8 @@ from tollgate.labels import (
     mature_before,
     read_labels,
 )
-from tollgate.monitoring.measures import PSI, Comparison, watched, worst
-from tollgate.monitoring.performance import decline_rates, matured, parity_gap
+from tollgate.monitoring.measures import FEATURE, PREDICTION, PSI, Comparison, watched, worst
+from tollgate.monitoring.performance import FAIRNESS, decline_rates, matured, parity_gaps, widest
 from tollgate.monitoring.reference import read_profile, read_reference
 from tollgate.monitoring.shadows import matured_shadows
 from tollgate.monitoring.window import Window, is_declined, load_window, scored_only
@@ -57,18 +57,26 @@ def record_drift(book: Book, as_of: date, params: Params, window: Window, model:
     in_order = pc.sort_indices(window.scores, [("applied_on", "ascending"), ("loan_id", "ascending")])
     comparison.follow(window.score[in_order.to_numpy()])
     rows = comparison.measures(params.monitoring)
-    stamp = {"day": as_of.isoformat(), "as_of": as_of, "window_from": window.first, "window_to": as_of,
-             "model_version": window.version, "segment": None}
-    table = lake.measures(book.name)
-    lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema),
-                            [as_of.isoformat()])
+    _record(book, as_of, window, rows, (FEATURE, PREDICTION))
     return {"book": book.name, "as_of": as_of.isoformat(), "model_version": window.version,
             "rows": window.scores.num_rows, "measures": rows,
             "level": worst(row["level"] for row in rows if row["metric"] == PSI and row["subject"] in watched(book))}
 
 
+def _record(book: Book, as_of: date, window: Window, rows: list[Answer], kinds: tuple[str, ...]) -> None:
+    """Replace a day's measures of these kinds; those of others are of a step that may run at this very time."""
+    stamp = {"day": as_of.isoformat(), "as_of": as_of, "window_from": window.first, "window_to": as_of,
+             "model_version": window.version}
+    table = lake.measures(book.name)
+    new = pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema)
+    lake.change_partitions(table, [as_of.isoformat()], lambda there: pa.concat_tables(
+        [there.filter(pc.invert(pc.is_in(there["kind"], pa.array(kinds)))), new]))
+
+
 def performance_step(book: Book, as_of: date, params: Params) -> Answer:
     """How decisions fared, into the lake's ``performance`` table, and whether outcomes still arrive, into ``feeds``.
+
+    The gaps between the decline rates of protected groups go into ``measures``, each pair with its own null.
 
     One row for tonight's scores (decline rate, parity gap; no labels yet), and one for each scoring date of the last
     12 months of cohorts whose every label has matured. ``groups`` of the answer are tonight's decline rates by
@@ -80,7 +88,9 @@ def performance_step(book: Book, as_of: date, params: Params) -> Answer:
     window = load_window(book, as_of, params.monitoring)
     declined = is_declined(window.scores)
     groups = decline_rates(declined, window.applications.select(list(book.protected())))
-    gap, null = parity_gap(groups, params.gates.group_min, params.monitoring.confidence)
+    gaps = parity_gaps(groups, params.gates.group_min, params.monitoring.confidence)
+    _record(book, as_of, window, gaps, (FAIRNESS,))
+    gap, null = widest(gaps)
     tonight = {"scored_as_of": as_of, "window_from": window.first, "model_version": window.version,
                "rows": window.scores.num_rows, "refused": window.refused,
                "decline_rate": float(declined.mean()) if len(declined) else None,
