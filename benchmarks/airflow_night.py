@@ -33,7 +33,7 @@ from tollgate.demo import stack
 from tollgate.demo.airflow import DAGS, OVER, Airflow
 
 BOOK, TRAINED_ON = "consumer", 600  # a month
-NIGHTS = 8  # the first of each side is not counted
+NIGHTS = 4  # the first of each side is not counted
 GOAL = 2.0
 LARGE = {"ingest": {"rows_ratio_max": 1e6}}  # its months grow at once
 
