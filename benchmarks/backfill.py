@@ -1,170 +1,232 @@
-"""Six months of nights, backfilled: each scored once by the champion in force on its day.
+"""Three years of `sba`, backfilled through Airflow month by month, each row held against the ledger.
 
-    python -m benchmarks.backfill [demo] [cluster] [--out docs/backfill.md]
+    python -m benchmarks.backfill [--out docs/backfill.md]
 
-Over a small simulated book, in the stack that `make demo` starts and in the services of docker-compose.yml as
-`make cluster` starts them (about half an hour each on two cores). A first model is trained as of 2007-01-01 and a
-second one as of 2007-05-01, both approved; then one backfill asks for every night from 2007-02-01 to 2007-07-31.
-Monitoring is paused meanwhile: the nights of the past are not news.
+In a home of its own, in the Airflow that `make demo` starts: two models are trained and approved through
+`train_weekly`, each in force from its as-of, as a replay dates it, and the second is rolled back; then one
+`airflow backfill create` asks for the nights, monitoring paused.
+Who was champion on a night is taken from the ledger's lines, whose signatures are verified first; what a night had to
+score, from the applications in the lake. A row that does not agree ends the benchmark with an error.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from tests import scratch
-from tests.cluster import running
-from tests.cluster.running import BOOK, ROWS_A_MONTH, SMALL, People
+from tests.cluster.running import People
 from tests.ports import free_port
 from tests.scratch import Scratch
 
-from tollgate.demo.airflow import Airflow
+from tollgate import lake, nights
+from tollgate.books import load_book
+from tollgate.clock import months_before
+from tollgate.config import settings
+from tollgate.demo import stack
+from tollgate.demo.airflow import DAGS, OVER, Airflow
 
-FIRST, SECOND = "2007-01-01", "2007-05-01"
-BEGIN, END = date(2007, 2, 1), date(2007, 7, 31)
-AT_ONCE = 1  # a night takes what those before it left
-ONE_SHARD = {"shards": 1}  # a small book's night is one
+BOOK = "sba"
+FIRST, SECOND, BACK = "2007-01-01", "2008-01-01", "2009-01-01"
+NIGHTS = [months_before(date(2007, 2, 1), -k) for k in range(36)]  # each with the applications of the month before it
+MONTHLY = {"score_nightly": "0 2 1 * *"}
+# The gates as shipped refuse the boosted trees of the second as-of. What is shown is who scores a night, and not how
+# well: a scorecard is let through in their place.
+LET_THROUGH: dict[str, Any] = {
+    "sweep": {"trials": 2}, "train": {"estimator": "scorecard", "refit": "never"},
+    "books": {BOOK: {"labels": {"thinned_ratio_min": 0.25}, "gates": {
+        "auc_min": 0.5, "ks_min": 0.1, "false_negative_max": 0.5, "cost_max": 20.0, "cost_margin": 0.99,
+        "champion_margin": 0.2, "defaults_ratio_max": 10.0, "calibration_gap_max": 0.2, "slice_gap_max": 0.5,
+        "calibration_slope_max": 5.0, "parity_gap_max": 0.99, "bootstrap_draws": 50}}}}
 PATIENCE_SECONDS = 2 * 60 * 60
-# What an instance prints of the lake: for each night the versions that scored it, its rows and its loans.
-NIGHTS = f"""
-import json
-from collections import defaultdict
-from tollgate import lake
-found = lake.read(lake.scores("{BOOK}"), columns=["day", "model_version", "loan_id"]).to_pylist()
-nights = defaultdict(lambda: [set(), 0, set()])
-for row in found:
-    versions, rows, loans = nights[row["day"]]
-    versions.add(row["model_version"]); loans.add(row["loan_id"]); nights[row["day"]][1] += 1
-print(json.dumps({{day: [sorted(v), rows, len(loans)] for day, (v, rows, loans) in nights.items()}}))
-"""
-HEAD = """# Six months, backfilled
+ASKED = ("demo", "airflow", "backfill", "create", "--dag-id", "score_nightly", "--from-date", f"{NIGHTS[0]}",
+         "--to-date", f"{NIGHTS[-1].replace(day=2)}", "--max-active-runs", "1")
+CONF = json.dumps({"book": BOOK})
+PAGE = """# Three years, backfilled
 
-Written by `python -m benchmarks.backfill {places} --out docs/backfill.md`, on two cores: a small simulated book,
-two models approved (as of {first} and of {second}), then one backfill of `score_nightly` for every night
-from {begin} to {end}, {at_once} runs at once, with `monitor_drift` paused. Every night was asked of the lake
-afterwards. It is whole when it holds each of its loans once, all of them scored by one version.
+Written by `python -m benchmarks.backfill --out docs/backfill.md`, on two cores. The real loans of `sba`, and two
+changes of champion on the way: a model as of {first} that passed the gates as shipped, one as of {second} that passed
+wider ones (a scorecard; who scores a night is shown, and not how well), both approved in `train_weekly`; from {back}
+on the first one again, by `tollgate rollback`. `cron.score_nightly` is "{cron}" in params.yaml, the first of each
+month at 02:00; monitoring is paused. Then one command, in the Airflow that `make demo` starts:
 
-| where | nights asked for | runs that succeeded | whole | by version 1 | by version 2 | from | minutes |
-|---|---|---|---|---|---|---|---|
+    tollgate {asked} --dag-run-conf '{conf}'
+
+{runs} runs, {succeeded} of them succeeded, in {minutes:.0f} minutes: {seconds:.0f} seconds a night.
+
+The ledger's signatures hold (`tollgate ledger verify {book}`: {lines} lines, intact). By its lines these were in force:
+
+| version | from | to | approved by |
+|---|---|---|---|
+{reigns}
+
+Of each row of `scores` this was asked, and holds for all {rows:,}: its `model_version` and `snapshot_version` are those
+of the ledger's champion of its day; its loan is an application of the month before its night; no loan stands twice, and
+none of the {rows:,} applications of these months in the lake is missing; its night's line in `nights` names that
+champion by its digest, and counts as many rows, scored, refused and declined.
+
+| night | rows | in force by the ledger | scored by | scored | refused | declined |
+|---|---|---|---|---|---|---|
+{nights}
 """
 
 
 @dataclass(frozen=True)
-class Demo(People):
-    """The stack that the demo starts, and the one person who uses it."""
+class Stack(People):
+    """The demo's Airflow over a project of its own, and the one person who uses it."""
 
     project: Scratch
     operator: Airflow
     approver: Airflow
+    book: str = BOOK
 
     def inside(self, instance: str, *command: str) -> dict[str, Any]:
-        """The demo has one machine."""
+        """There is one machine."""
         return self.project.ask(*command)
 
-    def python(self, instance: str, program: str) -> str:
-        """What a program prints that the pipeline's Python runs."""
-        program += "\nimport os, sys\nsys.stdout.flush()\nos._exit(0)"
-        done = self.project.run("python", "-c", program)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+
+@dataclass(frozen=True)
+class Reign:
+    """A champion, as a line of the ledger made it: the model and the day from which on its scores count."""
+
+    model: dict[str, Any]
+    since: str
+    by: str
 
 
 @contextmanager
-def demo(folder: Path) -> Iterator[Demo]:
-    """The demo's stack after its first month, its first model approved."""
-    project = scratch.make(folder / "project", **SMALL, scoring=ONE_SHARD)
-    project.simulate(ROWS_A_MONTH)
+def started(folder: Path) -> Iterator[Stack]:
+    """The stack over all that the book told until the last night; our own process has its settings meanwhile."""
+    source = settings().data / "sources"
+    project = scratch.make(folder / "project", book=BOOK, cron=MONTHLY, scoring={"shards": 1})
+    project.data.mkdir()
+    if source.is_dir():
+        (project.data / "sources").symlink_to(source.resolve())
+    project.ask("fetch", BOOK)
+    project.ask("ingest", "history", BOOK, f"--as-of={NIGHTS[-1]}")
     ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port(713, 714)), "TOLLGATE_MLFLOW_PORT": str(free_port())}
+    os.environ.update(project.places, **ports)
     try:
-        done = project.run("tollgate", "demo", "run", "--book", BOOK, "--months", "1", **ports)
-        assert done.returncode == 0, done.stderr
-        airflow = Airflow(f"http://127.0.0.1:{ports['TOLLGATE_AIRFLOW_PORT']}")
-        yield Demo(project, airflow, airflow)
-    finally:
-        project.run("tollgate", "demo", "stop", **ports)
-
-
-@contextmanager
-def cluster(folder: Path) -> Iterator[running.Cluster]:
-    """The services of docker-compose.yml, the first model approved by the approver."""
-    with running.cluster(folder, scoring=ONE_SHARD) as made:
-        made.land("2006-12", "--since", "2003-01")
-        made.until(made.ingested)
-        train(made, FIRST)
+        service = stack.airflow()
+        stack.start(service)
+        stack.wait_until_up(service)
+        airflow = Airflow(service.url)
+        made = Stack(project, airflow, airflow)
+        made.until(airflow.ready)
+        for dag in DAGS:
+            airflow.pause(dag, dag not in ("train_weekly", "score_nightly"))
         yield made
+    finally:
+        stack.stop()
 
 
-def train(place: People, as_of: str) -> None:
+def reigns(place: Stack) -> list[Reign]:
+    """Every champion in turn, by the lines of the ledger whose signatures hold."""
+    told = place.project.ask("ledger", "verify", BOOK)
+    assert told["intact"] is True, told
+    lines = sorted(place.project.ask("history", BOOK)["decisions"], key=lambda line: int(line["seq"]))
+    return [Reign(line["payload"]["model"], line["payload"]["effective_on"], line["by"])
+            for line in lines if line["kind"].endswith("-committed")]
+
+
+def in_force(champions: Sequence[Reign], day: date) -> dict[str, Any]:
+    """The champion of a day: of the last line that was in force by then."""
+    return [reign.model for reign in champions if reign.since <= day.isoformat()][-1]
+
+
+def prove(champions: Sequence[Reign]) -> list[dict[str, Any]]:
+    """Hold every row against the ledger, the applications and the nights; what to tell of each night in turn."""
+    asked = lake.read(lake.applications(load_book(BOOK)), columns=["loan_id", "month"]).to_pylist()
+    rows = lake.read(lake.scores(BOOK), columns=["day", "loan_id", "model_version", "snapshot_version", "status",
+                                                 "decision", "attempt", "run_id"]).to_pylist()
+    assert len({row["loan_id"] for row in rows}) == len(rows), "a loan stands twice"
+    published = {night.attempt.day: night for night in nights.publications(BOOK)}
+    assert sorted(published) == NIGHTS == sorted({date.fromisoformat(row["day"]) for row in rows})
+    told = []
+    for day in NIGHTS:
+        found, model, night = [row for row in rows if row["day"] == str(day)], in_force(champions, day), published[day]
+        month = f"{months_before(day, 1):%Y-%m}"
+        assert sorted(row["loan_id"] for row in found) == sorted(
+            row["loan_id"] for row in asked if row["month"] == month), day
+        by = {(row["model_version"], row["snapshot_version"], row["attempt"], row["run_id"]) for row in found}
+        assert by == {(model["version"], model["snapshot"], night.attempt.number, night.run)}, (day, by, model)
+        assert (night.version, night.digest) == (model["version"], model["digest"]), (day, night)
+        status = Counter(row["status"] for row in found)
+        declined = sum(row["decision"] == "decline" for row in found)
+        assert (night.rows, night.scored, night.refused, night.declined) == (
+            len(found), status["scored"], status["refused"], declined), (day, night, status)
+        told.append({"night": str(day), "rows": len(found), "in force": model["version"],
+                     "by": "".join(sorted({row["model_version"] for row in found})), "scored": status["scored"],
+                     "refused": status["refused"], "declined": declined})
+    return told
+
+
+def train(place: Stack, as_of: str) -> None:
     """A model of that as-of becomes the champion."""
     run = place.train(as_of)
     place.approve()
-    assert place.ended("train_weekly", run) == "success"
+    assert place.ended("train_weekly", run) == "success", f"see {run} of train_weekly"
+    print(f"trained and approved as of {as_of}", flush=True)
 
 
-def backfill(place: Demo | running.Cluster) -> dict[str, Any]:
-    """Train the second model, backfill the nights, and look at what the lake holds of each."""
-    place.land("2007-07", "--since", "2007-01")
-    place.until(place.ingested)
+def backfill(place: Stack) -> dict[str, Any]:
+    """Change champions, backfill, prove; what the page tells."""
+    train(place, FIRST)
+    place.project.tune(**LET_THROUGH)
     train(place, SECOND)
-    place.operator.pause("monitor_drift", True)
+    place.project.ask("rollback", BOOK, reigns(place)[0].model["version"], f"--as-of={BACK}",
+                      "--reason=the second declines too many")
     began = time.monotonic()
-    asked = place.operator.call("POST", "/backfills", body={
-        "dag_id": "score_nightly", "from_date": f"{BEGIN}T00:00:00Z", "to_date": f"{END + timedelta(days=1)}T00:00:00Z",
-        "dag_run_conf": {"book": BOOK}, "max_active_runs": AT_ONCE, "reprocess_behavior": "none"})
-    place.until(lambda: place.operator.call("GET", f"/backfills/{asked['id']}")["completed_at"], PATIENCE_SECONDS)
-    minutes = (time.monotonic() - began) / 60
-    runs = Counter(run["state"] for run in backfilled(place))
-    nights = json.loads(place.python("worker-1", NIGHTS).splitlines()[-1])
-    days = [str(BEGIN + timedelta(days=k)) for k in range((END - BEGIN).days + 1)]
-    whole = {day: nights[day][0][0] for day in days
-             if day in nights and len(nights[day][0]) == 1 and nights[day][1] == nights[day][2] > 0}
-    by = Counter(whole.values())
-    return {"asked": len(days), "succeeded": runs["success"], "whole": len(whole), "1": by["1"], "2": by["2"],
-            "first of 2": min((day for day, version in whole.items() if version == "2"), default="none"),
-            "minutes": minutes, "runs": dict(runs)}
+    done = place.project.run("tollgate", *ASKED, "--dag-run-conf", CONF,
+                             TOLLGATE_AIRFLOW_PORT=os.environ["TOLLGATE_AIRFLOW_PORT"])
+    assert done.returncode == 0, done.stderr[-3_000:]
+
+    def ended() -> list[str]:
+        states = [run["state"] for run in place.operator.runs("score_nightly") if run["run_type"] == "backfill"]
+        return states if len(states) == len(NIGHTS) and set(states) <= set(OVER) else []
+
+    states = place.until(ended, PATIENCE_SECONDS)
+    seconds = time.monotonic() - began
+    champions = reigns(place)
+    lines = place.project.ask("history", BOOK)["decisions"]
+    return {"runs": len(states), "succeeded": states.count("success"), "seconds": seconds, "champions": champions,
+            "lines": len(lines), "nights": prove(champions)}
 
 
-def backfilled(place: People) -> list[dict[str, Any]]:
-    """Every run of the backfill."""
-    found: list[dict[str, Any]] = []
-    while True:
-        page = place.operator.call(
-            "GET", f"/dags/score_nightly/dagRuns?run_type=backfill&limit=100&offset={len(found)}")
-        found += page["dag_runs"]
-        if not page["dag_runs"] or len(found) >= page["total_entries"]:
-            return found
-
-
-PLACES: dict[str, Callable[[Path], AbstractContextManager[Demo | running.Cluster]]] = {"demo": demo, "cluster": cluster}
+def page(told: dict[str, Any]) -> str:
+    """The page, in Markdown."""
+    champions: list[Reign] = told["champions"]
+    until = [*(reign.since for reign in champions[1:]), ""]
+    return PAGE.format(
+        first=FIRST, second=SECOND, back=BACK, cron=MONTHLY["score_nightly"], asked=" ".join(ASKED), conf=CONF,
+        book=BOOK, runs=told["runs"], succeeded=told["succeeded"], minutes=told["seconds"] / 60,
+        seconds=told["seconds"] / told["runs"], lines=told["lines"],
+        rows=sum(night["rows"] for night in told["nights"]),
+        reigns="\n".join(f"| {one.model['version']} | {one.since} | {to} | {one.by} |"
+                         for one, to in zip(champions, until, strict=True)),
+        nights="\n".join("| " + " | ".join(str(cell) for cell in night.values()) + " |" for night in told["nights"]))
 
 
 def main() -> None:
-    """Backfill in each place and print or write the page."""
+    """Backfill, and print or write the page."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("places", nargs="*", choices=list(PLACES), default=list(PLACES))
     options.add_argument("--out", type=Path)
     chosen = options.parse_args()
-    page = HEAD.format(places=" ".join(chosen.places), first=FIRST, second=SECOND, begin=BEGIN, end=END,
-                       at_once=AT_ONCE)
-    for name in chosen.places:
-        with tempfile.TemporaryDirectory() as folder, PLACES[name](Path(folder)) as place:
-            told = backfill(place)
-        print(name, told, flush=True)
-        page += (f"| {name} | {told['asked']} | {told['succeeded']} | {told['whole']} | {told['1']} | {told['2']} | "
-                 f"{told['first of 2']} | {told['minutes']:.0f} |\n")
+    with tempfile.TemporaryDirectory() as folder, started(Path(folder)) as place:
+        written = page(backfill(place))
     if chosen.out:
-        chosen.out.write_text(page, encoding="utf-8")
-    print(page)
+        chosen.out.write_text(written, encoding="utf-8")
+    print(written)
 
 
 if __name__ == "__main__":

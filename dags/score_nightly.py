@@ -31,8 +31,8 @@ for population, (name, who) in NIGHTS.items():
              params={"book": forms.book(), "as_of": forms.as_of(), "again": forms.again()}):
         of = {"as-of": forms.AS_OF, "run-id": forms.RUN, "population": population}
         reopen = TollgateOperator(
-            task_id="reopen", command=["score", "reopen", forms.BOOK], only_if="{{ params.again }}",
-            options={**of, "reason": "{{ params.again }}", "by": "{{ dag_run.triggering_user_name or 'unknown' }}"},
+            task_id="reopen", command=["score", "reopen", forms.BOOK], only_if=forms.AGAIN,
+            options={**of, "reason": forms.AGAIN, "by": "{{ dag_run.triggering_user_name or 'unknown' }}"},
             doc_md="Only where the form gives a reason: lets this run replace a published night.", **forms.DECIDES)
         pin = TollgateOperator(
             task_id="pin", command=["score", "pin", forms.BOOK], returns="shards", trigger_rule="none_failed",

@@ -18,6 +18,7 @@ from tollgate_airflow.replay import ReplayedCron
 BOOK = "{{ partition_key.split('|')[0] if partition_key else params.book }}"
 AS_OF = ("{{ partition_key.split('|')[1] if partition_key "
          "else params.as_of or (dag_run.logical_date or dag_run.run_after).date() }}")
+AGAIN = "{{ params.again or '' }}"
 RUN = "{{ run_id | replace(':', '-') | replace('+', '-') | replace('~', '-') }}"
 DECIDES = {"queue": "decide"}  # of a worker that holds the ledger's key; an executor without queues does not look at it
 TRAINED_BY = {"trained-by": "{{ dag_run.triggering_user_name or 'scheduler' }}"}
@@ -96,9 +97,9 @@ def reason(default: str | None = None) -> Param:
 
 def again() -> Param:
     """Why a published night is scored once more; empty for any other."""
-    return Param("", type="string", title="Why again",
+    return Param(None, type=["null", "string"], title="Why again",
                  description="Only for a night that is published already: why it is scored once more. The ledger keeps "
-                             "it with your name; what counted until now is kept too.")
+                             "it with your name; what counted until now is kept too. Else leave it empty.")
 
 
 def version() -> Param:

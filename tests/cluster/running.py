@@ -33,6 +33,7 @@ PATIENCE_SECONDS = 900
 class People:
     """Those who work at one installation, and what they do there; each answers for what they see through Airflow."""
 
+    book: str = BOOK
     operator: Airflow
     approver: Airflow
 
@@ -42,7 +43,7 @@ class People:
 
     def land(self, month: str, *more: str) -> None:
         """The lender's system sends a month."""
-        self.inside("worker-1", "land", BOOK, "--month", month, *more)
+        self.inside("worker-1", "land", self.book, "--month", month, *more)
 
     def until(self, done: Callable[[], Any], seconds: int = PATIENCE_SECONDS) -> Any:
         """The first true answer."""
@@ -56,12 +57,12 @@ class People:
         """Whether nothing waits in landing and no run takes anything in."""
         runs = self.operator.runs("ingest_validate")
         return bool(runs) and all(run["state"] in OVER for run in runs) and not self.inside(
-            "worker-2", "ingest", "list", "--book", BOOK)["files"]
+            "worker-2", "ingest", "list", "--book", self.book)["files"]
 
     def train(self, as_of: str) -> str:
         """The operator asks for a model; the id of the run."""
         run_id = f"by_hand__{as_of}"
-        self.operator.trigger("train_weekly", run_id, {"book": BOOK, "as_of": as_of, "reason": "the first model"})
+        self.operator.trigger("train_weekly", run_id, {"book": self.book, "as_of": as_of, "reason": "the first model"})
         return run_id
 
     def approve(self) -> None:
@@ -82,12 +83,12 @@ class People:
     def score(self, as_of: str) -> str:
         """The operator asks for a night; the id of the run."""
         run_id = f"by_hand__{as_of}"
-        self.operator.trigger("score_nightly", run_id, {"book": BOOK, "as_of": as_of})
+        self.operator.trigger("score_nightly", run_id, {"book": self.book, "as_of": as_of})
         return run_id
 
     def verdicts(self) -> list[str]:
         """The days that monitoring has judged."""
-        return [verdict["as_of"] for verdict in self.inside("worker-2", "monitor", "list", BOOK)["verdicts"]]
+        return [verdict["as_of"] for verdict in self.inside("worker-2", "monitor", "list", self.book)["verdicts"]]
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def of_dag(dag: Any) -> dict[str, Any]:
             "timetable": type(dag.timetable).__name__,
             "schedule": dag.schedule if isinstance(dag.schedule, str) else None,
             "params": {name: {"type": param.schema.get("type"), "description": param.description,
-                              "examples": param.schema.get("examples")} for name, param in params.items()},
+                              "empty": param.value == "", "examples": param.schema.get("examples")}
+                       for name, param in params.items()},
             "tasks": {task.task_id: of_task(task) for task in dag.tasks}}
 
 

@@ -85,6 +85,13 @@ def test_every_param_is_typed_and_described(seen: dict[str, Any], dag: str) -> N
         assert params["book"]["examples"] == ["card", "consumer", "instalment", "sba"]
 
 
+@pytest.mark.parametrize("dag", EDGES)
+def test_the_form_asks_for_nothing_that_may_stay_empty(seen: dict[str, Any], dag: str) -> None:
+    """Airflow's page sends no form before every field is filled that has no "null" among its types."""
+    for name, param in seen["dags"][dag]["params"].items():
+        assert not param["empty"], f"{dag}: the form cannot be sent without {name}"
+
+
 def test_files_workers_gates_and_shards_are_mapped_under_readable_names(seen: dict[str, Any]) -> None:
     mapped = {(dag, name): task["map_name"] for dag, about in seen["dags"].items()
               for name, task in about["tasks"].items() if task["mapped"]}

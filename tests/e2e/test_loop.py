@@ -1,6 +1,6 @@
 """All six DAGs, once, through a real Airflow, over a small simulated book whose world shifts after the first model.
 
-The last six tests change what the others look at: alone in the suite, these keep the order of the file.
+The last seven tests change what the others look at: alone in the suite, these keep the order of the file.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import pytest
 import requests
 import scratch
 import tenacity
+from e2e import killed
 from e2e.replaying import replayed
 from scratch import Scratch
 
 from tollgate import lake, nights
 from tollgate.books import load_book
+from tollgate.config import settings
 from tollgate.demo.airflow import DAGS, Airflow
 from tollgate.gates import GATES
 
@@ -75,7 +77,8 @@ def processes_of(project: Scratch) -> list[str]:
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     project = scratch.make(tmp_path_factory.mktemp("loop") / "project", **SMALL)
     project.simulate(ROWS_A_MONTH, "covariate_shift")
-    with replayed(project, BOOK, len(NIGHTS), "covariate_shift") as (airflow, said):
+    program = killed.program(project.folder.parent / "killed")
+    with replayed(project, BOOK, len(NIGHTS), "covariate_shift", TOLLGATE_BIN=str(program)) as (airflow, said):
         yield Loop(project, airflow, said)
 
 
@@ -305,6 +308,35 @@ def test_the_open_portfolio_is_scored_when_somebody_asks(loop: Loop) -> None:
     (night,) = nights.publications(BOOK, population=nights.PORTFOLIO)
     portfolio = lake.read(lake.scores(BOOK), filters=[("population", "=", nights.PORTFOLIO)])
     assert night.rows == portfolio.num_rows == len(portfolio["loan_id"].unique()) > ROWS_A_MONTH
+
+
+def left_by(loop: Loop, run_id: str) -> tuple[Any, ...]:
+    """What a run leaves that scores a published night once more: its files and rows, without who made them and when."""
+    loop.airflow.trigger("score_nightly", run_id, {"book": BOOK, "as_of": NIGHTS[0], "again": "to compare"})
+    assert ended(loop, "score_nightly", run_id) == "success"
+    attempt = nights.publications(BOOK, until=date.fromisoformat(NIGHTS[0]))[0].attempt
+    files = {path.name: path.read_bytes() for path in Path(settings().store, "nights", str(attempt)).iterdir()}
+    own = [json.loads(files.pop(name)) for name in ("claim.json", "pin.json")]
+    pinned = {key: value for key, value in own[1].items() if key not in ("attempt", "run", "replaces")}
+    night = [("day", "=", NIGHTS[0]), ("attempt", "=", attempt.number)]
+    tables = [lake.read(table(BOOK), filters=night) for table in (lake.scores, lake.shadow_scores, lake.shadows)]
+    assert all(table.num_rows for table in tables)
+    return files, pinned, [
+        lake.digest(table.select([name for name in table.column_names if name not in ("attempt", "run_id")]))
+        for table in tables]
+
+
+def test_a_night_of_which_every_task_is_killed_once_has_the_same_rows_byte_for_byte(loop: Loop) -> None:
+    loop.airflow.pause("monitor_drift", True)
+    loop.project.tune(scoring={"shadows": ["2"]})
+    undisturbed = left_by(loop, "undisturbed")
+    for step in killed.NTH:
+        (loop.project.folder.parent / "killed" / step).touch()
+    assert left_by(loop, "killed") == undisturbed
+    tries: dict[str, int] = {}
+    for task in loop.airflow.tasks("score_nightly", "killed"):
+        tries[task["task_id"]] = max(task["try_number"], tries.get(task["task_id"], 0))
+    assert tries == dict.fromkeys(killed.NTH, 2)
 
 
 def test_stop_leaves_no_process_behind(loop: Loop) -> None:
