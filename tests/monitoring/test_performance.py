@@ -17,8 +17,8 @@ from tollgate.books import Event, Target
 from tollgate.errors import BadInput
 from tollgate.labels import BAD, GOOD, UNBOOKED, read_labels
 from tollgate.monitoring import performance_step
-from tollgate.monitoring.alerts import signals
 from tollgate.monitoring.performance import auc_error, decline_rates, matured, parity_gaps, widest
+from tollgate.monitoring.rules import signals
 from tollgate.monitoring.steps import WATCHED_MONTHS
 from tollgate.monitoring.window import load_window
 from tollgate.stats.ranking import area_under
