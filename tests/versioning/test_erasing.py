@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -24,8 +25,14 @@ def holding(loan: str, project: Scratch) -> list[str]:
     return found
 
 
-def test_a_run_that_held_the_loan_loses_its_rows_here_and_in_the_remote_and_another_is_whole(tmp_path: Path) -> None:
-    project = scratch.make(tmp_path / "project", book="consumer")
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Scratch]:
+    made = scratch.make(tmp_path / "project", book="consumer")
+    yield made
+    made.stop()
+
+
+def test_a_run_that_held_the_loan_loses_its_rows_here_and_in_the_remote_and_another_is_whole(project: Scratch) -> None:
     project.simulate(150)
     project.ask("ingest", "history", "consumer", "--as-of", "2007-01-01")
     older = opened(project, "older", "snapshot", as_of="2006-07-01")
