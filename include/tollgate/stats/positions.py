@@ -28,7 +28,8 @@ class Positions:
             with np.errstate(over="ignore"):
                 self._move = min((three - quarter) or 1.0, np.finfo(float).max) - self.points[0]
             keys = self._keys(self.points)
-            self._shift = max(0, int(keys[-1] - keys[0]).bit_length() - CELLS.bit_length() + 1)
+            # At least 1: the key of a negative number, less that of the first point, would overflow.
+            self._shift = max(1, int(keys[-1] - keys[0]).bit_length() - CELLS.bit_length() + 1)
             self._first = keys[0] >> self._shift
             cells = (keys >> self._shift) - self._first
             self._before = np.searchsorted(cells, np.arange(cells[-1] + 2), side="left")
