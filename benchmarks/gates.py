@@ -51,7 +51,7 @@ CHANGES: dict[str, dict[str, Any]] = {"sweep": {"trials": 1, "workers": 1}, "gat
 def settle(folder: Path) -> Params:
     """Write a workspace's params.yaml: what is shipped, with one trial and as many draws as are to be measured."""
     raw = read_params_file(PROJECT / "params.yaml")
-    raw |= {"book": "consumer", "as_of": AS_OF} | {name: raw[name] | keys for name, keys in CHANGES.items()}
+    raw |= {"book": "consumer", "as_of": AS_OF.isoformat()} | {name: raw[name] | keys for name, keys in CHANGES.items()}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
     return load_params(folder / "params.yaml")
 
