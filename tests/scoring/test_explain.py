@@ -121,7 +121,7 @@ def test_the_rows_of_a_loan_are_its_own_as_they_were_pinned() -> None:
 
 
 def test_a_loan_that_nobody_scored_is_named() -> None:
-    with pytest.raises(BadInput, match="No scores of this loan were published in consumer .got: C404"):
+    with pytest.raises(BadInput, match="No scores of this loan were published in consumer, population new .got: C404"):
         explain("C404")
 
 

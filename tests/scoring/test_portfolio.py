@@ -14,6 +14,7 @@ from tests.published import publish
 
 from tollgate import nights, registry, scoring
 from tollgate.books import Book, load_book
+from tollgate.errors import BadInput
 from tollgate.features import Model, make_features, standing_at
 from tollgate.labels import open_loans
 
@@ -49,6 +50,18 @@ def test_a_portfolio_that_is_published_twice_needs_a_reason_too(night: Path) -> 
     assert _portfolio("again", portfolio_months=1)["replaces"] == 1
     assert set(scores(population="portfolio")["attempt"].to_pylist()) == {2}
     assert score()["rows"] == ROWS, "the new applications of the day were never published"
+
+
+def test_an_open_loan_is_explained_with_its_features_as_of_the_night(night: Path) -> None:
+    score()
+    _portfolio(portfolio_months=6)
+    row = next(row for row in scores(population="portfolio").to_pylist() if row["decision"] == "decline")
+    told = scoring.explain(load_book(BOOK), row["loan_id"], population=nights.PORTFOLIO)
+    assert (told["score"], told["published"]) == (row["score"], row["reasons"])
+    only = next(loan for loan in scores(population="portfolio")["loan_id"].to_pylist()
+                if loan not in scores(population="new")["loan_id"].to_pylist())
+    with pytest.raises(BadInput, match="population new"):
+        scoring.explain(load_book(BOOK), only)
 
 
 def test_features_of_the_portfolio_are_as_of_the_night(night: Path) -> None:

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from tollgate.cli.arguments import AnsweredAt, BookName, By, Digest, MaybeFrom, Page, Panel, Version, day, whole_digest
+from tollgate.cli.arguments import (
+    AnsweredAt,
+    BookName,
+    By,
+    Digest,
+    MaybeFrom,
+    Page,
+    Panel,
+    Population,
+    Version,
+    day,
+    whole_digest,
+)
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
 from tollgate.terminal.answers import page as _page
@@ -108,12 +120,12 @@ def explain(context: typer.Context, book: BookName, loan: Loan,
                 parser=day, metavar="YYYY-MM-DD", help="as of this day; default: the newest that scored it")] = None,
             what_would_change: Annotated[bool, typer.Option(
                 "--what-would-change", help="also look for the smallest change that would be approved")] = False,
-            out: Page = None) -> None:
+            population: Population = "new", out: Page = None) -> None:
     """What moved a loan's score, and by how much; of a declined one the reasons in words; a picture with --out."""
     from tollgate import scoring
     from tollgate.books import load_book
 
-    told = scoring.explain(load_book(book), loan, night, change=what_would_change)
+    told = scoring.explain(load_book(book), loan, night, population, change=what_would_change)
     if out is None:
         _answer(context, told, readable.explain)
     else:

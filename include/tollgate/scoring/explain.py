@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from tollgate import registry
+from tollgate import nights, registry
 from tollgate.books import Book, subject_of
 from tollgate.errors import BadInput, Refused
 from tollgate.features import Calibration, Model, make_features
@@ -16,11 +16,13 @@ from tollgate.scoring.reasons import reasons
 from tollgate.scoring.shards import APPROVE, DECLINE
 
 
-def explain(book: Book, loan_id: str, night: date | None = None, *, change: bool = False) -> dict[str, Any]:
+def explain(book: Book, loan_id: str, night: date | None = None, population: str = nights.NEW, *,
+            change: bool = False) -> dict[str, Any]:
     """Score a loan again from the rows that its night pinned, and take its score apart.
 
     Args:
-        night: the as-of of the night; the newest on which the loan was scored where None.
+        night: the as-of of the night; the newest of the population on which the loan was scored where None.
+        population: as an application (``new``), or as an open loan of the ``portfolio``.
         change: whether to look for what would have been approved instead.
 
     Returns:
@@ -37,7 +39,7 @@ def explain(book: Book, loan_id: str, night: date | None = None, *, change: bool
         Refused: the model's artefact changed, or gives another score than was published.
         PassingFault: the lake, the store or MLflow did not answer.
     """
-    loan = rows_of_loan(book, loan_id, night)
+    loan = rows_of_loan(book, loan_id, night, population)
     published = loan.published
     if published["score"] is None:
         raise BadInput(f"The loan {loan_id} was refused on the night of {published['day']}, not scored",

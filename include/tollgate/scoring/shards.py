@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate import nights, registry
-from tollgate.books import Book, load_book
-from tollgate.features import Histories, Model, make_features, standing_at
+from tollgate.books import load_book
+from tollgate.features import Model, make_features, standing_at
 from tollgate.nights import Pin
 from tollgate.scoring.reasons import reason_codes
 
@@ -51,7 +51,7 @@ def judge_shard(model: Model, pin: Pin, shard: int, *, reasons: int) -> tuple[pa
 
     def judged(start: int) -> tuple[pa.Table, pa.Table]:
         piece = rows.slice(start, PIECE_ROWS)
-        features = _made(book, pin, piece, histories)
+        features = make_features(book, as_scored(pin, piece), histories)
         return features, judge(model, piece, features, reasons=reasons)
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as cores:
@@ -59,10 +59,9 @@ def judge_shard(model: Model, pin: Pin, shard: int, *, reasons: int) -> tuple[pa
     return pa.concat_tables([piece[0] for piece in pieces]), pa.concat_tables([piece[1] for piece in pieces])
 
 
-def _made(book: Book, pin: Pin, rows: pa.Table, histories: Histories) -> pa.Table:
-    """Raw features of pinned rows: of new applications as asked for, else as of the night."""
-    asked = rows if pin.attempt.population == nights.NEW else standing_at(rows, pin.attempt.day)
-    return make_features(book, asked, histories)
+def as_scored(pin: Pin, rows: pa.Table) -> pa.Table:
+    """Pinned rows as features are made of them: of new applications as they were asked for, else as of the night."""
+    return rows if pin.attempt.population == nights.NEW else standing_at(rows, pin.attempt.day)
 
 
 def judge(model: Model, rows: pa.Table, features: pa.Table, *, reasons: int) -> pa.Table:
