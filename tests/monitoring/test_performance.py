@@ -88,7 +88,8 @@ def test_tonights_decline_rate_is_on_record_before_any_label(night: Night) -> No
     night.drift(FEB)
     performance_step(night.book, FEB, night.params)
     measures = lake.read(lake.measures("consumer")).to_pylist()
-    assert {row["kind"] for row in measures} == {"feature", "prediction", "fairness"}, "one step keeps the other's"
+    kinds = {"feature", "prediction", "fairness", "performance"}
+    assert {row["kind"] for row in measures} == kinds, "one step keeps the other's"
     assert "female and male" in {row["segment"] for row in measures if row["subject"] == "sex"}
 
 

@@ -12,6 +12,7 @@ from tollgate.books import ratio
 from tollgate.config import settings
 from tollgate.errors import BadInput
 from tollgate.lake import Store
+from tollgate.monitoring import performance_step
 from tollgate.monitoring.report import write_report
 from tollgate.monitoring.window import load_window
 
@@ -25,7 +26,10 @@ def test_the_report_is_two_pages_made_without_the_network_and_the_same_again(
         night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     reached: list[object] = []
     monkeypatch.setattr(socket.socket, "connect", lambda self, address: reached.append(address))
-    verdict = night.run("covariate_shift", FEB)
+    night.publish("covariate_shift", FEB)
+    performance_step(night.book, FEB, night.params)
+    night.drift(FEB)
+    verdict = night.verdict(FEB)
     window = load_window(night.book, FEB, night.params.monitoring)
     answer = write_report(night.book, FEB, night.params, window, night.model)
     store = Store(settings().store)
@@ -33,6 +37,7 @@ def test_the_report_is_two_pages_made_without_the_network_and_the_same_again(
     index, beside = (store.read(f"reports/consumer/2007-02-01/{name}.html") for name in ("index", "drift"))
     text = _text_of(index.decode())
     assert verdict["sentence"] in text and verdict["alerts"][0]["message"] in text
+    assert "The scores alone promise an AUC of 0." in text and "not seen before the labels come" in text
     assert all(feature.name in text for feature in night.book.features)
     assert b'href="drift.html"' in index
     assert b"credit_score" in beside and b'src="http' not in beside

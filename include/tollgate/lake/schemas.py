@@ -169,8 +169,9 @@ def shadow_performance(book: str) -> Table:
 def measures(book: str) -> Table:
     """One number about a model in a window of nights, with what it is held against: a line a subject and metric.
 
-    ``kind`` says what may have moved: a ``feature`` (the ``subject``), the ``prediction``, or ``fairness`` (the
-    protected attribute). ``segment`` is the part of the window that it is about; null is the whole. ``value`` is told
+    ``kind`` says what may have moved: a ``feature`` (the ``subject``), the ``prediction``, ``fairness`` (the protected
+    attribute), or ``performance``: ``reference`` is what the scores promise, ``value``, once the loans have matured,
+    what came true. ``segment`` is the part of the window that it is about; null is the whole. ``value`` is told
     of ``n`` values, ``reference`` of ``reference_n`` others; how far the two lie apart by luck alone is ``null_value``.
     ``level`` is what was concluded, where something was; ``parameters`` are those that were used, as JSON.
     """

@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tollgate.stats.expected import expected_auc, expected_miss_rate
 from tollgate.stats.intervals import normal_quantile
 from tollgate.stats.ranking import placements, places
 
 Row = dict[str, Any]
 
 FAIRNESS, DECLINE_RATE_GAP = "fairness", "decline_rate_gap"
+PERFORMANCE, AUC, DEFAULT_RATE, MISS_RATE = "performance", "auc", "default_rate", "miss_rate"
 NOT_STATED = "not stated"
 
 
@@ -39,11 +41,49 @@ def matured(label: np.ndarray, score: np.ndarray, declined: np.ndarray) -> Row:
     return row
 
 
-def auc_error(auc: float, defaults: int, paid: int) -> float:
-    """Standard error of an AUC (Hanley and McNeil, Radiology 143, 1982, equation 1)."""
+def auc_error(auc: float, defaults: float, paid: float) -> float:
+    """Standard error of an AUC (Hanley and McNeil, Radiology 143, 1982, equation 1).
+
+    Args:
+        defaults, paid: how many, or how many are expected.
+    """
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (defaults - 1) * (q1 - auc**2) + (paid - 1) * (q2 - auc**2)
     return float(np.sqrt(max(variance, 0.0) / (defaults * paid)))
+
+
+def expected(score: np.ndarray, declined: np.ndarray, confidence: float) -> list[Row]:
+    """What the scores of loans without labels promise: measured columns of ``measures``, no value told.
+
+    ``reference`` is the AUC, the default rate and the share of defaults that is approved, each in expectation, were the
+    scores the probabilities of default; ``null_value`` is how far the truth then lies from it by luck alone.
+
+    Args:
+        score: P(default). declined: the decisions, bool.
+    """
+    auc, missed = expected_auc(score), expected_miss_rate(score, declined)
+    bad = float(score.sum())
+    reach = normal_quantile((1 + confidence) / 2)
+    errors = {
+        AUC: (auc, auc_error(auc, bad, len(score) - bad) if auc is not None else None),
+        DEFAULT_RATE: (bad / len(score) if len(score) else None,
+                       float(np.sqrt(np.sum(score * (1 - score)))) / max(len(score), 1)),
+        MISS_RATE: (missed, float(np.sqrt(missed * (1 - missed) / bad)) if missed is not None else None)}
+    told = json.dumps({"confidence": confidence})
+    return [{"kind": PERFORMANCE, "subject": "score", "segment": None, "metric": metric, "value": None,
+             "reference": value, "n": len(score), "null_value": None if error is None else reach * error,
+             "parameters": told} for metric, (value, error) in errors.items()]
+
+
+def held_against(promised: list[Row], truth: Row, labelled: int) -> list[Row]:
+    """``expected`` of a cohort that has matured, with what came true as ``value``.
+
+    Args:
+        truth: as ``matured`` answers. labelled: good and bad loans of the cohort, whose scores were promised by.
+    """
+    known = {AUC: truth["auc"], MISS_RATE: truth["false_negative_rate"],
+             DEFAULT_RATE: truth["defaults"] / labelled if labelled else None}
+    return [{**row, "value": known[row["metric"]]} for row in promised]
 
 
 def decline_rates(declined: np.ndarray, groups: pa.Table) -> list[Row]:

@@ -18,6 +18,7 @@ from tollgate.books import Book
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput
 from tollgate.monitoring.measures import CHI_SQUARE, FEATURE, JS, KS, MISSING, PREDICTION, PSI, UNSEEN, watched
+from tollgate.monitoring.performance import AUC, DEFAULT_RATE, MISS_RATE, PERFORMANCE
 from tollgate.monitoring.reference import read_reference
 from tollgate.monitoring.window import Window, load_window
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS_SHOWN = 5_000
+PROMISES = ((AUC, "an AUC of", ".3f"), (DEFAULT_RATE, "a default rate of", ".1%"),
+            (MISS_RATE, "a share of the defaults that is approved of", ".1%"))
 RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=metric_)[0-9a-f]{32}")
 
 PAGE = """\
@@ -48,6 +51,7 @@ td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
 <p>Features marked * decide the verdict. A PSI counts as drift only above its null, the value that luck alone stays
 below.
 {beside}</p>
+{promised}
 <h2>Features</h2>
 <table>
 <tr><th>feature</th><th class="n">PSI</th><th class="n">null</th><th class="n">JS</th><th class="n">KS</th>
@@ -97,14 +101,14 @@ def write_report(book: Book, as_of: date, params: Params, window: Window, model:
 def index_page(book: Book, verdict: dict[str, Any], measures: Iterable[dict[str, Any]],
                alerts: list[dict[str, Any]]) -> str:
     """Tollgate's own page of one as-of, from that day's lake rows."""
-    subjects: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in (row for row in measures if row["kind"] in (FEATURE, PREDICTION)):
+    rows, subjects = list(measures), dict[str, dict[str, dict[str, Any]]]()
+    for row in (row for row in rows if row["kind"] in (FEATURE, PREDICTION)):
         subjects.setdefault(row["subject"], {})[row["metric"]] = row
-    rows = "\n".join(_line(subject, of, subject in watched(book)) for subject, of in sorted(
+    lines = "\n".join(_line(subject, of, subject in watched(book)) for subject, of in sorted(
         subjects.items(), key=lambda pair: (-(pair[1][PSI]["value"] or 0.0), pair[0])))
     told = "\n".join(f"<li><strong>{alert['severity']}</strong>: {escape(alert['message'])}</li>" for alert in alerts)
     return PAGE.format(title=escape(f"{book.title}: drift as of {verdict['as_of']}, model v{verdict['model_version']}"),
-                       sentence=escape(verdict["sentence"]), features=rows,
+                       sentence=escape(verdict["sentence"]), features=lines, promised=_promised(rows),
                        beside='<a href="drift.html">The distributions, by Evidently</a>.' if alerts else "",
                        alerts=f"<ul>\n{told}\n</ul>" if told else "<p>None: nothing began or worsened.</p>")
 
@@ -127,7 +131,8 @@ def evidently_page(book: Book, reference: pa.Table, current: pa.Table, as_of: da
     now, before = (Dataset.from_pandas(_sample(rows.select(names), seed), definition)
                    for rows in (current, reference))
     with np.errstate(divide="ignore", invalid="ignore"):  # correlations with a constant column
-        made = Report([ValueStats(column=name) for name in names]).run(now, before, timestamp=datetime.combine(as_of, time()))
+        shown = Report([ValueStats(column=name) for name in names])
+        made = shown.run(now, before, timestamp=datetime.combine(as_of, time()))
         page = made.get_html_str(as_iframe=False)
     seen: dict[str, str] = {}
     return RANDOM_ID.sub(lambda found: seen.setdefault(found[0], f"{len(seen):032x}"), page)
@@ -138,6 +143,17 @@ def _sample(rows: pa.Table, seed: int) -> pd.DataFrame:
         drawn = np.random.default_rng(seed).choice(rows.num_rows, ROWS_SHOWN, replace=False)
         rows = rows.take(np.sort(drawn))
     return rows.to_pandas()
+
+
+def _promised(measures: list[dict[str, Any]]) -> str:
+    """What is known of the performance before any label is, and what cannot be."""
+    told = {row["metric"]: row for row in measures if row["kind"] == PERFORMANCE and row["segment"] is None
+            and row["reference"] is not None}
+    words = ", ".join(f"{what} {format(told[metric]['reference'], how)} (give or take "
+                      f"{format(told[metric]['null_value'], how)})" for metric, what, how in PROMISES if metric in told)
+    return words and (f"<p>No label of these loans is mature yet. The scores alone promise {words}. They promise it of "
+                      "loans that default as those of the training did: a change in what the features mean is not seen "
+                      "before the labels come.</p>")
 
 
 def _line(subject: str, of: dict[str, dict[str, Any]], decides: bool) -> str:

@@ -28,7 +28,16 @@ from tollgate.labels import (
     read_labels,
 )
 from tollgate.monitoring.measures import FEATURE, PREDICTION, PSI, Comparison, watched, worst
-from tollgate.monitoring.performance import FAIRNESS, decline_rates, matured, parity_gaps, widest
+from tollgate.monitoring.performance import (
+    FAIRNESS,
+    PERFORMANCE,
+    decline_rates,
+    expected,
+    held_against,
+    matured,
+    parity_gaps,
+    widest,
+)
 from tollgate.monitoring.reference import read_profile, read_reference
 from tollgate.monitoring.shadows import matured_shadows
 from tollgate.monitoring.window import Window, is_declined, load_window, scored_only
@@ -76,7 +85,8 @@ def _record(book: Book, as_of: date, window: Window, rows: list[Answer], kinds: 
 def performance_step(book: Book, as_of: date, params: Params) -> Answer:
     """How decisions fared, into the lake's ``performance`` table, and whether outcomes still arrive, into ``feeds``.
 
-    The gaps between the decline rates of protected groups go into ``measures``, each pair with its own null.
+    Into ``measures`` go the gaps between the decline rates of protected groups, each pair with its own null; what
+    tonight's scores promise of their loans; and of each matured cohort what its scores had promised and what came true.
 
     One row for tonight's scores (decline rate, parity gap; no labels yet), and one for each scoring date of the last
     12 months of cohorts whose every label has matured. ``groups`` of the answer are tonight's decline rates by
@@ -89,13 +99,14 @@ def performance_step(book: Book, as_of: date, params: Params) -> Answer:
     declined = is_declined(window.scores)
     groups = decline_rates(declined, window.applications.select(list(book.protected())))
     gaps = parity_gaps(groups, params.gates.group_min, params.monitoring.confidence)
-    _record(book, as_of, window, gaps, (FAIRNESS,))
     gap, null = widest(gaps)
+    promised = expected(window.score, declined, params.monitoring.confidence)
     tonight = {"scored_as_of": as_of, "window_from": window.first, "model_version": window.version,
                "rows": window.scores.num_rows, "refused": window.refused,
                "decline_rate": float(declined.mean()) if len(declined) else None,
                "parity_gap": gap, "parity_null": null}
-    matured_cohorts, shadows = _matured_cohorts(book, as_of, params)
+    matured_cohorts, kept, shadows = _matured_cohorts(book, as_of, params)
+    _record(book, as_of, window, [*gaps, *promised, *kept], (FAIRNESS, PERFORMANCE))
     cohorts, stamp = [tonight, *matured_cohorts], {"day": as_of.isoformat(), "as_of": as_of}
     for table, rows in ((lake.performance(book.name), cohorts), (lake.shadow_performance(book.name), shadows)):
         lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema),
@@ -115,10 +126,12 @@ def record_feed(book: Book, as_of: date, params: Params) -> list[Answer]:
     return found
 
 
-def _matured_cohorts(book: Book, as_of: date, params: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _matured_cohorts(book: Book, as_of: date, params: Params
+                     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """One performance row for each scoring date of which every booked loan's label had matured by ``as_of``.
 
-    And one row of ``shadow_performance`` for each shadow of these dates.
+    And the ``measures`` of what its scores had promised of its good and bad loans, and what came true; and one row of
+    ``shadow_performance`` for each shadow of these dates.
 
     A loan was applied for before the date it was scored on. Where loans are booked later than that, their cohort waits
     for the last of them.
@@ -130,7 +143,7 @@ def _matured_cohorts(book: Book, as_of: date, params: Params) -> tuple[list[dict
         "as_of", "attempt", "loan_id", "applied_on", "model_version", "score", "decision"], filters=[
         ("day", ">=", since.isoformat()), ("day", "<=", until.isoformat()), ("population", "=", nights.NEW)]))
     if not scores.num_rows:
-        return [], []
+        return [], [], []
     first, last = pc.min_max(scores["applied_on"]).as_py().values()
     labels = read_labels(book, as_of, horizon_months, since=first, until=last + timedelta(days=1))
     label = label_of(scores["loan_id"], labels)
@@ -140,7 +153,12 @@ def _matured_cohorts(book: Book, as_of: date, params: Params) -> tuple[list[dict
     score, declined = scores["score"].to_numpy(), is_declined(scores)
     ripe = [cohort for cohort in np.split(order, starts[1:]) if not np.any(label[cohort] == IMMATURE)]
     judged = [cohort[(label[cohort] == GOOD) | (label[cohort] == BAD)] for cohort in ripe]
-    return ([_cohort(scores, cohort, label, score, declined) for cohort in ripe],
+    cohorts = [_cohort(scores, cohort, label, score, declined) for cohort in ripe]
+    kept = [{**row, "model_version": told["model_version"], "window_from": told["scored_as_of"],
+             "window_to": told["scored_as_of"], "segment": f"scored {told['scored_as_of']}"}
+            for told, of in zip(cohorts, judged, strict=True)
+            for row in held_against(expected(score[of], declined[of], params.monitoring.confidence), told, len(of))]
+    return (cohorts, kept,
             [row for cohort in judged for row in matured_shadows(
                 book.name, scores.take(cohort), label[cohort] == BAD, params.monitoring.confidence)])
 

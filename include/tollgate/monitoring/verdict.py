@@ -13,7 +13,7 @@ from tollgate.books import Book
 from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
 from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
-from tollgate.monitoring.measures import LEVELS, MISSING, PREDICTION, PSI, SCORE, UNSEEN, of_metric, watched, worst
+from tollgate.monitoring.measures import LEVELS, MISSING, PREDICTION, PSI, UNSEEN, of_metric, watched, worst
 from tollgate.monitoring.rules import Baseline, Signal, alert_rows, feed_signals, signals
 from tollgate.requests import Request, open_request
 from tollgate.stats.intervals import normal_quantile
@@ -52,11 +52,12 @@ def promised(registered: Iterable[Row]) -> dict[str, Baseline]:
 def conclude(book: Book, as_of: date, params: Params, baselines: dict[str, Baseline]) -> dict[str, Any]:
     """``verdict_step`` once it is known what the model versions concerned have promised."""
     tonight, cohorts = _on(lake.measures(book.name), as_of), _on(lake.performance(book.name), as_of)
-    if not any(row["kind"] == PREDICTION for row in tonight):
+    scores = [row for row in tonight if row["kind"] == PREDICTION]
+    if not scores:
         raise BadInput(f"Drift of {book.name} was not measured as of {as_of}", value=as_of,
                        remedy=f"Measure it first: tollgate monitor drift {book.name} --as-of {as_of}.")
-    version, first = tonight[0]["model_version"], tonight[0]["window_from"]
-    count = next(row["n"] for row in tonight if (row["subject"], row["metric"]) == (SCORE, PSI))  # no row lacks it
+    version, first = scores[0]["model_version"], scores[0]["window_from"]
+    count = next(row["n"] for row in scores if row["metric"] == PSI)  # no row lacks it
     level = worst(row["level"] for row in tonight if row["metric"] == PSI and row["subject"] in watched(book))
     drifted = sorted((row for row in of_metric(tonight, PSI) if row["level"] in LEVELS[1:]),
                      key=lambda row: (-row["value"], row["subject"]))
