@@ -5,6 +5,7 @@ from airflow.sdk import DAG, PartitionedAssetTimetable
 from tollgate_airflow import forms
 from tollgate_airflow.assets import SCORES
 from tollgate_airflow.operator import TollgateOperator
+from tollgate_airflow.telling import TellPeople
 
 ABOUT = """
 # Monitor drift
@@ -12,7 +13,8 @@ Starts by itself for every partition of `scores` that was published; by hand, fo
 
 `drift` and `performance` measure; `verdict` concludes. One drifting night is no event: the verdict looks at the last
 windows, asks for an effect above its own noise, and keeps a cool-down. A tripped verdict leaves one request, which
-`retrain_on_drift` picks up. Runs follow one another, because a verdict looks back at the one before.
+`retrain_on_drift` picks up. What began or worsened is told by the connections `tollgate_mail`, `tollgate_slack` and
+`tollgate_webhook`, where they are. Runs follow one another, because a verdict looks back at the one before.
 """
 
 
@@ -30,4 +32,7 @@ with DAG("monitor_drift", schedule=PartitionedAssetTimetable(assets=SCORES), cat
     verdict = monitor("verdict", "The alerts, the level, and perhaps a request to retrain.")
     report = monitor("report", "The page with the distributions behind the verdict.")
 
-    [drift, performance] >> verdict >> report
+    tell = TellPeople(task_id="tell", book=forms.BOOK,
+                      doc_md="By mail, Slack and a webhook, each where it is connected; what could not be told waits.")
+
+    [drift, performance] >> verdict >> [report, tell]

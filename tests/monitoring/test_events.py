@@ -102,6 +102,9 @@ def test_what_a_model_promised_is_read_from_the_ledger_and_no_lost_artefact_stop
     found = promised([{"version": "3", "metrics": metrics, "decline_rate": 0.25}])["3"]
     assert (found.auc, found.decline_rate, found.rows) == (0.80, 0.25, 5_000)
     assert found.auc_error == pytest.approx(0.0102, abs=1e-4)
+    older = [{"version": "1", "metrics": metrics, "decline_rate": None},
+             {"version": "2", "metrics": {"auc": 0.8}, "decline_rate": None}]
+    assert {version: one.decline_rate for version, one in promised(older).items()} == {"1": pytest.approx(0.3)}
 
 
 def test_the_verbs_list_show_and_acknowledge(night: Night) -> None:

@@ -12,6 +12,7 @@ from tollgate.cli.same_code import same_code
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
 
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="mail, slack, webhook, or a name of your own")]
 app = typer.Typer()
 monitor = typer.Typer(no_args_is_help=True, help="Compare what was scored with what was trained on.",
                       callback=same_code)
@@ -86,6 +87,23 @@ def alerts_ack(context: typer.Context, book: BookName, alert: Alert, by: By = No
     from tollgate.monitoring import acknowledge
 
     _answer(context, acknowledge(book, alert, comment, by))
+
+
+@alerts.command("untold")
+def alerts_untold(context: typer.Context, book: BookName, channel: Channel) -> None:
+    """The alerts that people were not told of yet by a channel."""
+    from tollgate.monitoring import untold
+
+    _answer(context, {"book": book, "channel": channel, "alerts": untold(book, channel)})
+
+
+@alerts.command("told")
+def alerts_told(context: typer.Context, book: BookName, channel: Channel,
+                ids: Annotated[list[str], typer.Argument(metavar="ID...", help="as `untold` answers them")]) -> None:
+    """Note that people were told of alerts."""
+    from tollgate.monitoring import note_told
+
+    _answer(context, note_told(book, channel, ids))
 
 
 @requests.command("list")

@@ -42,6 +42,7 @@ from tollgate.lake.schemas import (
     shadow_scores,
     shadows,
     superseded,
+    told,
     verdicts,
 )
 from tollgate.lake.store import Entry, Store
@@ -55,5 +56,5 @@ __all__ = [
     "lookup", "measures", "nights", "outcomes", "partitions", "performance", "prove_put_if_absent", "publish_turn",
     "published", "purge", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests",
     "rewrite", "rows_held", "scores", "scratch", "shadow_performance", "shadow_scores", "shadows", "superseded",
-    "verdicts", "version", "versions_of", "view",
+    "told", "verdicts", "version", "versions_of", "view",
 ]

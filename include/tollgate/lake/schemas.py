@@ -234,6 +234,12 @@ def acknowledgements(book: str) -> Table:
     ]), "event", ("seq",))
 
 
+def told(book: str) -> Table:
+    """Which alert people were told of by which channel, a line each, in sequence."""
+    return Table(book, "told", pa.schema([("channel", TEXT), ("seq", COUNT), ("day", TEXT), ("key", TEXT)]),
+                 "channel", ("seq",))
+
+
 def verdicts(book: str) -> Table:
     """What monitoring concluded at each scoring date."""
     return Table(book, "verdicts", pa.schema([

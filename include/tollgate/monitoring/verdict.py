@@ -39,13 +39,18 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
 
 
 def promised(registered: Iterable[Row]) -> dict[str, Baseline]:
-    """What each version of a book's ledger (``registry.models``) promised, by its number."""
-    found = {}
+    """What each version of a book's ledger (``registry.models``) promised, by its number.
+
+    Of a version whose line does not tell the decline rate of its operating point it is that of its test months; nothing
+    is known of one that an older Tollgate registered without the intervals of its metrics.
+    """
+    found, width = {}, 2 * normal_quantile(0.975)
     for model in registered:
-        metrics, reach = model["metrics"], 2 * normal_quantile(0.975)
-        found[model["version"]] = Baseline(
-            model["decline_rate"], metrics["auc"], (metrics["auc_high"] - metrics["auc_low"]) / reach,
-            int(metrics["rows"]))
+        metrics, told = model["metrics"], model["decline_rate"]
+        if {"auc_low", "auc_high", "rows", "approval_rate"} <= metrics.keys():
+            found[model["version"]] = Baseline(
+                1 - metrics["approval_rate"] if told is None else told, metrics["auc"],
+                (metrics["auc_high"] - metrics["auc_low"]) / width, int(metrics["rows"]))
     return found
 
 

@@ -261,10 +261,10 @@ def models(book: str) -> list[dict[str, Any]]:
     """Every registered version, newest first, by the ledger alone.
 
     Each is the version's fields with ``state`` (champion, challenger, former champion, rejected or replaced),
-    ``metrics`` and ``decline_rate``, that of its operating point; of a line that does not tell, of its test months.
+    ``metrics`` and ``decline_rate``, that of its operating point; None where an older Tollgate wrote the line.
     """
     chain = ledger.trusted(book)
     state = states(chain)
     return [{**version_in(e).to_json(), "state": state[version_in(e).version], "metrics": e.payload["metrics"],
-             "decline_rate": e.payload.get("decline_rate", 1 - e.payload["metrics"]["approval_rate"])}
+             "decline_rate": e.payload.get("decline_rate")}
             for e in reversed(registrations(chain))]

@@ -1,0 +1,69 @@
+"""Which alerts people were told of, and by which channel: what could not be told is told the next time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from tollgate import lake
+from tollgate.config import check_book
+from tollgate.errors import BadInput
+
+Row = dict[str, Any]
+
+
+def untold(book: str, channel: str) -> list[Row]:
+    """The alerts that nobody was told of by this channel, in their order: ``{"id", "book", "as_of", "severity",
+    "subject", "message"}``.
+
+    A channel that is new to the book begins with the newest night: nobody wants last year's alerts at once.
+
+    Raises:
+        BadInput: there is no such book.
+        PassingFault: the lake did not answer.
+    """
+    verdicts = lake.read(lake.verdicts(check_book(book)), columns=["day"])["day"].to_pylist()
+    if not verdicts:
+        return []
+    done = _told(book, channel)
+    since = min((day for day, _ in done), default=max(verdicts))
+    rows = lake.read(lake.alerts(book), filters=[("day", ">=", since)]).sort_by([("day", "ascending")]).to_pylist()
+    return [{"id": f"{row['day']} {row['key']}", "book": book, "as_of": row["day"],
+             **{name: row[name] for name in ("severity", "subject", "message")}}
+            for row in rows if (row["day"], row["key"]) not in done]
+
+
+def note_told(book: str, channel: str, ids: Sequence[str]) -> dict[str, Any]:
+    """Note that people were told of these alerts by this channel; again changes nothing.
+
+    Args:
+        ids: as ``untold`` gives them.
+
+    Returns ``{"book", "channel", "told": how many were new}``.
+
+    Raises:
+        BadInput: there is no such book, or the book has no such alert.
+        PassingFault: the lake did not answer.
+    """
+    known = {f"{row['day']} {row['key']}": row for row in lake.read(lake.alerts(check_book(book)),
+                                                                     columns=["day", "key"]).to_pylist()}
+    if strangers := [name for name in ids if name not in known]:
+        raise BadInput(f"{book} has no such alert", value=strangers[0],
+                       remedy=f"Take it from tollgate alerts untold {book} {channel}.")
+    table = lake.told(book)
+
+    def make(there: pa.Table) -> pa.Table | None:
+        done = {(row["day"], row["key"]) for row in there.to_pylist() if row["channel"] == channel}
+        new = [known[name] for name in ids if (known[name]["day"], known[name]["key"]) not in done]
+        return pa.Table.from_pylist([{"channel": channel, "seq": there.num_rows + k, **row}
+                                     for k, row in enumerate(new)], table.schema)
+
+    added = lake.append_next(table, make)
+    return {"book": book, "channel": channel, "told": 0 if added is None else added.num_rows}
+
+
+def _told(book: str, channel: str) -> set[tuple[str, str]]:
+    rows = lake.read(lake.told(book), filters=[("channel", "=", channel)]).to_pylist()
+    return {(row["day"], row["key"]) for row in rows}

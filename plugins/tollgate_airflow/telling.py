@@ -1,0 +1,99 @@
+"""Telling people of alerts by Airflow's notifiers, through whichever connections there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+from airflow.sdk import BaseOperator, Connection
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException, AirflowSkipException
+
+from tollgate_airflow.process import Child
+
+Alert = dict[str, str]
+
+
+def title(alert: Alert) -> str:
+    """An alert in a line."""
+    return f"{alert['severity']}: {alert['book']}, {alert['subject']}, as of {alert['as_of']}"
+
+
+def mail(connection: Connection, alert: Alert) -> Any:
+    """A notifier that writes a mail; whom to stands in the connection's extra."""
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    to = connection.extra_dejson.get("to")
+    if not to:
+        raise AirflowException(f"the connection {connection.conn_id} names nobody to write to. Give it the extra "
+                               '{"to": "risk@example.com", "from_email": "tollgate@example.com"}')
+    body = f"<p>{escape(alert['message'])}</p><p>tollgate alerts list {escape(alert['book'])}</p>"
+    return SmtpNotifier(to=to, subject=f"[tollgate] {title(alert)}", html_content=body,
+                        smtp_conn_id=connection.conn_id)
+
+
+def slack(connection: Connection, alert: Alert) -> Any:
+    """A notifier for an incoming webhook of Slack's, the secret part of whose address is the password."""
+    return _post(connection, {"text": f"*{title(alert)}*\n{alert['message']}"})
+
+
+def webhook(connection: Connection, alert: Alert) -> Any:
+    """A notifier that posts the alert as JSON."""
+    return _post(connection, alert)
+
+
+def _post(connection: Connection, content: dict[str, str]) -> Any:
+    from airflow.providers.http.notifications.http import HttpNotifier
+
+    # Of a login and a password Airflow makes a header; a password alone is the rest of the address.
+    endpoint = "" if connection.login else connection.password or ""
+    return HttpNotifier(http_conn_id=connection.conn_id, endpoint=endpoint, json=content,
+                        headers={"Content-Type": "application/json"}, extra_options={"timeout": SECONDS})
+
+
+SECONDS = 20  # that a server may take to answer
+CHANNELS: dict[str, Callable[[Connection, Alert], Any]] = {"mail": mail, "slack": slack, "webhook": webhook}
+
+
+class TellPeople(BaseOperator):
+    """Tell people of a book's alerts of which they were not told yet, by each connection `tollgate_CHANNEL`.
+
+    A channel that does not work is told in the log, and its alerts wait for the next time: no DAG fails for it.
+    """
+
+    template_fields: Sequence[str] = ("book",)
+    ui_color = "#f3dede"
+
+    def __init__(self, *, book: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.book = book
+
+    def execute(self, context: Any) -> dict[str, int]:
+        """How many alerts each channel told; skipped where there is no channel."""
+        there = {channel: connection for channel in CHANNELS if (connection := _connection(channel)) is not None}
+        if not there:
+            raise AirflowSkipException(f"Nobody is told: there is none of the connections "
+                                       f"{', '.join(f'tollgate_{channel}' for channel in CHANNELS)}.")
+        return {channel: self._tell(channel, connection) for channel, connection in there.items()}
+
+    def _tell(self, channel: str, connection: Connection) -> int:
+        alerts = Child(["alerts", "untold", self.book, channel], say=self.log.info).answer()["alerts"]
+        told: list[str] = []
+        for alert in alerts:
+            try:
+                CHANNELS[channel](connection, alert).notify({})
+            except Exception as error:  # whatever a server or its library says
+                self.log.error("%s could not be told by %s: %s: %s. It is tried again after the next night.",
+                               title(alert), channel, type(error).__name__, error)
+                break
+            told.append(alert["id"])
+        if told:
+            Child(["alerts", "told", self.book, channel, *told], say=self.log.info).answer()
+        return len(told)
+
+
+def _connection(channel: str) -> Connection | None:
+    try:
+        return Connection.get(f"tollgate_{channel}")
+    except AirflowNotFoundException:
+        return None

@@ -1,0 +1,146 @@
+"""People are told of alerts by real servers; one that is down loses nothing and fails nobody's DAG."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from tests.ports import free_port
+
+PROJECT = Path(__file__).resolve().parents[2]
+ALERT = {"id": "2007-02-01 psi:credit_score:major:v1", "book": "sba", "as_of": "2007-02-01", "severity": "warning",
+         "subject": "credit_score", "message": "credit_score moved: PSI 0.31 <b>{{ 7 * 7 }}</b>"}
+SECOND = {**ALERT, "id": "2007-02-01 feed:stopped", "subject": "feed", "message": "no outcome for 60 days"}
+Tell = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def noted(tmp_path: Path) -> Path:
+    """What the task said that people were told of, a line a call."""
+    return tmp_path / "noted"
+
+
+@pytest.fixture
+def tell(tmp_path: Path, noted: Path) -> Tell:
+    """Runs the task with these connections, against a `tollgate` with two alerts that nobody was told of."""
+    command = tmp_path / "tollgate"
+    answer = json.dumps({"alerts": [ALERT, SECOND]})
+    command.write_text(f"""#!/bin/sh
+if [ "$2" = untold ]; then echo '{answer}'; else echo "$@" >> {noted}; echo '{{"told": 2}}'; fi
+""")
+    command.chmod(0o755)
+
+    def run(**connections: str) -> dict[str, Any]:
+        env = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+               "TOLLGATE_BIN": str(command),
+               **{f"AIRFLOW_CONN_TOLLGATE_{channel.upper()}": told for channel, told in connections.items()}}
+        child = subprocess.run(
+            [str(PROJECT / ".venv-airflow/bin/python"), str(Path(__file__).with_name("tell.py")), "sba"],
+            capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
+        assert child.returncode == 0, child.stderr[-3000:]
+        found: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
+        return {**found, "log": child.stdout + child.stderr}
+
+    return run
+
+
+class Inbox:
+    """What a mail server was handed."""
+
+    def __init__(self) -> None:
+        self.mails: list[Any] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=policy.default)))
+        return "250 OK"
+
+
+@contextmanager
+def posts(status: int = 200) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
+    """A web server's port, and what was posted to it: path and JSON."""
+    heard: list[tuple[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port, heard
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _http(port: int, **more: str) -> str:
+    return json.dumps({"conn_type": "http", "schema": "http", "host": "127.0.0.1", "port": port, **more})
+
+
+def _mail(port: int, **extra: object) -> str:
+    return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": {
+        "disable_ssl": True, "disable_tls": True, "timeout": 5, "retry_limit": 1, **extra}})
+
+
+TO = {"to": "risk@example.com", "from_email": "tollgate@example.com"}
+
+
+def test_a_mail_for_each_alert_reaches_whom_the_connection_names_and_its_text_is_no_html_of_ours(
+        tell: Tell, noted: Path) -> None:
+    inbox = Inbox()
+    server = Controller(inbox, hostname="127.0.0.1", port=free_port())
+    server.start()
+    try:
+        ended = tell(mail=_mail(server.port, **TO))
+    finally:
+        server.stop()
+    assert ended["returned"] == {"mail": 2}, ended["log"]
+    to, first = inbox.mails[0]
+    assert to == ["risk@example.com"] and first["Subject"] == "[tollgate] warning: sba, credit_score, as of 2007-02-01"
+    body = first.get_body(("html",)).get_content()
+    assert "PSI 0.31 &lt;b&gt;{{ 7 * 7 }}&lt;/b&gt;" in body
+    assert noted.read_text().split() == ["alerts", "told", "sba", "mail", *ALERT["id"].split(), *SECOND["id"].split()]
+
+
+def test_slack_and_a_webhook_are_posted_to_and_slacks_secret_is_the_rest_of_its_address(tell: Tell) -> None:
+    with posts() as (slack, said), posts() as (hook, heard):
+        ended = tell(slack=_http(slack, password="services/T0/B0/secret"), webhook=_http(hook))
+    assert ended["returned"] == {"slack": 2, "webhook": 2}, ended["log"]
+    assert said[0] == ("/services/T0/B0/secret", {
+        "text": "*warning: sba, credit_score, as of 2007-02-01*\n" + ALERT["message"]})
+    assert [content for _, content in heard] == [ALERT, SECOND]
+
+
+def test_a_channel_that_is_down_fails_nothing_loses_nothing_and_holds_up_no_other(tell: Tell, noted: Path) -> None:
+    with posts(status=503) as (broken, tried), posts() as (hook, heard):
+        ended = tell(mail=_mail(free_port(), **TO), slack=_http(broken), webhook=_http(hook))
+    assert ended["returned"] == {"mail": 0, "slack": 0, "webhook": 2}, ended["log"]
+    assert len(tried) == 1 and len(heard) == 2
+    assert [line.split()[3] for line in noted.read_text().splitlines()] == ["webhook"], "the others are told next time"
+    assert "could not be told by slack" in ended["log"] and "could not be told by mail" in ended["log"]
+
+
+def test_a_mail_connection_that_names_nobody_says_what_it_lacks(tell: Tell, noted: Path) -> None:
+    ended = tell(mail=_mail(free_port()))
+    assert ended["returned"] == {"mail": 0} and not noted.exists()
+    assert "names nobody to write to" in ended["log"]
+
+
+def test_without_any_connection_the_task_is_skipped(tell: Tell) -> None:
+    ended = tell()
+    assert ended["raised"] == "AirflowSkipException" and "tollgate_mail" in ended["message"]
