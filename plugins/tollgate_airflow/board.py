@@ -95,6 +95,7 @@ def page(book: str) -> str:
     """The HTML of one book's page. Raises ``HTTPException`` for a book that is none."""
     sections: list[tuple[str, list[str], str | None, Callable[[Row], Row]]] = [
         ("Models", ["models", book], "models", _model),
+        ("Alerts under way", ["alerts", "list", book], "alerts", _alert),
         ("Verdicts of monitoring", ["monitor", "list", book], "verdicts", _verdict),
         ("Open requests to retrain", ["requests", "list", f"--book={book}"], "requests", dict),
         ("Decisions (times are UTC)", ["history", book], "decisions", _decision),
@@ -135,6 +136,11 @@ def _model(record: Row) -> Row:
             "AUC": f"{metrics['auc']:.4f}", "KS": f"{metrics['ks']:.4f}",
             "missed defaults": f"{metrics['false_negative_rate']:.1%}", "approved": f"{metrics['approval_rate']:.1%}",
             "digest": record["digest"][:12], "snapshot": record["snapshot"][:12]}
+
+
+def _alert(record: Row) -> Row:
+    return {"since": record["since"], "alert": record["event"], "severity": record["severity"],
+            "what": record["message"], "seen by": (record["acknowledged"] or {}).get("by")}
 
 
 def _verdict(record: Row) -> Row:

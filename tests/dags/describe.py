@@ -62,6 +62,8 @@ case $1 in
     models) timeout 60 cat {folder}/meeting > {folder}/met || exit 1;;
     history) timeout 60 sh -c 'echo met > {folder}/meeting';;
     monitor) echo "error: nothing was <watched>" >&2; exit 2;;
+    alerts) echo '{{"alerts": [{{"since": "2007-02-01", "event": "ks", "severity": "page", "message": "<b>up</b>",' \\
+        '"acknowledged": null}}]}}'; exit 0;;
 esac
 echo '{{"book": "sba", "books": [{{"book": "sba"}}], "models": [], "requests": [], "decisions": []}}'
 """

@@ -168,8 +168,9 @@ def test_the_model_board_is_closed_to_strangers(seen: dict[str, Any]) -> None:
 def test_the_model_board_asks_everything_at_once_and_once_for_all_visitors(seen: dict[str, Any]) -> None:
     first, second = seen["board"]["pages"]
     assert seen["board"]["met"] == "met\n"
-    assert seen["board"]["asked"] == ["book", "history", "ledger", "models", "monitor", "requests"]
+    assert seen["board"]["asked"] == ["alerts", "book", "history", "ledger", "models", "monitor", "requests"]
     assert first == second
+    assert "<td>page</td><td>&lt;b&gt;up&lt;/b&gt;</td><td></td>" in first
     assert first.count("error: nothing was &lt;watched&gt;") == 1 and first.count("<p>none</p>") == 3
 
 
