@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -61,6 +62,16 @@ def monitor_list(context: typer.Context, book: BookName) -> None:
     from tollgate.monitoring import verdicts
 
     _answer(context, {"book": book, "verdicts": verdicts(book)})
+
+
+@app.command(rich_help_panel=Panel.STEPS)
+def metrics(context: typer.Context,
+            file: Annotated[Path, typer.Argument(metavar="FILE", help="such as /var/lib/node_exporter/tollgate.prom")],
+            book: MaybeBook = None) -> None:
+    """Write the newest numbers of every book for Prometheus' textfile collector."""
+    from tollgate.monitoring import write_metrics
+
+    _answer(context, write_metrics(file, None if book is None else [book]))
 
 
 @alerts.command("list")
