@@ -20,8 +20,7 @@ from tollgate.errors import BadInput, Refused
 OPENED, CLAIMED, CLOSED = "opened", "claimed", "closed"
 OPEN_STATES = ("open", "claimed")
 DRIFT, BY_HAND = "drift", "by hand"  # who asks
-PROMOTED, REJECTED, REFUSED, DISMISSED, FAILED, EXPIRED = OUTCOMES = (
-    "promoted", "rejected", "refused", "dismissed", "failed", "expired")
+DISMISSED, FAILED, EXPIRED = "dismissed", "failed", "expired"
 NO_VERDICT = (FAILED, EXPIRED)
 
 Event = dict[str, Any]
@@ -146,7 +145,8 @@ def close(book: str, key: str, result: str, outcome: str = DISMISSED) -> dict[st
     """End a request with what came of it; closing it again with the same result changes nothing.
 
     Args:
-        outcome: one of ``OUTCOMES``. All but ``failed`` and ``expired`` are a verdict, after which the cool-down holds.
+        outcome: promoted, rejected, refused, dismissed, failed or expired. All but the last two are a verdict, after
+            which the cool-down holds.
 
     Raises:
         BadInput: there is no such request.

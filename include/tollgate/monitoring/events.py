@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Any
+
+import pyarrow as pa
 
 from tollgate import lake
 from tollgate.config import check_book
@@ -17,6 +20,7 @@ from tollgate.monitoring.rules import FEED, Signal
 from tollgate.registry import signed_by
 
 BEGAN, WORSENED, LASTS, ENDED = "began", "worsened", "lasts", "ended"
+MEASURED = ("event", "model_version", "status", "since", "rank", "reached", "severity", "value", "limit", "message")
 MEMORY_DAYS = 400  # how long after the last night an event may still be the same event
 
 Row = dict[str, Any]
@@ -50,7 +54,7 @@ def follow(before: Iterable[Row], now: Iterable[Signal], as_of: date, version: s
     for event, old in under_way.items():
         if event not in rows:
             gone = old["model_version"] not in ("", version)
-            rows[event] = {**{name: old[name] for name in _columns()}, "status": ENDED if gone else LASTS,
+            rows[event] = {**{name: old[name] for name in MEASURED}, "status": ENDED if gone else LASTS,
                            "rank": 0 if gone else old["rank"]}
     return [rows[event] for event in sorted(rows)]
 
@@ -81,7 +85,7 @@ def alerts(book: str, *, ended: bool = False) -> list[Row]:
     """
     rows = lake.read(lake.events(check_book(book))).to_pylist()
     last = max((row["as_of"] for row in rows), default=None)
-    newest = {(row["event"], row["model_version"], row["since"]): row for row in sorted(rows, key=_when)}
+    newest = {(row["event"], row["model_version"], row["since"]): row for row in sorted(rows, key=itemgetter("as_of"))}
     seen = _acknowledged(book)
     found = [{**_told(row), "acknowledged": seen.get(_identity(row))} for row in newest.values()
              if ended or (row["as_of"] == last and row["status"] != ENDED)]
@@ -96,7 +100,7 @@ def life(book: str, event: str) -> dict[str, Any]:
         PassingFault: the lake did not answer.
     """
     rows = sorted((row for row in lake.read(lake.events(check_book(book))).to_pylist() if row["event"] == event),
-                  key=_when)
+                  key=itemgetter("as_of"))
     if not rows:
         raise BadInput(f"{book} has never had such an alert", value=event,
                        remedy=f"See those under way: tollgate alerts list {book}; all: with --ended.")
@@ -123,9 +127,9 @@ def acknowledge(book: str, event: str, comment: str, by: str | None = None) -> d
                 "by": who["by"], "login": who.get("login", who["by"]), "comment": comment}
         table = lake.acknowledgements(book)
 
-        def make(there: Any) -> Any:
-            mine = [one for one in there.to_pylist() if _identity(one) == _identity(note)]
-            return None if mine else _table(table, [{**note, "seq": there.num_rows}])
+        def make(there: pa.Table) -> pa.Table | None:
+            known = any(_identity(one) == _identity(note) for one in there.to_pylist())
+            return None if known else pa.Table.from_pylist([{**note, "seq": there.num_rows}], table.schema)
 
         lake.append_next(table, make)
     return {"book": book, "event": event, "since": row["since"],
@@ -141,22 +145,7 @@ def _identity(row: Row) -> tuple[str, str, date]:
     return row["event"], row["model_version"], row["since"]
 
 
-def _when(row: Row) -> date:
-    when: date = row["as_of"]
-    return when
-
-
 def _told(row: Row) -> Row:
     return {name: row[name].isoformat() if isinstance(row[name], date) else row[name]
             for name in ("event", "model_version", "status", "since", "as_of", "rank", "severity", "value", "limit",
                          "message")}
-
-
-def _columns() -> list[str]:
-    return ["event", "model_version", "status", "since", "rank", "reached", "severity", "value", "limit", "message"]
-
-
-def _table(table: lake.Table, rows: list[Row]) -> Any:
-    import pyarrow as pa
-
-    return pa.Table.from_pylist(rows, table.schema)

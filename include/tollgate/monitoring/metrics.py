@@ -12,8 +12,9 @@ from tollgate.books import Book, load_book
 from tollgate.config import known_books
 from tollgate.errors import BadInput, TollgateError
 from tollgate.monitoring.events import alerts
-from tollgate.monitoring.measures import LEVELS, MISSING, PSI
+from tollgate.monitoring.measures import LEVELS, MISSING, PSI, of_metric
 from tollgate.monitoring.performance import PERFORMANCE
+from tollgate.monitoring.rules import FEED_RANKS
 
 GAUGES = {
     "up": ("Whether the numbers of the book could be read", ()),
@@ -33,7 +34,6 @@ GAUGES = {
     "alerts": ("Alerts under way", ("severity", "seen")),
     "requests": ("Requests for a retrain that are not closed", ("state",)),
 }
-FEED = {"ok": 0, "warn": 1, "refuse": 2}
 
 
 def exposition(books: Sequence[str] | None = None) -> str:
@@ -112,11 +112,9 @@ def _verdict(book: str) -> list[Sample]:
 def _measures(book: str) -> list[Sample]:
     rows = _newest(lake.measures(book))
     found: list[Sample] = []
-    for row in rows:
-        if row["metric"] == PSI and row["value"] is not None:
-            found += [("psi", (row["subject"],), row["value"]), ("psi_null", (row["subject"],), row["null_value"])]
-        if row["metric"] == MISSING and row["value"] is not None:
-            found.append(("missing_share", (row["subject"],), row["value"]))
+    for row in of_metric(rows, PSI):
+        found += [("psi", (row["subject"],), row["value"]), ("psi_null", (row["subject"],), row["null_value"])]
+    found += [("missing_share", (row["subject"],), row["value"]) for row in of_metric(rows, MISSING)]
     told = [row for row in rows if row["kind"] == PERFORMANCE and row["reference"] is not None]
     found += [("expected", (row["metric"],), row["reference"]) for row in told if row["segment"] is None]
     cohort = max((row["segment"] for row in told if row["segment"] is not None), default=None)
@@ -127,7 +125,7 @@ def _measures(book: str) -> list[Sample]:
 
 
 def _feed(book: str) -> list[Sample]:
-    return [("feed_level", (row["check"],), FEED.get(row["level"], -1)) for row in _newest(lake.feeds(book))]
+    return [("feed_level", (row["check"],), FEED_RANKS.get(row["level"], -1)) for row in _newest(lake.feeds(book))]
 
 
 def _open(book: str) -> list[Sample]:

@@ -15,13 +15,6 @@ from tollgate.errors import BadInput
 from tollgate.stats.distributions import LAYOUT, frozen
 
 
-def read_record(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON part of a model folder: ``model.json`` or ``profile.json``."""
-    with _readable(folder / name) as path:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
-
-
 def read_reference(folder: Path) -> pa.Table:
     """The reference rows of a model folder: raw features and ``score``."""
     with _readable(folder / "reference.parquet") as path:
@@ -37,7 +30,8 @@ def read_profile(folder: Path) -> dict[str, Any]:
     Raises:
         BadInput: it cannot be read, or a newer Tollgate made it.
     """
-    profile = read_record(folder, "profile.json")
+    with _readable(folder / "profile.json") as path:
+        profile: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     layout = profile.get("layout", 1)
     if layout == LAYOUT:
         return profile

@@ -231,10 +231,10 @@ def registered_file(line: Entry, name: str, folder: str | Path) -> Path:
     """
     model = version_in(line)
     path = bring(model.run_id, name, folder)
-    known = line.payload.get("files", {}).get(name)
-    if known is not None and _digest(path) not in (known, expected(ledger.trusted(model.book), line, name)):
+    known, found = line.payload.get("files", {}).get(name), _digest(path)
+    if known not in (None, found) and found != expected(ledger.trusted(model.book), line, name):
         raise Refused(f"{name} of {name_of(model.book)} version {model.version} changed after registration",
-                      value=_digest(path), remedy="Restore the file in the artefacts of its MLflow run.")
+                      value=found, remedy="Restore the file in the artefacts of its MLflow run.")
     return path
 
 
