@@ -51,7 +51,9 @@ def redis(folder: Path, script: str) -> Iterator[int]:
 @contextmanager
 def seaweed(folder: Path, script: str) -> Iterator[dict[int, int]]:
     """docker/s3.sh with its places and ports moved; the port that each of its own became."""
-    moved = {inner: free_port(10_000) for inner in (9333, 8081, 8888, 8333)}
+    inners = (9333, 8081, 8888, 8333)
+    first = free_port(*range(1, len(inners)), *range(10_000, 10_000 + len(inners)))
+    moved = dict(zip(inners, range(first, first + len(inners)), strict=True))
     (folder / "data").mkdir()
     script = script.replace("/tmp/s3.json", f"{folder}/s3.json").replace("-dir=/data", f"-dir={folder}/data")
     script = script.replace("=8333", f"={moved[8333]}").replace("=8081", f"={moved[8081]}")

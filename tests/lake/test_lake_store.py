@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,12 @@ def test_a_written_file_may_be_read_by_the_group_like_any_other(home: Path) -> N
     store.write("a.bin", b"x")
     (home / "plain").touch()
     assert stat.S_IMODE((home / "store" / "a.bin").stat().st_mode) == stat.S_IMODE((home / "plain").stat().st_mode)
+
+
+def test_a_file_that_is_read_while_it_is_replaced_is_the_old_one_or_the_new(store: Store) -> None:
+    store.write("ledger/consumer.json", b"0" * 95)
+    with ThreadPoolExecutor(2) as writers, ThreadPoolExecutor(2) as readers:
+        written = [writers.submit(store.write, "ledger/consumer.json", b"%d" % (k % 10) * 95) for k in range(200)]
+        read = list(readers.map(lambda _: store.read("ledger/consumer.json"), range(200)))
+    assert [one.result() for one in written] == [None] * 200
+    assert all(len(content) == 95 and len(set(content)) == 1 for content in read)
