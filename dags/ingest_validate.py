@@ -18,7 +18,7 @@ remedy; the others were taken in, and nothing that was published before is touch
 """
 
 with DAG("ingest_validate", schedule=[LANDING], catchup=False, max_active_runs=1,
-         default_args=forms.within(forms.STEP), params={"book": forms.any_book()}, tags=["tollgate", "lake"],
+         **forms.within(forms.STEP), params={"book": forms.any_book()}, tags=["tollgate", "lake"],
          doc_md=ABOUT) as dag:
     books = TollgateOperator(
         task_id="list", command=["ingest", "list"], options={"book": "{{ params.book or '' }}"}, returns="books",

@@ -25,7 +25,7 @@ def monitor(what: str, doc: str) -> TollgateOperator:
 
 
 with DAG("monitor_drift", schedule=PartitionedAssetTimetable(assets=SCORES), catchup=False,
-         max_active_runs=1, default_args=forms.within(forms.STEP), tags=["tollgate", "monitoring"], doc_md=ABOUT,
+         max_active_runs=1, **forms.within(forms.STEP), tags=["tollgate", "monitoring"], doc_md=ABOUT,
          params={"book": forms.book(), "as_of": forms.as_of()}) as dag:
     drift = monitor("drift", "PSI, KS and chi-square of every feature and of the score, against the frozen profile.")
     performance = monitor("performance", "AUC, calibration and decline rate on the labels that have matured since.")

@@ -8,6 +8,7 @@ from airflow.sdk import DAG
 from tollgate_airflow import forms
 from tollgate_airflow.operator import TollgateOperator
 from tollgate_airflow.sensor import DriftSensor, TrainingSensor
+from tollgate_airflow.telling import TellPeople
 
 ABOUT = """
 # Retrain on drift
@@ -24,7 +25,7 @@ ENDED = ("{{ (ti.xcom_pull('wait') or {'outcome': 'failed', 'result': 'the train
 TRAINING = "drift__{{ ti.xcom_pull('drift')['key'] | replace(':', '-') | replace('|', '-') }}"
 
 with DAG("retrain_on_drift", schedule="@continuous", start_date=datetime(2024, 1, 1, tzinfo=UTC), catchup=False,
-         max_active_runs=1, default_args=forms.within(forms.QUICK), tags=["tollgate", "monitoring", "model"],
+         max_active_runs=1, **forms.within(forms.QUICK), tags=["tollgate", "monitoring", "model"],
          doc_md=ABOUT) as dag:
     drift = DriftSensor(task_id="drift", doc_md="Waits on the triggerer for an open request.")
     claim = TollgateOperator(
@@ -43,4 +44,6 @@ with DAG("retrain_on_drift", schedule="@continuous", start_date=datetime(2024, 1
         options={"result": ENDED % "result", "outcome": ENDED % "outcome"},
         doc_md="Closes the request with the result, however the training ended.")
 
-    drift >> claim >> train >> wait >> close.as_teardown(setups=claim, on_failure_fail_dagrun=True)
+    tell = TellPeople(task_id="tell", book=REQUEST % "book", doc_md="Of a retrain that its gates refused.")
+
+    drift >> claim >> train >> wait >> close.as_teardown(setups=claim, on_failure_fail_dagrun=True) >> tell

@@ -12,7 +12,7 @@ with your name and your reason. The scores that are published stay; the next nig
 """
 
 with DAG("rollback_model", schedule=None, catchup=False, max_active_runs=1,
-         default_args=forms.within(forms.STEP), tags=["tollgate", "model"], doc_md=ABOUT,
+         **forms.within(forms.STEP), tags=["tollgate", "model"], doc_md=ABOUT,
          params={"book": forms.book(), "version": forms.version(), "reason": forms.reason()}) as dag:
     TollgateOperator(
         task_id="rollback", command=["rollback", forms.BOOK, "{{ params.version }}"],

@@ -27,7 +27,7 @@ SHADOWS = "{{ " + PINNED + "['shadows'] | join(' ') }}"
 
 for population, (name, who) in NIGHTS.items():
     with DAG(name, schedule=forms.cron(name), catchup=False, max_active_runs=1, doc_md=ABOUT % (population, who),
-             default_args=forms.within(forms.STEP), tags=["tollgate", "scores"],
+             **forms.within(forms.STEP), deadline=forms.late_after(name), tags=["tollgate", "scores"],
              params={"book": forms.book(), "as_of": forms.as_of(), "again": forms.again()}):
         of = {"as-of": forms.AS_OF, "run-id": forms.RUN, "population": population}
         reopen = TollgateOperator(

@@ -24,7 +24,7 @@ def stage(name: str, doc: str, kind: type[Tollgate] = Tollgate, **more: object) 
 
 
 with DAG("train_weekly", schedule=forms.cron("train_weekly"), catchup=False, max_active_runs=4, doc_md=ABOUT,
-         tags=["tollgate", "model"], default_args=forms.within(forms.STEP), params={"book": forms.book(),
+         tags=["tollgate", "model"], **forms.within(forms.STEP), params={"book": forms.book(),
          "as_of": forms.as_of(), "trials": forms.trials(), "reason": forms.reason("weekly training")}) as dag:
     opened = Tollgate(
         task_id="open", command=["run", "open", forms.RUN], returns="workers",

@@ -12,7 +12,7 @@ from typing import Any
 
 from tollgate.books import load_book
 from tollgate.books.page import render
-from tollgate.config import PROJECT, SECTIONS, Params, Retention, known_books, read_params_file
+from tollgate.config import PROJECT, SECTIONS, LateHours, Params, Retention, known_books, read_params_file
 
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 from tests.gates import bad_inputs  # noqa: E402  (found by the line above)
@@ -36,6 +36,8 @@ def allowed(schema: dict[str, Any]) -> str:
     """The type and range of one key, from its JSON schema."""
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
+    if "anyOf" in schema:  # or nothing
+        return f"{allowed(schema['anyOf'][0])}, or null"
     if schema["type"] == "array":
         return "list of version numbers"
     if schema["type"] == "string":
@@ -68,7 +70,7 @@ def params_page() -> str:
 
     def row(name: str, rule: dict[str, Any], default: object) -> str:
         limits = f"one of {', '.join(known_books())}" if name == "book" else allowed(rule)
-        return f"| `{name}` | {limits} | {default} | {said[name]} |"
+        return f"| `{name}` | {limits} | {'null' if default is None else default} | {said[name]} |"
 
     head = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
     plain = [name for name in Params.model_fields if name not in SECTIONS]
@@ -76,6 +78,9 @@ def params_page() -> str:
     lines += ["## cron", "", "Read by Airflow alone; what a run computes does not depend on it.", "", *head,
               *(f"| `cron.{dag}` | a cron expression, or empty | `{when}` | {said[f'cron.{dag}']} |"
                 for dag, when in raw["cron"].items()), ""]
+    lines += ["## late_hours", "", "Read by Airflow alone.", "", *head,
+              *(row(f"late_hours.{dag}", rule, raw["late_hours"][dag])
+                for dag, rule in LateHours.model_json_schema()["properties"].items()), ""]
     kept = Retention.model_json_schema()["properties"]
     lines += ["## retention", "", "Read by `tollgate tidy` alone.", "", *head,
               *(row(f"retention.{key}", rule, raw["retention"][key]) for key, rule in kept.items()), ""]

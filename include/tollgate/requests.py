@@ -1,8 +1,9 @@
 """Retrain requests: each a life of events (opened, claimed, closed) in the lake, appended one at a time.
 
 The lake decides every race: an event is appended only if the whole table, as it stands then, allows it. A book has one
-request at a time. One that no run has claimed for too long expires when the next is asked for; after a verdict on a
-request drift asks for no other within the cool-down, whereas a training that broke off leaves none.
+request at a time, whatever its cause. One that no run has claimed for too long expires when the next is asked for;
+after a verdict on a request monitoring asks for no other within the cool-down, whereas a training that broke off leaves
+none. A retrain that its gates refused is told to people, as an incident.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from tollgate import lake
+from tollgate import incidents, lake
 from tollgate.config import check_book, known_books
 from tollgate.errors import BadInput, Refused
 
 OPENED, CLAIMED, CLOSED = "opened", "claimed", "closed"
 OPEN_STATES = ("open", "claimed")
-DRIFT, BY_HAND = "drift", "by hand"  # who asks
-DISMISSED, FAILED, EXPIRED = "dismissed", "failed", "expired"
+DRIFT, PERFORMANCE, VOLUME, SCHEDULE, BY_HAND = "drift", "performance", "volume", "schedule", "by hand"  # who asks
+REFUSED, DISMISSED, FAILED, EXPIRED = "refused", "dismissed", "failed", "expired"
 NO_VERDICT = (FAILED, EXPIRED)
 
 Event = dict[str, Any]
@@ -73,7 +74,9 @@ def open_request(book: str, key: str, as_of: date, reason: str, *, cause: str = 
             answer.update(fold(book, new[-1:])[key])
         return _rows(book, new) if new else None
 
-    lake.append_next(lake.requests(book), make)
+    added = lake.append_next(lake.requests(book), make)
+    if added is not None and OPENED in added["kind"].to_pylist():  # what was refused before is superseded
+        incidents.end(book, [incidents.RETRAIN + old for old in fold(book, _events(book))], as_of)
     return answer
 
 
@@ -144,6 +147,8 @@ def claim(book: str, key: str, run_id: str, ended: str | None = None) -> dict[st
 def close(book: str, key: str, result: str, outcome: str = DISMISSED) -> dict[str, Any]:
     """End a request with what came of it; closing it again with the same result changes nothing.
 
+    One that was refused goes to a person, as the incident ``retrain:KEY``: nothing else would follow from it.
+
     Args:
         outcome: promoted, rejected, refused, dismissed, failed or expired. All but the last two are a verdict, after
             which the cool-down holds.
@@ -152,10 +157,12 @@ def close(book: str, key: str, result: str, outcome: str = DISMISSED) -> dict[st
         BadInput: there is no such request.
         Refused: it is closed with another result.
     """
+    found: Request = {}
 
     def make(rows: pa.Table) -> pa.Table | None:
         events = rows.to_pylist()
         request = _find(book, events, key)
+        found.update(request)
         if request["state"] == "closed":
             if request["result"] == result:
                 return None
@@ -165,6 +172,11 @@ def close(book: str, key: str, result: str, outcome: str = DISMISSED) -> dict[st
                                    outcome=outcome)])
 
     lake.append_next(lake.requests(book), make)
+    if outcome == REFUSED:
+        incidents.begin(book, incidents.RETRAIN + key, found["as_of"], run_id=found["run_id"], message=(
+            f"The retrain {key} ({found['reason']}) was {result}. The champion stays, and monitoring asks for no other "
+            f"within the cool-down. Read the gate report; then mend the cause, or ask again: tollgate requests open "
+            f"{book}"))
     return {"key": key, "result": result, "outcome": outcome, "closed": True}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from tollgate_airflow.incidents import waiting
 from tollgate_airflow.links import GateReport, ModelCard
 
 PATIENCE = timedelta(days=7)
@@ -44,7 +45,8 @@ class ModelApproval(HITLBranchOperator):
 
     def __init__(self, *, book: str, gate: str, register: str, approve: str, reject: str, **kwargs: Any) -> None:
         super().__init__(subject=SUBJECT, body=BODY % (register, gate), options=["Approve", "Reject"],
-                         options_mapping={"Approve": approve, "Reject": reject}, response_timeout=PATIENCE, **kwargs)
+                         options_mapping={"Approve": approve, "Reject": reject}, response_timeout=PATIENCE,
+                         notifiers=[waiting], **kwargs)
         self.book = book
         self.version = REGISTERED % (register, "version")
         self.digest = REGISTERED % (register, "digest")

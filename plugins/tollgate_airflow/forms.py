@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import yaml
-from airflow.sdk import Param
+from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference, Param
 
+from tollgate_airflow.incidents import failed, late, settled
 from tollgate_airflow.process import project
 from tollgate_airflow.replay import ReplayedCron
 
@@ -31,12 +32,22 @@ QUICK, STEP, LONG = timedelta(minutes=15), timedelta(hours=2), timedelta(hours=1
 
 
 def within(limit: timedelta) -> dict[str, Any]:
-    """The default arguments of a DAG whose tasks each take less than ``limit``.
+    """The arguments of a DAG whose tasks each take less than ``limit``, and of which people hear when one fails.
 
     A passing fault is retried for more than five minutes: a server is restarted, a worker replaced meanwhile.
     """
-    return {"retries": 6, "retry_delay": timedelta(seconds=6), "retry_exponential_backoff": 2.0,
-            "max_retry_delay": timedelta(minutes=5), "execution_timeout": limit}
+    return {"on_success_callback": settled, "on_failure_callback": settled, "default_args": {
+        "retries": 6, "retry_delay": timedelta(seconds=6), "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=5), "execution_timeout": limit,
+        "on_failure_callback": partial(failed, default_book())}}
+
+
+def late_after(dag: str) -> DeadlineAlert | None:
+    """When people hear that a run of the DAG is late: the ``late_hours:`` of params.yaml; None for never."""
+    hours = (_params().get("late_hours") or {}).get(dag)
+    return None if hours is None else DeadlineAlert(
+        DeadlineReference.DAGRUN_QUEUED_AT, timedelta(hours=hours),
+        AsyncCallback(late, {"book": default_book(), "hours": hours}), name="late")
 
 
 def default_book() -> str:
@@ -100,6 +111,12 @@ def again() -> Param:
     return Param(None, type=["null", "string"], title="Why again",
                  description="Only for a night that is published already: why it is scored once more. The ledger keeps "
                              "it with your name; what counted until now is kept too. Else leave it empty.")
+
+
+def incident() -> Param:
+    """What a task could not write down; empty in any run that no task has started."""
+    return Param(None, type=["null", "object"], title="Incident",
+                 description="Filled in by a task that failed while the lake was away. Leave it empty.")
 
 
 def version() -> Param:

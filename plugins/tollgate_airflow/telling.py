@@ -34,7 +34,8 @@ def mail(connection: Connection, alert: Alert) -> Any:
 
 def slack(connection: Connection, alert: Alert) -> Any:
     """A notifier for an incoming webhook of Slack's, the secret part of whose address is the password."""
-    return _post(connection, {"text": f"*{title(alert)}*\n{alert['message']}"})
+    everybody = "<!channel> " if alert["severity"] == "page" else ""
+    return _post(connection, {"text": f"{everybody}*{title(alert)}*\n{alert['message']}"})
 
 
 def webhook(connection: Connection, alert: Alert) -> Any:
@@ -55,6 +56,48 @@ SECONDS = 20  # that a server may take to answer
 CHANNELS: dict[str, Callable[[Connection, Alert], Any]] = {"mail": mail, "slack": slack, "webhook": webhook}
 
 
+def tell(book: str, log: Any) -> dict[str, int]:
+    """Tell people of a book's alerts of which they were not told yet; how many, by each channel that there is.
+
+    A channel that does not work is told in the log, and its alerts wait for the next time.
+
+    Raises:
+        CommandFailed: what they were told of cannot be read or noted.
+    """
+    return {channel: _tell(book, channel, connection, log) for channel, connection in connected().items()}
+
+
+def tell_directly(alert: Alert, log: Any) -> list[str]:
+    """Tell people of one alert that could not be written down; by which channels they were told."""
+    return [channel for channel, connection in connected().items() if _reached(channel, connection, alert, log)]
+
+
+def connected() -> dict[str, Connection]:
+    """The channels that Airflow has a connection for."""
+    return {channel: connection for channel in CHANNELS if (connection := _connection(channel)) is not None}
+
+
+def _tell(book: str, channel: str, connection: Connection, log: Any) -> int:
+    told: list[str] = []
+    for alert in Child(["alerts", "untold", book, channel], say=log.info).answer()["alerts"]:
+        if not _reached(channel, connection, alert, log):
+            break
+        told.append(alert["id"])
+    if told:
+        Child(["alerts", "told", book, channel, *told], say=log.info).answer()
+    return len(told)
+
+
+def _reached(channel: str, connection: Connection, alert: Alert, log: Any) -> bool:
+    try:
+        CHANNELS[channel](connection, alert).notify({})
+    except Exception as error:  # whatever a server or its library says
+        log.error("%s could not be told by %s: %s: %s. It is tried again with the next alert, or tomorrow.",
+                  title(alert), channel, type(error).__name__, error)
+        return False
+    return True
+
+
 class TellPeople(BaseOperator):
     """Tell people of a book's alerts of which they were not told yet, by each connection `tollgate_CHANNEL`.
 
@@ -70,26 +113,11 @@ class TellPeople(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, int]:
         """How many alerts each channel told; skipped where there is no channel."""
-        there = {channel: connection for channel in CHANNELS if (connection := _connection(channel)) is not None}
-        if not there:
+        told = tell(self.book, self.log)
+        if not told:
             raise AirflowSkipException(f"Nobody is told: there is none of the connections "
                                        f"{', '.join(f'tollgate_{channel}' for channel in CHANNELS)}.")
-        return {channel: self._tell(channel, connection) for channel, connection in there.items()}
-
-    def _tell(self, channel: str, connection: Connection) -> int:
-        alerts = Child(["alerts", "untold", self.book, channel], say=self.log.info).answer()["alerts"]
-        told: list[str] = []
-        for alert in alerts:
-            try:
-                CHANNELS[channel](connection, alert).notify({})
-            except Exception as error:  # whatever a server or its library says
-                self.log.error("%s could not be told by %s: %s: %s. It is tried again after the next night.",
-                               title(alert), channel, type(error).__name__, error)
-                break
-            told.append(alert["id"])
-        if told:
-            Child(["alerts", "told", self.book, channel, *told], say=self.log.info).answer()
-        return len(told)
+        return told
 
 
 def _connection(channel: str) -> Connection | None:

@@ -27,7 +27,12 @@ def of_task(task: Any) -> dict[str, Any]:
             "patience": _seconds(getattr(task, "response_timeout", None) or getattr(task, "patience", None)),
             "waits": hasattr(task, "response_timeout") or hasattr(task, "patience"),
             "outlets": sorted(asset.name for asset in task.outlets), "teardown": task.is_teardown,
-            "fails_the_run": task.on_failure_fail_dagrun}
+            "fails_the_run": task.on_failure_fail_dagrun, "tells": [names(told) for told in task.on_failure_callback]}
+
+
+def names(callback: Any) -> str:
+    """What a callback is called."""
+    return str(getattr(callback, "func", callback).__name__)
 
 
 def _seconds(limit: timedelta | None) -> float | None:
@@ -39,6 +44,8 @@ def of_dag(dag: Any) -> dict[str, Any]:
     params = {name: dag.params.get_param(name) for name in dag.params}
     return {"doc": dag.doc_md, "tags": sorted(dag.tags), "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
             "timetable": type(dag.timetable).__name__,
+            "settles": [names(dag.on_success_callback), names(dag.on_failure_callback)],
+            "late_hours": next((alert.interval.total_seconds() / 3_600 for alert in dag.deadline), None),
             "schedule": dag.schedule if isinstance(dag.schedule, str) else None,
             "params": {name: {"type": param.schema.get("type"), "description": param.description,
                               "empty": param.value == "", "examples": param.schema.get("examples")}

@@ -29,17 +29,18 @@ EDGES: dict[str, dict[str, list[str]]] = {
                         "shadow": ["compare"], "compare": []},
     "monitor_drift": {"drift": ["verdict"], "performance": ["verdict"], "verdict": ["report", "tell"],
                       "report": [], "tell": []},
+    "monitor_operations": {"keep": ["feed"], "feed": ["tell"], "tell": []},
     "retrain_on_drift": {"drift": ["claim"], "claim": ["close", "train"], "train": ["wait"], "wait": ["close"],
-                         "close": []},
+                         "close": ["tell"], "tell": []},
     "rollback_model": {"rollback": []},
 }
 MAPPED = {("ingest_validate", "files"), ("train_weekly", "work"), ("train_weekly", "gates"), ("score_nightly", "shard"),
           ("score_portfolio", "shard")}
-HOUR = 3_600
+HOUR, DAY = 3_600, 86_400
 PARAMS = {"ingest_validate": {"book"}, "train_weekly": {"book", "as_of", "trials", "reason"},
           "score_nightly": {"book", "as_of", "again"}, "score_portfolio": {"book", "as_of", "again"},
-          "monitor_drift": {"book", "as_of"}, "retrain_on_drift": set(),
-          "rollback_model": {"book", "version", "reason"}}
+          "monitor_drift": {"book", "as_of"}, "monitor_operations": {"book", "as_of", "incident"},
+          "retrain_on_drift": set(), "rollback_model": {"book", "version", "reason"}}
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +107,7 @@ def test_a_passing_fault_is_retried_for_more_than_five_minutes_and_nothing_catch
         for name, task in about["tasks"].items():
             # Airflow waits at least this long before each retry, and at most twice as long.
             least = sum(min(delay, task["retry_delay_at_most"]) for delay in task["retry_delays"])
-            assert 300 < least < 3_600, (dag, name)
+            assert 300 < least < (2 * DAY if name == "keep" else HOUR), (dag, name)
             assert task["retry_delays"][0] <= 10, "the first retry comes soon"
 
 
@@ -117,6 +118,17 @@ def test_every_task_is_ended_when_its_command_hangs(seen: dict[str, Any]) -> Non
     long = {name for name, seconds in limits.items() if seconds > 2 * HOUR}
     assert long == {"ingest_validate.files", "train_weekly.work", "train_weekly.sweep"}
     assert max(limits.values()) == 12 * HOUR
+
+
+def test_people_hear_of_every_task_that_fails_and_of_a_night_that_is_late(seen: dict[str, Any]) -> None:
+    """R5."""
+    silent = {f"{dag}.{name}" for dag, about in seen["dags"].items() for name, task in about["tasks"].items()
+              if task["tells"] != ["failed"]}
+    assert silent == {"monitor_operations.keep"}, "it keeps what could not be written down, and would start itself"
+    assert all(about["settles"] == ["settled"] * 2 for about in seen["dags"].values())
+    params = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    late = {name: about["late_hours"] for name, about in seen["dags"].items() if about["late_hours"] is not None}
+    assert late == params["late_hours"]
 
 
 def test_every_wait_has_an_end_but_the_one_for_drift(seen: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from tollgate.cli.same_code import same_code
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
 
+Severity = Literal["info", "warning", "page"]
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="mail, slack, webhook, or a name of your own")]
 app = typer.Typer()
 monitor = typer.Typer(no_args_is_help=True, help="Compare what was scored with what was trained on.",
@@ -54,6 +55,12 @@ def monitor_verdict(context: typer.Context, book: BookName, as_of: AsOf) -> None
 def monitor_report(context: typer.Context, book: BookName, as_of: AsOf) -> None:
     """The page a person reads."""
     _monitor(context, "report", book, as_of)
+
+
+@monitor.command("feed")
+def monitor_feed(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Whether outcomes still arrive, on a day that may have no night."""
+    _monitor(context, "feed", book, as_of)
 
 
 @monitor.command("list")
@@ -98,6 +105,37 @@ def alerts_ack(context: typer.Context, book: BookName, alert: Alert, by: By = No
     from tollgate.monitoring import acknowledge
 
     _answer(context, acknowledge(book, alert, comment, by))
+
+
+@alerts.command("begin")
+def alerts_begin(context: typer.Context, book: BookName,
+                 alert: Annotated[str, typer.Argument(metavar="ALERT", help="such as failed:score_nightly.pin")],
+                 as_of: AsOf, message: Annotated[str, typer.Option(help="what goes wrong, in a sentence")],
+                 severity: Annotated[Severity, typer.Option(help="how grave it is")] = "warning",
+                 run_id: Annotated[str, typer.Option(help="the run that it happened in")] = "",
+                 told: Annotated[str, typer.Option(help="channels by which people know already, with commas")] = ""
+                 ) -> None:
+    """Note that something goes wrong, or still does."""
+    from tollgate.incidents import begin
+    from tollgate.monitoring import note_told
+
+    begun = begin(book, alert, as_of, message, severity=severity, run_id=run_id)
+    for channel in filter(None, told.split(",")):
+        note_told(book, channel, [begun["id"]])
+    _answer(context, begun)
+
+
+@alerts.command("end")
+def alerts_end(context: typer.Context, as_of: AsOf, book: MaybeBook = None,
+               alerts: Annotated[list[str] | None, typer.Argument(metavar="ALERT...", help="their names")] = None,
+               run_id: Annotated[str, typer.Option(help="a run that has ended: what waited in it is over too")] = ""
+               ) -> None:
+    """Note that what went wrong is over; what was not under way is left as it is."""
+    from tollgate.config import known_books
+    from tollgate.incidents import end
+
+    books = known_books() if book is None else [book]
+    _answer(context, {"ended": {name: end(name, alerts or [], as_of, run_id=run_id)["ended"] for name in books}})
 
 
 @alerts.command("untold")

@@ -173,6 +173,8 @@ class Monitoring(_Section):
     trips: PositiveInt
     cooldown_days: PositiveInt
     request_days: PositiveInt
+    request_new_labels: PositiveInt | None
+    request_age_days: PositiveInt | None
     auc_drop: OpenShare
     decline_rate_shift: OpenShare
     refused_share_max: OpenShare
@@ -187,6 +189,14 @@ class Cron(_Section):
     train_weekly: str | None = None
     score_nightly: str | None = None
     score_portfolio: str | None = None
+    monitor_operations: str | None = None
+
+
+class LateHours(_Section):
+    """After how many hours a run is told as late. Airflow's side reads it, and no run depends on it."""
+
+    score_nightly: Annotated[float, Field(gt=0)] | None = None
+    score_portfolio: Annotated[float, Field(gt=0)] | None = None
 
 
 class Retention(_Section):
@@ -289,6 +299,7 @@ def load_params(path: Path | None = None, *, book: str | None = None, as_of: dat
     raw = dict(read_params_file(path))
     _no_dates(raw, path)
     _checked(Cron, raw.pop("cron", {}), path, "cron.")
+    _checked(LateHours, raw.pop("late_hours", {}), path, "late_hours.")
     if "retention" in raw:
         _checked(Retention, raw.pop("retention"), path, "retention.")
     blocks = raw.pop("books", {})

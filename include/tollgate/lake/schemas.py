@@ -226,6 +226,18 @@ def events(book: str) -> Table:
     ]), "day", ("event",), "as_of")
 
 
+def incidents(book: str) -> Table:
+    """What went wrong in operation, one line whenever it began, went on, worsened or ended, in sequence.
+
+    ``began`` is the ``seq`` of the line with which this life of the event began, ``since`` that line's date;
+    ``reached`` the highest rank since.
+    """
+    return Table(book, "incidents", pa.schema([
+        ("event", TEXT), ("seq", COUNT), ("as_of", DAY), ("status", TEXT), ("began", COUNT), ("since", DAY),
+        ("rank", COUNT), ("reached", COUNT), ("severity", TEXT), ("run_id", TEXT), ("message", TEXT),
+    ]), "event", ("seq",))
+
+
 def acknowledgements(book: str) -> Table:
     """Who has seen which event, a line each, in sequence."""
     return Table(book, "acknowledgements", pa.schema([

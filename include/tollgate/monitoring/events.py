@@ -16,10 +16,10 @@ import pyarrow as pa
 from tollgate import lake
 from tollgate.config import check_book
 from tollgate.errors import BadInput
+from tollgate.incidents import BEGAN, ENDED, LASTS, WORSENED, lives
 from tollgate.monitoring.rules import FEED, Signal
 from tollgate.registry import signed_by
 
-BEGAN, WORSENED, LASTS, ENDED = "began", "worsened", "lasts", "ended"
 MEASURED = ("event", "model_version", "status", "since", "rank", "reached", "severity", "value", "limit", "message")
 MEMORY_DAYS = 400  # how long after the last night an event may still be the same event
 
@@ -75,32 +75,31 @@ def fresh(rows: Sequence[Row], now: Iterable[Signal]) -> list[Signal]:
 
 
 def alerts(book: str, *, ended: bool = False) -> list[Row]:
-    """The events of a book's last night that are under way, the gravest first; with ``ended`` every one there ever was.
+    """What is under way in a book, the gravest first; with ``ended`` every event that there ever was.
 
-    Each is as it last stood, with ``as_of`` of that night and ``acknowledged``, who has seen it (None: nobody has).
+    These are the events of the last night, and the incidents. Each is as it last stood, with ``as_of`` of that day and
+    ``acknowledged``, who has seen it (None: nobody has).
 
     Raises:
         BadInput: there is no such book.
         PassingFault: the lake did not answer.
     """
-    rows = lake.read(lake.events(check_book(book))).to_pylist()
-    last = max((row["as_of"] for row in rows), default=None)
-    newest = {(row["event"], row["model_version"], row["since"]): row for row in sorted(rows, key=itemgetter("as_of"))}
     seen = _acknowledged(book)
-    found = [{**_told(row), "acknowledged": seen.get(_identity(row))} for row in newest.values()
-             if ended or (row["as_of"] == last and row["status"] != ENDED)]
+    found = [{**_told(row), "acknowledged": seen.get(_identity(row))} for row in _newest(book, ended=ended)]
     return sorted(found, key=lambda row: (row["status"] == ENDED, -row["rank"], row["since"], row["event"]))
 
 
 def life(book: str, event: str) -> dict[str, Any]:
     """An event's newest life: ``{"event", "book", "since", "acknowledged", "nights": [its row of each night]}``.
 
+    Of an incident there is a row whenever it was heard of.
+
     Raises:
         BadInput: no such event was ever under way.
         PassingFault: the lake did not answer.
     """
-    rows = sorted((row for row in lake.read(lake.events(check_book(book))).to_pylist() if row["event"] == event),
-                  key=itemgetter("as_of"))
+    check_book(book)
+    rows = [row for row in [*_of_nights(book), *_of_incidents(book)] if row["event"] == event]
     if not rows:
         raise BadInput(f"{book} has never had such an alert", value=event,
                        remedy=f"See those under way: tollgate alerts list {book}; all: with --ended.")
@@ -116,15 +115,15 @@ def acknowledge(book: str, event: str, comment: str, by: str | None = None) -> d
         BadInput: no such event is under way, or the name of who has seen it is empty.
         PassingFault: the lake did not answer.
     """
-    standing = [row for row in alerts(book) if row["event"] == event]
+    standing = [row for row in _newest(book, ended=False) if row["event"] == event]
     if not standing:
         raise BadInput(f"{book} has no such alert under way", value=event,
                        remedy=f"See those that are: tollgate alerts list {book}.")
-    (row,) = standing
-    if row["acknowledged"] is None:
+    of, model_version, since = _identity(standing[0])
+    if (of, model_version, since) not in _acknowledged(book):
         who = signed_by(by)
-        note = {"event": event, "model_version": row["model_version"], "since": date.fromisoformat(row["since"]),
-                "by": who["by"], "login": who.get("login", who["by"]), "comment": comment}
+        note = {"event": of, "model_version": model_version, "since": since, "by": who["by"],
+                "login": who.get("login", who["by"]), "comment": comment}
         table = lake.acknowledgements(book)
 
         def make(there: pa.Table) -> pa.Table | None:
@@ -132,8 +131,25 @@ def acknowledge(book: str, event: str, comment: str, by: str | None = None) -> d
             return None if known else pa.Table.from_pylist([{**note, "seq": there.num_rows}], table.schema)
 
         lake.append_next(table, make)
-    return {"book": book, "event": event, "since": row["since"],
-            "acknowledged": _acknowledged(book)[event, row["model_version"], date.fromisoformat(row["since"])]}
+    return {"book": book, "event": event, "since": since.isoformat(),
+            "acknowledged": _acknowledged(book)[of, model_version, since]}
+
+
+def _newest(book: str, *, ended: bool) -> list[Row]:
+    """Each event as it last stood: what is under way, or every one there ever was."""
+    nights = _of_nights(check_book(book))
+    last = max((row["as_of"] for row in nights), default=None)
+    newest = {_identity(row): row for row in [*nights, *_of_incidents(book)]}
+    return [row for row in newest.values()
+            if ended or (row["status"] != ENDED and (row["as_of"] == last or "began" in row))]
+
+
+def _of_nights(book: str) -> list[Row]:
+    return sorted(lake.read(lake.events(book)).to_pylist(), key=itemgetter("as_of"))
+
+
+def _of_incidents(book: str) -> list[Row]:
+    return [{**line, "model_version": "", "value": None, "limit": None} for life in lives(book) for line in life]
 
 
 def _acknowledged(book: str) -> dict[tuple[str, str, date], Row]:
@@ -142,7 +158,9 @@ def _acknowledged(book: str) -> dict[tuple[str, str, date], Row]:
 
 
 def _identity(row: Row) -> tuple[str, str, date]:
-    return row["event"], row["model_version"], row["since"]
+    """What is one life of an event; an incident may have two on a day."""
+    of = f"{row['event']}#{row['began']}" if "began" in row else row["event"]
+    return of, row["model_version"], row["since"]
 
 
 def _told(row: Row) -> Row:

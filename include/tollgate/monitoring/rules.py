@@ -10,6 +10,7 @@ import numpy as np
 
 from tollgate.books import Book
 from tollgate.config import Params
+from tollgate.incidents import SEVERITIES
 from tollgate.monitoring.measures import (
     FEATURE,
     KS,
@@ -30,7 +31,6 @@ FEED = "feed:"  # events about the feed of outcomes, and no model
 FEED_RANKS = {"ok": 0, "warn": 1, "refuse": 2}
 FEED_SEVERITY = {"warn": "info", "refuse": "warning"}
 MOVES = (PSI, MISSING, UNSEEN)  # rules of which a feature's signals are one message
-SEVERITIES = ("info", "warning", "page")
 PSI_SEVERITY = {"minor": "info", "moderate": "warning", "major": "warning"}
 
 

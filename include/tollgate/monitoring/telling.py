@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
 
-from tollgate import lake
+from tollgate import incidents, lake
 from tollgate.config import check_book
 from tollgate.errors import BadInput
 
@@ -18,21 +20,23 @@ def untold(book: str, channel: str) -> list[Row]:
     """The alerts that nobody was told of by this channel, in their order: ``{"id", "book", "as_of", "severity",
     "subject", "message"}``.
 
-    A channel that is new to the book begins with the newest night: nobody wants last year's alerts at once.
+    These are the alerts of nights, and the incidents that began or worsened. A channel that is new to the book begins
+    with the newest night, and with the incidents under way: nobody wants last year's alerts at once.
 
     Raises:
         BadInput: there is no such book.
         PassingFault: the lake did not answer.
     """
-    verdicts = lake.read(lake.verdicts(check_book(book)), columns=["day"])["day"].to_pylist()
-    if not verdicts:
-        return []
-    done = _told(book, channel)
-    since = min((day for day, _ in done), default=max(verdicts))
-    rows = lake.read(lake.alerts(book), filters=[("day", ">=", since)]).sort_by([("day", "ascending")]).to_pylist()
+    done = _told(check_book(book), channel)
+    first = min((day for day, _ in done), default=None)
+    since = first or max(lake.read(lake.verdicts(book), columns=["day"])["day"].to_pylist(), default="")
+    rows = lake.read(lake.alerts(book), filters=[("day", ">=", since)]).to_pylist()
+    rows += [_of(line) for life in incidents.lives(book) for line in life
+             if line["status"] in (incidents.BEGAN, incidents.WORSENED)
+             and (life[-1]["status"] != incidents.ENDED or (first and line["as_of"] >= date.fromisoformat(first)))]
     return [{"id": f"{row['day']} {row['key']}", "book": book, "as_of": row["day"],
              **{name: row[name] for name in ("severity", "subject", "message")}}
-            for row in rows if (row["day"], row["key"]) not in done]
+            for row in sorted(rows, key=itemgetter("day")) if (row["day"], row["key"]) not in done]
 
 
 def note_told(book: str, channel: str, ids: Sequence[str]) -> dict[str, Any]:
@@ -47,8 +51,9 @@ def note_told(book: str, channel: str, ids: Sequence[str]) -> dict[str, Any]:
         BadInput: there is no such book, or the book has no such alert.
         PassingFault: the lake did not answer.
     """
-    known = {f"{row['day']} {row['key']}": row for row in lake.read(lake.alerts(check_book(book)),
-                                                                     columns=["day", "key"]).to_pylist()}
+    rows = lake.read(lake.alerts(check_book(book)), columns=["day", "key"]).to_pylist()
+    rows += [_of(line) for life in incidents.lives(book) for line in life]
+    known = {f"{row['day']} {row['key']}": {"day": row["day"], "key": row["key"]} for row in rows}
     if strangers := [name for name in ids if name not in known]:
         raise BadInput(f"{book} has no such alert", value=strangers[0],
                        remedy=f"Take it from tollgate alerts untold {book} {channel}.")
@@ -67,3 +72,9 @@ def note_told(book: str, channel: str, ids: Sequence[str]) -> dict[str, Any]:
 def _told(book: str, channel: str) -> set[tuple[str, str]]:
     rows = lake.read(lake.told(book), filters=[("channel", "=", channel)]).to_pylist()
     return {(row["day"], row["key"]) for row in rows}
+
+
+def _of(line: incidents.Line) -> Row:
+    """A line of an incident as a row of ``alerts``."""
+    return {"day": line["as_of"].isoformat(), "key": incidents.key_of(line), "severity": line["severity"],
+            "subject": line["event"], "message": line["message"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,10 +12,11 @@ from tollgate import lake, registry
 from tollgate.books import Book
 from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
+from tollgate.monitoring.asking import Ask, asks
 from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
 from tollgate.monitoring.measures import LEVELS, MISSING, PREDICTION, PSI, UNSEEN, of_metric, watched, worst
 from tollgate.monitoring.rules import Baseline, Signal, alert_rows, feed_signals, signals
-from tollgate.requests import Request, open_request
+from tollgate.requests import DRIFT, Request, open_request
 from tollgate.stats.intervals import normal_quantile
 
 Row = dict[str, Any]
@@ -35,7 +36,9 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     Raises:
         BadInput: drift was not measured for that as-of.
     """
-    return conclude(book, as_of, params, promised(registry.models(book.name)))
+    models = registry.models(book.name)
+    trained = {model["version"]: date.fromisoformat(model["as_of"]) for model in models}
+    return conclude(book, as_of, params, promised(models), trained)
 
 
 def promised(registered: Iterable[Row]) -> dict[str, Baseline]:
@@ -54,8 +57,9 @@ def promised(registered: Iterable[Row]) -> dict[str, Baseline]:
     return found
 
 
-def conclude(book: Book, as_of: date, params: Params, baselines: dict[str, Baseline]) -> dict[str, Any]:
-    """``verdict_step`` once it is known what the model versions concerned have promised."""
+def conclude(book: Book, as_of: date, params: Params, baselines: dict[str, Baseline],
+             trained: Mapping[str, date] | None = None) -> dict[str, Any]:
+    """``verdict_step`` once it is known what the model versions have promised, and as of when they were trained."""
     tonight, cohorts = _on(lake.measures(book.name), as_of), _on(lake.performance(book.name), as_of)
     scores = [row for row in tonight if row["kind"] == PREDICTION]
     if not scores:
@@ -69,26 +73,26 @@ def conclude(book: Book, as_of: date, params: Params, baselines: dict[str, Basel
     moved = [row for row in drifted if row["subject"] in watched(book)]
     levels = [*_earlier_levels(book, first, version, params.monitoring.windows - 1), level]
     tripped = has_tripped(levels, params.monitoring)
-    key = f"{book.name}-v{version}-{as_of.isoformat()}"
-    request = open_request(book.name, key, as_of, f"drift from model v{version}: {_names(moved)}",
-                           cooldown_days=params.monitoring.cooldown_days,
-                           expiry_days=params.monitoring.request_days) if tripped else None
-    opened = request is not None and request["key"] == key
-    action = _action(levels, request, opened, params.monitoring)
     now = signals(book, params, tonight, cohorts, baselines)
+    wanted = [Ask(DRIFT, f"drift from model v{version}: {_names(moved)}", moved[0]["value"],
+                  params.monitoring.psi_major)] if tripped else []
+    wanted += asks(book, as_of, params, now, (trained or {}).get(version))
+    request, ask = _request(book, version, as_of, wanted, params.monitoring)
+    action = _action(levels, request, ask, params.monitoring)
     beside = [*(_name(row) for row in drifted if row not in moved), *_shares(tonight, now)]
     sentence = f"{_finding(level, moved, beside, version, count, params.monitoring)} {action}"
     now += feed_signals(_on(lake.feeds(book.name), as_of))
     rows = follow(before(book.name, as_of), now, as_of, version)
     alerts = alert_rows(fresh(rows, now), version, action)
-    if opened:
+    key = request["key"] if request is not None and ask is not None else None
+    if ask is not None:
         alerts.append({"key": f"request:{key}", "severity": "warning", "subject": "retrain", "message": sentence,
-                       "value": moved[0]["value"], "limit": params.monitoring.psi_major})
+                       "value": ask.value, "limit": ask.limit})
     _write(book, as_of, rows, alerts, {"window_from": first, "model_version": version, "level": level,
                                  "features": [r["subject"] for r in moved], "rows": count, "tripped": tripped,
-                                 "request": key if opened else None, "sentence": sentence})
+                                 "request": key, "sentence": sentence})
     return {"book": book.name, "as_of": as_of.isoformat(), "level": level, "tripped": tripped,
-            "request": key if opened else None, "alerts": alerts, "sentence": sentence}
+            "request": key, "alerts": alerts, "sentence": sentence}
 
 
 def verdicts(book: str) -> list[Row]:
@@ -145,10 +149,24 @@ def _finding(level: str, moved: list[Row], beside: list[str], version: str, coun
     return f"{found} {others}" if beside else found
 
 
-def _action(levels: Sequence[str], request: Request | None, opened: bool, params: Monitoring) -> str:
+def _request(book: Book, version: str, as_of: date, wanted: Sequence[Ask],
+             params: Monitoring) -> tuple[Request | None, Ask | None]:
+    """The request that stands, and which of the ``wanted`` it was opened for tonight: None where it stood before."""
+    request = None
+    for ask in wanted:
+        cause = "" if ask.cause == DRIFT else f"{ask.cause}-"
+        key = f"{book.name}-{cause}v{version}-{as_of.isoformat()}"
+        request = open_request(book.name, key, as_of, ask.reason, cause=ask.cause, expiry_days=params.request_days,
+                               cooldown_days=ask.cooldown_days or params.cooldown_days)
+        if request["key"] == key:
+            return request, ask
+    return request, None
+
+
+def _action(levels: Sequence[str], request: Request | None, ask: Ask | None, params: Monitoring) -> str:
     """What was done, or why nothing was."""
-    if request is not None and opened:
-        return f"A retrain was requested: {request['key']}."
+    if request is not None and ask is not None:
+        return f"A retrain was requested{'' if ask.cause == DRIFT else f', for {ask.reason}'}: {request['key']}."
     if request is not None:
         return (f"No retrain was requested: {request['key']} is still open, or its cool-down of "
                 f"{params.cooldown_days} days holds.")

@@ -52,8 +52,9 @@ def alert(answer: Answer) -> Answer:
     seen = answer["acknowledged"]
     return {"book": answer["book"], "alert": answer["event"], "since": answer["since"],
             **({"seen by": seen["by"], "comment": seen["comment"]} if seen else {}),
-            "nights": [{"night": n["as_of"], "status": n["status"], "value": f"{n['value']:.4g}",
-                        "limit": f"{n['limit']:.4g}", "what": n["message"]} for n in answer["nights"]]}
+            "nights": [{"night": n["as_of"], "status": n["status"], **{
+                name: "" if n[name] is None else f"{n[name]:.4g}" for name in ("value", "limit")},
+                "what": n["message"]} for n in answer["nights"]]}
 
 
 def explain(answer: Answer) -> Answer:

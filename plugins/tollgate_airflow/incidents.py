@@ -1,0 +1,120 @@
+"""What goes wrong in a run is told at once: a task that failed, a run that is late, a model that waits for a person."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from re import fullmatch
+from typing import Any
+
+from airflow.sdk.execution_time.comms import TriggerDagRun
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from airflow.sdk.log import redact
+from asgiref.sync import sync_to_async
+
+from tollgate_airflow.process import Child, without_credentials
+from tollgate_airflow.telling import tell, tell_directly
+
+OVER = ("success", "skipped")
+MESSAGE_MAX = 600  # characters of an alert
+KEEPER = "monitor_operations"  # the DAG that writes down later what could not be written down at once
+
+Incident = dict[str, str]
+log = logging.getLogger(__name__)
+
+
+def failed(book: str, context: Any) -> None:
+    """Tell of a task that failed beyond its retries: on its worker, or where that was lost, in the DAG processor.
+
+    Args:
+        book: whose task it is, where neither the task nor its run says so.
+    """
+    task, run, error = context["task"], context["dag_run"], context.get("exception")
+    name = f"{task.dag_id}.{task.task_id}"
+    about = (getattr(task, "item", None) or {}).get("book") or _book(run, context["params"]) or book
+    why = "its process was lost; its log says how far it came" if error is None else str(error) or type(error).__name__
+    incident = _incident(about, f"failed:{name}", _as_of(run, context["params"]), "warning", run.run_id,
+                         f"{name} failed at try {context['ti'].try_number}: {why}")
+    if not _happened(incident) and error is not None:  # a worker may start runs; no other process may
+        _keep(incident, context["ti"].try_number)
+
+
+def settled(context: Any) -> None:
+    """Note, at the end of a run, that what failed before no longer does, and that nothing of it is late or waits."""
+    if "dag_run" not in context:  # of a run without any task instance nothing is known
+        return
+    dag, run = context["dag"], context["dag_run"]
+    states = RuntimeTaskInstance.get_task_states(dag.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+    over = [f"failed:{dag.dag_id}.{task}" for task in dag.task_ids if _is_over(task, states)]
+    if run.state == "success":
+        over.append(f"late:{dag.dag_id}")
+    of = _book(run, context["params"])
+    Child(["alerts", "end", *over, f"--as-of={_as_of(run, context['params'])}", f"--run-id={run.run_id}",
+           *([f"--book={of}"] if of else [])], say=log.info).answer()
+
+
+async def late(book: str, hours: float, context: Mapping[str, Any]) -> None:
+    """Tell, on the triggerer, of a run that has not succeeded in time."""
+    run = context["dag_run"]
+    params = run.get("conf") or {}
+    day = params.get("as_of") or (run.get("logical_date") or run["run_after"])[:10]
+    incident = _incident(params.get("book") or book, f"late:{run['dag_id']}", day, "page", run["dag_run_id"],
+                         f"{run['dag_id']} as of {day} is late: it has not succeeded {hours:g} hours after it was "
+                         f"queued, and is {run['state']}")
+    await sync_to_async(_happened)(incident)
+
+
+def waiting(context: Any) -> None:
+    """Tell that a model has passed its gates and waits for a person."""
+    task, run = context["task"], context["dag_run"]
+    try:
+        link = f": {task.generate_link_to_ui_from_context(context=context)}"
+    except ValueError:  # Airflow was not told where its pages are
+        link = ""
+    _happened(_incident(task.book, f"waiting:v{task.version}", _as_of(run, context["params"]), "info", run.run_id,
+                        f"Version {task.version} of {task.book} has passed its gates and waits for an answer, for at "
+                        f"most {task.response_timeout.days} days, under Required Actions{link}"))
+
+
+def _incident(book: str, event: str, as_of: str, severity: str, run_id: str, message: str) -> Incident:
+    said = str(redact(without_credentials(message))).splitlines()[0][:MESSAGE_MAX]
+    return {"book": book, "event": event, "as_of": as_of, "severity": severity, "run_id": run_id, "message": said}
+
+
+def _happened(incident: Incident) -> bool:
+    """Write the incident down and tell people; where that fails, tell them directly. Whether it is written down."""
+    try:
+        options = [f"--{name.replace('_', '-')}={incident[name]}" for name in
+                   ("as_of", "severity", "run_id", "message")]
+        Child(["alerts", "begin", incident["book"], incident["event"], *options], say=log.info).answer()
+        tell(incident["book"], log)
+    except Exception as fault:  # that which is down may be what the task failed of, and no task fails twice for it
+        log.error("The alert %s could not be written down: %s", incident["event"], fault)
+        incident["told"] = ",".join(tell_directly({"id": "", "subject": incident["event"], **incident}, log))
+        return False
+    return True
+
+
+def _keep(incident: Incident, attempt: int) -> None:
+    """Have Airflow keep an incident, until a run of ``KEEPER`` can write it down."""
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    run_id = f"kept__{incident['event']}__{incident['run_id']}__{attempt}"
+    SUPERVISOR_COMMS.send(TriggerDagRun(dag_id=KEEPER, run_id=run_id, conf={
+        "book": incident["book"], "as_of": incident["as_of"], "incident": incident}))
+
+
+def _book(run: Any, params: Mapping[str, Any]) -> str | None:
+    return run.partition_key.split("|")[0] if run.partition_key else params.get("book")
+
+
+def _as_of(run: Any, params: Mapping[str, Any]) -> str:
+    if run.partition_key and "|" in run.partition_key:
+        return str(run.partition_key.split("|")[1])
+    return str(params.get("as_of") or (run.logical_date or run.run_after).date().isoformat())
+
+
+def _is_over(task: str, states: Mapping[str, str | None]) -> bool:
+    """Whether a task, with all that it was mapped to, has nothing to complain of in its run."""
+    mine = [state for name, state in states.items() if fullmatch(rf"{task}(_\d+)?", name)]
+    return bool(mine) and all(state in OVER for state in mine)
