@@ -9,8 +9,12 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from tests.monitoring.conftest import _world
+from tests.published import publish
 
 from tollgate import incidents, lake
 from tollgate.errors import BadInput
@@ -21,7 +25,7 @@ from tollgate.requests import ask, claim, close, open_request, open_requests
 if TYPE_CHECKING:
     from conftest import Night
 
-FEB, MAR, APR, MAY = (date(2007, month, 1) for month in (2, 3, 4, 5))
+FEB, MAR, APR, JUL, AUG, SEP = (date(2007, month, 1) for month in (2, 3, 4, 7, 8, 9))
 PIN = "failed:score_nightly.pin"
 
 
@@ -104,22 +108,23 @@ def test_events_of_nights_and_of_operation_stand_side_by_side(night: Night) -> N
     assert [alert["event"] for alert in alerts("consumer")] == [PIN], "no night ends what it cannot know of"
 
 
-def _feed(level: str) -> list[dict[str, Any]]:
-    return [{"check": "stopped", "value": 60.0, "limit": 45.0, "level": level, "sentence": "no outcome for 60 days"}]
-
-
-def test_a_feed_that_stops_is_told_where_no_night_is_published(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The findings themselves are tested with the labels; here, what comes of them."""
+def test_a_feed_that_stops_is_told_where_no_night_is_published_and_is_over_when_outcomes_come_again(
+        night: Night) -> None:
     night.run("broken_feed", FEB)
-    monkeypatch.setattr("tollgate.monitoring.feeds.record_feed", lambda *_: _feed("refuse"))
-    told = [feed_step(night.book, as_of, night.params)["alerts"] for as_of in (FEB, MAR, APR)]
-    assert [[alert["key"] for alert in one] for one in told] == [[], ["feed:stopped"], []]
-    assert "2007-03-01 feed:stopped" in _untold()
+    world = _world("stationary", night.book)
+    rest = world.filter(pc.less(world["applied_on"], date(2007, 1, 1)))
+    publish(night.book, "applications", rest, number=100)
+    night.decide(rest, np.zeros(rest.num_rows, bool))
+    night.outcomes("stationary", rest.filter(pc.less(rest["reported_on"], MAR)))
+    told = [feed_step(night.book, as_of, night.params)["alerts"] for as_of in (FEB, MAR, JUL, AUG)]
+    assert [[alert["key"] for alert in one] for one in told] == [[], [], ["feed:stopped"], []]
+    assert "The newest outcome known is of 2007-02-2" in told[2][0]["message"]
+    assert "2007-07-01 feed:stopped" in _untold()
     under_way = {alert["event"]: alert["status"] for alert in alerts("consumer")}
     assert under_way["feed:stopped"] == "lasts"
     assert under_way["psi:annual_income"] == "lasts", "of the model this day can tell nothing"
-    monkeypatch.setattr("tollgate.monitoring.feeds.record_feed", lambda *_: _feed("ok"))
-    feed_step(night.book, MAY, night.params)
+    night.outcomes("stationary", rest.filter(pc.less(rest["reported_on"], SEP)))
+    feed_step(night.book, SEP, night.params)
     assert "feed:stopped" not in {alert["event"] for alert in alerts("consumer")}
 
 
@@ -127,7 +132,8 @@ def test_a_verdict_that_comes_after_the_look_at_the_feed_tells_of_it_no_second_t
     begun = feed_step(night.book, FEB, night.params)
     assert begun["alerts"] == [] and begun["feed"], "a book without a row is looked at too"
     stopped = lake.feeds("consumer")
-    row = {"day": "2007-03-01", "as_of": MAR, **_feed("refuse")[0]}
+    row = {"day": "2007-03-01", "as_of": MAR, "check": "stopped", "value": 60.0, "limit": 45.0, "level": "refuse",
+           "sentence": "no outcome for 60 days"}
     lake.replace_partitions(stopped, pa.Table.from_pylist([row], stopped.schema), ["2007-03-01"])
     night.run("stationary", MAR)
     note_told("consumer", "mail", _untold())
