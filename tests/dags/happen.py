@@ -1,0 +1,94 @@
+"""Run by the tests in Airflow's own environment: what goes wrong in a run, and what its callbacks make of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "plugins"))
+
+RUN: dict[str, Any] = {
+    "dag_id": "score_nightly", "run_id": "scheduled__2007-02-01", "run_after": "2007-02-01T02:00:00+00:00",
+    "logical_date": None, "data_interval_start": None, "data_interval_end": None, "start_date": None, "end_date": None,
+    "run_type": "scheduled", "state": "running", "consumed_asset_events": [], "partition_key": None}
+
+
+class Supervisor:
+    """Keeps the runs that a worker asks to be started."""
+
+    def __init__(self) -> None:
+        self.started: list[dict[str, Any]] = []
+
+    def send(self, msg: Any) -> None:
+        self.started.append({"dag": msg.dag_id, "run": msg.run_id, "conf": msg.conf})
+
+
+def context(error: BaseException | None, **run: Any) -> dict[str, Any]:
+    """What Airflow hands to a callback of a task."""
+    from airflow.sdk import DAG
+    from airflow.sdk.api.datamodels._generated import DagRun
+
+    from tollgate_airflow.operator import TollgateOperator
+
+    with DAG("score_nightly", schedule=None):
+        task = TollgateOperator(task_id="pin", command=[], item=run.pop("item", None))
+    found = {"task": task, "dag_run": DagRun(**{**RUN, **run}), "params": {"book": "consumer", "as_of": None},
+             "ti": SimpleNamespace(try_number=7)}
+    return found if error is None else {**found, "exception": error}
+
+
+def failed(error: str | None = None, secret: str | None = None, **run: Any) -> None:
+    """A task fails, with this error; without one its process was lost."""
+    from airflow.sdk.exceptions import AirflowException
+    from airflow.sdk.log import mask_secret
+
+    from tollgate_airflow import incidents
+
+    if secret is not None:
+        mask_secret(secret)
+    incidents.failed("sba", context(None if error is None else AirflowException(error), **run))
+
+
+def late(**conf: Any) -> None:
+    """A run is late, as the triggerer is told of it."""
+    from tollgate_airflow import incidents
+
+    run = {**RUN, "conf": conf, "state": "queued", "dag_run_id": RUN["run_id"]}
+    asyncio.run(incidents.late("consumer", 4, {"dag_run": run, "deadline": {}}))
+
+
+def lake(tollgate: str) -> None:
+    """From here on the lake is as this command says."""
+    os.environ["TOLLGATE_BIN"] = tollgate
+
+
+def kept(supervisor: Supervisor) -> None:
+    """The run that was started to keep an incident comes to its first task."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk.api.datamodels._generated import DagRun
+
+    task = DagBag(str(PROJECT / "dags" / "monitor_operations.py")).dags["monitor_operations"].get_task("keep")
+    about = {"dag_run": DagRun(**RUN), "params": supervisor.started[-1]["conf"], "partition_key": None}
+    task.render_template_fields(about)
+    task.execute(about)
+
+
+def main() -> None:
+    """Let it all happen, one after another; print which runs were started for it."""
+    from airflow.sdk.execution_time.supervisor import set_supervisor_comms
+
+    supervisor = Supervisor()
+    known = {"failed": failed, "late": late, "lake": lake, "kept": lambda: kept(supervisor)}
+    with set_supervisor_comms(supervisor):
+        for what, how in json.loads(sys.argv[1]):
+            known[what](**how)
+    print(json.dumps({"started": supervisor.started}))
+
+
+main()

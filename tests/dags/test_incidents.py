@@ -1,0 +1,104 @@
+"""People are told at once of what goes wrong in a run, whatever else is down, and of no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.dags.test_telling import _http, _mail, posts
+from tests.ports import free_port
+
+from tollgate.config import PROJECT
+from tollgate.monitoring import alerts, untold
+
+TOLLGATE = PROJECT / ".venv/bin/tollgate"
+PIN = "failed:score_nightly.pin"
+GONE = "error: The lake does not answer (got: s3://lake). Wait until it does."
+Happen = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def happen(home: Path, tmp_path: Path) -> Happen:
+    """Lets one thing after another happen, with these connections."""
+    def run(*steps: tuple[str, dict[str, Any]], **connections: str) -> dict[str, Any]:
+        env = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+               "TOLLGATE_BIN": str(TOLLGATE),
+               **{f"AIRFLOW_CONN_TOLLGATE_{channel.upper()}": told for channel, told in connections.items()}}
+        child = subprocess.run([str(PROJECT / ".venv-airflow/bin/python"), str(Path(__file__).with_name("happen.py")),
+                                json.dumps(steps)], capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
+        assert child.returncode == 0, child.stderr[-3000:]
+        return {**json.loads(child.stdout.splitlines()[-1]), "log": child.stdout + child.stderr}
+
+    return run
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> dict[str, str]:
+    """A `tollgate` that reaches no lake."""
+    command = tmp_path / "tollgate"
+    command.write_text(f"#!/bin/sh\necho '{GONE}' >&2\nexit 75\n")
+    command.chmod(0o755)
+    return {"tollgate": str(command)}
+
+
+def _ids(channel: str) -> list[str]:
+    return [alert["id"] for alert in untold("consumer", channel)]
+
+
+def test_a_task_that_failed_is_told_once_however_often_it_is_cleared_and_fails_again(happen: Happen) -> None:
+    with posts() as (hook, heard):
+        happen(*[("failed", {"error": GONE, "run_id": run}) for run in ("a", "a", "b")], webhook=_http(hook))
+    ((_, alert),) = heard
+    assert (alert["book"], alert["as_of"], alert["severity"], alert["subject"]) == (
+        "consumer", "2007-02-01", "warning", PIN)
+    assert alert["message"] == f"score_nightly.pin failed at try 7: {GONE}"
+    assert [one["event"] for one in alerts("consumer")] == [PIN] and _ids("webhook") == []
+
+
+def test_whose_task_and_whose_night_it_is_and_that_a_lost_worker_saw_no_error(happen: Happen) -> None:
+    happen(("failed", {"partition_key": "card|2007-03-01"}), ("failed", {"error": GONE, "item": {"book": "sba"}}),
+           ("late", {"book": "card", "as_of": "2007-04-01"}))
+    assert [one["event"] for one in alerts("sba")] == [PIN]
+    late, lost = alerts("card")
+    assert (lost["event"], lost["as_of"]) == (PIN, "2007-03-01") and "its process was lost" in lost["message"]
+    assert (late["event"], late["severity"], late["as_of"]) == ("late:score_nightly", "page", "2007-04-01")
+    assert "has not succeeded 4 hours after it was queued, and is queued" in late["message"]
+
+
+def test_where_the_lake_is_away_people_are_told_directly_and_airflow_keeps_it_until_it_is_back(
+        happen: Happen, away: dict[str, str]) -> None:
+    with posts() as (hook, heard):
+        ended = happen(("lake", away), ("failed", {"error": GONE}), ("lake", {"tollgate": str(TOLLGATE)}), ("kept", {}),
+                       webhook=_http(hook), mail=_mail(free_port()))
+    assert [alert["subject"] for _, alert in heard] == [PIN]
+    (kept,) = ended["started"]
+    assert kept["dag"] == "monitor_operations" and kept["conf"]["incident"]["told"] == "webhook"
+    assert [one["event"] for one in alerts("consumer")] == [PIN]
+    assert _ids("webhook") == [], "whoever was told is told no more"
+    assert len(_ids("mail")) == 1, "and whoever could not be is"
+
+
+def test_a_notifier_that_is_down_fails_nothing_and_a_page_calls_everybody(happen: Happen, away: dict[str, str]) -> None:
+    with posts(status=503) as (broken, tried):
+        ended = happen(("failed", {"error": GONE}), ("lake", away), ("failed", {}), slack=_http(broken))
+    assert len(tried) == 2 and "could not be told by slack" in ended["log"]
+    assert ended["started"] == [], "it is written down; and where a worker was lost no run can be started"
+    with posts() as (slack, said):
+        happen(("late", {"book": "consumer"}), slack=_http(slack))
+    assert [content["text"].split("*")[:2] for _, content in said] == [
+        ["", f"warning: consumer, {PIN}, as of 2007-02-01"],
+        ["<!channel> ", "page: consumer, late:score_nightly, as of 2007-02-01"]]
+    assert _ids("slack") == []
+
+
+def test_no_secret_and_no_second_line_is_told(happen: Happen) -> None:
+    error = "no login at postgresql://tollgate:hunter2@db/optuna with swordfish\nat line 7: " + "x" * 5_000
+    with posts() as (hook, heard):
+        happen(("failed", {"error": error, "secret": "swordfish"}), webhook=_http(hook))
+    ((_, alert),) = heard
+    assert alert["message"].endswith("no login at postgresql://***@db/optuna with ***")
