@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 
 from tollgate_airflow.process import Child, without_credentials
 from tollgate_airflow.telling import tell, tell_directly
+from tollgate_airflow.triggers import lives
 
 OVER = ("success", "skipped")
 MESSAGE_MAX = 600  # characters of an alert
@@ -54,8 +55,10 @@ def settled(context: Any) -> None:
 
 
 async def late(book: str, hours: float, context: Mapping[str, Any]) -> None:
-    """Tell, on the triggerer, of a run that has not succeeded in time."""
+    """Tell, on the triggerer, of a run that still goes on, or waits to; of one that failed people know."""
     run = context["dag_run"]
+    if not await sync_to_async(lives)(run["dag_id"], run["dag_run_id"]):
+        return
     params = run.get("conf") or {}
     day = params.get("as_of") or (run.get("logical_date") or run["run_after"])[:10]
     incident = _incident(params.get("book") or book, f"late:{run['dag_id']}", day, "page", run["dag_run_id"],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.dags.test_telling import _http, _mail, posts
+from tests.listening import http, mail, posts
 from tests.ports import free_port
 
 from tollgate.config import PROJECT
@@ -52,7 +52,7 @@ def _ids(channel: str) -> list[str]:
 
 def test_a_task_that_failed_is_told_once_however_often_it_is_cleared_and_fails_again(happen: Happen) -> None:
     with posts() as (hook, heard):
-        happen(*[("failed", {"error": GONE, "run_id": run}) for run in ("a", "a", "b")], webhook=_http(hook))
+        happen(*[("failed", {"error": GONE, "run_id": run}) for run in ("a", "a", "b")], webhook=http(hook))
     ((_, alert),) = heard
     assert (alert["book"], alert["as_of"], alert["severity"], alert["subject"]) == (
         "consumer", "2007-02-01", "warning", PIN)
@@ -74,7 +74,7 @@ def test_where_the_lake_is_away_people_are_told_directly_and_airflow_keeps_it_un
         happen: Happen, away: dict[str, str]) -> None:
     with posts() as (hook, heard):
         ended = happen(("lake", away), ("failed", {"error": GONE}), ("lake", {"tollgate": str(TOLLGATE)}), ("kept", {}),
-                       webhook=_http(hook), mail=_mail(free_port()))
+                       webhook=http(hook), mail=mail(free_port()))
     assert [alert["subject"] for _, alert in heard] == [PIN]
     (kept,) = ended["started"]
     assert kept["dag"] == "monitor_operations" and kept["conf"]["incident"]["told"] == "webhook"
@@ -85,11 +85,11 @@ def test_where_the_lake_is_away_people_are_told_directly_and_airflow_keeps_it_un
 
 def test_a_notifier_that_is_down_fails_nothing_and_a_page_calls_everybody(happen: Happen, away: dict[str, str]) -> None:
     with posts(status=503) as (broken, tried):
-        ended = happen(("failed", {"error": GONE}), ("lake", away), ("failed", {}), slack=_http(broken))
+        ended = happen(("failed", {"error": GONE}), ("lake", away), ("failed", {}), slack=http(broken))
     assert len(tried) == 2 and "could not be told by slack" in ended["log"]
     assert ended["started"] == [], "it is written down; and where a worker was lost no run can be started"
     with posts() as (slack, said):
-        happen(("late", {"book": "consumer"}), slack=_http(slack))
+        happen(("late", {"book": "consumer"}), slack=http(slack))
     assert [content["text"].split("*")[:2] for _, content in said] == [
         ["", f"warning: consumer, {PIN}, as of 2007-02-01"],
         ["<!channel> ", "page: consumer, late:score_nightly, as of 2007-02-01"]]
@@ -99,6 +99,6 @@ def test_a_notifier_that_is_down_fails_nothing_and_a_page_calls_everybody(happen
 def test_no_secret_and_no_second_line_is_told(happen: Happen) -> None:
     error = "no login at postgresql://tollgate:hunter2@db/optuna with swordfish\nat line 7: " + "x" * 5_000
     with posts() as (hook, heard):
-        happen(("failed", {"error": error, "secret": "swordfish"}), webhook=_http(hook))
+        happen(("failed", {"error": error, "secret": "swordfish"}), webhook=http(hook))
     ((_, alert),) = heard
     assert alert["message"].endswith("no login at postgresql://***@db/optuna with ***")

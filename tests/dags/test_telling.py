@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from tests.listening import http, mail, posts
 from tests.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -65,38 +63,6 @@ class Inbox:
         return "250 OK"
 
 
-@contextmanager
-def posts(status: int = 200) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
-    """A web server's port, and what was posted to it: path and JSON."""
-    heard: list[tuple[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_port, heard
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def _http(port: int, **more: str) -> str:
-    return json.dumps({"conn_type": "http", "schema": "http", "host": "127.0.0.1", "port": port, **more})
-
-
-def _mail(port: int, **extra: object) -> str:
-    return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": {
-        "disable_ssl": True, "disable_tls": True, "timeout": 5, "retry_limit": 1, **extra}})
-
-
 TO = {"to": "risk@example.com", "from_email": "tollgate@example.com"}
 
 
@@ -106,7 +72,7 @@ def test_a_mail_for_each_alert_reaches_whom_the_connection_names_and_its_text_is
     server = Controller(inbox, hostname="127.0.0.1", port=free_port())
     server.start()
     try:
-        ended = tell(mail=_mail(server.port, **TO))
+        ended = tell(mail=mail(server.port, **TO))
     finally:
         server.stop()
     assert ended["returned"] == {"mail": 2}, ended["log"]
@@ -119,7 +85,7 @@ def test_a_mail_for_each_alert_reaches_whom_the_connection_names_and_its_text_is
 
 def test_slack_and_a_webhook_are_posted_to_and_slacks_secret_is_the_rest_of_its_address(tell: Tell) -> None:
     with posts() as (slack, said), posts() as (hook, heard):
-        ended = tell(slack=_http(slack, password="services/T0/B0/secret"), webhook=_http(hook))
+        ended = tell(slack=http(slack, password="services/T0/B0/secret"), webhook=http(hook))
     assert ended["returned"] == {"slack": 2, "webhook": 2}, ended["log"]
     assert said[0] == ("/services/T0/B0/secret", {
         "text": "*warning: sba, credit_score, as of 2007-02-01*\n" + ALERT["message"]})
@@ -128,7 +94,7 @@ def test_slack_and_a_webhook_are_posted_to_and_slacks_secret_is_the_rest_of_its_
 
 def test_a_channel_that_is_down_fails_nothing_loses_nothing_and_holds_up_no_other(tell: Tell, noted: Path) -> None:
     with posts(status=503) as (broken, tried), posts() as (hook, heard):
-        ended = tell(mail=_mail(free_port(), **TO), slack=_http(broken), webhook=_http(hook))
+        ended = tell(mail=mail(free_port(), **TO), slack=http(broken), webhook=http(hook))
     assert ended["returned"] == {"mail": 0, "slack": 0, "webhook": 2}, ended["log"]
     assert len(tried) == 1 and len(heard) == 2
     assert [line.split()[3] for line in noted.read_text().splitlines()] == ["webhook"], "the others are told next time"
@@ -136,7 +102,7 @@ def test_a_channel_that_is_down_fails_nothing_loses_nothing_and_holds_up_no_othe
 
 
 def test_a_mail_connection_that_names_nobody_says_what_it_lacks(tell: Tell, noted: Path) -> None:
-    ended = tell(mail=_mail(free_port()))
+    ended = tell(mail=mail(free_port()))
     assert ended["returned"] == {"mail": 0} and not noted.exists()
     assert "names nobody to write to" in ended["log"]
 

@@ -1,6 +1,6 @@
 """All six DAGs, once, through a real Airflow, over a small simulated book whose world shifts after the first model.
 
-The last seven tests change what the others look at: alone in the suite, these keep the order of the file.
+The last nine tests change what the others look at: alone in the suite, these keep the order of the file.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import scratch
 import tenacity
 from e2e import killed
 from e2e.replaying import replayed
+from listening import posts
 from scratch import Scratch
 
 from tollgate import lake, nights
@@ -30,7 +31,7 @@ from tollgate.gates import GATES
 
 BOOK = "consumer"
 ROWS_A_MONTH = 600
-SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50}}
+SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50}, "late_hours": {"score_portfolio": 1e-4}}
 NIGHTS = ("2007-02-01", "2007-03-01", "2007-04-01")  # the drift rule wants two windows; the third has the new champion
 FIRST = f"demo__{BOOK}__2007-01-01"
 TASKS = f"/dags/train_weekly/dagRuns/{FIRST}/taskInstances"
@@ -47,6 +48,11 @@ class Loop:
     project: Scratch
     airflow: Airflow
     said: str
+    heard: list[tuple[str, Any]]
+
+    def told(self, subject: str) -> list[dict[str, Any]]:
+        """What people were told of a subject."""
+        return [alert for _, alert in self.heard if alert["subject"] == subject]
 
     def run(self, dag: str, run_id: str) -> dict[str, list[str | None]]:
         """The names of a run's mapped squares, by task."""
@@ -78,8 +84,11 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     project = scratch.make(tmp_path_factory.mktemp("loop") / "project", **SMALL)
     project.simulate(ROWS_A_MONTH, "covariate_shift")
     program = killed.program(project.folder.parent / "killed")
-    with replayed(project, BOOK, len(NIGHTS), "covariate_shift", TOLLGATE_BIN=str(program)) as (airflow, said):
-        yield Loop(project, airflow, said)
+    with posts() as (port, heard), replayed(
+            project, BOOK, len(NIGHTS), "covariate_shift", TOLLGATE_BIN=str(program)) as (airflow, said):
+        airflow.call("POST", "/connections", body={"connection_id": "tollgate_webhook", "conn_type": "http",
+                                                   "schema": "http", "host": "127.0.0.1", "port": port})
+        yield Loop(project, airflow, said, heard)
 
 
 @pytest.mark.parametrize("dag", DAGS)
@@ -126,6 +135,22 @@ def test_the_shift_is_called_major_and_trips_exactly_one_request_which_was_close
     assert [event["kind"] for event in events] == ["opened", "claimed", "closed"]
     assert events[-1]["result"].startswith("promoted by train_weekly run drift__")
     assert loop.project.ask("requests", "list") == {"requests": []}
+
+
+@tenacity.retry(retry=tenacity.retry_if_not_result(bool), wait=tenacity.wait_fixed(0.5),
+                stop=tenacity.stop_after_delay(120))
+def over(loop: Loop, event: str) -> bool:
+    """Whether an alert has ended: Airflow tells of a run's end once it has come to it."""
+    return {alert["event"]: alert["status"] for alert in loop.project.ask("alerts", "list", BOOK, "--ended")["alerts"]
+            }[event] == "ended"
+
+
+def test_each_model_that_waited_for_a_person_was_an_alert_until_the_answer_and_nothing_failed(loop: Loop) -> None:
+    assert over(loop, "waiting:v1") and over(loop, "waiting:v2")
+    alerts = loop.project.ask("alerts", "list", BOOK, "--ended")["alerts"]
+    waited = [alert for alert in alerts if alert["event"].startswith("waiting:")]
+    assert all(f"Required Actions: {loop.airflow.url}" in alert["message"] for alert in waited)
+    assert not [alert for alert in alerts if alert["event"].startswith(("failed:", "late:"))]
 
 
 def oldest_first(loop: Loop) -> list[dict[str, Any]]:
@@ -301,6 +326,13 @@ def test_a_published_night_is_scored_once_more_where_the_form_says_why(loop: Loo
     assert loop.project.ask("history", BOOK)["decisions"][0]["comment"] == "the auditor asks for it"
 
 
+def test_people_are_told_of_a_task_that_failed_until_it_succeeds(loop: Loop) -> None:
+    (alert,) = loop.told("failed:score_nightly.pin")
+    assert (alert["book"], alert["as_of"], alert["severity"]) == (BOOK, NIGHTS[0], "warning")
+    assert "score_nightly.pin failed at try 1: error: " in alert["message"]
+    assert over(loop, "failed:score_nightly.pin")
+
+
 def test_the_open_portfolio_is_scored_when_somebody_asks(loop: Loop) -> None:
     loop.airflow.pause("score_portfolio", False)
     loop.airflow.trigger("score_portfolio", "by_hand", {"book": BOOK, "as_of": NIGHTS[1]})
@@ -308,6 +340,12 @@ def test_the_open_portfolio_is_scored_when_somebody_asks(loop: Loop) -> None:
     (night,) = nights.publications(BOOK, population=nights.PORTFOLIO)
     portfolio = lake.read(lake.scores(BOOK), filters=[("population", "=", nights.PORTFOLIO)])
     assert night.rows == portfolio.num_rows == len(portfolio["loan_id"].unique()) > ROWS_A_MONTH
+
+
+def test_people_are_told_of_a_run_that_is_late_until_it_has_succeeded(loop: Loop) -> None:
+    assert over(loop, "late:score_portfolio")
+    (alert,) = loop.told("late:score_portfolio")
+    assert alert["severity"] == "page" and "score_portfolio as of 2007-03-01 is late" in alert["message"]
 
 
 def left_by(loop: Loop, run_id: str) -> tuple[Any, ...]:
