@@ -31,7 +31,8 @@ from tollgate.gates import GATES
 
 BOOK = "consumer"
 ROWS_A_MONTH = 600
-SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50}, "late_hours": {"score_portfolio": 1e-4}}
+SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {"bootstrap_draws": 50},
+         "late_hours": {"score_portfolio": 1e-4}}
 NIGHTS = ("2007-02-01", "2007-03-01", "2007-04-01")  # the drift rule wants two windows; the third has the new champion
 FIRST = f"demo__{BOOK}__2007-01-01"
 TASKS = f"/dags/train_weekly/dagRuns/{FIRST}/taskInstances"
