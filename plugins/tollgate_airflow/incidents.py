@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from re import fullmatch
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.comms import TriggerDagRun
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.log import redact
@@ -24,6 +25,10 @@ Incident = dict[str, str]
 log = logging.getLogger(__name__)
 
 
+class GateRefused(AirflowFailException):
+    """A gate refused the model: no fault of the task's, and several tasks of a run may say so."""
+
+
 def failed(book: str, context: Any) -> None:
     """Tell of a task that failed beyond its retries: on its worker, or where that was lost, in the DAG processor.
 
@@ -34,21 +39,22 @@ def failed(book: str, context: Any) -> None:
     name = f"{task.dag_id}.{task.task_id}"
     about = (getattr(task, "item", None) or {}).get("book") or _book(run, context["params"]) or book
     why = "its process was lost; its log says how far it came" if error is None else str(error) or type(error).__name__
-    incident = _incident(about, f"failed:{name}", _as_of(run, context["params"]), "warning", run.run_id,
+    event = f"refused:{task.dag_id}" if isinstance(error, GateRefused) else f"failed:{name}"
+    incident = _incident(about, event, _as_of(run, context["params"]), "warning", run.run_id,
                          f"{name} failed at try {context['ti'].try_number}: {why}")
     if not _happened(incident) and error is not None:  # a worker may start runs; no other process may
         _keep(incident, context["ti"].try_number)
 
 
 def settled(context: Any) -> None:
-    """Note, at the end of a run, that what failed before no longer does, and that nothing of it is late or waits."""
+    """Note at the end of a run what of its DAG is over: what failed before and did not now, what waited or was late."""
     if "dag_run" not in context:  # of a run without any task instance nothing is known
         return
     dag, run = context["dag"], context["dag_run"]
     states = RuntimeTaskInstance.get_task_states(dag.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
     over = [f"failed:{dag.dag_id}.{task}" for task in dag.task_ids if _is_over(task, states)]
     if run.state == "success":
-        over.append(f"late:{dag.dag_id}")
+        over += [f"late:{dag.dag_id}", f"refused:{dag.dag_id}"]
     of = _book(run, context["params"])
     Child(["alerts", "end", *over, f"--as-of={_as_of(run, context['params'])}", f"--run-id={run.run_id}",
            *([f"--book={of}"] if of else [])], say=log.info).answer()

@@ -8,8 +8,9 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
+from tollgate_airflow.incidents import GateRefused
 from tollgate_airflow.links import GateReport
-from tollgate_airflow.process import Child, CommandFailed
+from tollgate_airflow.process import REFUSED, Child, CommandFailed
 
 
 class TollgateOperator(BaseOperator):
@@ -67,7 +68,7 @@ class TollgateOperator(BaseOperator):
             answer = self._child.answer()
         except CommandFailed as failure:
             if self.events is None or failure.answer is None:
-                raise (AirflowException if failure.passing else AirflowFailException)(str(failure)) from None
+                raise self.fault_of(failure)(str(failure)) from None
             self.log.error("%s", failure)
             answer = failure.answer
         except AirflowTaskTimeout:
@@ -79,6 +80,10 @@ class TollgateOperator(BaseOperator):
             return answer
         context["ti"].xcom_push(key="answer", value=answer)
         return answer[self.returns]
+
+    def fault_of(self, failure: CommandFailed) -> type[AirflowException]:
+        """What to raise for a command that did not end well."""
+        return AirflowException if failure.passing else AirflowFailException
 
     def on_kill(self) -> None:
         """End the child and everything that it started."""
@@ -128,3 +133,7 @@ class GateOperator(TollgateOperator):
     """A task that acts on the gates of its run; its page has a button to their report."""
 
     operator_extra_links = (GateReport(),)
+
+    def fault_of(self, failure: CommandFailed) -> type[AirflowException]:
+        """A refusal is told as one, whichever task of the run says so first."""
+        return GateRefused if failure.exit_code == REFUSED else super().fault_of(failure)

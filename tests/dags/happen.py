@@ -45,16 +45,18 @@ def context(error: BaseException | None, **run: Any) -> dict[str, Any]:
     return found if error is None else {**found, "exception": error}
 
 
-def failed(error: str | None = None, secret: str | None = None, **run: Any) -> None:
-    """A task fails, with this error; without one its process was lost."""
-    from airflow.sdk.exceptions import AirflowException
+def failed(error: str | None = None, secret: str | None = None, exit_code: int = 75, **run: Any) -> None:
+    """A task around the gates fails with this error of its command; without one its process was lost."""
     from airflow.sdk.log import mask_secret
 
     from tollgate_airflow import incidents
+    from tollgate_airflow.operator import GateOperator
+    from tollgate_airflow.process import CommandFailed
 
     if secret is not None:
         mask_secret(secret)
-    incidents.failed("sba", context(None if error is None else AirflowException(error), **run))
+    fault = GateOperator(task_id="gate", command=[]).fault_of(CommandFailed(error or "", exit_code))
+    incidents.failed("sba", context(None if error is None else fault(error), **run))
 
 
 def late(**conf: Any) -> None:

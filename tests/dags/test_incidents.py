@@ -96,6 +96,15 @@ def test_a_notifier_that_is_down_fails_nothing_and_a_page_calls_everybody(happen
     assert _ids("slack") == []
 
 
+def test_gates_that_refuse_a_model_are_one_alert_and_no_failed_task(happen: Happen) -> None:
+    with posts() as (hook, heard):
+        happen(*[("failed", {"error": f"error: {gate} is too low", "exit_code": 3}) for gate in ("AUC", "KS")],
+               webhook=http(hook))
+    ((_, alert),) = heard
+    assert alert["subject"] == "refused:score_nightly" and "AUC is too low" in alert["message"]
+    assert [one["status"] for one in alerts("consumer")] == ["lasts"]
+
+
 def test_no_secret_and_no_second_line_is_told(happen: Happen) -> None:
     error = "no login at postgresql://tollgate:hunter2@db/optuna with swordfish\nat line 7: " + "x" * 5_000
     with posts() as (hook, heard):
