@@ -12,7 +12,7 @@ from tollgate.versioning import tidy_workspaces
 
 # Tables that are added to night after night and file after file.
 COMPACTED = (lake.scores, lake.shadow_scores, lake.superseded, lake.nights, lake.shadows, lake.shadow_performance,
-             lake.measures, lake.performance, lake.feeds, lake.events, lake.told, lake.alerts, lake.verdicts,
+             lake.measures, lake.feeds, lake.events, lake.told, lake.alerts, lake.verdicts,
              lake.received, lake.checks, lake.deliveries)
 
 

@@ -16,8 +16,10 @@ from tollgate.config.params import (
     read_params,
     read_params_file,
 )
+from tollgate.config.rules import MEASURES, SEVERITIES, Rule
 from tollgate.config.settings import AS_OF, EMBEDDED, PROJECT, Settings, settings
 
-__all__ = ["AS_OF", "EMBEDDED", "OWN", "PROJECT", "SECTIONS", "FoundBook", "Ingest", "Labels", "Monitoring", "Params",
-           "Range", "Retention", "Settings", "Sweep", "Train", "all_books", "check_book", "check_name", "find_book",
-           "known_books", "load_params", "load_retention", "read_params", "read_params_file", "settings"]
+__all__ = ["AS_OF", "EMBEDDED", "MEASURES", "OWN", "PROJECT", "SECTIONS", "SEVERITIES", "FoundBook", "Ingest", "Labels",
+           "Monitoring", "Params", "Range", "Retention", "Rule", "Settings", "Sweep", "Train", "all_books",
+           "check_book", "check_name", "find_book", "known_books", "load_params", "load_retention", "read_params",
+           "read_params_file", "settings"]

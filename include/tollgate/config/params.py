@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from tollgate.config.finding import FoundBook, find_book, known_books
+from tollgate.config.rules import Rule, contradictions
 from tollgate.config.settings import settings
 from tollgate.errors import BadInput
 
@@ -161,24 +162,21 @@ class Scoring(_Section):
 
 
 class Monitoring(_Section):
-    psi_minor: OpenShare
-    psi_moderate: OpenShare
-    psi_major: OpenShare
-    ks_p: OpenShare
-    ks_effect: OpenShare
-    ks_features: PositiveInt
     confidence: OpenShare
+    false_discovery_rate: OpenShare
     min_sample: PositiveInt
+    window_days: PositiveInt
     windows: PositiveInt
     trips: PositiveInt
     cooldown_days: PositiveInt
     request_days: PositiveInt
-    auc_drop: OpenShare
-    decline_rate_shift: OpenShare
-    refused_share_max: OpenShare
-    missing_shift: OpenShare
-    unseen_shift: OpenShare
-    window_days: PositiveInt
+    rules: Annotated[list[Rule], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rules_agree(self) -> Monitoring:
+        if found := list(contradictions(self.rules)):
+            raise ValueError("; ".join(found))
+        return self
 
 
 class Cron(_Section):
@@ -349,7 +347,10 @@ def _checked(section: type[Section], raw: object, path: Path, where: str = "") -
     try:
         return section.model_validate(raw)
     except ValidationError as err:
-        first = err.errors()[0]
-        key = (where + ".".join(str(part) for part in first["loc"])).rstrip(".")
-        raise BadInput(f"{path.name}: {key}: {first['msg']}", value=first.get("input"),
-                       remedy="Correct that key; docs/params.md lists every key and its range.") from None
+        faults = err.errors()
+        keys = [(where + ".".join(str(part) for part in fault["loc"])).rstrip(".") for fault in faults]
+        said = "; ".join(f"{key}: {fault['msg']}" for key, fault in zip(keys, faults, strict=True))
+        values = [fault.get("input") for fault in faults]
+        raise BadInput(f"{path.name}: {said}", value=values[0] if len(values) == 1 else values,
+                       remedy=f"Correct {'that key' if len(keys) == 1 else 'these keys'}; docs/params.md lists every "
+                              "key and its range.") from None
