@@ -9,15 +9,18 @@ from tollgate.config.params import (
     Params,
     Range,
     Retention,
+    Schedule,
     Sweep,
     Train,
     load_params,
     load_retention,
     read_params,
     read_params_file,
+    scheduled_books,
 )
 from tollgate.config.settings import AS_OF, EMBEDDED, PROJECT, Settings, settings
 
 __all__ = ["AS_OF", "EMBEDDED", "OWN", "PROJECT", "SECTIONS", "FoundBook", "Ingest", "Labels", "Monitoring", "Params",
-           "Range", "Retention", "Settings", "Sweep", "Train", "all_books", "check_book", "check_name", "find_book",
-           "known_books", "load_params", "load_retention", "read_params", "read_params_file", "settings"]
+           "Range", "Retention", "Schedule", "Settings", "Sweep", "Train", "all_books", "check_book", "check_name",
+           "find_book", "known_books", "load_params", "load_retention", "read_params", "read_params_file",
+           "scheduled_books", "settings"]
