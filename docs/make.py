@@ -19,6 +19,7 @@ from tollgate.config import (
     Params,
     Retention,
     Rule,
+    Schedule,
     known_books,
     load_params,
     read_params_file,
@@ -83,9 +84,13 @@ def params_page() -> str:
     head = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
     plain = [name for name in Params.model_fields if name not in SECTIONS]
     lines += [*head, *(row(name, schema["properties"][name], raw[name]) for name in plain), ""]
-    lines += ["## cron", "", "Read by Airflow alone; what a run computes does not depend on it.", "", *head,
-              *(f"| `cron.{dag}` | a cron expression, or empty | `{when}` | {said[f'cron.{dag}']} |"
-                for dag, when in raw["cron"].items()), ""]
+    lines += ["## schedules", "",
+              "The books that Airflow has DAGs of, an entry a book, such as `consumer: {}`. A DAG without a cron is",
+              "started by hand; that of ingestion also by files, that of monitoring by a night, that of retraining by",
+              "a request. An entry that is wrong costs its own book the DAGs, and no other. Read by Airflow alone;",
+              "what a run computes does not depend on it.", "", "| key | default | meaning |", "|---|---|---|",
+              *(f"| `schedules.BOOK.{key}` | {of['default'] or ''} | {of['description']} |"
+                for key, of in Schedule.model_json_schema()["properties"].items()), ""]
     kept = Retention.model_json_schema()["properties"]
     lines += ["## retention", "", "Read by `tollgate tidy` alone.", "", *head,
               *(row(f"retention.{key}", rule, raw["retention"][key]) for key, rule in kept.items()), ""]

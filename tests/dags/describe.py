@@ -34,12 +34,18 @@ def _seconds(limit: timedelta | None) -> float | None:
     return None if limit is None else limit.total_seconds()
 
 
+def _assets(condition: Any) -> list[str]:
+    """The names of the assets that start a DAG."""
+    return [asset.name for asset in getattr(condition, "objects", [condition] if condition else [])]
+
+
 def of_dag(dag: Any) -> dict[str, Any]:
     """One DAG."""
     params = {name: dag.params.get_param(name) for name in dag.params}
     return {"doc": dag.doc_md, "tags": sorted(dag.tags), "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
             "timetable": type(dag.timetable).__name__,
-            "schedule": dag.schedule if isinstance(dag.schedule, str) else None,
+            "schedule": dag.schedule if isinstance(dag.schedule, str) else getattr(dag.schedule, "expression", None),
+            "watches": _assets(getattr(dag.timetable, "asset_condition", None)),
             "params": {name: {"type": param.schema.get("type"), "description": param.description,
                               "empty": param.value == "", "examples": param.schema.get("examples")}
                        for name, param in params.items()},
@@ -122,7 +128,7 @@ def buttons(training: Any) -> dict[str, dict[str, str]]:
     """The buttons of each task as the API server knows them, and the page that each leads to for a made-up run."""
     from airflow.serialization.serialized_objects import DagSerialization
 
-    client, key = visitor(), SimpleNamespace(run_id="scheduled__2007-01-01T03:00:00+00:00")
+    client, key = visitor(), SimpleNamespace(dag_id=training.dag_id, run_id="scheduled__2007-01-01T03:00:00+00:00")
     found: dict[str, dict[str, str]] = {}
     for served in DagSerialization.from_dict(DagSerialization.to_dict(training)).tasks:
         task = training.get_task(served.task_id)
@@ -154,7 +160,7 @@ def nights_of_a_replay() -> dict[str, Any]:
     from pendulum import datetime
 
     os.environ["TOLLGATE_TODAY"] = "as-of"
-    dag = DagBag(str(PROJECT / "dags" / "score_nightly.py")).dags["score_nightly"]
+    dag = DagBag(str(PROJECT / "dags" / "score_nightly.py")).dags["score_nightly__sba"]
     del os.environ["TOLLGATE_TODAY"]
     served = DagSerialization.from_dict(DagSerialization.to_dict(dag))
     by_itself = served.timetable.next_dagrun_info(last_automated_data_interval=None,
@@ -174,9 +180,9 @@ def main() -> None:
                       "plugins": [plugin.name for plugin in plugins_manager._get_plugins()[0]],
                       "dags": {name: of_dag(dag) for name, dag in bag.dags.items()},
                       "board_without_login": board_without_login(), "board": board_page(), "words": words(),
-                      "approval": approval(bag.dags["train_weekly"].get_task("approve").body),
+                      "approval": approval(bag.dags["train_weekly__sba"].get_task("approve").body),
                       "replayed": nights_of_a_replay(),
-                      "buttons": buttons(bag.dags["train_weekly"])}))
+                      "buttons": buttons(bag.dags["train_weekly__sba"])}))
 
 
 if __name__ == "__main__":

@@ -90,8 +90,10 @@ def refusal(path: Path) -> BadInput:
     pytest.param(put("books.sba.gate", {}), "books.sba", "gate", id="a section of a book's block that is none"),
     pytest.param(put("books.sba", 3), "books.sba", "3", id="a number for a book's block"),
     pytest.param(put("books.mortgages", {}), "books.mortgages", "mortgages", id="a block of no book"),
-    pytest.param(put("cron.train_daily", "0 3 * * *"), "cron.train_daily", "0 3 * * *", id="a cron of no DAG"),
-    pytest.param(put("cron.train_weekly", 3), "cron.train_weekly", "3", id="a number for a cron"),
+    pytest.param(put("schedules.sba.train_daily", "0 3 * * *"), "schedules.sba.train_daily", "0 3 * * *",
+                 id="a cron of no DAG"),
+    pytest.param(put("schedules.sba.train_weekly", 3), "schedules.sba.train_weekly", "3", id="a number for a cron"),
+    pytest.param(put("schedules", ["sba"]), "schedules", "sba", id="a list of scheduled books"),
     pytest.param(put("books", ["sba"]), "books", "sba", id="a list of books"),
 ])
 def test_a_malformed_file_is_refused_by_key_and_value(tmp_path: Path, change: Change, key: str, value: str) -> None:

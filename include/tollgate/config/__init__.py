@@ -9,17 +9,19 @@ from tollgate.config.params import (
     Params,
     Range,
     Retention,
+    Schedule,
     Sweep,
     Train,
     load_params,
     load_retention,
     read_params,
     read_params_file,
+    scheduled_books,
 )
 from tollgate.config.rules import MEASURES, SEVERITIES, Rule
 from tollgate.config.settings import AS_OF, EMBEDDED, PROJECT, Settings, settings
 
 __all__ = ["AS_OF", "EMBEDDED", "MEASURES", "OWN", "PROJECT", "SECTIONS", "SEVERITIES", "FoundBook", "Ingest", "Labels",
-           "Monitoring", "Params", "Range", "Retention", "Rule", "Settings", "Sweep", "Train", "all_books",
+           "Monitoring", "Params", "Range", "Retention", "Rule", "Schedule", "Settings", "Sweep", "Train", "all_books",
            "check_book", "check_name", "find_book", "known_books", "load_params", "load_retention", "read_params",
-           "read_params_file", "settings"]
+           "read_params_file", "scheduled_books", "settings"]

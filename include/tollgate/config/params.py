@@ -179,12 +179,15 @@ class Monitoring(_Section):
         return self
 
 
-class Cron(_Section):
-    """When the DAGs run by themselves, as cron has it. Airflow's side reads it, and no run depends on it."""
+class Schedule(_Section):
+    """When and where the DAGs of one book run by themselves. Airflow's side reads it, and no run depends on it."""
 
-    train_weekly: str | None = None
-    score_nightly: str | None = None
-    score_portfolio: str | None = None
+    train_weekly: Annotated[str | None, Field(description="cron: when a challenger is trained")] = None
+    score_nightly: Annotated[str | None, Field(description="cron: when new applications are scored")] = None
+    score_portfolio: Annotated[str | None, Field(description="cron: when the open loans are scored")] = None
+    timezone: Annotated[str, Field(description="of the crons, and of the days that runs stand at")] = "UTC"
+    queue: Annotated[str | None, Field(description="of Celery, for every task but those that decide")] = None
+    pool: Annotated[str | None, Field(description="of Airflow, which bounds how many tasks run at once")] = None
 
 
 class Retention(_Section):
@@ -270,6 +273,20 @@ def load_retention() -> Retention:
     return _checked(Retention, read_params_file(path).get("retention", {}), path, "retention.")
 
 
+def scheduled_books() -> list[str]:
+    """The books that Airflow has DAGs of, by the ``schedules`` of params.yaml; raises ``BadInput`` where it is none."""
+    path = params_path()
+    return sorted(_schedules(read_params_file(path), path))
+
+
+def _schedules(raw: dict[str, Any], path: Path) -> dict[str, Any]:
+    found = raw.get("schedules", {})
+    if not isinstance(found, dict):
+        raise BadInput(f"{path.name}: `schedules` must hold one entry a book", value=found,
+                       remedy="Write `sba: {}` below it, for example.")
+    return found
+
+
 def load_params(path: Path | None = None, *, book: str | None = None, as_of: date | None = None,
                 overrides: Mapping[str, dict[str, Any]] | None = None) -> Params:
     """Read, overlay and check params.yaml.
@@ -286,7 +303,8 @@ def load_params(path: Path | None = None, *, book: str | None = None, as_of: dat
     path = path or params_path()
     raw = dict(read_params_file(path))
     _no_dates(raw, path)
-    _checked(Cron, raw.pop("cron", {}), path, "cron.")
+    schedules = _schedules(raw, path)
+    raw.pop("schedules", None)
     if "retention" in raw:
         _checked(Retention, raw.pop("retention"), path, "retention.")
     blocks = raw.pop("books", {})
@@ -300,7 +318,10 @@ def load_params(path: Path | None = None, *, book: str | None = None, as_of: dat
         raw["book"] = book
     if as_of is not None:
         raw["as_of"] = as_of
-    where, own = _own_values(find_book(raw.get("book")), blocks, path)
+    found = find_book(raw.get("book"))
+    if found.name in schedules:  # a wrong entry of another book is that book's alone
+        _checked(Schedule, schedules[found.name], path, f"schedules.{found.name}.")
+    where, own = _own_values(found, blocks, path)
     for section, values in own.items():
         if section not in SECTIONS:
             raise BadInput(f"{where}: there is no section {section}", value=section,
