@@ -62,7 +62,7 @@ def _decisions(declined: float, rows: int = 5_000, refused: int = 0) -> list[dic
 def test_a_decline_rate_must_move_by_more_than_the_limit_and_than_luck(night: Night) -> None:
     assert _loud(night, *_decisions(0.2296)) == {}
     told = _loud(night, *_decisions(0.231))["decline_rate"]
-    assert (told.severity, told.action, told.limit) == ("warning", "tell", pytest.approx(0.23))
+    assert (told.severity, told.actions, told.limit) == ("warning", ("tell",), pytest.approx(0.23))
     assert told.text == ("23.1% of the applications are declined where v1 was approved for 20.0% (a move of more than "
                          "3.0%; luck explains 1.5%)")
     assert _loud(night, *_decisions(0.169))["decline_rate"].value == 0.169
@@ -82,7 +82,7 @@ def _cohort(auc: float, defaults: int = 1_000, labelled: int = 5_000, scored: da
 def test_a_lower_auc_must_pass_the_limit_and_luck_on_the_newest_matured_cohort(night: Night) -> None:
     assert _loud(night, *_cohort(0.60, scored=JAN), *_cohort(0.79)) == {}
     told = _loud(night, *_cohort(0.76))["auc"]
-    assert (told.limit, told.action) == (0.784, "review")
+    assert (told.limit, told.actions) == (0.784, ("review",))
     assert told.text == ("AUC 0.760 of the loans scored as of 2007-02-01 by v1, where its test months promised 0.800 "
                          "(the limit is 0.784; luck explains 0.022)")
     assert _loud(night, *_cohort(0.76, defaults=10)) == {}

@@ -53,12 +53,13 @@ def test_every_measure_that_a_rule_may_be_about_is_measured(night: Night) -> Non
     assert of_features == {name for name, measure in MEASURES.items() if measure.features}
 
 
-def test_the_rules_on_one_feature_are_one_event_of_the_gravest_that_holds(night: Night) -> None:
+def test_the_rules_on_one_feature_are_one_event_of_the_gravest_and_all_their_actions(night: Night) -> None:
     rules = [_rule("psi", "above", 0.1, of="features"), _rule("psi", "above", 0.25, of="critical", action="request"),
              _rule("psi", "above", 0.6, of="features", severity="page", action="page")]
-    found = _loud(night, rules, _row("credit_score"), _row("purpose"), _row("state", value=0.9))
-    assert [(one.event, one.rank, one.limit, one.action) for one in found] == [
-        ("psi:credit_score", 2, 0.25, "request"), ("psi:purpose", 1, 0.1, "tell"), ("psi:state", 2, 0.6, "page")]
+    found = _loud(night, rules, _row("credit_score", value=0.9), _row("purpose"), _row("state", value=0.7))
+    assert [(one.event, one.rank, one.severity, one.limit, one.actions) for one in found] == [
+        ("psi:credit_score", 3, "page", 0.6, ("tell", "request", "page")),
+        ("psi:purpose", 1, "warning", 0.1, ("tell",)), ("psi:state", 2, "page", 0.6, ("tell", "page"))]
 
 
 def test_a_rule_on_any_measure_names_value_limit_and_luck(night: Night) -> None:

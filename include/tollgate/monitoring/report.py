@@ -49,7 +49,7 @@ td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
 <h1>{title}</h1>
 <p><strong>{sentence}</strong></p>
 <p>Features marked * decide the verdict. A PSI counts as drift only above its null, the value that luck alone stays
-below.
+below, and beyond what one of so many features shows by chance.
 {beside}</p>
 {promised}
 <h2>Features</h2>

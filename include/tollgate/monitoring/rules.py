@@ -25,14 +25,13 @@ from tollgate.monitoring.performance import (
 
 Row = dict[str, Any]
 
-TELL, REVIEW, REQUEST = "tell", "review", "request"
+REVIEW, REQUEST = "review", "request"
 FEED = "feed:"  # events about the feed of outcomes, and no model
 FEED_RANKS = {"ok": 0, "warn": 1, "refuse": 2}
 FEED_SEVERITY = {"warn": "info", "refuse": "warning"}
 EVENTS = {DECLINE_RATE_GAP: "parity", REFUSED_SHARE: "refused", MATURED_AUC: "auc", AUC: "auc_expected"}
 FIRST = (PSI, MISSING, UNSEEN)  # in which order a message about features tells them
 JOINTLY = {KS: "{} features fail the KS test together"}
-ASKED = {REVIEW: " Somebody is asked to look into it."}
 
 LUCK = "luck explains {null:.1%}"
 OF_COHORT = "of the loans scored as of {window_to} by v{model_version}"
@@ -66,8 +65,8 @@ class Signal:
 
     Attributes:
         event: names what may be going on, ``measure:subject``. rank: how many rules hold; 0 is quiet.
-        severity, action: the gravest of these rules'. value, limit: the measured number and what it passed.
-        text: in words.
+        severity: of the gravest of these rules. value, limit: the measured number and what it passed of that rule.
+        text: in words. actions: what the rules that hold ask for, all of them.
     """
 
     event: str
@@ -76,7 +75,7 @@ class Signal:
     value: float
     limit: float
     text: str
-    action: str = TELL
+    actions: tuple[str, ...] = ()
 
 
 def signals(book: Book, params: Monitoring, measures: Iterable[Row]) -> list[Signal]:
@@ -97,6 +96,11 @@ def signals(book: Book, params: Monitoring, measures: Iterable[Row]) -> list[Sig
             found += read([(row, [rule for rule in rules if _looks_at(rule, row, book)], known)
                            for row, known in zip(mine, sure, strict=True)])
     return found
+
+
+def asking(now: Iterable[Signal]) -> list[Signal]:
+    """The signals that ask for a retrain, the largest first."""
+    return sorted((one for one in now if REQUEST in one.actions), key=lambda one: (-one.value, one.event))
 
 
 def unwatched(before: Iterable[Row], params: Monitoring) -> list[Signal]:
@@ -127,19 +131,21 @@ def alert_rows(new: Sequence[Signal], version: str, done: str) -> list[Row]:
     moved = [s for s in new if _is_of_feature(s)]
     rows = [{"key": s.event if s.event.startswith(FEED) else f"{s.event}:v{version}", "severity": s.severity,
              "subject": _measure(s), "value": s.value, "limit": s.limit,
-             "message": f"{s.text}." + (f" {done}" if s.action == REQUEST else ASKED.get(s.action, ""))}
-            for s in new if not _is_of_feature(s)]
+             "message": f"{s.text}. {_what_follows([s], done, '')}".rstrip()} for s in new if not _is_of_feature(s)]
     if moved:
         moved.sort(key=lambda s: (FIRST.index(_measure(s)) if _measure(s) in FIRST else len(FIRST), -s.value, s.event))
         names = "+".join(dict.fromkeys(s.event.split(":", 1)[1] for s in moved))
         levels = [level_of(max(s.value for s in moved if _measure(s) == PSI))] if _measure(moved[0]) == PSI else []
-        actions = {s.action for s in moved}
-        end = f" {done}" if REQUEST in actions or REVIEW not in actions else ASKED[REVIEW]
         rows.append({"key": ":".join([_measure(moved[0]), names, *levels, f"v{version}"]),
                      "severity": max((s.severity for s in moved), key=SEVERITIES.index), "subject": names,
                      "value": moved[0].value, "limit": moved[0].limit,
-                     "message": f"{'; '.join(s.text for s in moved)}.{end}"})
+                     "message": f"{'; '.join(s.text for s in moved)}. {_what_follows(moved, done, done)}"})
     return rows
+
+
+def _what_follows(of: Sequence[Signal], done: str, otherwise: str) -> str:
+    actions = {action for signal in of for action in signal.actions}
+    return done if REQUEST in actions else "Somebody is asked to look into it." if REVIEW in actions else otherwise
 
 
 def _measure(signal: Signal) -> str:
@@ -181,7 +187,7 @@ def _signal(event: str, row: Row, holding: list[Rule], rules: list[Rule]) -> Sig
     words = {**row, "limit": limit, "allowed": _allowed(gravest, row), "null": row["null_value"] or 0.0,
              "hits": round(row["value"] * row["n"]), "level": level_of(row["value"])}
     return Signal(event, len(holding), gravest.severity, row["value"], limit,
-                  SAID.get(row["metric"], OF_ANY).format(**words), gravest.action)
+                  SAID.get(row["metric"], OF_ANY).format(**words), tuple(rule.action for rule in holding))
 
 
 def _joined(readings: list[tuple[int, float, Signal]]) -> Signal:
@@ -206,7 +212,8 @@ def _joint(judged: Judged) -> list[Signal]:
     names = ", ".join(f"{row['subject']} ({row['value']:.2f})" for row in rows)
     what = JOINTLY.get(measure, f"{{}} features move together by {measure}").format(len(rows))
     told = f"{what}, by more than {gravest.limit:g} (luck explains {luck:.3f}): {names}"
-    return [Signal(_event(measure), len(holding), gravest.severity, len(rows), gravest.together, told, gravest.action)]
+    return [Signal(_event(measure), len(holding), gravest.severity, len(rows), gravest.together, told,
+                   tuple(rule.action for rule in holding))]
 
 
 def _effect(rule: Rule, row: Row) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate import lake, nights
+from tollgate import lake, nights, registry
 from tollgate.books import Book
 from tollgate.clock import months_before
 from tollgate.config import Params
@@ -58,10 +58,8 @@ def drift_step(book: Book, as_of: date, params: Params) -> Answer:
     Raises:
         BadInput: nothing was scored for that as-of.
     """
-    from tollgate.registry import fetch_model
-
     window = load_window(book, as_of, params.monitoring)
-    return record_drift(book, as_of, params, window, fetch_model(book.name, window.version))
+    return record_drift(book, as_of, params, window, registry.fetch_model(book.name, window.version))
 
 
 def record_drift(book: Book, as_of: date, params: Params, window: Window, model: Path) -> Answer:
@@ -101,8 +99,6 @@ def performance_step(book: Book, as_of: date, params: Params) -> Answer:
     Raises:
         BadInput: nothing was scored for that as-of.
     """
-    from tollgate import registry
-
     return record_performance(book, as_of, params, promised(registry.models(book.name)))
 
 

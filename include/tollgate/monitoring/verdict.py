@@ -14,7 +14,7 @@ from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
 from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
 from tollgate.monitoring.measures import LEVELS, MISSING, PREDICTION, PSI, UNSEEN, of_metric, watched, worst
-from tollgate.monitoring.rules import REQUEST, Signal, alert_rows, feed_signals, signals, unwatched
+from tollgate.monitoring.rules import Signal, alert_rows, asking, feed_signals, signals, unwatched
 from tollgate.requests import Request, open_request
 
 Row = dict[str, Any]
@@ -46,11 +46,11 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
                      key=lambda row: (-row["value"], row["subject"]))
     moved = [row for row in drifted if row["subject"] in watched(book)]
     now = signals(book, params.monitoring, tonight)
-    asking = sorted((one for one in now if one.rank and one.action == REQUEST), key=lambda one: (-one.value, one.event))
-    asked = [*_earlier_asked(book, first, version, params.monitoring.windows - 1), bool(asking)]
+    causes = asking(now)
+    asked = [*_earlier_asked(book, first, version, params.monitoring.windows - 1), bool(causes)]
     tripped = has_tripped(asked, params.monitoring)
     key = f"{book.name}-v{version}-{as_of.isoformat()}"
-    reason = f"drift from model v{version}: {'; '.join(one.text for one in asking)}"
+    reason = f"drift from model v{version}: {'; '.join(one.text for one in causes)}"
     request = open_request(book.name, key, as_of, reason, cooldown_days=params.monitoring.cooldown_days,
                            expiry_days=params.monitoring.request_days) if tripped else None
     opened = request is not None and request["key"] == key
@@ -63,9 +63,9 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     alerts = alert_rows(fresh(rows, now), version, action)
     if opened:
         alerts.append({"key": f"request:{key}", "severity": "warning", "subject": "retrain", "message": sentence,
-                       "value": asking[0].value, "limit": asking[0].limit})
+                       "value": causes[0].value, "limit": causes[0].limit})
     _write(book, as_of, rows, alerts, {"window_from": first, "model_version": version, "level": level,
-                                 "features": [r["subject"] for r in moved], "rows": count, "asked": bool(asking),
+                                 "features": [r["subject"] for r in moved], "rows": count, "asked": bool(causes),
                                  "tripped": tripped,
                                  "request": key if opened else None, "sentence": sentence})
     return {"book": book.name, "as_of": as_of.isoformat(), "level": level, "tripped": tripped,
