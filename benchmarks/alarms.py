@@ -45,7 +45,7 @@ from tollgate.monitoring.performance import (
     matured,
     parity_gaps,
 )
-from tollgate.monitoring.rules import alert_rows, asking, signals
+from tollgate.monitoring.rules import alert_rows, requesting, signals
 from tollgate.monitoring.verdict import has_tripped
 from tollgate.stats.intervals import wilson
 from tollgate.stats.ranking import area_under
@@ -170,7 +170,7 @@ def go_through(life: Life, scenarios: list[str], mature: int, evidently: int = 0
         rows = [{"window_to": as_of, "model_version": version, **row} for row in (*seen, *known)]
         found = signals(BOOK, PARAMS.monitoring, rows)
         events = follow(events, found, as_of, version)
-        asked.append(bool(asking(found)))
+        asked.append(bool(requesting(found)))
         subjects = [row["subject"] for row in alert_rows(fresh(events, found), version, "")]
         yield Month(subjects, has_tripped(asked, PARAMS.monitoring), _plain(life, now, seen, k < evidently))
 

@@ -98,17 +98,17 @@ def signals(book: Book, params: Monitoring, measures: Iterable[Row]) -> list[Sig
     return found
 
 
-def asking(now: Iterable[Signal]) -> list[Signal]:
+def requesting(now: Iterable[Signal]) -> list[Signal]:
     """The signals that ask for a retrain, the largest first."""
     return sorted((one for one in now if REQUEST in one.actions), key=lambda one: (-one.value, one.event))
 
 
 def unwatched(before: Iterable[Row], params: Monitoring) -> list[Signal]:
-    """Quiet signals on the events that are under way and that no rule is about any more."""
-    known = {_event(rule.measure) for rule in params.rules}
+    """Quiet signals on the events that are under way by a measure that no rule is about any more."""
+    gone = {_event(measure) for measure in MEASURES} - {_event(rule.measure) for rule in params.rules}
     return [Signal(row["event"], 0, row["severity"], row["value"], row["limit"],
                    f"{row['message']}; no rule is about it any more")
-            for row in before if not row["event"].startswith(FEED) and row["event"].split(":")[0] not in known]
+            for row in before if row["event"].split(":")[0] in gone]
 
 
 def feed_signals(feeds: Iterable[Row]) -> list[Signal]:

@@ -14,7 +14,7 @@ from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
 from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
 from tollgate.monitoring.measures import LEVELS, MISSING, PREDICTION, PSI, UNSEEN, of_metric, watched, worst
-from tollgate.monitoring.rules import Signal, alert_rows, asking, feed_signals, signals, unwatched
+from tollgate.monitoring.rules import Signal, alert_rows, feed_signals, requesting, signals, unwatched
 from tollgate.requests import Request, open_request
 
 Row = dict[str, Any]
@@ -46,7 +46,7 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
                      key=lambda row: (-row["value"], row["subject"]))
     moved = [row for row in drifted if row["subject"] in watched(book)]
     now = signals(book, params.monitoring, tonight)
-    causes = asking(now)
+    causes = requesting(now)
     asked = [*_earlier_asked(book, first, version, params.monitoring.windows - 1), bool(causes)]
     tripped = has_tripped(asked, params.monitoring)
     key = f"{book.name}-v{version}-{as_of.isoformat()}"
