@@ -6,6 +6,7 @@ from datetime import date
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 from tollgate import lake
@@ -52,6 +53,17 @@ def test_a_lasting_shift_asks_for_one_retrain_and_says_what_moved(night: Night) 
     assert third["tripped"] and third["request"] is None
     assert "consumer-v1-2007-03-01 is still open" in third["sentence"]
     assert [(r["key"], r["as_of"]) for r in open_requests()] == [("consumer-v1-2007-03-01", "2007-03-01")]
+
+
+def test_a_window_counts_by_the_rules_of_its_day_and_an_older_tollgates_by_its_level(night: Night) -> None:
+    """R7."""
+    looser = night.tuned(rules=[rule for rule in night.params.monitoring.rules if rule.action != "request"])
+    assert looser.run("covariate_shift", FEB)["level"] == "major"
+    assert not night.run("covariate_shift", MAR)["tripped"], "February asked for nothing"
+    table = lake.verdicts("consumer")
+    old = lake.read(table, filters=[("day", "=", "2007-02-01")]).drop_columns("asked").to_pylist()
+    lake.replace_partitions(table, pa.Table.from_pylist(old, table.schema), ["2007-02-01"])
+    assert night.verdict(MAR)["tripped"]
 
 
 def test_one_bad_month_passes_without_a_request(night: Night) -> None:
