@@ -18,7 +18,9 @@ sys.path.insert(0, str(PROJECT / "plugins"))
 
 def of_task(task: Any) -> dict[str, Any]:
     """One task, mapped or not."""
-    return {"doc": task.doc_md, "downstream": sorted(task.downstream_task_ids), "mapped": task.is_mapped,
+    said = task.partial_kwargs if task.is_mapped else vars(task)
+    return {"about": [said.get(name) for name in ("command", "options", "trigger_dag_id", "training_dag_id", "book")],
+            "doc": task.doc_md, "downstream": sorted(task.downstream_task_ids), "mapped": task.is_mapped,
             "map_name": task.map_index_template if task.is_mapped else None, "retries": task.retries,
             "retry_delays": [task.retry_delay.total_seconds() * (task.retry_exponential_backoff or 1) ** number
                              for number in range(task.retries)],

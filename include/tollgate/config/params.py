@@ -276,7 +276,7 @@ def load_retention() -> Retention:
 def scheduled_books() -> list[str]:
     """The books that Airflow has DAGs of, by the ``schedules`` of params.yaml; raises ``BadInput`` where it is none."""
     path = params_path()
-    return sorted(_schedules(read_params_file(path), path))
+    return sorted(_schedules(read_params_file(path), path), key=str)
 
 
 def _schedules(raw: dict[str, Any], path: Path) -> dict[str, Any]:
