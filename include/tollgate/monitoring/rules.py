@@ -13,6 +13,7 @@ from typing import Any
 from tollgate.books import Book
 from tollgate.config import MEASURES, SEVERITIES, Monitoring, Rule
 from tollgate.monitoring.measures import FEATURE, KS, MISSING, PSI, UNSEEN, discovered, level_of, watched
+from tollgate.monitoring.paired import GUARD
 from tollgate.monitoring.performance import (
     AUC,
     DECLINE_RATE,
@@ -101,7 +102,7 @@ def signals(book: Book, params: Monitoring, measures: Iterable[Row]) -> list[Sig
 
 def unwatched(before: Iterable[Row], params: Monitoring) -> list[Signal]:
     """Quiet signals on the events that are under way and that no rule is about any more."""
-    known = {_event(rule.measure) for rule in params.rules}
+    known = {_event(rule.measure) for rule in params.rules} | ({GUARD} if params.guard != "never" else set())
     return [Signal(row["event"], 0, row["severity"], row["value"], row["limit"],
                    f"{row['message']}; no rule is about it any more")
             for row in before if not row["event"].startswith(FEED) and row["event"].split(":")[0] not in known]
