@@ -23,14 +23,14 @@ from benchmarks.slide import error_at
 from tollgate.config import load_params
 from tollgate.monitoring.paired import BEYOND, PAIRED, Pair, compare
 
-TRIALS = 300
+TRIALS = 200
 PARAMS = load_params(book="consumer")
 LIMITS = PARAMS.monitoring
-SIZES = {2_000: 1, 10_000: 3}    # applications a month, and of how many trials one is made: a look at more costs more
+SIZES = {2_000: 1, 6_000: 4}    # applications a month, and of how many trials one is made: a look at more costs more
 FIRST_DEFAULT, LAST_DEFAULT, REPORTED, BOOKED = 30, 700, 30, 7  # days
 MATURE = LIMITS.guard_months * 30 + 3 + REPORTED
 DAYS = LIMITS.guard_days + MATURE + BOOKED + 1
-EVERY = 15                      # days between two looks: the rate holds for any number of them, each costs time
+EVERY = 30                      # days between two looks: the rate holds for any number of them, each costs time
 DECLINED = 0.4                  # the share that either model declines
 DIFFERENCES = (0.01, 0.0, -0.005, -0.01, -0.02, -0.04, -0.08)
 DECLINES = {"as good, declines 55 %": 0.55, "declines 80 %": 0.80}
@@ -95,7 +95,7 @@ def told(found: list[tuple[int, str] | None]) -> list[str]:
 
 def main(count: int) -> None:
     """Print the table."""
-    cases = [Case(champion, monthly, follows) for champion in (*DIFFERENCES, *CHANGED) for monthly in SIZES
+    cases = [Case(champion, monthly, follows) for monthly in SIZES for champion in (*DIFFERENCES, *CHANGED)
              for follows in (False, True)]
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         found = {case: pool.submit(trials, case, max(count // SIZES[case.monthly], 1)) for case in cases}

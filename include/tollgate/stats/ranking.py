@@ -67,7 +67,7 @@ def auc_influence(bad: np.ndarray, score: np.ndarray) -> tuple[float, np.ndarray
     place, good = places(score), 1 - bad
     below, above = (np.bincount(place, weights=weight) for weight in (good, bad))
     below, above = (below.cumsum() - below / 2) / below.sum(), 1 - (above.cumsum() - above / 2) / above.sum()
-    area = float(bad @ below[place] / bad.sum())
+    area = float(np.sum(bad * below[place]) / bad.sum())
     return area, bad * (below[place] - area) / bad.mean() + good * (above[place] - area) / good.mean()
 
 
