@@ -1,4 +1,4 @@
-"""Two models on the same loans: what is beyond a limit, and how it is told. docs/guard.md has the long run of the rates."""
+"""Two models on the same loans: what is beyond a limit, and how it is told. docs/guard.md has the rates."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ CONFIDENCE = 0.95
 
 
 def _ever_beyond(truth: float, reaches: np.ndarray, sizes: np.ndarray) -> float:
-    """Of means of a variance of 1 that grow by ``AT_A_LOOK``: the share that is above 0 by more than the reach, once."""
+    """The share of means, of draws of a variance of 1, that lie above 0 by more than the reach at any look."""
     sums = np.random.default_rng(7).normal(truth * AT_A_LOOK, np.sqrt(AT_A_LOOK), (WALKS, LOOKS)).cumsum(axis=1)
     return float(np.mean((sums / sizes > reaches).any(axis=1)))
 
