@@ -90,7 +90,8 @@ def test_where_only_the_approved_are_booked_the_two_are_ranked_on_what_favours_n
 
 
 @pytest.mark.parametrize(("champion", "metric"), [
-    ("declines 80 %", "decline_rate"), ("scores over 5", "expected_defaults"), ("scores at random", "expected_auc")])
+    ("declines 80 %", "decline_rate_shift"), ("scores over 5", "log_defaults_ratio"),
+    ("scores at random", "expected_auc_difference")])
 def test_a_champion_that_is_not_what_was_approved_is_gone_within_a_month(champion: str, metric: str) -> None:
     found = trials(Case(champion, 2_000, follows=True), 5)
     assert all(one is not None and one[0] <= 30 and one[1] == metric for one in found)
@@ -102,4 +103,4 @@ def test_a_champion_as_good_stays_though_only_what_it_approves_is_booked(champio
 
 
 def test_a_far_worse_ranking_is_gone_when_the_first_labels_are_mature() -> None:
-    assert all(one is not None and one[1] == "auc" for one in trials(Case(-0.08, 2_000, follows=False), 2))
+    assert all(one is not None and one[1] == "auc_difference" for one in trials(Case(-0.08, 2_000, follows=False), 2))

@@ -18,6 +18,7 @@ from tollgate.labels import BAD, GOOD, label_of, read_labels
 from tollgate.monitoring.measures import FEATURE, LEVELS, PSI
 from tollgate.monitoring.paired import (
     ANOTHER_REGIME,
+    BEYOND,
     GUARD,
     JUDGEMENT,
     PAGED,
@@ -31,10 +32,12 @@ from tollgate.monitoring.paired import (
     compare,
     in_words,
 )
+from tollgate.monitoring.rules import Signal
 from tollgate.monitoring.steps import record_measures
 from tollgate.monitoring.window import is_declined, scored_only
 
 CHAMPION = "champion"
+RANKS = {WITHIN: 0, ANOTHER_REGIME: 1, PAGED: 1, REFUSED: 2, ROLLED_BACK: 2}
 
 Row = dict[str, Any]
 
@@ -80,6 +83,34 @@ def guard_step(book: Book, as_of: date, params: Params) -> Row:
                  "parameters": json.dumps(told, sort_keys=True)})
     record_measures(book, as_of, reign.since, night.version, rows, (GUARD,))
     return {**answer, "former": reign.former, "judgement": judgement, "evidence": evidence, "measures": rows}
+
+
+def guard_signals(measures: Iterable[Row]) -> list[Signal]:
+    """The signal on what the guard concluded in one window, from its rows of ``measures``.
+
+    There is none where it cannot tell, nor where somebody else decided meanwhile.
+    """
+    rows = [row for row in measures if row["kind"] == GUARD]
+    judgement = next((row for row in rows if row["metric"] == JUDGEMENT), None)
+    if judgement is None or judgement["level"] not in RANKS:
+        return []
+    told, version, level = json.loads(judgement["parameters"]), judgement["model_version"], judgement["level"]
+    back, event = f"version {told['former']}", f"{GUARD}:{CHAMPION}"
+    if level == WITHIN:
+        return [Signal(event, 0, "page", 0.0, 0.0, f"Version {version} is not surely worse than {back}")]
+    moved = ", ".join(f"{row['subject']} (PSI {row['reference']:.2f} then, {row['value']:.2f} now)" for row in rows
+                      if row["metric"] == REGIME and row["value"] is not None)
+    done = {
+        ROLLED_BACK: f"It was rolled back to {back}",
+        REFUSED: f"It could not be rolled back to {back}, and a person has to decide: {told.get('refusal')}",
+        PAGED: f"By monitoring.guard a person decides whether to go back to {back}",
+        ANOTHER_REGIME: f"Whether to go back to {back} a person decides, for the evidence is of another regime: "
+                        + (f"features drift otherwise than when it began: {moved}" if moved else
+                           "which features drift tonight is not known"),
+    }
+    worst = next(row for row in rows if row["level"] == BEYOND)
+    return [Signal(event, RANKS[level], "page", worst["value"], json.loads(worst["parameters"])["limit"],
+                   f"Version {version} is worse than {back}, which it replaced: {told['evidence']}. {done[level]}")]
 
 
 def another_regime(psi: Iterable[Row], as_of: date) -> list[Row]:

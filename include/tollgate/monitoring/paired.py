@@ -15,11 +15,12 @@ from tollgate.stats.sequential import always_valid_reach
 
 GUARD = "guard"
 DECLINES, DEFAULTS, EXPECTED_AUC, LABELLED_AUC = PAIRED = (
-    "decline_rate", "expected_defaults", "expected_auc", "auc")
+    "decline_rate_shift", "log_defaults_ratio", "expected_auc_difference", "auc_difference")
 BEYOND, WITHIN, UNKNOWN = "beyond", "within", "unknown"
 JUDGEMENT, REGIME = "judgement", "regime"   # what came of it, and the features that drift otherwise than before
 ROLLED_BACK, REFUSED, ANOTHER_REGIME, PAGED, SUPERSEDED = (
     "rolled back", "refused", "another regime", "paged", "superseded")
+NEARLY_NEVER = 1e-9                     # a model may say never of everybody: of that there is no logarithm
 FEWEST_BAD = 20                         # below, an AUC is not about normal
 TIGHTEST_LOANS, TIGHTEST_BAD = 2_000, 100  # where the interval that holds at every look is tightest
 SIDES = 2                               # of a limit that may be passed upwards and downwards
@@ -45,7 +46,8 @@ class Pair:
 
 
 def compare(pair: Pair, params: Params, *, all_booked: bool) -> list[Row]:
-    """Each of ``PAIRED``: measured columns of ``measures``, without the subject.
+    """Each of ``PAIRED``: measured columns of ``measures``, without the subject. That of the expected defaults is the
+    natural logarithm of how many times as many the champion expects; the others are the champion's less the former's.
 
     ``value`` is beyond its limit where it is by more than ``null_value``, its reach at all looks together: each of the
     four errs with a quarter of what ``monitoring.confidence`` leaves. ``level`` is beyond, within, or unknown, of too
@@ -60,14 +62,15 @@ def compare(pair: Pair, params: Params, *, all_booked: bool) -> list[Row]:
     if n < limits.min_sample:
         return [_row(metric, None, n, None, {}, UNKNOWN) for metric in PAIRED]
     shift = pair.champion_declines.astype(float) - pair.former_declines
-    mine, theirs = pair.champion.mean(), pair.former.mean()
-    ratio = pair.champion / mine - pair.former / theirs
+    champion, former = (np.clip(score, NEARLY_NEVER, 1 - NEARLY_NEVER) for score in (pair.champion, pair.former))
+    mine, theirs = champion.mean(), former.mean()
+    ratio = champion / mine - former / theirs
     return [
         _judged(DECLINES, float(shift.mean()), shift, n, TIGHTEST_LOANS, either_way, limits.guard_decline_shift, {
             "only_champion": int(np.sum(shift > 0)), "only_former": int(np.sum(shift < 0))}),
         _judged(DEFAULTS, float(np.log(mine / theirs)), ratio, n, TIGHTEST_LOANS, either_way,
                 float(np.log(limits.guard_defaults_ratio)), {"champion": float(mine), "former": float(theirs)}),
-        _ranked(EXPECTED_AUC, pair.former, pair.champion, pair.former, n, TIGHTEST_LOANS, confidence,
+        _ranked(EXPECTED_AUC, former, champion, former, n, TIGHTEST_LOANS, confidence,
                 limits.guard_auc_drop),
         _labelled(pair, params, confidence, all_booked)]
 
