@@ -11,16 +11,19 @@ ABOUT = """
 # Monitor drift
 Starts by itself for every partition of the book's `scores` that was published; by hand, for a day.
 
-`drift` and `performance` measure; `verdict` concludes. One drifting night is no event: the verdict looks at the last
-windows, asks for an effect above its own noise, and keeps a cool-down. A tripped verdict leaves one request, which
-`retrain_on_drift` picks up. What began or worsened is told by the connections `tollgate_mail`, `tollgate_slack` and
-`tollgate_webhook`, where they are. Runs follow one another, because a verdict looks back at the one before.
+`drift` and `performance` measure; `guard` holds a promoted champion against the one before on the same loans, and rolls
+it back where it is surely worse; `verdict` concludes, also where a step before it failed. One drifting night is no
+event: it looks at the last windows, asks for an effect above its own noise, and keeps a cool-down. A tripped verdict
+leaves one request, which `retrain_on_drift` picks up. What began or worsened is told by the connections
+`tollgate_mail`, `tollgate_slack` and `tollgate_webhook`, where they are. Runs follow one another, because a verdict
+looks back at the one before.
 """
 
 
-def monitor(book: str, what: str, doc: str) -> TollgateOperator:
+def monitor(book: str, what: str, doc: str, **how: str) -> TollgateOperator:
     """One step of monitoring, for the run's day."""
-    return TollgateOperator(task_id=what, command=["monitor", what, book], options={"as-of": forms.AS_OF}, doc_md=doc)
+    return TollgateOperator(task_id=what, command=["monitor", what, book], options={"as-of": forms.AS_OF}, doc_md=doc,
+                            **how)
 
 
 for it in scheduled():
@@ -31,9 +34,13 @@ for it in scheduled():
                         "PSI, KS and chi-square of every feature and of the score, against the frozen profile.")
         performance = monitor(book, "performance",
                               "AUC, calibration and decline rate on the labels that have matured since.")
-        verdict = monitor(book, "verdict", "The alerts, the level, and perhaps a request to retrain.")
+        guard = monitor(book, "guard", "The champion beside the one before; perhaps a rollback, told in the ledger.",
+                        **forms.DECIDES)
+        verdict = monitor(book, "verdict", "The alerts, the level, and perhaps a request to retrain.",
+                          trigger_rule="all_done")
         report = monitor(book, "report", "The page with the distributions behind the verdict.")
         tell = TellPeople(task_id="tell", book=book, doc_md="By mail, Slack and a webhook, each where it is connected; "
                                                             "what could not be told waits.")
 
-        [drift, performance] >> verdict >> [report, tell]
+        drift >> guard
+        [drift, performance, guard] >> verdict >> [report, tell]

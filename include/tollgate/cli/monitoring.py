@@ -44,6 +44,12 @@ def monitor_performance(context: typer.Context, book: BookName, as_of: AsOf) -> 
     _monitor(context, "performance", book, as_of)
 
 
+@monitor.command("guard")
+def monitor_guard(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Hold a promoted champion against the one before, and roll back where it is surely worse."""
+    _monitor(context, "guard", book, as_of)
+
+
 @monitor.command("verdict")
 def monitor_verdict(context: typer.Context, book: BookName, as_of: AsOf) -> None:
     """Alerts, the verdict, and perhaps a request for a retrain."""

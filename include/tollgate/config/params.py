@@ -170,6 +170,12 @@ class Monitoring(_Section):
     trips: PositiveInt
     cooldown_days: PositiveInt
     request_days: PositiveInt
+    guard: Literal["roll_back", "page", "never"]  # YAML reads off as false
+    guard_days: PositiveInt
+    guard_months: PositiveInt
+    guard_decline_shift: OpenShare
+    guard_defaults_ratio: Factor
+    guard_auc_drop: OpenShare
     rules: Annotated[list[Rule], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from typing import Any
 from tollgate.books import Book
 from tollgate.config import MEASURES, SEVERITIES, Monitoring, Rule
 from tollgate.monitoring.measures import FEATURE, KS, MISSING, PSI, UNSEEN, discovered, level_of, watched
+from tollgate.monitoring.paired import GUARD
 from tollgate.monitoring.performance import (
     AUC,
     DECLINE_RATE,
@@ -104,8 +105,9 @@ def requesting(now: Iterable[Signal]) -> list[Signal]:
 
 
 def unwatched(before: Iterable[Row], params: Monitoring) -> list[Signal]:
-    """Quiet signals on the events that are under way by a measure that no rule is about any more."""
+    """Quiet signals on the events that are under way by a measure that no rule is about any more, or by no guard."""
     gone = {_event(measure) for measure in MEASURES} - {_event(rule.measure) for rule in params.rules}
+    gone |= {GUARD} if params.guard == "never" else set()
     return [Signal(row["event"], 0, row["severity"], row["value"], row["limit"],
                    f"{row['message']}; no rule is about it any more")
             for row in before if row["event"].split(":")[0] in gone]

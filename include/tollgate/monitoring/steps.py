@@ -69,16 +69,21 @@ def record_drift(book: Book, as_of: date, params: Params, window: Window, model:
     in_order = pc.sort_indices(window.scores, [("applied_on", "ascending"), ("loan_id", "ascending")])
     comparison.follow(window.score[in_order.to_numpy()])
     rows = comparison.measures(params.monitoring)
-    _record(book, as_of, window, rows, (FEATURE, PREDICTION))
+    record_measures(book, as_of, window.first, window.version, rows, (FEATURE, PREDICTION))
     return {"book": book.name, "as_of": as_of.isoformat(), "model_version": window.version,
             "rows": window.scores.num_rows, "measures": rows,
             "level": worst(row["level"] for row in rows if row["metric"] == PSI and row["subject"] in watched(book))}
 
 
-def _record(book: Book, as_of: date, window: Window, rows: list[Answer], kinds: tuple[str, ...]) -> None:
-    """Replace a day's measures of these kinds; those of others are of a step that may run at this very time."""
-    stamp = {"day": as_of.isoformat(), "as_of": as_of, "window_from": window.first, "window_to": as_of,
-             "model_version": window.version}
+def record_measures(book: Book, as_of: date, first: date, version: str, rows: list[Answer],
+                    kinds: tuple[str, ...]) -> None:
+    """Replace a day's measures of these kinds; those of others are of a step that may run at this very time.
+
+    Args:
+        first: the day on which the window begins. version: of the model. rows: may tell of another window or model.
+    """
+    stamp = {"day": as_of.isoformat(), "as_of": as_of, "window_from": first, "window_to": as_of,
+             "model_version": version}
     table = lake.measures(book.name)
     new = pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema)
     lake.change_partitions(table, [as_of.isoformat()], lambda there: pa.concat_tables(
@@ -111,8 +116,9 @@ def record_performance(book: Book, as_of: date, params: Params, baselines: Mappi
     gap, null = widest(gaps)
     tonight = decided(declined, window.refused, baselines.get(window.version), confidence)
     cohorts, kept, shadows = _matured_cohorts(book, as_of, params, baselines)
-    _record(book, as_of, window, [*gaps, *tonight, *expected(window.score, declined, confidence), *kept],
-            (FAIRNESS, DECISION, PERFORMANCE))
+    record_measures(book, as_of, window.first, window.version,
+                    [*gaps, *tonight, *expected(window.score, declined, confidence), *kept],
+                    (FAIRNESS, DECISION, PERFORMANCE))
     beside, stamp = lake.shadow_performance(book.name), {"day": as_of.isoformat(), "as_of": as_of}
     lake.replace_partitions(beside, pa.Table.from_pylist([{**stamp, **row} for row in shadows], beside.schema),
                             [as_of.isoformat()])

@@ -13,6 +13,7 @@ from tollgate.books import Book
 from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
 from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
+from tollgate.monitoring.guard import guard_signals
 from tollgate.monitoring.measures import LEVELS, MISSING, PREDICTION, PSI, UNSEEN, of_metric, watched, worst
 from tollgate.monitoring.rules import Signal, alert_rows, feed_signals, requesting, signals, unwatched
 from tollgate.requests import Request, open_request
@@ -58,7 +59,8 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     beside = [*(_name(row) for row in drifted if row not in moved), *_shares(tonight, now)]
     sentence = f"{_finding(level, moved, beside, version, count, params.monitoring)} {action}"
     earlier = before(book.name, as_of)
-    now += [*unwatched(earlier, params.monitoring), *feed_signals(_on(lake.feeds(book.name), as_of))]
+    now += [*unwatched(earlier, params.monitoring), *guard_signals(tonight),
+            *feed_signals(_on(lake.feeds(book.name), as_of))]
     rows = follow(earlier, now, as_of, version)
     alerts = alert_rows(fresh(rows, now), version, action)
     if opened:

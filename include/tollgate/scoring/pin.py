@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -75,8 +75,8 @@ def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = 
             mine = rows.filter(pc.equal(belongs, k))
             files |= nights.write_population(attempt, k, mine, histories_of(book, mine, histories))
     record = Pin(attempt, run_id, replaces, Pinned(champion.version, champion.digest, champion.snapshot),
-                 _shadows(book.name, champion.version, params), rows.num_rows, late, shards, digest.result(), files,
-                 versions, params.model_dump(mode="json"))
+                 _shadows(book.name, champion.version, as_of, params), rows.num_rows, late, shards, digest.result(),
+                 files, versions, params.model_dump(mode="json"))
     nights.write_pin(record)
     return _answer(record)
 
@@ -93,14 +93,18 @@ def _opened_again(published: nights.Publication, run: str) -> int:
     return it.number
 
 
-def _shadows(book: str, champion: str, params: Params) -> tuple[Pinned, ...]:
-    """What scores beside the champion: the present challenger, and the versions that params.yaml names.
+def _shadows(book: str, champion: str, as_of: date, params: Params) -> tuple[Pinned, ...]:
+    """What scores beside the champion: the present challenger, the champion that it replaced while it is guarded, and
+    the versions that params.yaml names.
 
     By the ledger alone. Whether they can score, and whether they exist at all, their own tasks find out.
     """
     known = {model["version"]: model for model in registry.models(book)}
     waiting = {version for version, model in known.items() if model["state"] == "challenger"}
-    wanted = (waiting | set(params.scoring.shadows)) - {champion}
+    reign = registry.reign(book, champion) if params.monitoring.guard != "never" else None
+    guarded = reign is not None and as_of < reign.since + timedelta(days=params.monitoring.guard_days)
+    former = {reign.former} if reign is not None and guarded else set()
+    wanted = (waiting | former | set(params.scoring.shadows)) - {champion}
     return tuple(Pinned(version, known.get(version, {}).get("digest", ""), known.get(version, {}).get("snapshot", ""))
                  for version in sorted(wanted, key=int))
 
