@@ -22,5 +22,5 @@ from tollgate.books.loading import book_files, load_book
 
 __all__ = ["APPLICANT", "APPROVED", "DECLINED", "LOAN", "WITHDRAWN", "Aggregate", "Book", "BookTable", "Column",
            "Event", "Feature", "Kind", "Progress", "Reader", "Reason", "Rule", "Sender", "Source", "Target",
-           "as_it_is", "book_files", "category", "days_between", "decisions_table", "load_book", "number", "outcomes_table",
-           "ratio", "sentence_of", "subject_of"]
+           "as_it_is", "book_files", "category", "days_between", "decisions_table", "load_book", "number",
+           "outcomes_table", "ratio", "sentence_of", "subject_of"]

@@ -32,9 +32,11 @@ def make_features(book: Book, rows: pa.Table, histories: Histories | None = None
     inputs: dict[str, np.ndarray] = {}
     made = {}
     for feature in book.made:
-        if feature.kind == "category" and feature.make is as_it_is and pa.types.is_string(columns[feature.uses[0]].type):
-            made[feature.name] = columns[feature.uses[0]]  # no text becomes an object of Python's and text again
-            continue
+        if feature.kind == "category" and feature.make is as_it_is:
+            column = columns[feature.uses[0]]
+            if pa.types.is_string(column.type):
+                made[feature.name] = column  # no text becomes an object of Python's and text again
+                continue
         inputs |= {name: _values(columns[name]) for name in feature.uses if name not in inputs}
         values = feature.make(*(inputs[name] for name in feature.uses))
         if feature.kind == "number":
