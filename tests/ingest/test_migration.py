@@ -125,7 +125,8 @@ def test_scores_of_before_nights_had_attempts_become_the_first_attempt_of_each_n
     migrate(sba)
     assert lake.version(lake.scores("sba")) == before
     with pytest.raises(Refused, match="attempt 1"):
-        lake.publish_turn(lake.scores("sba"), night.attempt.night, 2, list, where="day = '2006-03-01'", check=_refuse)
+        lake.publish_turn(lake.scores("sba"), night.attempt.night, 2, list, part="2006-03-01",
+                          where="day = '2006-03-01'", check=_refuse)
 
 
 def test_what_the_table_performance_held_becomes_measures_of_no_rule(sba: Book, home: Path) -> None:

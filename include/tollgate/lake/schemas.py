@@ -41,6 +41,11 @@ class Table:
     known: str | None = None
     versioned: bool = False
 
+    @property
+    def in_files(self) -> pa.Schema:
+        """The columns that its files hold: that of the partition stands in the log, and in the folder's name."""
+        return pa.schema([field for field in self.schema if field.name != self.partition])
+
 
 def published(book: Book, name: str) -> Table:
     """A table of the book by its name: every version of every row, by the month of the first of its ``told`` days."""
