@@ -43,7 +43,8 @@ def _contents(book: Book) -> Row:
         **night, "book": name, "title": book.title, "books": known_books(),
         "judgement": judgement, "mark": MARKS[judgement.level],
         "notes": _notes(models, nights.publications(name)[:1], night["as_of"]), "models": models,
-        "contenders": [_contender(model, decisions) for model in models if model["state"] in CONTENDERS],
+        "contenders": [_contender(model, decisions) for state in CONTENDERS for model in models
+                       if model["state"] == state],
         "alerts": seen(name, night["alerts"]), "requests": requests.open_requests(name),
         "decisions": decisions[:DECISIONS], "lines": len(decisions), "nights": night["nights"][:NIGHTS]}
 

@@ -210,6 +210,7 @@ def alerts_picture(events: Iterable[Row]) -> Picture | None:
     if not lives:
         return None
     end = max(rows[-1]["as_of"] for rows in lives.values())
+    least = max((end - min(rows[0]["as_of"] for rows in lives.values())).days / 60, 1)  # days that can be seen
     names = list(dict.fromkeys(event for event, *_ in sorted(
         lives, key=lambda life: (lives[life][-1]["as_of"], life[2], life[0]), reverse=True)))[:EVENTS]
     with canvas("alerts", (SIZE[0], 1.0 + 0.2 * len(names))) as drawing:
@@ -219,7 +220,7 @@ def alerts_picture(events: Iterable[Row]) -> Picture | None:
                 for row, after in zip(rows, [*rows[1:], None], strict=True):
                     until = (after or row)["as_of"]
                     if row["status"] != ENDED:
-                        axes.barh(names.index(event), max((until - row["as_of"]).days, 1), left=_at([row["as_of"]]),
+                        axes.barh(names.index(event), max((until - row["as_of"]).days, least), left=_at([row["as_of"]]),
                                   height=.6, color=SEVERITY_COLOURS[row["severity"]])
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - .5, -.5)
