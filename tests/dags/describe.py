@@ -65,32 +65,30 @@ def board_without_login() -> int:
 
 
 COMMAND = """#!/bin/sh
-echo "$1" >> {folder}/asked
-case $1 in
-    models) timeout 60 cat {folder}/meeting > {folder}/met || exit 1;;
-    history) timeout 60 sh -c 'echo met > {folder}/meeting';;
-    monitor) echo "error: nothing was <watched>" >&2; exit 2;;
-    alerts) echo '{{"alerts": [{{"since": "2007-02-01", "event": "ks", "severity": "page", "message": "<b>up</b>",' \\
-        '"acknowledged": null}}]}}'; exit 0;;
-esac
-echo '{{"book": "sba", "books": [{{"book": "sba"}}], "models": [], "requests": [], "decisions": []}}'
+echo "$@" >> {folder}/asked
+case $2 in nosuch) echo "error: There is no book of this name (got: <nosuch>)." >&2; exit 2;; esac
+echo '{{"html": "made by '"$*"'"}}'
 """
+PAGES = ("/sba", "/sba", "/nosuch", "/sba/nights/2007-02-01/index.html", "/sba/nights/2007-02-01/drift.html",
+         "/sba/nights/2007-02-31/index.html", "/sba/nights/2007-02-01/secret")
 
 
-def board_page() -> dict[str, Any]:
-    """One book's page, shown twice, over a command of which models waits for history; and what it was asked."""
+def board_pages() -> dict[str, Any]:
+    """What a visitor of the Model Board is told page by page, and what the command line was asked for it."""
+    from fastapi.testclient import TestClient
+
     from tollgate_airflow import board
 
     with tempfile.TemporaryDirectory() as folder:
-        os.mkfifo(f"{folder}/meeting")
         command = Path(folder, "tollgate")
         command.write_text(COMMAND.format(folder=folder))
         command.chmod(0o700)
         os.environ["TOLLGATE_BIN"] = str(command)
-        pages = [board.page("sba") for _ in range(2)]
+        board.app.dependency_overrides[board.may_read] = lambda: None
+        told = [TestClient(board.app).get(path) for path in PAGES]
         del os.environ["TOLLGATE_BIN"]
-        return {"pages": pages, "met": Path(folder, "met").read_text(),
-                "asked": sorted(Path(folder, "asked").read_text().split())}
+        return {"pages": [[page.status_code, page.text, page.headers.get("content-security-policy")] for page in told],
+                "asked": Path(folder, "asked").read_text().splitlines()}
 
 
 def visitor() -> Any:
@@ -181,7 +179,7 @@ def main() -> None:
     print(json.dumps({"errors": {**bag.import_errors, **plugins_manager.get_import_errors()},
                       "plugins": [plugin.name for plugin in plugins_manager._get_plugins()[0]],
                       "dags": {name: of_dag(dag) for name, dag in bag.dags.items()},
-                      "board_without_login": board_without_login(), "board": board_page(), "words": words(),
+                      "board_without_login": board_without_login(), "board": board_pages(), "words": words(),
                       "approval": approval(bag.dags["train_weekly__sba"].get_task("approve").body),
                       "replayed": nights_of_a_replay(),
                       "buttons": buttons(bag.dags["train_weekly__sba"])}))

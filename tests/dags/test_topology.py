@@ -194,13 +194,21 @@ def test_the_model_board_is_closed_to_strangers(seen: dict[str, Any]) -> None:
     assert seen["board_without_login"] == 401
 
 
-def test_the_model_board_asks_everything_at_once_and_once_for_all_visitors(seen: dict[str, Any]) -> None:
-    first, second = seen["board"]["pages"]
-    assert seen["board"]["met"] == "met\n"
-    assert seen["board"]["asked"] == ["alerts", "book", "history", "ledger", "models", "monitor", "requests"]
-    assert first == second
-    assert "<td>page</td><td>&lt;b&gt;up&lt;/b&gt;</td><td></td>" in first
-    assert first.count("error: nothing was &lt;watched&gt;") == 1 and first.count("<p>none</p>") == 3
+def test_the_model_board_is_made_by_one_command_once_for_all_visitors(seen: dict[str, Any]) -> None:
+    first, second, none, *nights = seen["board"]["pages"]
+    assert first == second and first[:2] == [200, "made by board sba"]
+    assert none[0] == 404 and "There is no book of this name (got: &lt;nosuch&gt;)." in none[1]
+    assert [status for status, *_ in nights] == [200, 200, 422, 422]
+    assert seen["board"]["asked"] == [
+        "board sba", "board nosuch", "monitor page sba --as-of 2007-02-01",
+        "monitor page sba --as-of 2007-02-01 --distributions"]
+
+
+def test_no_page_of_the_model_board_runs_a_script_but_evidentlys_which_has_no_origin(seen: dict[str, Any]) -> None:
+    policies = [policy for status, _, policy in seen["board"]["pages"] if status != 422]
+    scripted = [policy for policy in policies if "script-src" in policy]
+    assert len(policies) == 5 and all("default-src 'none'" in policy for policy in policies)
+    assert scripted == [policies[4]] and scripted[0].endswith("sandbox allow-scripts")
 
 
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from tollgate.cli.arguments import Alert, AsOf, BookName, By, MaybeBook, Panel, RequestKey
+from tollgate.cli.arguments import Alert, AsOf, BookName, By, MaybeBook, Page, Panel, RequestKey
 from tollgate.cli.same_code import same_code
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
+from tollgate.terminal.answers import page as _page
 
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="mail, slack, webhook, or a name of your own")]
 app = typer.Typer()
@@ -62,12 +63,32 @@ def monitor_report(context: typer.Context, book: BookName, as_of: AsOf) -> None:
     _monitor(context, "report", book, as_of)
 
 
+@monitor.command("page")
+def monitor_page(context: typer.Context, book: BookName, as_of: AsOf,
+                 distributions: Annotated[bool, typer.Option("--distributions", help="then and now, instead")] = False,
+                 out: Page = None) -> None:
+    """The page of a night that was reported on."""
+    from tollgate.monitoring import night_page
+
+    html = night_page(book, as_of, distributions=distributions)
+    _answer(context, {"book": book, "as_of": as_of.isoformat(), **_page(html, out)})
+
+
 @monitor.command("list")
 def monitor_list(context: typer.Context, book: BookName) -> None:
     """Every verdict, newest first."""
     from tollgate.monitoring import verdicts
 
     _answer(context, {"book": book, "verdicts": verdicts(book)})
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def board(context: typer.Context, book: BookName, out: Page = None) -> None:
+    """The Model Board: is the model all right, and if not, since when and why."""
+    from tollgate.books import load_book
+    from tollgate.monitoring import board_page
+
+    _answer(context, {"book": book, **_page(board_page(load_book(book)), out)})
 
 
 @app.command(rich_help_panel=Panel.STEPS)

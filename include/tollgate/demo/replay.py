@@ -171,7 +171,8 @@ class _Replay:
         return self.view.story(
             {**readable.models({"book": name, "models": registry.models(name)}),
              "months": self.view.rows, "requests": _requests(name), "airflow": self.airflow.url,
-             "mlflow": self.mlflow.url, "reports": f"{settings().store}/reports/{name}"})
+             "mlflow": self.mlflow.url,
+             "board": f"{self.airflow.url}/tollgate/{name}", "reports": f"{settings().store}/reports/{name}"})
 
     # The book's DAGs ----------------------------------------------------------------------------------------
 

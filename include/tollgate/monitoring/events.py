@@ -85,11 +85,16 @@ def alerts(book: str, *, ended: bool = False) -> list[Row]:
     """
     rows = lake.read(lake.events(check_book(book))).to_pylist()
     last = max((row["as_of"] for row in rows), default=None)
-    newest = {(row["event"], row["model_version"], row["since"]): row for row in sorted(rows, key=itemgetter("as_of"))}
-    seen = _acknowledged(book)
-    found = [{**_told(row), "acknowledged": seen.get(_identity(row))} for row in newest.values()
-             if ended or (row["as_of"] == last and row["status"] != ENDED)]
-    return sorted(found, key=lambda row: (row["status"] == ENDED, -row["rank"], row["since"], row["event"]))
+    newest = {_identity(row): row for row in sorted(rows, key=itemgetter("as_of"))}
+    found = [_told(row) for row in newest.values() if ended or (row["as_of"] == last and row["status"] != ENDED)]
+    return seen(book, sorted(found, key=lambda row: (row["status"] == ENDED, -row["rank"], row["since"], row["event"])))
+
+
+def seen(book: str, told: Iterable[Row]) -> list[Row]:
+    """These alerts with ``acknowledged``, who has seen each by now. Raises ``PassingFault``: the lake is away."""
+    by = _acknowledged(book)
+    return [{**row, "acknowledged": by.get((row["event"], row["model_version"], date.fromisoformat(row["since"])))}
+            for row in told]
 
 
 def life(book: str, event: str) -> dict[str, Any]:
