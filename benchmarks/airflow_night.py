@@ -30,9 +30,10 @@ from tests.scratch import Scratch
 from tollgate.books.shipped import consumer
 from tollgate.clock import months_before
 from tollgate.demo import stack
-from tollgate.demo.airflow import DAGS, OVER, Airflow
+from tollgate.demo.airflow import OVER, Airflow, dag_id
 
 BOOK, TRAINED_ON = "consumer", 600  # a month
+SCORE = dag_id("score_nightly", BOOK)
 NIGHTS = 4  # the first of each side is not counted
 GOAL = 2.0
 LARGE = {"ingest": {"rows_ratio_max": 1e6}}  # its months grow at once
@@ -78,12 +79,12 @@ def in_a_row(project: Scratch, day: date) -> float:
 def through_airflow(airflow: Airflow, day: date) -> float:
     """Seconds from the asking for a run to the end of its last task."""
     asked, run_id = datetime.now().astimezone(), f"bench__{day}"
-    airflow.trigger("score_nightly", run_id, {"book": BOOK, "as_of": str(day)})
-    while (state := airflow.state("score_nightly", run_id)) not in OVER:
+    airflow.trigger(SCORE, run_id, {"as_of": str(day)})
+    while (state := airflow.state(SCORE, run_id)) not in OVER:
         time.sleep(0.5)
     if state == "failed":
         raise SystemExit("score_nightly failed; nothing was measured")
-    ended = [task["end_date"] for task in airflow.tasks("score_nightly", run_id) if task["end_date"]]
+    ended = [task["end_date"] for task in airflow.tasks(SCORE, run_id) if task["end_date"]]
     return (max(map(datetime.fromisoformat, ended)) - asked).total_seconds()
 
 
@@ -108,10 +109,9 @@ def main(rows: int) -> None:
             stack.start(stack.airflow())
             stack.wait_until_up(stack.airflow())
             airflow = Airflow(stack.airflow().url)
-            while not airflow.ready():
+            while not airflow.ready(BOOK):
                 time.sleep(1)
-            for dag in DAGS:
-                airflow.pause(dag, dag != "score_nightly")
+            airflow.pause(SCORE, False)
             ours = measure("through Airflow", lambda day: through_airflow(airflow, day), days[1::2], project, rows)
         finally:
             stack.stop()

@@ -41,23 +41,24 @@ def in_a_row(book: str) -> float:
 def through_airflow(book: str) -> float:
     """Seconds for the same run as train_weekly, from its first task's start to the registration's end."""
     from tollgate.demo import stack
-    from tollgate.demo.airflow import Airflow
+    from tollgate.demo.airflow import Airflow, dag_id
 
     stack.start(stack.airflow())
     stack.wait_until_up(stack.airflow())
     try:
         airflow = Airflow(stack.airflow().url)
-        while not airflow.ready():
+        while not airflow.ready(book):
             time.sleep(1)
-        airflow.pause("train_weekly", False)
-        airflow.trigger("train_weekly", "bench", {"book": book, "as_of": AS_OF, "reason": "benchmark"})
+        training = dag_id("train_weekly", book)
+        airflow.pause(training, False)
+        airflow.trigger(training, "bench", {"as_of": AS_OF, "reason": "benchmark"})
         while True:
-            tasks = list(airflow.tasks("train_weekly", "bench"))
+            tasks = list(airflow.tasks(training, "bench"))
             ended = [task["end_date"] for task in tasks if task["task_id"] == "register" and task["end_date"]]
             if ended:
                 began = min(task["start_date"] for task in tasks if task["start_date"])
                 return (datetime.fromisoformat(ended[0]) - datetime.fromisoformat(began)).total_seconds()
-            if airflow.state("train_weekly", "bench") == "failed":
+            if airflow.state(training, "bench") == "failed":
                 raise SystemExit("train_weekly failed; nothing was measured")
             time.sleep(0.5)
     finally:

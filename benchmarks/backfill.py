@@ -12,7 +12,6 @@ score, from the applications in the lake. A row that does not agree ends the ben
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -34,7 +33,7 @@ from tollgate.books import load_book
 from tollgate.clock import months_before
 from tollgate.config import settings
 from tollgate.demo import stack
-from tollgate.demo.airflow import DAGS, OVER, Airflow
+from tollgate.demo.airflow import OVER, Airflow, dag_id
 
 BOOK = "sba"
 FIRST, SECOND, BACK = "2007-01-01", "2008-01-01", "2009-01-01"
@@ -49,18 +48,17 @@ LET_THROUGH: dict[str, Any] = {
         "champion_margin": 0.2, "defaults_ratio_max": 10.0, "calibration_gap_max": 0.2, "slice_gap_max": 0.5,
         "calibration_slope_max": 5.0, "parity_gap_max": 0.99, "bootstrap_draws": 50}}}}
 PATIENCE_SECONDS = 2 * 60 * 60
-ASKED = ("demo", "airflow", "backfill", "create", "--dag-id", "score_nightly", "--from-date", f"{NIGHTS[0]}",
-         "--to-date", f"{NIGHTS[-1].replace(day=2)}", "--max-active-runs", "1")
-CONF = json.dumps({"book": BOOK})
+ASKED = ("demo", "airflow", "backfill", "create", "--dag-id", dag_id("score_nightly", BOOK),
+         "--from-date", f"{NIGHTS[0]}", "--to-date", f"{NIGHTS[-1].replace(day=2)}", "--max-active-runs", "1")
 PAGE = """# Three years, backfilled
 
 Written by `python -m benchmarks.backfill --out docs/backfill.md`, on two cores. The real loans of `sba`, and two
 changes of champion on the way: a model as of {first} that passed the gates as shipped, one as of {second} that passed
 wider ones (a scorecard; who scores a night is shown, and not how well), both approved in `train_weekly`; from {back}
-on the first one again, by `tollgate rollback`. `cron.score_nightly` is "{cron}" in params.yaml, the first of each
-month at 02:00; monitoring is paused. Then one command, in the Airflow that `make demo` starts:
+on the first one again, by `tollgate rollback`. `schedules.{book}.score_nightly` is "{cron}" in params.yaml, the first
+of each month at 02:00; monitoring is paused. Then one command, in the Airflow that `make demo` starts:
 
-    tollgate {asked} --dag-run-conf '{conf}'
+    tollgate {asked}
 
 {runs} runs, {succeeded} of them succeeded, in {minutes:.0f} minutes: {seconds:.0f} seconds a night.
 
@@ -108,7 +106,7 @@ class Reign:
 def started(folder: Path) -> Iterator[Stack]:
     """The stack over all that the book told until the last night; our own process has its settings meanwhile."""
     source = settings().data / "sources"
-    project = scratch.make(folder / "project", book=BOOK, cron=MONTHLY, scoring={"shards": 1})
+    project = scratch.make(folder / "project", book=BOOK, schedules={BOOK: MONTHLY}, scoring={"shards": 1})
     project.data.mkdir()
     if source.is_dir():
         (project.data / "sources").symlink_to(source.resolve())
@@ -122,9 +120,9 @@ def started(folder: Path) -> Iterator[Stack]:
         stack.wait_until_up(service)
         airflow = Airflow(service.url)
         made = Stack(project, airflow, airflow)
-        made.until(airflow.ready)
-        for dag in DAGS:
-            airflow.pause(dag, dag not in ("train_weekly", "score_nightly"))
+        made.until(lambda: airflow.ready(BOOK))
+        for kind in ("train_weekly", "score_nightly"):
+            airflow.pause(made.dag(kind), False)
         yield made
     finally:
         stack.stop()
@@ -187,12 +185,12 @@ def backfill(place: Stack) -> dict[str, Any]:
     place.project.ask("rollback", BOOK, reigns(place)[0].model["version"], f"--as-of={BACK}",
                       "--reason=the second declines too many")
     began = time.monotonic()
-    done = place.project.run("tollgate", *ASKED, "--dag-run-conf", CONF,
-                             TOLLGATE_AIRFLOW_PORT=os.environ["TOLLGATE_AIRFLOW_PORT"])
+    done = place.project.run("tollgate", *ASKED, TOLLGATE_AIRFLOW_PORT=os.environ["TOLLGATE_AIRFLOW_PORT"])
     assert done.returncode == 0, done.stderr[-3_000:]
 
     def ended() -> list[str]:
-        states = [run["state"] for run in place.operator.runs("score_nightly") if run["run_type"] == "backfill"]
+        runs = place.operator.runs(place.dag("score_nightly"))
+        states = [run["state"] for run in runs if run["run_type"] == "backfill"]
         return states if len(states) == len(NIGHTS) and set(states) <= set(OVER) else []
 
     states = place.until(ended, PATIENCE_SECONDS)
@@ -208,7 +206,7 @@ def page(told: dict[str, Any]) -> str:
     champions: list[Reign] = told["champions"]
     until = [*(reign.since for reign in champions[1:]), ""]
     return PAGE.format(
-        first=FIRST, second=SECOND, back=BACK, cron=MONTHLY["score_nightly"], asked=" ".join(ASKED), conf=CONF,
+        first=FIRST, second=SECOND, back=BACK, cron=MONTHLY["score_nightly"], asked=" ".join(ASKED),
         book=BOOK, runs=told["runs"], succeeded=told["succeeded"], minutes=told["seconds"] / 60,
         seconds=told["seconds"] / told["runs"], lines=told["lines"],
         rows=sum(night["rows"] for night in told["nights"]),

@@ -95,19 +95,19 @@ class Drill:
         self._fault(what, task, "score_nightly", self.town.score(night), task, fault)
         self._check(night)
 
-    def _fault(self, what: str, during: str, dag: str, run: str, task: str, fault: Callable[[str], object],
+    def _fault(self, what: str, during: str, kind: str, run: str, task: str, fault: Callable[[str], object],
                until: Callable[[], bool] | None = None) -> None:
         town = self.town
-        victim = town.until(lambda: next((t for t in town.operator.tasks(dag, run) if t["task_id"] == task
+        victim = town.until(lambda: next((t for t in town.operator.tasks(town.dag(kind), run) if t["task_id"] == task
                                           and t["state"] == "running" and t["hostname"]), None))
         began = time.monotonic()
         fault(victim["hostname"])
         if until is None:
-            state = town.ended(dag, run)
+            state = town.ended(kind, run)
         else:
             town.until(until)
             state = "went on"
-        tries = max(int(t["try_number"]) for t in town.operator.tasks(dag, run) if t["task_id"] == task)
+        tries = max(int(t["try_number"]) for t in town.operator.tasks(town.dag(kind), run) if t["task_id"] == task)
         self.rows.append(Row(what, during, state, time.monotonic() - began, tries))
         print(self.rows[-1], flush=True)
 

@@ -3,12 +3,13 @@
 from airflow.sdk import DAG
 
 from tollgate_airflow import forms
+from tollgate_airflow.books import scheduled
 from tollgate_airflow.operator import TollgateOperator
 from tollgate_airflow.telling import TellPeople
 
 ABOUT = """
 # Monitor operations
-By `cron` in params.yaml, in UTC; by hand, for a book and a day; and by a task that failed while the lake was away.
+By its cron in params.yaml; by hand, for a day; and by a task that failed while the lake was away.
 
 A feed of outcomes may stop while no night is published: `feed` looks at it every day, and leaves a day that has a
 verdict as it is. `tell` tells what no channel could be told of before. A task that fails tells people itself, at once;
@@ -16,17 +17,17 @@ where it cannot write that down, a run of this DAG keeps the `incident` until `k
 """
 INCIDENT = "{{ (params.incident or {}).get('%s', '') }}"
 
-with DAG("monitor_operations", schedule=forms.cron("monitor_operations"), catchup=False, max_active_runs=4,
-         **forms.within(forms.STEP), tags=["tollgate", "monitoring"], doc_md=ABOUT,
-         params={"book": forms.book(), "as_of": forms.as_of(), "incident": forms.incident()}) as dag:
-    keep = TollgateOperator(
-        task_id="keep", command=["alerts", "begin", forms.BOOK, INCIDENT % "event"], only_if=INCIDENT % "event",
-        options={"as-of": forms.AS_OF, **{name.replace("_", "-"): INCIDENT % name
-                                          for name in ("severity", "message", "run_id", "told")}},
-        retries=300, on_failure_callback=None, doc_md="Writes down what a task could not, for a day until it can.")
-    feed = TollgateOperator(task_id="feed", command=["monitor", "feed", forms.BOOK], options={"as-of": forms.AS_OF},
-                            trigger_rule="none_failed", doc_md="Whether outcomes still arrive.")
-    tell = TellPeople(task_id="tell", book=forms.BOOK, trigger_rule="all_done",
-                      doc_md="By mail, Slack and a webhook, each where it is connected; what could not be told waits.")
+for book in scheduled():
+    with DAG(**book.dag("monitor_operations", "monitoring"), schedule=book.cron("monitor_operations"),
+             max_active_runs=4, doc_md=ABOUT, params={"as_of": forms.as_of(), "incident": forms.incident()}):
+        keep = TollgateOperator(
+            task_id="keep", command=["alerts", "begin", book.name, INCIDENT % "event"], only_if=INCIDENT % "event",
+            options={"as-of": forms.AS_OF, **{name.replace("_", "-"): INCIDENT % name
+                                              for name in ("severity", "message", "run_id", "told")}},
+            retries=300, on_failure_callback=None, doc_md="Writes down what a task could not, for a day until it can.")
+        feed = TollgateOperator(
+            task_id="feed", command=["monitor", "feed", book.name], options={"as-of": forms.AS_OF},
+            trigger_rule="none_failed", doc_md="Whether outcomes still arrive.")
+        tell = TellPeople(task_id="tell", book=book.name, trigger_rule="all_done", doc_md="What nobody knows yet.")
 
-    keep >> feed >> tell
+        keep >> feed >> tell

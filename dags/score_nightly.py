@@ -1,14 +1,16 @@
 """Score the new applications every night and the open portfolio every week, the challenger in the shadow."""
 
+from itertools import product
+
 from airflow.sdk import DAG
 
-from tollgate_airflow import forms
-from tollgate_airflow.assets import SCORES
+from tollgate_airflow import assets, forms
+from tollgate_airflow.books import scheduled
 from tollgate_airflow.operator import TollgateOperator
 
 ABOUT = """
 # Score %s
-By `cron` in params.yaml, in UTC; by hand, for a book and a day. Who is scored: %s
+By the book's `schedules` in params.yaml; by hand, for a day. Who is scored: %s
 
 The models and the rows are pinned once, at the start: a promotion in mid-run changes nothing. The shards are scored
 side by side, the counts are audited (`population = scored + refused`), and one atomic commit publishes the night: a
@@ -25,25 +27,24 @@ PINNED = "(ti.xcom_pull('pin', key='answer') or {'attempt': '', 'shadows': []})"
 ATTEMPT = "{{ " + PINNED + "['attempt'] }}"
 SHADOWS = "{{ " + PINNED + "['shadows'] | join(' ') }}"
 
-for population, (name, who) in NIGHTS.items():
-    with DAG(name, schedule=forms.cron(name), catchup=False, max_active_runs=1, doc_md=ABOUT % (population, who),
-             **forms.within(forms.STEP), deadline=forms.late_after(name), tags=["tollgate", "scores"],
-             params={"book": forms.book(), "as_of": forms.as_of(), "again": forms.again()}):
+for book, (population, (name, who)) in product(scheduled(), NIGHTS.items()):
+    with DAG(**book.dag(name, "scores"), schedule=book.cron(name), max_active_runs=1, doc_md=ABOUT % (population, who),
+             deadline=book.late(), params={"as_of": forms.as_of(), "again": forms.again()}):
         of = {"as-of": forms.AS_OF, "run-id": forms.RUN, "population": population}
         reopen = TollgateOperator(
-            task_id="reopen", command=["score", "reopen", forms.BOOK], only_if=forms.AGAIN,
+            task_id="reopen", command=["score", "reopen", book.name], only_if=forms.AGAIN,
             options={**of, "reason": forms.AGAIN, "by": "{{ dag_run.triggering_user_name or 'unknown' }}"},
             doc_md="Only where the form gives a reason: lets this run replace a published night.", **forms.DECIDES)
         pin = TollgateOperator(
-            task_id="pin", command=["score", "pin", forms.BOOK], returns="shards", trigger_rule="none_failed",
+            task_id="pin", command=["score", "pin", book.name], returns="shards", trigger_rule="none_failed",
             options=of, doc_md="Pin the champion, its shadows, and whom they score, in shards.")
         shards = TollgateOperator.partial(
             task_id="shard", command=["score", "shard"], each=["attempt", "shard"], map_index_template=forms.MAP_NAME,
             doc_md="One shard: scores, decisions, and reason codes where the decision is to decline.",
         ).expand(item=pin.output)
         publish = TollgateOperator(
-            task_id="publish", command=["score", "publish", ATTEMPT], outlets=[SCORES] if population == "new" else [],
-            partition="{{ answer.book }}|{{ answer.as_of }}",
+            task_id="publish", command=["score", "publish", ATTEMPT], partition="{{ answer.book }}|{{ answer.as_of }}",
+            outlets=[assets.scores(book.name)] if population == "new" else [],
             doc_md="Audit the counts and publish the night in one atomic commit.")
         shadow = TollgateOperator(
             task_id="shadow", command=["score", "shadow", ATTEMPT], only_if=SHADOWS,

@@ -1,4 +1,4 @@
-"""Write the pages that are derived from the code: one a book, that of params.yaml, and those of bad files and inputs.
+"""Write the pages that are derived from the code: one a book, of params.yaml, its rules, bad files and bad inputs.
 
 Usage: python docs/make.py FOLDER
 """
@@ -12,7 +12,18 @@ from typing import Any
 
 from tollgate.books import load_book
 from tollgate.books.page import render
-from tollgate.config import PROJECT, SECTIONS, LateHours, Params, Retention, known_books, read_params_file
+from tollgate.config import (
+    MEASURES,
+    PROJECT,
+    SECTIONS,
+    Params,
+    Retention,
+    Rule,
+    Schedule,
+    known_books,
+    load_params,
+    read_params_file,
+)
 
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 from tests.gates import bad_inputs  # noqa: E402  (found by the line above)
@@ -39,7 +50,7 @@ def allowed(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:  # or nothing
         return f"{allowed(schema['anyOf'][0])}, or null"
     if schema["type"] == "array":
-        return "list of version numbers"
+        return "list of version numbers" if "$ref" not in schema["items"] else "list of [rules](rules.md)"
     if schema["type"] == "string":
         return "date" if schema.get("format") == "date" else "text"
     kind = {"integer": "whole number", "number": "number"}[schema["type"]]
@@ -75,19 +86,21 @@ def params_page() -> str:
     head = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
     plain = [name for name in Params.model_fields if name not in SECTIONS]
     lines += [*head, *(row(name, schema["properties"][name], raw[name]) for name in plain), ""]
-    lines += ["## cron", "", "Read by Airflow alone; what a run computes does not depend on it.", "", *head,
-              *(f"| `cron.{dag}` | a cron expression, or empty | `{when}` | {said[f'cron.{dag}']} |"
-                for dag, when in raw["cron"].items()), ""]
-    lines += ["## late_hours", "", "Read by Airflow alone.", "", *head,
-              *(row(f"late_hours.{dag}", rule, raw["late_hours"][dag])
-                for dag, rule in LateHours.model_json_schema()["properties"].items()), ""]
+    lines += ["## schedules", "",
+              "The books that Airflow has DAGs of, an entry a book, such as `consumer: {}`. A DAG without a cron is",
+              "started by hand; that of ingestion also by files, that of monitoring by a night, that of retraining by",
+              "a request. An entry that is wrong costs its own book the DAGs, and no other. Read by Airflow alone;",
+              "what a run computes does not depend on it.", "", "| key | default | meaning |", "|---|---|---|",
+              *(f"| `schedules.BOOK.{key}` | {of['default'] or ''} | {of['description']} |"
+                for key, of in Schedule.model_json_schema()["properties"].items()), ""]
     kept = Retention.model_json_schema()["properties"]
     lines += ["## retention", "", "Read by `tollgate tidy` alone.", "", *head,
               *(row(f"retention.{key}", rule, raw["retention"][key]) for key, rule in kept.items()), ""]
     for section in (name for name in SECTIONS if name != "space"):
         rules = schema["$defs"][section.capitalize()]["properties"]
         lines += [f"## {section}", "", *head,
-                  *(row(f"{section}.{key}", rule, raw[section][key]) for key, rule in rules.items()), ""]
+                  *(row(f"{section}.{key}", rule, "[the default rules](rules.md)" if key == "rules" else
+                        raw[section][key]) for key, rule in rules.items()), ""]
     lines += ["## space", "", said["space"].capitalize() + ".", "", *head,
               *(f"| `space.{kind}.{name}` | low, high, and whether log | {ends(of)} | {said[f'space.{kind}.{name}']} |"
                 for kind, space in raw["space"].items() for name, of in space.items()), ""]
@@ -101,6 +114,61 @@ def params_page() -> str:
                 name = f"books.{book}.{section}.{key}"
                 lines.append(f"| `{name}` | {value} | {said[name]} |")
     return "\n".join([*lines, ""])
+
+
+def rules_page() -> str:
+    """The Markdown of docs/rules.md: the default rules with the comment above each, and what a rule may ask."""
+    path = PROJECT / "params.yaml"
+    said = re.findall(r"^ +# (.+)\n +- \{measure:", path.read_text(encoding="utf-8"), re.MULTILINE)
+    rules = load_params(path, book="card").monitoring.rules
+
+    def limit(rule: Rule) -> str:
+        by = f"{rule.limit:.0%} of what it is held against" if rule.relative else f"{rule.limit:g}"
+        together = f", {rule.together} of them together" if rule.together > 1 else ""
+        return f"{rule.condition.replace('_', ' ')} {'' if 'above' in rule.condition else 'by '}{by}{together}"
+
+    scope = {None: "", "critical": "critical features and the score", "features": "every feature"}
+    return "\n".join([
+        "# Alert rules",
+        "",
+        "<!-- Rendered from params.yaml and config/rules.py by `make docs`. -->",
+        "",
+        "`monitoring.rules` of [params.yaml](params.md) is a list. A rule holds in a window where its measure moves by",
+        "more than the limit, by more than luck explains (its own null, at `monitoring.confidence`), and, of a measure",
+        "that every feature has, where the move is a discovery among all of that window: by Benjamini and Yekutieli's",
+        "procedure at most `monitoring.false_discovery_rate` of what one measure calls moved is luck. A measure of",
+        "fewer than `monitoring.min_sample` rows says nothing. How often this calls without a cause, and how soon with",
+        "one, is [measured](alarms.md).",
+        "",
+        "All rules on one feature, or on one measure that is no feature's, are one event. Its rank is how many hold,",
+        "its severity that of the gravest, and what any of them asks for is done. It keeps the limit that it was",
+        "judged by, night by night.",
+        "",
+        "A book that has `monitoring.rules` of its own has these no more: its list is whole.",
+        "",
+        "| rule | measure | of | holds where it is | severity | action |",
+        "|---|---|---|---|---|---|",
+        *(row(why, f"`{rule.measure}`", scope[rule.of], limit(rule), rule.severity, rule.action)
+          for why, rule in zip(said, rules, strict=True)),
+        "",
+        "## Actions",
+        "",
+        "| action | what is done when the event begins or worsens |",
+        "|---|---|",
+        row("`tell`", "a message to the team, by [whichever channels there are](operating.md#be-told-of-alerts)"),
+        row("`review`", "the message asks somebody to look into it"),
+        row("`request`", "a retrain is asked for, once such rules held in `trips` of the last `windows` windows that "
+                         "share no night, the latest among them"),
+        row("`page`", "the message has the severity `page`, and so has the gauge that Prometheus reads"),
+        "",
+        "## Measures",
+        "",
+        "| measure | what it is | of every feature | what may be asked of it | limit may be a share of its reference |",
+        "|---|---|---|---|---|",
+        *(row(f"`{name}`", of.about, "yes" if of.features else "", ", ".join(of.conditions),
+              "with `relative: true`" if of.relative else "") for name, of in MEASURES.items()),
+        "",
+    ])
 
 
 def bad_files_page() -> str:
@@ -165,6 +233,7 @@ def write(folder: Path) -> None:
     """Write every derived page under ``folder``."""
     (folder / "books").mkdir(parents=True, exist_ok=True)
     (folder / "params.md").write_text(params_page(), encoding="utf-8")
+    (folder / "rules.md").write_text(rules_page(), encoding="utf-8")
     (folder / "bad-files.md").write_text(bad_files_page(), encoding="utf-8")
     (folder / "bad-inputs.md").write_text(bad_inputs_page(), encoding="utf-8")
     for name in known_books():

@@ -27,7 +27,7 @@ NAME_OF_HOME = "mlflow.database"
 OPTIONS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "300",
            "autovacuum": "off"}
 PREPARE = "from tollgate import registry; registry.prepare()"
-STUDIES = "from tollgate.training import studies\nwith studies.alone(): pass"
+STUDIES = "from tollgate.training import answers; answers.prepare()"
 
 
 class Databases:
@@ -64,9 +64,13 @@ class Databases:
     def new(self, like: str = "template1") -> str:
         """The name of a new database, a copy of another, whose users are sent away."""
         name = f"test_{next(self._numbers)}"
-        self._tell("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", like)
+        self.cut_off(like)
         self._tell(f"CREATE DATABASE {name} TEMPLATE {like}")
         return name
+
+    def cut_off(self, name: str) -> None:
+        """End the sessions of a database."""
+        self._tell("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name)
 
     def forget(self, name: str) -> None:
         """Remove a database."""
@@ -99,7 +103,7 @@ class Databases:
 
     @cached_property
     def studies(self) -> str:
-        """A database with Optuna's tables."""
+        """A database with the table of sweeps."""
         name = self.new()
         subprocess.run([sys.executable, "-c", STUDIES], env={**os.environ, "TOLLGATE_OPTUNA": self.url(name)},
                        check=True)

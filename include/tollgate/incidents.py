@@ -15,10 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from tollgate import lake
-from tollgate.config import check_book
+from tollgate.config import SEVERITIES, check_book
 
 BEGAN, WORSENED, LASTS, ENDED = "began", "worsened", "lasts", "ended"
-SEVERITIES = ("info", "warning", "page")
 WAITING = "waiting:"   # what waits in a run waits no longer than the run
 RETRAIN = "retrain:"   # a retrain that was refused, by the key of its request
 

@@ -12,8 +12,8 @@ from tollgate.versioning import tidy_workspaces
 
 # Tables that are added to night after night and file after file.
 COMPACTED = (lake.scores, lake.shadow_scores, lake.superseded, lake.nights, lake.shadows, lake.shadow_performance,
-             lake.measures, lake.performance, lake.feeds, lake.events, lake.incidents, lake.told, lake.alerts,
-             lake.verdicts, lake.received, lake.checks, lake.deliveries)
+             lake.measures, lake.feeds, lake.events, lake.incidents, lake.told, lake.alerts, lake.verdicts,
+             lake.received, lake.checks, lake.deliveries)
 
 
 def tidy(book: Book, dry_run: bool = False) -> dict[str, Any]:
@@ -24,8 +24,8 @@ def tidy(book: Book, dry_run: bool = False) -> dict[str, Any]:
     Args:
         dry_run: tell, and touch nothing.
 
-    Returns ``{"book", "dry_run", "nights": [attempt], "workspaces": [run, of any book], "files_fewer": {table:
-    number}}``.
+    Returns ``{"book", "dry_run", "nights": [attempt], "workspaces": [run, of any book], "strays": [file of
+    ``scores`` that no commit names], "files_fewer": {table: number}}``.
 
     Raises:
         BadInput: the retention in params.yaml is wrong.
@@ -37,4 +37,5 @@ def tidy(book: Book, dry_run: bool = False) -> dict[str, Any]:
     return {"book": book.name, "dry_run": dry_run,
             "nights": nights.tidy_nights(book.name, now, kept.night_days, kept.attempt_days, dry_run),
             "workspaces": tidy_workspaces(now, kept.workspace_days, dry_run),
+            "strays": lake.delete_strays(lake.scores(book.name), now, dry_run),
             "files_fewer": {name: number for name, number in fewer.items() if number}}

@@ -243,7 +243,7 @@ def _keep_refit(run: Path, folder: Path, matured: training.Matured, found: train
 
 
 def register(run: Path, params: Params) -> None:
-    """Record the run in MLflow; a model that passed becomes the challenger.
+    """Record the run in MLflow; a model that passed becomes the challenger, and the Model Board shows its gates.
 
     The gates are asked again, for nobody but they can say what they say; and a refit is made again, since nobody judged
     it but the code that made it.
@@ -262,6 +262,7 @@ def register(run: Path, params: Params) -> None:
                               value=digest_of(run / "refit")[:12],
                               remedy="Run the refit stage again, or find out who wrote the folder.")
     registry.register(run, params)
+    registry.publish_gates(params.book)
 
 
 STAGES: dict[str, Callable[[Path, Params], None]] = {

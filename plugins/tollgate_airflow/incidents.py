@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from re import fullmatch
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.comms import TriggerDagRun
@@ -13,13 +15,14 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.log import redact
 from asgiref.sync import sync_to_async
 
+from tollgate_airflow.forms import AS_OF
 from tollgate_airflow.process import Child, without_credentials
 from tollgate_airflow.telling import tell, tell_directly
 from tollgate_airflow.triggers import lives
 
 OVER = ("success", "skipped")
 MESSAGE_MAX = 600  # characters of an alert
-KEEPER = "monitor_operations"  # the DAG that writes down later what could not be written down at once
+KEEPER = "monitor_operations"  # the book's DAG that writes down later what could not be written down at once
 
 Incident = dict[str, str]
 log = logging.getLogger(__name__)
@@ -30,23 +33,18 @@ class GateRefused(AirflowFailException):
 
 
 def failed(book: str, context: Any) -> None:
-    """Tell of a task that failed beyond its retries: on its worker, or where that was lost, in the DAG processor.
-
-    Args:
-        book: whose task it is, where neither the task nor its run says so.
-    """
-    task, run, error = context["task"], context["dag_run"], context.get("exception")
+    """Tell of a task that failed beyond its retries: on its worker, or where that was lost, in the DAG processor."""
+    task, error = context["task"], context.get("exception")
     name = f"{task.dag_id}.{task.task_id}"
-    about = (getattr(task, "item", None) or {}).get("book") or _book(run, context["params"]) or book
     why = "its process was lost; its log says how far it came" if error is None else str(error) or type(error).__name__
     event = f"refused:{task.dag_id}" if isinstance(error, GateRefused) else f"failed:{name}"
-    incident = _incident(about, event, _as_of(run, context["params"]), "warning", run.run_id,
+    incident = _incident(book, event, _as_of(context), "warning", context["dag_run"].run_id,
                          f"{name} failed at try {context['ti'].try_number}: {why}")
     if not _happened(incident) and error is not None:  # a worker may start runs; no other process may
         _keep(incident, context["ti"].try_number)
 
 
-def settled(context: Any) -> None:
+def settled(book: str, context: Any) -> None:
     """Note at the end of a run what of its DAG is over: what failed before and did not now, what waited or was late."""
     if "dag_run" not in context:  # of a run without any task instance nothing is known
         return
@@ -55,19 +53,18 @@ def settled(context: Any) -> None:
     over = [f"failed:{dag.dag_id}.{task}" for task in dag.task_ids if _is_over(task, states)]
     if run.state == "success":
         over += [f"late:{dag.dag_id}", f"refused:{dag.dag_id}"]
-    of = _book(run, context["params"])
-    Child(["alerts", "end", *over, f"--as-of={_as_of(run, context['params'])}", f"--run-id={run.run_id}",
-           *([f"--book={of}"] if of else [])], say=log.info).answer()
+    Child(["alerts", "end", book, *over, f"--as-of={_as_of(context)}", f"--run-id={run.run_id}"],
+          say=log.info).answer()
 
 
-async def late(book: str, hours: float, context: Mapping[str, Any]) -> None:
+async def late(book: str, hours: float, zone: str, context: Mapping[str, Any]) -> None:
     """Tell, on the triggerer, of a run that still goes on, or waits to; of one that failed people know."""
     run = context["dag_run"]
     if not await sync_to_async(lives)(run["dag_id"], run["dag_run_id"]):
         return
-    params = run.get("conf") or {}
-    day = params.get("as_of") or (run.get("logical_date") or run["run_after"])[:10]
-    incident = _incident(params.get("book") or book, f"late:{run['dag_id']}", day, "page", run["dag_run_id"],
+    stood = datetime.fromisoformat(run.get("logical_date") or run["run_after"]).astimezone(ZoneInfo(zone))
+    day = (run.get("conf") or {}).get("as_of") or stood.date().isoformat()
+    incident = _incident(book, f"late:{run['dag_id']}", day, "page", run["dag_run_id"],
                          f"{run['dag_id']} as of {day} is late: it has not succeeded {hours:g} hours after it was "
                          f"queued, and is {run['state']}")
     await sync_to_async(_happened)(incident)
@@ -75,12 +72,12 @@ async def late(book: str, hours: float, context: Mapping[str, Any]) -> None:
 
 def waiting(context: Any) -> None:
     """Tell that a model has passed its gates and waits for a person."""
-    task, run = context["task"], context["dag_run"]
+    task = context["task"]
     try:
         link = f": {task.generate_link_to_ui_from_context(context=context)}"
     except ValueError:  # Airflow was not told where its pages are
         link = ""
-    _happened(_incident(task.book, f"waiting:v{task.version}", _as_of(run, context["params"]), "info", run.run_id,
+    _happened(_incident(task.book, f"waiting:v{task.version}", _as_of(context), "info", context["dag_run"].run_id,
                         f"Version {task.version} of {task.book} has passed its gates and waits for an answer, for at "
                         f"most {task.response_timeout.days} days, under Required Actions{link}"))
 
@@ -109,18 +106,13 @@ def _keep(incident: Incident, attempt: int) -> None:
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
     run_id = f"kept__{incident['event']}__{incident['run_id']}__{attempt}"
-    SUPERVISOR_COMMS.send(TriggerDagRun(dag_id=KEEPER, run_id=run_id, conf={
-        "book": incident["book"], "as_of": incident["as_of"], "incident": incident}))
+    SUPERVISOR_COMMS.send(TriggerDagRun(dag_id=f"{KEEPER}__{incident['book']}", run_id=run_id,
+                                        conf={"as_of": incident["as_of"], "incident": incident}))
 
 
-def _book(run: Any, params: Mapping[str, Any]) -> str | None:
-    return run.partition_key.split("|")[0] if run.partition_key else params.get("book")
-
-
-def _as_of(run: Any, params: Mapping[str, Any]) -> str:
-    if run.partition_key and "|" in run.partition_key:
-        return str(run.partition_key.split("|")[1])
-    return str(params.get("as_of") or (run.logical_date or run.run_after).date().isoformat())
+def _as_of(context: Any) -> str:
+    """The day that the run stands at, as its tasks read it."""
+    return str(context["dag"].get_template_env().from_string(AS_OF).render(context))
 
 
 def _is_over(task: str, states: Mapping[str, str | None]) -> bool:

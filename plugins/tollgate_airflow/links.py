@@ -16,7 +16,8 @@ class GateReport(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Where the Model Board serves it."""
-        return f"/tollgate/runs/{operator.render_template(forms.RUN, {'run_id': ti_key.run_id})}/gates"
+        run = operator.render_template(forms.RUN, {"ti": ti_key, "run_id": ti_key.run_id})
+        return f"/tollgate/runs/{run}/gates"
 
 
 class ModelCard(BaseOperatorLink):

@@ -25,7 +25,7 @@ class TollgateOperator(BaseOperator):
             under the XCom key ``answer``.
         partition: the partition key of the asset event, templated with the ``answer``; no event where it renders
             to nothing. The event carries it and every plain value of the answer as its ``extra``. With several outlets,
-            the event goes to the one that is named like the answer's ``table``.
+            called KIND/BOOK, the event goes to those whose kind is among the answer's ``assets``.
         only_if: templated; the task is skipped where it renders to nothing.
         events: the list in the answer of which each entry is announced as an answer of its own. A refusal then comes
             with the answer of what was done all the same, which a later task looks at: Airflow forgets the events of a
@@ -95,7 +95,8 @@ class TollgateOperator(BaseOperator):
         for told in [answer] if self.events is None else answer.get(self.events, []):
             partition = self.render_template(self.partition or "", {**context, "answer": told})
             for asset in self.outlets if partition else []:
-                if asset.name in told.get("assets", [asset.name]):
+                kind = asset.name.partition("/")[0]
+                if kind in told.get("assets", [kind]):
                     event = context["outlet_events"][asset]
                     event.add_partitions(partition)
                     plain = {key: value for key, value in told.items() if isinstance(value, str | int | float)}
@@ -105,18 +106,18 @@ class TollgateOperator(BaseOperator):
 
 
 class RefusedFiles(BaseOperator):
-    """Red when a file could not be taken in, with the reason of each; ``answers`` are those of `ingest files`."""
+    """Red when a file could not be taken in, with the reason of each; ``answer`` is that of `ingest files`."""
 
-    template_fields: Sequence[str] = ("answers",)
+    template_fields: Sequence[str] = ("answer",)
 
-    def __init__(self, *, answers: Any, **kwargs: Any) -> None:
+    def __init__(self, *, answer: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.answers = answers
+        self.answer = answer
 
     def execute(self, context: Any) -> None:
         """Raise ``AirflowFailException`` when there is one."""
-        faults = [_fault(answer["book"], file["name"], file["why"]) for answer in self.answers
-                  for level in ("refused", "unreadable") for file in answer[level]]
+        faults = [_fault(self.answer["book"], file["name"], file["why"])
+                  for level in ("refused", "unreadable") for file in self.answer[level]]
         for fault in faults:
             self.log.error("%s", fault)
         if faults:

@@ -17,7 +17,7 @@ GATE = re.compile(r"gates(_\d+)?")  # a mapped task, and one of its instances
 
 
 class DriftSensor(BaseOperator):
-    """Wait for a request to retrain that this run may take, and return it.
+    """Wait for a request to retrain the book that this run may take, and return it.
 
     It waits for as long as there is none: its DAG is always on, and a bound would only start the same wait anew.
     A request whose run has ended or was deleted (``ended``) is taken over.
@@ -26,9 +26,13 @@ class DriftSensor(BaseOperator):
     ui_color = "#f4e7d3"
     patience: timedelta | None = None
 
+    def __init__(self, *, book: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.book = book
+
     def execute(self, context: Any) -> None:
         """Hand over to the triggerer at once."""
-        self.defer(trigger=DriftTrigger(context["ti"].dag_id, context["ti"].run_id), method_name="found")
+        self.defer(trigger=DriftTrigger(self.book, context["ti"].dag_id, context["ti"].run_id), method_name="found")
 
     def found(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """The request becomes the task's result."""

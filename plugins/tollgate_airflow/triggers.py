@@ -38,29 +38,32 @@ async def _poll(command: list[str], every: float, log: Any) -> AsyncIterator[dic
 
 
 class LandingTrigger(BaseEventTrigger):
-    """Fires when complete files stand in landing that no earlier event named, and again while any of them waits.
+    """Fires when complete files of a book stand in landing that no earlier event named, and again while one waits.
 
     Args:
+        book: whose files; no other's are looked at, and none's trouble holds up another's.
         every: seconds between two looks.
         again: seconds after which files that still stand there are announced once more: whatever the run of the event
             before came to, they do not wait for the next file.
     """
 
-    def __init__(self, every: float = LOOK_SECONDS, again: float = 600.0) -> None:
+    def __init__(self, book: str, every: float = LOOK_SECONDS, again: float = 600.0) -> None:
         super().__init__()
+        self.book = book
         self.every = every
         self.again = again
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How the triggerer makes it again."""
-        return "tollgate_airflow.triggers.LandingTrigger", {"every": self.every, "again": self.again}
+        return ("tollgate_airflow.triggers.LandingTrigger",
+                {"book": self.book, "every": self.every, "again": self.again})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll landing; a file that was taken in and lands again is new again."""
-        named: set[tuple[str, str]] = set()
+        named: set[str] = set()
         told = time.monotonic()
-        async for answer in _poll(["ingest", "list"], self.every, self.log):
-            waiting = {(file["book"], file["name"]) for file in answer["files"]}
+        async for answer in _poll(["ingest", "list", f"--book={self.book}"], self.every, self.log):
+            waiting = {file["name"] for file in answer["files"]}
             if waiting - named or (waiting and time.monotonic() - told >= self.again):
                 told = time.monotonic()
                 yield TriggerEvent({"files": len(waiting)})
@@ -68,15 +71,17 @@ class LandingTrigger(BaseEventTrigger):
 
 
 class DriftTrigger(BaseTrigger):
-    """Fires once, with the oldest request to retrain that the run may take.
+    """Fires once, with the oldest request to retrain a book that the run may take.
 
     Args:
+        book: whose requests.
         dag_id, run_id: the run that waits.
         every: seconds between two looks.
     """
 
-    def __init__(self, dag_id: str, run_id: str, every: float = LOOK_SECONDS) -> None:
+    def __init__(self, book: str, dag_id: str, run_id: str, every: float = LOOK_SECONDS) -> None:
         super().__init__()
+        self.book = book
         self.dag_id = dag_id
         self.run_id = run_id
         self.every = every
@@ -84,11 +89,11 @@ class DriftTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How the triggerer makes it again."""
         return ("tollgate_airflow.triggers.DriftTrigger",
-                {"dag_id": self.dag_id, "run_id": self.run_id, "every": self.every})
+                {"book": self.book, "dag_id": self.dag_id, "run_id": self.run_id, "every": self.every})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll the requests until one is free; Airflow is asked of the runs that hold the others."""
-        async for answer in _poll(["requests", "list"], self.every, self.log):
+        async for answer in _poll(["requests", "list", f"--book={self.book}"], self.every, self.log):
             requests = answer["requests"]
             try:
                 living = {run for run in claimants(requests) if await sync_to_async(lives)(self.dag_id, run)}

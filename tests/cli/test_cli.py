@@ -281,6 +281,11 @@ def test_what_sensors_poll_loads_no_library_of_learning(project: Scratch, argume
     assert not (project.data / "postgres").exists()
 
 
+def test_looking_at_the_model_board_loads_no_library_of_learning_and_none_of_drawing(project: Scratch) -> None:
+    assert not loaded(project, "board", "consumer") & (LEARNING | {"matplotlib", "scipy"})
+    assert not (project.data / "postgres").exists()
+
+
 def test_a_disk_that_takes_no_more_leaves_no_part_of_a_file_in_landing(simulated: Scratch) -> None:
     # A limit on the size of a file makes the kernel stop the write midway, as a full disk does, without needing one.
     done = subprocess.run([str(BIN / "tollgate"), "land", "consumer", "--month", "2003-02"], cwd=simulated.folder,

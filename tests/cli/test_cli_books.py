@@ -36,7 +36,7 @@ def test_a_draft_is_checked_and_reads_the_file_that_it_was_made_of(project: Scra
     found = project.ask("book", "check", "personal_loans", "personal_loans_2013-12.csv")
     assert (found["file"]["received"], found["file"]["bad"], found["file"]["verdict"]) == (3_000, 0, "published")
     assert f"cp personal_loans_2013-12.csv {project.data}/landing/personal_loans/" in found["next"]
-    assert "dvc repro" in found["next"] and "train_weekly" in found["next"]
+    assert "dvc repro" in found["next"] and "start train_weekly__personal_loans in Airflow" in found["next"]
     assert not project.data.exists()
 
     again = project.run("tollgate", "book", "new", "personal_loans", "--from", "personal_loans_2013-12.csv")

@@ -21,7 +21,7 @@ from tests.ports import free_port
 from tests.scratch import Scratch
 
 from tollgate.config import AS_OF, PROJECT
-from tollgate.demo.airflow import OVER, Airflow
+from tollgate.demo.airflow import OVER, Airflow, dag_id
 
 BOOK = "consumer"
 ROWS_A_MONTH = 600
@@ -49,20 +49,24 @@ class People:
         """The first true answer."""
         return Retrying(retry=retry_if_not_result(bool), wait=wait_fixed(1), stop=stop_after_delay(seconds))(done)
 
-    def ended(self, dag: str, run_id: str) -> str:
+    def dag(self, kind: str) -> str:
+        """The DAG of a kind of their book."""
+        return dag_id(kind, self.book)
+
+    def ended(self, kind: str, run_id: str) -> str:
         """Wait for the end of a run; its state."""
-        return str(self.until(lambda: (state := self.operator.state(dag, run_id)) in OVER and state))
+        return str(self.until(lambda: (state := self.operator.state(self.dag(kind), run_id)) in OVER and state))
 
     def ingested(self) -> bool:
         """Whether nothing waits in landing and no run takes anything in."""
-        runs = self.operator.runs("ingest_validate")
+        runs = self.operator.runs(self.dag("ingest_validate"))
         return bool(runs) and all(run["state"] in OVER for run in runs) and not self.inside(
             "worker-2", "ingest", "list", "--book", self.book)["files"]
 
     def train(self, as_of: str) -> str:
         """The operator asks for a model; the id of the run."""
         run_id = f"by_hand__{as_of}"
-        self.operator.trigger("train_weekly", run_id, {"book": self.book, "as_of": as_of, "reason": "the first model"})
+        self.operator.trigger(self.dag("train_weekly"), run_id, {"as_of": as_of, "reason": "the first model"})
         return run_id
 
     def approve(self) -> None:
@@ -83,7 +87,7 @@ class People:
     def score(self, as_of: str) -> str:
         """The operator asks for a night; the id of the run."""
         run_id = f"by_hand__{as_of}"
-        self.operator.trigger("score_nightly", run_id, {"book": self.book, "as_of": as_of})
+        self.operator.trigger(self.dag("score_nightly"), run_id, {"as_of": as_of})
         return run_id
 
     def verdicts(self) -> list[str]:
@@ -177,8 +181,8 @@ def cluster(folder: Path, **changes: Any) -> Iterator[Cluster]:
         # The simulated lender sits on the first worker.
         source = made.folder / "instances" / "worker-1" / "data" / "sources" / BOOK
         shutil.copytree(project.data / "sources" / BOOK, source)
-        for dag in ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift", "retrain_on_drift"):
-            made.operator.pause(dag, False)
+        for kind in ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift", "retrain_on_drift"):
+            made.operator.pause(made.dag(kind), False)
         yield made
     finally:
         project.run("tollgate", "cluster", "stop", **ports)

@@ -42,12 +42,12 @@ def test_a_book_is_taken_in_trained_and_approved_by_two_people(town: Cluster) ->
                     if line["kind"] == "promotion-committed")
     assert decision["by"] == "approver"
     assert town.inside("worker-1", "ledger", "verify", BOOK)["intact"] is True
-    assert {task["hostname"] for task in town.operator.tasks("train_weekly", run)
+    assert {task["hostname"] for task in town.operator.tasks(town.dag("train_weekly"), run)
             if task["task_id"] in ("register", "approve", "promote")} == {"decider"}
 
 
 def test_the_workers_have_climbed_every_rung_of_the_sweep_once_and_left_none_to_its_last_task(town: Cluster) -> None:
-    task = f"/dags/train_weekly/dagRuns/by_hand__{FIRST}/taskInstances/work"
+    task = f"/dags/{town.dag('train_weekly')}/dagRuns/by_hand__{FIRST}/taskInstances/work"
     answers = [town.operator.call("GET", f"{task}/xcomEntries/return_value?map_index={worker}")["value"]
                for worker in range(2)]
     scored = sorted((point["rung"], point["point"]) for answer in answers for point in answer["points"])
@@ -65,7 +65,7 @@ def test_a_night_is_scored_once_and_monitored_though_a_worker_dies_in_the_middle
     town.land("2007-01")
     town.until(town.ingested)
     run = town.score(NIGHT)
-    shard = town.until(lambda: next((task for task in town.operator.tasks("score_nightly", run)
+    shard = town.until(lambda: next((task for task in town.operator.tasks(town.dag("score_nightly"), run)
                                      if task["task_id"] == "shard" and task["state"] == "running"), None))
     town.kill(shard["hostname"])
     assert town.ended("score_nightly", run) == "success"
@@ -79,7 +79,8 @@ print(json.dumps([row["loan_id"] for row in rows]))"""))
 
 
 def test_both_workers_have_run_tasks(town: Cluster) -> None:
-    hosts = {task["hostname"] for dag in ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift")
+    kinds = ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift")
+    hosts = {task["hostname"] for dag in map(town.dag, kinds)
              for run in town.operator.runs(dag) for task in town.operator.tasks(dag, run["dag_run_id"])}
     assert hosts >= {"worker-1", "worker-2"}
 

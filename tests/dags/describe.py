@@ -18,7 +18,9 @@ sys.path.insert(0, str(PROJECT / "plugins"))
 
 def of_task(task: Any) -> dict[str, Any]:
     """One task, mapped or not."""
-    return {"doc": task.doc_md, "downstream": sorted(task.downstream_task_ids), "mapped": task.is_mapped,
+    said = task.partial_kwargs if task.is_mapped else vars(task)
+    return {"about": [said.get(name) for name in ("command", "options", "trigger_dag_id", "training_dag_id", "book")],
+            "doc": task.doc_md, "downstream": sorted(task.downstream_task_ids), "mapped": task.is_mapped,
             "map_name": task.map_index_template if task.is_mapped else None, "retries": task.retries,
             "retry_delays": [task.retry_delay.total_seconds() * (task.retry_exponential_backoff or 1) ** number
                              for number in range(task.retries)],
@@ -31,12 +33,17 @@ def of_task(task: Any) -> dict[str, Any]:
 
 
 def names(callback: Any) -> str:
-    """What a callback is called."""
-    return str(getattr(callback, "func", callback).__name__)
+    """What a callback is called, and of which book it tells."""
+    return f"{callback.func.__name__} {callback.args[0]}"
 
 
 def _seconds(limit: timedelta | None) -> float | None:
     return None if limit is None else limit.total_seconds()
+
+
+def _assets(condition: Any) -> list[str]:
+    """The names of the assets that start a DAG."""
+    return [asset.name for asset in getattr(condition, "objects", [condition] if condition else [])]
 
 
 def of_dag(dag: Any) -> dict[str, Any]:
@@ -46,7 +53,8 @@ def of_dag(dag: Any) -> dict[str, Any]:
             "timetable": type(dag.timetable).__name__,
             "settles": [names(dag.on_success_callback), names(dag.on_failure_callback)],
             "late_hours": next((alert.interval.total_seconds() / 3_600 for alert in dag.deadline), None),
-            "schedule": dag.schedule if isinstance(dag.schedule, str) else None,
+            "schedule": dag.schedule if isinstance(dag.schedule, str) else getattr(dag.schedule, "expression", None),
+            "watches": _assets(getattr(dag.timetable, "asset_condition", None)),
             "params": {name: {"type": param.schema.get("type"), "description": param.description,
                               "empty": param.value == "", "examples": param.schema.get("examples")}
                        for name, param in params.items()},
@@ -64,32 +72,30 @@ def board_without_login() -> int:
 
 
 COMMAND = """#!/bin/sh
-echo "$1" >> {folder}/asked
-case $1 in
-    models) timeout 60 cat {folder}/meeting > {folder}/met || exit 1;;
-    history) timeout 60 sh -c 'echo met > {folder}/meeting';;
-    monitor) echo "error: nothing was <watched>" >&2; exit 2;;
-    alerts) echo '{{"alerts": [{{"since": "2007-02-01", "event": "ks", "severity": "page", "message": "<b>up</b>",' \\
-        '"acknowledged": null}}]}}'; exit 0;;
-esac
-echo '{{"book": "sba", "books": [{{"book": "sba"}}], "models": [], "requests": [], "decisions": []}}'
+echo "$@" >> {folder}/asked
+case $2 in nosuch) echo "error: There is no book of this name (got: <nosuch>)." >&2; exit 2;; esac
+echo '{{"html": "made by '"$*"'"}}'
 """
+PAGES = ("/sba", "/sba", "/nosuch", "/sba/nights/2007-02-01/index.html", "/sba/nights/2007-02-01/drift.html",
+         "/sba/nights/2007-02-31/index.html", "/sba/nights/2007-02-01/secret")
 
 
-def board_page() -> dict[str, Any]:
-    """One book's page, shown twice, over a command of which models waits for history; and what it was asked."""
+def board_pages() -> dict[str, Any]:
+    """What a visitor of the Model Board is told page by page, and what the command line was asked for it."""
+    from fastapi.testclient import TestClient
+
     from tollgate_airflow import board
 
     with tempfile.TemporaryDirectory() as folder:
-        os.mkfifo(f"{folder}/meeting")
         command = Path(folder, "tollgate")
         command.write_text(COMMAND.format(folder=folder))
         command.chmod(0o700)
         os.environ["TOLLGATE_BIN"] = str(command)
-        pages = [board.page("sba") for _ in range(2)]
+        board.app.dependency_overrides[board.may_read] = lambda: None
+        told = [TestClient(board.app).get(path) for path in PAGES]
         del os.environ["TOLLGATE_BIN"]
-        return {"pages": pages, "met": Path(folder, "met").read_text(),
-                "asked": sorted(Path(folder, "asked").read_text().split())}
+        return {"pages": [[page.status_code, page.text, page.headers.get("content-security-policy")] for page in told],
+                "asked": Path(folder, "asked").read_text().splitlines()}
 
 
 def visitor() -> Any:
@@ -129,7 +135,7 @@ def buttons(training: Any) -> dict[str, dict[str, str]]:
     """The buttons of each task as the API server knows them, and the page that each leads to for a made-up run."""
     from airflow.serialization.serialized_objects import DagSerialization
 
-    client, key = visitor(), SimpleNamespace(run_id="scheduled__2007-01-01T03:00:00+00:00")
+    client, key = visitor(), SimpleNamespace(dag_id=training.dag_id, run_id="scheduled__2007-01-01T03:00:00+00:00")
     found: dict[str, dict[str, str]] = {}
     for served in DagSerialization.from_dict(DagSerialization.to_dict(training)).tasks:
         task = training.get_task(served.task_id)
@@ -161,7 +167,7 @@ def nights_of_a_replay() -> dict[str, Any]:
     from pendulum import datetime
 
     os.environ["TOLLGATE_TODAY"] = "as-of"
-    dag = DagBag(str(PROJECT / "dags" / "score_nightly.py")).dags["score_nightly"]
+    dag = DagBag(str(PROJECT / "dags" / "score_nightly.py")).dags["score_nightly__sba"]
     del os.environ["TOLLGATE_TODAY"]
     served = DagSerialization.from_dict(DagSerialization.to_dict(dag))
     by_itself = served.timetable.next_dagrun_info(last_automated_data_interval=None,
@@ -180,10 +186,10 @@ def main() -> None:
     print(json.dumps({"errors": {**bag.import_errors, **plugins_manager.get_import_errors()},
                       "plugins": [plugin.name for plugin in plugins_manager._get_plugins()[0]],
                       "dags": {name: of_dag(dag) for name, dag in bag.dags.items()},
-                      "board_without_login": board_without_login(), "board": board_page(), "words": words(),
-                      "approval": approval(bag.dags["train_weekly"].get_task("approve").body),
+                      "board_without_login": board_without_login(), "board": board_pages(), "words": words(),
+                      "approval": approval(bag.dags["train_weekly__sba"].get_task("approve").body),
                       "replayed": nights_of_a_replay(),
-                      "buttons": buttons(bag.dags["train_weekly"])}))
+                      "buttons": buttons(bag.dags["train_weekly__sba"])}))
 
 
 if __name__ == "__main__":

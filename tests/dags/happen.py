@@ -14,7 +14,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "plugins"))
 
 RUN: dict[str, Any] = {
-    "dag_id": "score_nightly", "run_id": "scheduled__2007-02-01", "run_after": "2007-02-01T02:00:00+00:00",
+    "dag_id": "score_nightly__consumer", "run_id": "scheduled__2007-02-01", "run_after": "2007-01-31T14:00:00+00:00",
     "logical_date": None, "data_interval_start": None, "data_interval_end": None, "start_date": None, "end_date": None,
     "run_type": "scheduled", "state": "running", "consumed_asset_events": [], "partition_key": None}
 
@@ -36,12 +36,13 @@ def context(error: BaseException | None, **run: Any) -> dict[str, Any]:
     from airflow.sdk import DAG
     from airflow.sdk.api.datamodels._generated import DagRun
 
+    from tollgate_airflow.books import ScheduledBook
     from tollgate_airflow.operator import TollgateOperator
 
-    with DAG("score_nightly", schedule=None):
-        task = TollgateOperator(task_id="pin", command=[], item=run.pop("item", None))
-    found = {"task": task, "dag_run": DagRun(**{**RUN, **run}), "params": {"book": "consumer", "as_of": None},
-             "ti": SimpleNamespace(try_number=7)}
+    with DAG(**ScheduledBook(name="consumer", timezone="Pacific/Auckland").dag("score_nightly"), schedule=None) as dag:
+        task = TollgateOperator(task_id="pin", command=[])
+    found = {"dag": dag, "task": task, "dag_run": DagRun(**{**RUN, **run}), "params": {"as_of": None},
+             "partition_key": run.get("partition_key"), "ti": SimpleNamespace(try_number=7)}
     return found if error is None else {**found, "exception": error}
 
 
@@ -56,7 +57,7 @@ def failed(error: str | None = None, secret: str | None = None, exit_code: int =
     if secret is not None:
         mask_secret(secret)
     fault = GateOperator(task_id="gate", command=[]).fault_of(CommandFailed(error or "", exit_code))
-    incidents.failed("sba", context(None if error is None else fault(error), **run))
+    incidents.failed("consumer", context(None if error is None else fault(error), **run))
 
 
 def late(**conf: Any) -> None:
@@ -64,7 +65,7 @@ def late(**conf: Any) -> None:
     from tollgate_airflow import incidents
 
     run = {**RUN, "conf": conf, "state": "queued", "dag_run_id": RUN["run_id"]}
-    asyncio.run(incidents.late("consumer", 4, {"dag_run": run, "deadline": {}}))
+    asyncio.run(incidents.late("consumer", 4, "Pacific/Auckland", {"dag_run": run, "deadline": {}}))
 
 
 def lake(tollgate: str) -> None:
@@ -77,9 +78,9 @@ def kept(supervisor: Supervisor) -> None:
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk.api.datamodels._generated import DagRun
 
-    task = DagBag(str(PROJECT / "dags" / "monitor_operations.py")).dags["monitor_operations"].get_task("keep")
+    task = DagBag(str(PROJECT / "dags" / "monitor_operations.py")).dags["monitor_operations__consumer"].get_task("keep")
     about = {"dag_run": DagRun(**RUN), "params": supervisor.started[-1]["conf"], "partition_key": None}
-    task.render_template_fields(about)
+    task.render_template_fields(about, task.get_dag().get_template_env())
     task.execute(about)
 
 

@@ -40,7 +40,7 @@ def main() -> None:
     from tollgate_airflow.operator import RefusedFiles, TollgateOperator
 
     settings = json.loads(sys.argv[1])
-    kind = RefusedFiles if "answers" in settings else TollgateOperator
+    kind = RefusedFiles if "answer" in settings else TollgateOperator
     assets = {name: Asset(name) for name in settings.pop("outlets", [])}
     events = {asset: Outlet() for asset in assets.values()}
     limit = timedelta(hours=1)

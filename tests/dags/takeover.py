@@ -10,7 +10,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
 
-DAG = "retrain_on_drift"
+DAG = "retrain_on_drift__%s"
 
 
 class Supervisor:
@@ -30,8 +30,8 @@ class Supervisor:
         return handle(self.client, msg)[0]
 
 
-def remember(runs: dict[str, str]) -> None:
-    """Make a database in which these runs of the DAG are in these states."""
+def remember(runs: dict[str, dict[str, str]]) -> None:
+    """Make a database in which these runs of each book's DAG are in these states."""
     from airflow.models import DagRun
     from airflow.utils.db import initdb
     from airflow.utils.session import create_session
@@ -39,27 +39,28 @@ def remember(runs: dict[str, str]) -> None:
 
     initdb()
     with create_session() as session:
-        for run_id, state in runs.items():
-            session.add(DagRun(dag_id=DAG, run_id=run_id, run_type=DagRunType.MANUAL, state=state))
+        for book, states in runs.items():
+            for run_id, state in states.items():
+                session.add(DagRun(dag_id=DAG % book, run_id=run_id, run_type=DagRunType.MANUAL, state=state))
 
 
-async def given(run_id: str) -> Any:
+async def given(book: str, run_id: str) -> Any:
     """What the trigger of that run fires with."""
     from tollgate_airflow.triggers import DriftTrigger
 
-    async for event in DriftTrigger(DAG, run_id, every=0.1).run():
+    async for event in DriftTrigger(book, DAG % book, run_id, every=0.1).run():
         return event.payload
 
 
-async def end_of(run_id: str) -> Any:
+async def end_of(dag: str, run_id: str) -> Any:
     """What comes of waiting for that run's end."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     from tollgate_airflow.sensor import TrainingSensor
     from tollgate_airflow.triggers import EndTrigger
 
-    async for event in EndTrigger(DAG, run_id, every=0.1).run():
-        return TrainingSensor(task_id="wait", training_dag_id=DAG, run=run_id).ended(
+    async for event in EndTrigger(dag, run_id, every=0.1).run():
+        return TrainingSensor(task_id="wait", training_dag_id=dag, run=run_id).ended(
             {"ti": RuntimeTaskInstance}, event.payload)
 
 
@@ -70,7 +71,7 @@ def given_up() -> str:
 
     from tollgate_airflow.sensor import TrainingSensor
 
-    sensor = TrainingSensor(task_id="late", training_dag_id=DAG, run="slow")
+    sensor = TrainingSensor(task_id="late", training_dag_id=DAG % "sba", run="slow")
     try:
         return str(sensor.resume_execution(TRIGGER_FAIL_REPR, {"error": TriggerFailureReason.TRIGGER_TIMEOUT}, {}))
     except AirflowFailException as error:
@@ -78,7 +79,7 @@ def given_up() -> str:
 
 
 def main() -> None:
-    """Of the runs and their states in the first argument and of one more, which live, and what each is given."""
+    """Of the runs and their states in the first argument, which live; what those of the second are given."""
     from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
     from tollgate_airflow.triggers import free, lives
@@ -86,9 +87,9 @@ def main() -> None:
     runs, waiting = json.loads(sys.argv[1]), json.loads(sys.argv[2])
     remember(runs)
     with set_supervisor_comms(Supervisor()):
-        print(json.dumps({"lives": {run: lives(DAG, run) for run in [*runs, "deleted"]},
-                          "given": {run: asyncio.run(given(run)) for run in waiting},
-                          "ends": {run: asyncio.run(end_of(run)) for run in ("done", "deleted")},
+        print(json.dumps({"lives": {run: lives(DAG % "sba", run) for run in [*runs["sba"], "deleted"]},
+                          "given": {book: asyncio.run(given(book, run)) for book, run in waiting.items()},
+                          "ends": {run: asyncio.run(end_of(DAG % "sba", run)) for run in ("done", "deleted")},
                           "late": given_up(), "none": free([{"state": "claimed", "run_id": "a"}], "b", {"a"})}))
 
 

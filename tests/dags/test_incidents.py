@@ -14,10 +14,10 @@ from tests.listening import http, mail, posts
 from tests.ports import free_port
 
 from tollgate.config import PROJECT
-from tollgate.monitoring import alerts, untold
+from tollgate.monitoring import alerts, life, untold
 
 TOLLGATE = PROJECT / ".venv/bin/tollgate"
-PIN = "failed:score_nightly.pin"
+PIN = "failed:score_nightly__consumer.pin"
 GONE = "error: The lake does not answer (got: s3://lake). Wait until it does."
 Happen = Callable[..., dict[str, Any]]
 
@@ -56,18 +56,19 @@ def test_a_task_that_failed_is_told_once_however_often_it_is_cleared_and_fails_a
     ((_, alert),) = heard
     assert (alert["book"], alert["as_of"], alert["severity"], alert["subject"]) == (
         "consumer", "2007-02-01", "warning", PIN)
-    assert alert["message"] == f"score_nightly.pin failed at try 7: {GONE}"
+    assert alert["message"] == f"score_nightly__consumer.pin failed at try 7: {GONE}"
     assert [one["event"] for one in alerts("consumer")] == [PIN] and _ids("webhook") == []
 
 
-def test_whose_task_and_whose_night_it_is_and_that_a_lost_worker_saw_no_error(happen: Happen) -> None:
-    happen(("failed", {"partition_key": "card|2007-03-01"}), ("failed", {"error": GONE, "item": {"book": "sba"}}),
-           ("late", {"book": "card", "as_of": "2007-04-01"}))
-    assert [one["event"] for one in alerts("sba")] == [PIN]
-    late, lost = alerts("card")
+def test_which_night_it_is_where_the_book_is_and_that_a_lost_worker_saw_no_error(happen: Happen) -> None:
+    """A run of the evening of the last of January, in UTC, is of February in Auckland."""
+    happen(("failed", {"partition_key": "consumer|2007-03-01"}), ("late", {"as_of": "2007-04-01"}))
+    late, lost = alerts("consumer")
     assert (lost["event"], lost["as_of"]) == (PIN, "2007-03-01") and "its process was lost" in lost["message"]
-    assert (late["event"], late["severity"], late["as_of"]) == ("late:score_nightly", "page", "2007-04-01")
+    assert (late["event"], late["severity"], late["as_of"]) == ("late:score_nightly__consumer", "page", "2007-04-01")
     assert "has not succeeded 4 hours after it was queued, and is queued" in late["message"]
+    happen(("late", {}))
+    assert life("consumer", "late:score_nightly__consumer")["nights"][-1]["as_of"] == "2007-02-01"
 
 
 def test_where_the_lake_is_away_people_are_told_directly_and_airflow_keeps_it_until_it_is_back(
@@ -77,7 +78,7 @@ def test_where_the_lake_is_away_people_are_told_directly_and_airflow_keeps_it_un
                        webhook=http(hook), mail=mail(free_port()))
     assert [alert["subject"] for _, alert in heard] == [PIN]
     (kept,) = ended["started"]
-    assert kept["dag"] == "monitor_operations" and kept["conf"]["incident"]["told"] == "webhook"
+    assert kept["dag"] == "monitor_operations__consumer" and kept["conf"]["incident"]["told"] == "webhook"
     assert [one["event"] for one in alerts("consumer")] == [PIN]
     assert _ids("webhook") == [], "whoever was told is told no more"
     assert len(_ids("mail")) == 1, "and whoever could not be is"
@@ -89,10 +90,10 @@ def test_a_notifier_that_is_down_fails_nothing_and_a_page_calls_everybody(happen
     assert len(tried) == 2 and "could not be told by slack" in ended["log"]
     assert ended["started"] == [], "it is written down; and where a worker was lost no run can be started"
     with posts() as (slack, said):
-        happen(("late", {"book": "consumer"}), slack=http(slack))
+        happen(("late", {}), slack=http(slack))
     assert [content["text"].split("*")[:2] for _, content in said] == [
         ["", f"warning: consumer, {PIN}, as of 2007-02-01"],
-        ["<!channel> ", "page: consumer, late:score_nightly, as of 2007-02-01"]]
+        ["<!channel> ", "page: consumer, late:score_nightly__consumer, as of 2007-02-01"]]
     assert _ids("slack") == []
 
 
@@ -101,7 +102,7 @@ def test_gates_that_refuse_a_model_are_one_alert_and_no_failed_task(happen: Happ
         happen(*[("failed", {"error": f"error: {gate} is too low", "exit_code": 3}) for gate in ("AUC", "KS")],
                webhook=http(hook))
     ((_, alert),) = heard
-    assert alert["subject"] == "refused:score_nightly" and "AUC is too low" in alert["message"]
+    assert alert["subject"] == "refused:score_nightly__consumer" and "AUC is too low" in alert["message"]
     assert [one["status"] for one in alerts("consumer")] == ["lasts"]
 
 

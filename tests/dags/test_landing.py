@@ -62,6 +62,7 @@ def test_a_file_is_announced_once_it_is_whole_and_not_before(anywhere: str, hear
     assert 300 <= usual["again"] <= 1_800, "a file that waits is announced again, and starts no storm of runs"
     end = begin_upload(anywhere, "applications_half.csv")
     Store(settings().landing).write("sba/applications_other.csv.part", b"half")
+    Store(settings().landing).write("card/applications_whole.csv", b"of another book")
     Store(settings().landing).write("sba/applications_whole.csv", b"whole")
     assert hear() == {"files": 1}
     end()

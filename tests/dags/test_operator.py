@@ -58,10 +58,11 @@ def test_a_list_to_map_over_is_returned_and_the_rest_of_the_answer_kept(operate:
 def test_only_the_asset_that_changed_has_an_event_with_its_partition_and_counts(operate: Operate) -> None:
     partition = "{% if answer.months %}{{ answer.book }}|{{ answer.months | last }}{% endif %}"
     script = """echo '{"book": "sba", "assets": ["outcomes"], "months": %s, "rows": 3}'"""
-    settings: dict[str, Any] = {"command": ["ingest"], "partition": partition, "outlets": ["applications", "outcomes"]}
+    settings: dict[str, Any] = {"command": ["ingest"], "partition": partition,
+                                "outlets": ["applications/sba", "outcomes/sba"]}
     changed = operate(script % '["2006-02", "2006-03"]', **settings)
-    assert changed["events"] == {"outcomes": [["sba|2006-03"], {"book": "sba", "rows": 3,
-                                                                   "partition": "sba|2006-03"}]}
+    assert changed["events"] == {"outcomes/sba": [["sba|2006-03"], {"book": "sba", "rows": 3,
+                                                                       "partition": "sba|2006-03"}]}
     assert operate(script % "[]", **settings)["events"] == {}
 
 
@@ -73,16 +74,16 @@ FILES = ('{"book": "sba", "files": [{"assets": ["applications"], "book": "sba", 
 def test_what_was_taken_in_beside_a_refused_file_is_announced_and_the_refusal_is_red_in_a_task_of_its_own(
         operate: Operate) -> None:
     settings: dict[str, Any] = {
-        "command": ["ingest", "files"], "outlets": ["applications", "outcomes"], "events": "files",
+        "command": ["ingest", "files"], "outlets": ["applications/sba", "outcomes/sba"], "events": "files",
         "partition": "{% if answer.partitions %}{{ answer.book }}|{{ answer.partitions | last }}{% endif %}"}
     ended = operate(f"echo '{FILES}'; echo 'error: 1 of the files' >&2; exit 3", **settings)
     assert "raised" not in ended
     assert ended["returned"]["refused"][0]["name"] == "outcomes_b.csv"
-    assert {name: event[0] for name, event in ended["events"].items()} == {"applications": ["sba|2006-02"]}
+    assert {name: event[0] for name, event in ended["events"].items()} == {"applications/sba": ["sba|2006-02"]}
     assert operate("echo down >&2; exit 75", **settings)["raised"] == "AirflowException"
-    red = operate("", answers=[ended["returned"]])
+    red = operate("", answer=ended["returned"])
     assert (red["raised"], red["message"]) == ("AirflowFailException", "sba outcomes_b.csv: too many bad rows")
-    assert "raised" not in operate("", answers=[{**ended["returned"], "refused": []}])
+    assert "raised" not in operate("", answer={**ended["returned"], "refused": []})
 
 
 @pytest.mark.parametrize(("level", "why", "says"), [
@@ -98,14 +99,14 @@ def test_what_was_taken_in_beside_a_refused_file_is_announced_and_the_refusal_is
 def test_a_file_that_was_not_taken_in_is_told_with_its_name_once(operate: Operate, level: str, why: str,
                                                                  says: str) -> None:
     answer = {"book": "card", "files": [], "refused": [], "unreadable": [], level: [{"name": "loans.csv", "why": why}]}
-    assert operate("", answers=[answer])["message"] == says
+    assert operate("", answer=answer)["message"] == says
 
 
 def test_of_more_files_that_were_not_taken_in_the_first_is_told_and_the_others_are_counted(operate: Operate) -> None:
     why = "applications_a.csv is refused whole: 3 of its 4 rows are bad"
     answer = {"book": "card", "files": [], "refused": [{"name": "applications_a.csv", "why": why}],
               "unreadable": [{"name": "applications_b.csv", "why": "applications_b.csv is not there"}]}
-    assert operate("", answers=[answer])["message"] == f"card: {why} And 1 more: see the lines above."
+    assert operate("", answer=answer)["message"] == f"card: {why} And 1 more: see the lines above."
 
 
 def test_a_command_that_hangs_is_ended_with_all_below_it_at_the_timeout_and_the_log_says_so(

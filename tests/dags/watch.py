@@ -17,9 +17,9 @@ async def main() -> None:
     """Say how often it looks unless told otherwise, then print what it announces, for ever."""
     from tollgate_airflow.triggers import LandingTrigger
 
-    usual = LandingTrigger()
+    usual = LandingTrigger("sba")
     print(json.dumps({"every": usual.every, "again": usual.again}), flush=True)
-    async for event in LandingTrigger(every=0.5, again=float(sys.argv[1])).run():
+    async for event in LandingTrigger("sba", every=0.5, again=float(sys.argv[1])).run():
         print(json.dumps(event.payload), flush=True)
 
 

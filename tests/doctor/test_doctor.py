@@ -97,6 +97,13 @@ def test_a_book_that_does_not_load_is_named_with_its_line(well: Scratch, monkeyp
     assert "mortgages.py line 3: BOOK = Bok()" in found["books"]
 
 
+def test_a_schedule_of_no_book_and_one_that_is_wrong_are_named(well: Scratch) -> None:
+    well.tune(schedules={"mortgages": {}, "card": {"score_nightly": 3}})
+    assert list(found := said()) == ["books"]
+    assert "schedules.mortgages: there is no such book" in found["books"]
+    assert "schedules.card.score_nightly: Input should be a valid string" in found["books"]
+
+
 def test_libraries_that_are_not_the_locks_and_a_missing_environment_are_named(well: Scratch) -> None:
     (well.folder / "requirements").unlink()
     shutil.copytree(PROJECT / "requirements", well.folder / "requirements")

@@ -2,7 +2,7 @@
 
 What follows on drift is no other for such a book, and test_loop.py goes through it.
 
-The last test brings a second book, of the user's own, which nobody plays the lender of.
+The last tests bring a second book, of the user's own, which nobody plays the lender of, and whose troubles are its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ from scratch import Scratch
 from tollgate import lake
 from tollgate.books import load_book
 from tollgate.books.shipped import consumer, instalment
-from tollgate.demo.airflow import Airflow
+from tollgate.demo.airflow import OVER, Airflow, dag_id, dags_of
 from tollgate.gates import GATES
 
 pytestmark = pytest.mark.long
@@ -31,12 +32,12 @@ pytestmark = pytest.mark.long
 BOOK, MONTHS = "instalment", 1
 ROWS_A_MONTH = 600
 # A small simulation: what is tested is the way through the DAGs, and not how good its model is.
-SMALL = {"book": BOOK, "sweep": {"trials": 2}, "gates": {
+OWN, OWN_RUN = "mine", "drift__mine-by-hand-2007-01-01"
+SMALL = {"book": BOOK, "schedules": {OWN: {}}, "sweep": {"trials": 2}, "gates": {
     "bootstrap_draws": 50, "auc_min": 0.75, "false_negative_max": 0.4, "calibration_gap_max": 0.05,
     "slice_gap_max": 0.4, "cost_margin": 0.5, "defaults_ratio_max": 3.0}}
 
 
-OWN, OWN_RUN = "mine", "by_hand__2007-01-01"
 OWN_BOOK = """from dataclasses import replace
 
 from tollgate.books import Source
@@ -55,6 +56,14 @@ class Loop:
     airflow: Airflow
     books: str
 
+    def ask(self, *command: str) -> dict[str, Any]:
+        """The answer of a command that knows the user's own books."""
+        return self.project.ask(*command, TOLLGATE_BOOKS=self.books)
+
+
+until = tenacity.Retrying(retry=tenacity.retry_if_not_result(bool), wait=tenacity.wait_fixed(1),
+                          stop=tenacity.stop_after_delay(600))
+
 
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
@@ -70,7 +79,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 
 @pytest.mark.parametrize("dag", ["ingest_validate", "train_weekly", "score_nightly", "monitor_drift"])
 def test_the_dags_have_successful_runs_and_no_failed_one(loop: Loop, dag: str) -> None:
-    states = [run["state"] for run in loop.airflow.runs(dag)]
+    states = [run["state"] for run in loop.airflow.runs(dag_id(dag, BOOK))]
     assert "success" in states
     assert "failed" not in states
 
@@ -103,7 +112,7 @@ def test_a_score_is_traced_to_the_bureau_and_payment_rows_behind_it_by_file_and_
 
 
 def test_a_book_of_ones_own_without_a_sender_goes_from_its_landing_to_its_gates(loop: Loop) -> None:
-    sent = consumer.simulate(seed=1, rows_a_month=200, last_month="2006-12")
+    sent = consumer.simulate(seed=1, rows_a_month=600, last_month="2006-12")
     landing = loop.project.data / "landing" / OWN
     landing.mkdir(parents=True)
     for table, begins in (("applications", "asked"), ("decisions", "decisions"), ("outcomes", "outcomes")):
@@ -112,13 +121,42 @@ def test_a_book_of_ones_own_without_a_sender_goes_from_its_landing_to_its_gates(
         part = landing / f"{begins}_to_2006.csv.part"
         csv.write_csv(rows, part)
         part.rename(part.with_suffix(""))  # with a watcher at work, a file is moved in whole
-    wait = tenacity.Retrying(retry=tenacity.retry_if_not_result(bool), wait=tenacity.wait_fixed(1),
-                             stop=tenacity.stop_after_delay(600))
-    wait(lambda: loop.project.ask("ingest", "list", "--book", OWN, TOLLGATE_BOOKS=loop.books)["files"] == [])
-    loop.airflow.trigger("train_weekly", OWN_RUN, {"book": OWN, "as_of": "2007-01-01", "reason": "my first model"})
+    for dag in dags_of(OWN):
+        loop.airflow.pause(dag, False)
+    until(lambda: loop.ask("ingest", "list", "--book", OWN)["files"] == [])
+    loop.ask("requests", "open", OWN, "--as-of", "2007-01-01", "--reason", "my first model")
+    training = dag_id("train_weekly", OWN)
+    until(lambda: loop.airflow.state(training, OWN_RUN))
 
     def judged() -> list[str]:
-        squares = [task["state"] for task in loop.airflow.tasks("train_weekly", OWN_RUN) if task["task_id"] == "gates"]
+        squares = [task["state"] for task in loop.airflow.tasks(training, OWN_RUN) if task["task_id"] == "gates"]
         return squares if squares and all(state in ("success", "failed") for state in squares) else []
 
-    assert len(wait(judged)) == len(GATES)
+    assert set(until(judged)) == {"success"} and len(judged()) == len(GATES)
+
+
+def test_a_book_with_an_unanswered_approval_and_a_broken_feed_holds_up_no_other(loop: Loop) -> None:
+    mine = dag_id("train_weekly", OWN)
+    until(lambda: loop.airflow.questions(mine))
+    (loop.project.data / "landing" / OWN / "asked_2007-01.csv").write_text("no,such,header\n1,2,3\n", encoding="utf-8")
+    until(lambda: "failed" in {run["state"] for run in loop.airflow.runs(dag_id("ingest_validate", OWN))})
+
+    loop.project.ask("land", BOOK, "--month", "2007-02")
+    until(lambda: loop.project.ask("ingest", "list", "--book", BOOK)["files"] == [])
+    night, other = dag_id("score_nightly", BOOK), dag_id("train_weekly", BOOK)
+    loop.airflow.trigger(night, "by_hand", {"as_of": "2007-03-01"})
+    loop.project.ask("requests", "open", BOOK, "--as-of", "2007-03-01", "--reason", "whether it waits")
+
+    stood: set[str] = set()
+
+    def closed() -> bool:
+        for question in loop.airflow.questions(other):
+            if question["task_instance"]["id"] in stood:  # the scheduler has seen the task wait
+                loop.airflow.respond(question, "Approve", "this one alone")
+            stood.add(question["task_instance"]["id"])
+        return loop.project.ask("requests", "list", "--book", BOOK)["requests"] == []
+
+    until(closed)
+    assert until(lambda: (state := loop.airflow.state(night, "by_hand")) in OVER and state) == "success"
+    assert len(loop.airflow.questions(mine)) == 1, "nobody has answered it"
+    assert [request["state"] for request in loop.ask("requests", "list", "--book", OWN)["requests"]] == ["claimed"]

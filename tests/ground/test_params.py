@@ -64,7 +64,9 @@ def refusal(path: Path) -> BadInput:
     pytest.param(put("sweep.trials", None), "sweep.trials", "", id="an empty value"),
     pytest.param(put("gates.parity_gap_max", 30), "gates.parity_gap_max", "30", id="a percentage for a share"),
     pytest.param(put("gates.parity_gap_max", float("nan")), "gates.parity_gap_max", "nan", id="not a number"),
-    pytest.param(put("monitoring.psi_major", -0.25), "monitoring.psi_major", "-0.25", id="a negative limit"),
+    pytest.param(put("monitoring.confidence", -0.25), "monitoring.confidence", "-0.25", id="a negative level"),
+    pytest.param(put("monitoring.rules", []), "monitoring.rules", "[]", id="no rule at all"),
+    pytest.param(put("monitoring.rules", {}), "monitoring.rules", "{}", id="rules that are no list"),
     pytest.param(put("books.sba.gates.auc_min", 70), "gates.auc_min", "70", id="an override out of range"),
     pytest.param(put("gates.approval_min", 1.0), "gates", "'approval_min': 1.0",
                  id="bounds of the approval rate that nothing is between"),
@@ -88,8 +90,10 @@ def refusal(path: Path) -> BadInput:
     pytest.param(put("books.sba.gate", {}), "books.sba", "gate", id="a section of a book's block that is none"),
     pytest.param(put("books.sba", 3), "books.sba", "3", id="a number for a book's block"),
     pytest.param(put("books.mortgages", {}), "books.mortgages", "mortgages", id="a block of no book"),
-    pytest.param(put("cron.train_daily", "0 3 * * *"), "cron.train_daily", "0 3 * * *", id="a cron of no DAG"),
-    pytest.param(put("cron.train_weekly", 3), "cron.train_weekly", "3", id="a number for a cron"),
+    pytest.param(put("schedules.sba.train_daily", "0 3 * * *"), "schedules.sba.train_daily", "0 3 * * *",
+                 id="a cron of no DAG"),
+    pytest.param(put("schedules.sba.train_weekly", 3), "schedules.sba.train_weekly", "3", id="a number for a cron"),
+    pytest.param(put("schedules", ["sba"]), "schedules", "sba", id="a list of scheduled books"),
     pytest.param(put("books", ["sba"]), "books", "sba", id="a list of books"),
 ])
 def test_a_malformed_file_is_refused_by_key_and_value(tmp_path: Path, change: Change, key: str, value: str) -> None:
@@ -162,3 +166,61 @@ def test_a_book_overrides_a_default_and_leaves_the_rest(tmp_path: Path) -> None:
     assert gates.auc_min == 0.61
     assert gates.ks_min == SHIPPED["gates"]["ks_min"]
     assert load_params(path, book="card").gates.auc_min != 0.61
+
+
+GOOD = {"measure": "psi", "of": "critical", "condition": "above", "limit": 0.2, "severity": "warning", "action": "tell"}
+
+
+@pytest.mark.parametrize(("changed", "said"), [
+    ({"measure": "psy"}, "rules.0.measure: Value error, there is no such measure; they are psi, kl, js, ks"),
+    ({"severity": "grave"}, "rules.0.severity: Input should be 'info', 'warning' or 'page'"),
+    ({"action": "retrain"}, "rules.0.action: Input should be 'tell', 'review', 'request' or 'page'"),
+    ({"condition": "below"}, "rules.0.condition: Input should be 'above'"),
+    ({"limit": -0.1}, "rules.0.limit"),
+    ({"limit": float("inf")}, "rules.0.limit"),
+    ({"color": "red"}, "rules.0.color"),
+    ({"condition": "falls"}, "the rule on psi cannot be: its condition is falls, and of psi can be asked: above"),
+    ({"of": None}, "it lacks `of`, the features it looks at: critical or features"),
+    ({"relative": True}, "a limit of psi is never relative"),
+    ({"measure": "ks", "limit": 10}, "nothing passes its limit 10, which is a share and stays below 1"),
+    ({"measure": "matured_auc", "condition": "falls"}, "matured_auc is measured once, and no feature's"),
+    ({"action": "page"}, "its severity is warning and its action page: whoever is paged, is so by both"),
+])
+def test_a_rule_that_cannot_be_is_refused_with_why(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    raw = copy.deepcopy(SHIPPED)
+    raw["monitoring"]["rules"] = [{**GOOD, **changed}]
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    assert said in refusal(path).cause
+
+
+def test_all_faults_of_the_rules_are_told_at_once(tmp_path: Path) -> None:
+    raw = copy.deepcopy(SHIPPED)
+    raw["monitoring"]["rules"] = [{**GOOD, "measure": "psy"}, GOOD, {**GOOD, "action": "shout", "severity": "loud"}]
+    raw["gates"]["parity_gap_max"] = 70
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    error, rules = refusal(path), ("rules.0.measure", "rules.2.action", "rules.2.severity")
+    assert all(key in error.cause for key in (*rules, "gates.parity_gap_max"))
+    assert "70" in str(error.value) and "shout" in str(error.value)
+
+
+@pytest.mark.parametrize(("other", "said"), [
+    ({"severity": "info"}, "two rules on psi above 0.2 are one"),
+    ({"limit": 0.3, "severity": "info"}, "psi above 0.3 is info, and from 0.2 on warning"),
+])
+def test_rules_that_contradict_each_other_are_refused(tmp_path: Path, other: dict[str, Any], said: str) -> None:
+    raw = copy.deepcopy(SHIPPED)
+    raw["monitoring"]["rules"] = [{**GOOD, **other}, GOOD]
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    assert said in refusal(path).cause
+
+
+def test_a_books_rules_replace_the_default_list(tmp_path: Path) -> None:
+    raw = copy.deepcopy(SHIPPED)
+    raw["books"]["sba"]["monitoring"] = {"rules": [GOOD]}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    assert [rule.limit for rule in load_params(path, book="sba").monitoring.rules] == [0.2]
+    assert len(load_params(path, book="card").monitoring.rules) == len(SHIPPED["monitoring"]["rules"])

@@ -56,7 +56,7 @@ def test_an_old_lake_is_refused_and_not_half_read(old: Book) -> None:
 def test_migrating_keeps_every_row_and_what_was_taken_in_and_doing_it_again_changes_nothing(
         old: Book, home: Path) -> None:
     assert migrate(old)["migrated"] == {
-        "applications": 1, "outcomes": 1, "performance": 0, "verdicts": 0, "requests": 0, "ledger": 0, "scores": 0,
+        "applications": 1, "outcomes": 1, "verdicts": 0, "requests": 0, "ledger": 0, "scores": 0,
         "measures": 0, "quarantine": 1, "checks": 0, "received": 2}
     versions = [DeltaTable(path).version() for path in sorted((home / "lake" / "sba").iterdir())]
     assert lake.read(lake.outcomes(old)).to_pylist() == [{
@@ -125,7 +125,27 @@ def test_scores_of_before_nights_had_attempts_become_the_first_attempt_of_each_n
     migrate(sba)
     assert lake.version(lake.scores("sba")) == before
     with pytest.raises(Refused, match="attempt 1"):
-        lake.publish_turn(lake.scores("sba"), night.attempt.night, 2, list, where="day = '2006-03-01'", check=_refuse)
+        lake.publish_turn(lake.scores("sba"), night.attempt.night, 2, list, part="2006-03-01",
+                          where="day = '2006-03-01'", check=_refuse)
+
+
+def test_what_the_table_performance_held_becomes_measures_of_no_rule(sba: Book, home: Path) -> None:
+    row = {"day": "2009-03-01", "as_of": date(2009, 3, 1), "scored_as_of": date(2009, 3, 1), "model_version": "1",
+           "rows": 90, "refused": 10, "labelled": None, "auc": None, "ks": None, "decline_rate": 0.2}
+    matured = {**row, "scored_as_of": date(2007, 2, 1), "refused": None, "labelled": 80, "auc": 0.7, "ks": 0.3}
+    table = lake.measures("sba")
+    kept = {"day": "2009-03-01", "kind": "feature", "subject": "term", "metric": "psi", "value": 0.1}
+    lake.replace_partitions(table, pa.Table.from_pylist([kept], table.schema), ["2009-03-01"])
+    write_deltalake(home / "lake" / "sba" / "performance", pa.Table.from_pylist([matured, row]), partition_by=["day"])
+    assert migrate(sba)["migrated"]["measures"] == 5
+    found = {(row["metric"], row["segment"]): row for row in lake.read(table).to_pylist()}
+    assert {key: (row["value"], row["n"]) for key, row in found.items() if row["kind"] != "feature"} == {
+        ("decline_rate", None): (0.2, 90), ("refused_share", None): (0.1, 100),
+        ("decline_rate", "scored 2007-02-01"): (0.2, 90), ("matured_auc", "scored 2007-02-01"): (0.7, 80),
+        ("matured_ks", "scored 2007-02-01"): (0.3, 80)}
+    assert found["psi", None]["value"] == 0.1, "what was there stays"
+    assert all(row["reference"] is None for row in found.values())
+    assert migrate(sba)["migrated"]["measures"] == 0 and lake.read(table).num_rows == 6
 
 
 def _refuse(before: int | None, version: int) -> None:

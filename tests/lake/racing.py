@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -71,6 +73,13 @@ def append(writer: int) -> None:
         lake.append_next(table, entry)
 
 
+def parquet(table: lake.Table, rows: pa.Table) -> bytes:
+    """A file of the table."""
+    out = io.BytesIO()
+    pq.write_table(rows.select(table.in_files.names), out)
+    return out.getvalue()
+
+
 def publish(writer: int) -> None:
     """Publish a turn of one's own for the one key; whoever finds a later turn there leaves it."""
     table = lake.shadows("sba")
@@ -82,7 +91,8 @@ def publish(writer: int) -> None:
             raise Refused("a later one was published", value=before, remedy="none")
 
     with suppress(Refused):
-        lake.publish_turn(table, "key", writer + 1, mine.to_batches, where="day = '2007-01-01'", check=in_turn)
+        lake.publish_turn(table, "key", writer + 1, lambda: [parquet(table, mine)], part="2007-01-01",
+                          where="day = '2007-01-01'", check=in_turn)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from lake.racing import parquet
 from s3fs import S3FileSystem
 
 from tollgate import lake
@@ -165,7 +166,7 @@ def test_a_turn_is_published_once_and_an_earlier_one_is_told_of_it(anywhere: str
 
     def publish(key: str, turn: int, *versions: str) -> None:
         rows = pa.Table.from_pylist([{"day": key, "model_version": version} for version in versions], table.schema)
-        lake.publish_turn(table, key, turn, rows.to_batches, where=f"day = '{key}'",
+        lake.publish_turn(table, key, turn, lambda: [parquet(table, rows)], part=key, where=f"day = '{key}'",
                           check=lambda before, version: told.append((key, before)))
 
     publish("2007-01-01", 1, "a", "b")

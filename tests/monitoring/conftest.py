@@ -21,9 +21,9 @@ from tollgate.books import Book, load_book
 from tollgate.books.shipped.consumer import simulate
 from tollgate.config import PROJECT, Params, load_params
 from tollgate.features import make_features
-from tollgate.monitoring.rules import Baseline
-from tollgate.monitoring.steps import record_drift
-from tollgate.monitoring.verdict import conclude
+from tollgate.monitoring import verdict_step
+from tollgate.monitoring.baselines import Baseline
+from tollgate.monitoring.steps import record_drift, record_performance
 from tollgate.monitoring.window import load_window
 from tollgate.training import freeze, reference_sample
 
@@ -74,19 +74,22 @@ class Night:
         """A row that was there says the same again, or as the newest world has it."""
         publish(self.book, name, rows, number=lake.count(lake.published(self.book, name)) + 1)
 
-    def drift(self, as_of: date, *, version: str = "1") -> dict:
+    def drift(self, as_of: date) -> dict:
         window = load_window(self.book, as_of, self.params.monitoring)
         return record_drift(self.book, as_of, self.params, window, self.model)
 
-    def verdict(self, as_of: date, *, version: str = "1") -> dict:
+    def performance(self, as_of: date, *, version: str = "1") -> dict:
         told = json.loads((self.model / "model.json").read_text())["operating"]["decline_rate"]
-        return conclude(self.book, as_of, self.params, {version: Baseline(told, 0.85, 0.01, 12_000)})
+        return record_performance(self.book, as_of, self.params, {version: Baseline(told, 0.85, 0.01, 12_000)})
+
+    def verdict(self, as_of: date) -> dict:
+        return verdict_step(self.book, as_of, self.params)
 
     def run(self, scenario: str, as_of: date, *, version: str = "1") -> dict:
         """Publish, measure and conclude."""
         self.publish(scenario, as_of, version=version)
         self.drift(as_of)
-        return self.verdict(as_of, version=version)
+        return self.verdict(as_of)
 
     def tuned(self, **monitoring: object) -> Night:
         """The same night with other monitoring parameters."""
@@ -134,7 +137,7 @@ def tables() -> Callable[[str, date], dict[str, list[str]]]:
     def read(book: str, as_of: date) -> dict[str, list[str]]:
         day = [("day", "=", as_of.isoformat())]
         found = {make.__name__: lake.digest(lake.read(make(book), filters=day))
-                 for make in (lake.measures, lake.performance, lake.events, lake.alerts, lake.verdicts)}
+                 for make in (lake.measures, lake.events, lake.alerts, lake.verdicts)}
         return {**found, "requests": lake.digest(lake.read(lake.requests(book)))}
 
     return read

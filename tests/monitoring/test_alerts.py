@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,10 @@ from tests.published import publish
 
 from tollgate import lake
 from tollgate.monitoring import performance_step
+from tollgate.monitoring.baselines import Baseline
 from tollgate.monitoring.events import follow, fresh
-from tollgate.monitoring.rules import Baseline, Signal, feed_signals, signals
+from tollgate.monitoring.performance import came_true, decided
+from tollgate.monitoring.rules import Signal, feed_signals, signals
 from tollgate.monitoring.steps import record_drift
 from tollgate.monitoring.window import load_window
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from conftest import Night
 
 JAN, FEB, MAR, APR, MAY, JUN = (date(2007, month, 1) for month in range(1, 7))
-BASELINES = {"1": Baseline(decline_rate=0.20, auc=0.80, auc_error=0.002, rows=50_000)}
+BASELINE = Baseline(decline_rate=0.20, auc=0.80, auc_error=0.002, rows=50_000)
 
 
 def _signal(rank: int) -> Signal:
@@ -47,51 +48,65 @@ def test_one_event_is_told_once(ranks: list[int | None], told: list[int]) -> Non
     assert heard == told
 
 
-def _loud(night: Night, measures: Iterable[dict[str, Any]] = (),
-          performance: Iterable[dict[str, Any]] = ()) -> dict[str, Signal]:
-    found = signals(night.book, night.params, measures, performance, BASELINES)
+def _loud(night: Night, *measures: dict[str, Any]) -> dict[str, Signal]:
+    found = signals(night.book, night.params.monitoring, [{"window_to": APR, **row} for row in measures])
     return {signal.event: signal for signal in found if signal.rank}
 
 
-def _cohort(**changed: object) -> dict[str, Any]:
-    return {"as_of": APR, "scored_as_of": APR, "model_version": "1", "rows": 5000, "refused": 0, "labelled": 5000,
-            "defaults": None, "auc": None, "decline_rate": 0.20, **changed}
+def _decisions(declined: float, rows: int = 5_000, refused: int = 0) -> list[dict[str, Any]]:
+    """Measures of a window in which about this share is declined, by a model that was approved for 20 %."""
+    measured = decided(np.arange(rows) < round(declined * rows), refused, BASELINE, 0.99)
+    return [{"model_version": "1", **row} for row in measured]
 
 
 def test_a_decline_rate_must_move_by_more_than_the_limit_and_than_luck(night: Night) -> None:
-    assert _loud(night, performance=[_cohort(decline_rate=0.229)]) == {}
-    assert _loud(night, performance=[_cohort(decline_rate=0.231)])["decline_rate"].severity == "warning"
-    assert _loud(night, performance=[_cohort(decline_rate=0.169)])["decline_rate"].value == 0.169
-    assert _loud(night, performance=[_cohort(decline_rate=0.231, rows=250)]) == {}
-    assert _loud(night, performance=[_cohort(decline_rate=0.251, rows=350)]) == {}, "luck goes either way"
-    assert _loud(night, performance=[_cohort(decline_rate=0.256, rows=350)])
-    assert _loud(night, performance=[_cohort(decline_rate=0.9, rows=50)]) == {}
+    assert _loud(night, *_decisions(0.2296)) == {}
+    told = _loud(night, *_decisions(0.231))["decline_rate"]
+    assert (told.severity, told.actions, told.limit) == ("warning", ("tell",), pytest.approx(0.23))
+    assert told.text == ("23.1% of the applications are declined where v1 was approved for 20.0% (a move of more than "
+                         "3.0%; luck explains 1.5%)")
+    assert _loud(night, *_decisions(0.169))["decline_rate"].value == 0.169
+    assert _loud(night, *_decisions(0.232, rows=250)) == {}
+    assert _loud(night, *_decisions(0.251, rows=350)) == {}, "luck goes either way"
+    assert _loud(night, *_decisions(0.257, rows=350))
+    assert _loud(night, *_decisions(0.9, rows=50)) == {}
+
+
+def _cohort(auc: float, defaults: int = 1_000, labelled: int = 5_000, scored: date = FEB) -> list[dict[str, Any]]:
+    told = {"rows": labelled, "labelled": labelled, "defaults": defaults, "unbooked": 0, "indeterminate": 0,
+            "decline_rate": 0.9, "auc": auc, "ks": 0.4}
+    return [{"model_version": "1", "window_to": scored, "segment": f"scored {scored}", **row}
+            for row in came_true(told, BASELINE, 0.99)]
 
 
 def test_a_lower_auc_must_pass_the_limit_and_luck_on_the_newest_matured_cohort(night: Night) -> None:
-    old = _cohort(scored_as_of=JAN, defaults=1000, auc=0.60)
-    assert _loud(night, performance=[old, _cohort(scored_as_of=FEB, defaults=1000, auc=0.79)]) == {}
-    assert _loud(night, performance=[_cohort(scored_as_of=FEB, defaults=1000, auc=0.76)])["auc"].limit == 0.784
-    assert _loud(night, performance=[_cohort(scored_as_of=FEB, defaults=10, auc=0.76)]) == {}
-    assert _loud(night, performance=[_cohort(scored_as_of=FEB, defaults=1000, labelled=1015, auc=0.76)]) == {}
+    assert _loud(night, *_cohort(0.60, scored=JAN), *_cohort(0.79)) == {}
+    told = _loud(night, *_cohort(0.76))["auc"]
+    assert (told.limit, told.actions) == (0.784, ("review",))
+    assert told.text == ("AUC 0.760 of the loans scored as of 2007-02-01 by v1, where its test months promised 0.800 "
+                         "(the limit is 0.784; luck explains 0.022)")
+    assert _loud(night, *_cohort(0.76, defaults=10)) == {}
+    assert _loud(night, *_cohort(0.76, labelled=1_015)) == {}
 
 
 def test_a_parity_gap_must_pass_the_limit_and_luck(night: Night) -> None:
     def loud(gap: float, null: float) -> dict[str, Signal]:
-        return _loud(night, measures=[{"kind": "fairness", "subject": "sex", "segment": "female and male", "value": gap,
-                                       "metric": "decline_rate_gap", "null_value": null}])
+        return _loud(night, {"kind": "fairness", "subject": "sex", "segment": "female and male", "value": gap,
+                             "reference": 0.0, "metric": "decline_rate_gap", "null_value": null, "p_value": None,
+                             "n": 5_000})
 
     assert loud(0.12, 0.15) == loud(0.09, 0.05) == {}
     assert "female and male lie 12.0% apart" in loud(0.12, 0.05)["parity:sex"].text
 
 
 def test_refused_rows_are_told_when_they_are_surely_more_than_the_limit(night: Night) -> None:
-    assert _loud(night, performance=[_cohort(refused=200)]) == {}
-    assert _loud(night, performance=[_cohort(refused=300)]) == {}, "5.7 %, and luck explains the rest"
-    told = _loud(night, performance=[_cohort(refused=400)])["refused"]
-    assert (told.severity, told.limit) == ("warning", 0.05) and told.text.startswith("400 of 5400 applications")
-    assert _loud(night, performance=[_cohort(rows=0, refused=5000)])["refused"].value == 1.0
-    assert _loud(night, performance=[_cohort(rows=10, refused=100)]) == {}
+    assert _loud(night, *_decisions(0.2, refused=200)) == {}
+    assert _loud(night, *_decisions(0.2, refused=300)) == {}, "5.7 %, and luck explains the rest"
+    told = _loud(night, *_decisions(0.2, refused=400))["refused"]
+    assert (told.severity, told.limit) == ("warning", 0.05)
+    assert told.text == "400 of 5400 applications could not be scored (7.4%; luck explains 0.9% of it), over 5.0%"
+    assert _loud(night, *_decisions(0.2, rows=0, refused=5_000))["refused"].value == 1.0
+    assert _loud(night, *_decisions(0.2, rows=10, refused=100)) == {}
 
 
 def _feature(name: str, **changed: object) -> dict[str, Any]:
@@ -102,16 +117,16 @@ def _feature(name: str, **changed: object) -> dict[str, Any]:
 
 def test_three_features_failing_ks_together_page_and_small_distances_do_not(night: Night) -> None:
     names = [f.name for f in night.book.features]
-    assert _loud(night, measures=[_feature(name) for name in names[:2]]) == {}
-    assert _loud(night, measures=[_feature(name) for name in names[:3]])["ks"].severity == "page"
-    assert _loud(night, measures=[_feature(name, value=0.05) for name in names]) == {}
-    assert _loud(night, measures=[_feature(name, p_value=0.02) for name in names]) == {}
+    assert _loud(night, *map(_feature, names[:2])) == {}
+    assert _loud(night, *map(_feature, names[:3]))["ks"].severity == "page"
+    assert _loud(night, *(_feature(name, value=0.05) for name in names)) == {}
+    assert _loud(night, *(_feature(name, p_value=0.02) for name in names)) == {}
 
 
 def test_a_feature_that_is_not_critical_moves_without_a_message(night: Night) -> None:
-    assert _loud(night, measures=[_feature("purpose", metric="psi", level="major", value=0.5)]) == {}
+    assert _loud(night, _feature("purpose", metric="psi", level="major", value=0.5)) == {}
     minor = _feature("credit_score", metric="psi", level="minor", value=0.15)
-    assert set(_loud(night, measures=[minor])) == {"psi:credit_score"}
+    assert set(_loud(night, minor)) == {"psi:credit_score"}
 
 
 def _share(name: str, metric: str, value: float, reference: float, **changed: object) -> dict[str, Any]:
@@ -120,15 +135,15 @@ def _share(name: str, metric: str, value: float, reference: float, **changed: ob
 
 def test_any_feature_that_is_missing_or_unseen_in_another_share_of_the_rows_is_told(night: Night) -> None:
     """S7: also one that is not critical."""
-    told = _loud(night, measures=[_share("purpose", "missing", 1.0, 0.0), _share("state", "unseen", 0.2, 0.01)])
+    told = _loud(night, _share("purpose", "missing", 1.0, 0.0), _share("state", "unseen", 0.2, 0.01))
     assert told["missing:purpose"].text == (
         "100.0% of the rows have no purpose, where 0.0% were to be expected (a move of more than 5.0%; luck explains "
         "0.5%)")
     assert told["unseen:state"].severity == "warning" and set(told) == {"missing:purpose", "unseen:state"}
-    assert set(_loud(night, measures=[_share("purpose", "missing", 0.1, 0.3)])) == {"missing:purpose"}, "either way"
+    assert set(_loud(night, _share("purpose", "missing", 0.1, 0.3))) == {"missing:purpose"}, "either way"
     for quiet in (_share("purpose", "missing", 0.34, 0.30), _share("purpose", "missing", 1.0, 0.0, n=199),
                   _share("purpose", "missing", 0.2, 0.1, null_value=0.12), _share("state", "unseen", 0.0, 0.1)):
-        assert _loud(night, measures=[quiet]) == {}
+        assert _loud(night, quiet) == {}
 
 
 def test_a_feature_that_goes_wholly_missing_alerts_once_though_it_decides_nothing(night: Night) -> None:
@@ -170,7 +185,7 @@ def test_an_event_that_returns_after_a_stable_month_is_told_again(night: Night) 
 def test_a_changed_decline_rate_reaches_the_business_with_the_verdict(night: Night) -> None:
     night.publish("covariate_shift", FEB)
     night.drift(FEB)
-    performance_step(night.book, FEB, night.params)
+    night.performance(FEB)
     told = {alert["subject"]: alert for alert in night.verdict(FEB)["alerts"]}
     assert "are declined where v1 was approved for" in told["decline_rate"]["message"]
 
@@ -195,7 +210,7 @@ def test_a_feed_that_stops_is_told_once_whichever_model_is_in_force_and_again_wh
         table = lake.feeds("consumer")
         row = {"day": as_of.isoformat(), "as_of": as_of, **_found("stopped", level)}
         lake.replace_partitions(table, pa.Table.from_pylist([row], table.schema), [as_of.isoformat()])
-        told[as_of] = [alert["key"] for alert in night.verdict(as_of, version=version)["alerts"]
+        told[as_of] = [alert["key"] for alert in night.verdict(as_of)["alerts"]
                        if alert["subject"] == "feed"]
     assert told == {FEB: [], MAR: ["feed:stopped"], APR: [], MAY: [], JUN: ["feed:stopped"]}
 

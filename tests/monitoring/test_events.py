@@ -14,9 +14,9 @@ import pytest
 from tollgate import lake
 from tollgate.errors import BadInput
 from tollgate.monitoring import acknowledge, alerts, life
+from tollgate.monitoring.baselines import promised
 from tollgate.monitoring.events import follow
 from tollgate.monitoring.rules import Signal
-from tollgate.monitoring.verdict import promised
 
 if TYPE_CHECKING:
     from conftest import Night
@@ -55,7 +55,8 @@ def test_a_limit_that_is_edited_changes_nothing_of_what_was(night: Night) -> Non
     told = night.run("broken_feed", FEB)["alerts"]
     assert [alert["key"] for alert in told] == ["psi:annual_income+payment_to_income_ratio:major:v1"]
     stood = life("consumer", INCOME)["nights"]
-    looser = night.tuned(psi_minor=0.90, psi_moderate=0.95, psi_major=0.99)
+    looser = night.tuned(rules=[rule.model_copy(update={"limit": rule.limit + 0.74}) if rule.measure == "psi" else rule
+                                for rule in night.params.monitoring.rules])
     assert [a["key"] for a in looser.run("broken_feed", MAR)["alerts"]] == ["request:consumer-v1-2007-03-01"]
     shown = life("consumer", INCOME)
     assert shown["nights"][:1] == stood and [n["status"] for n in shown["nights"]] == ["began", "lasts"]

@@ -214,10 +214,8 @@ def test_a_million_rows_with_a_tiny_shift_are_stable_however_small_the_p_value()
     assert found["psi"]["level"] == "stable"
 
 
-def test_an_effect_that_luck_explains_is_stable_however_large() -> None:
-    assert level_of(0.30, 0.35, PARAMS) == "stable"
-    assert [level_of(value, 0.01, PARAMS) for value in (0.1, 0.11, 0.21, 0.26)] == [
-        "stable", "minor", "moderate", "major"]
+def test_a_psi_has_the_names_of_the_field() -> None:
+    assert [level_of(value) for value in (0.1, 0.11, 0.21, 0.26)] == ["stable", "minor", "moderate", "major"]
 
 
 @pytest.mark.parametrize("kind", ["number", "category"])
@@ -242,7 +240,7 @@ def test_a_feature_that_goes_wholly_missing_leaves_its_share_to_tell(kind: str) 
 def test_a_measure_says_what_parameters_it_used() -> None:
     found, score = compare("number", *WORLDS["continuous"])
     assert json.loads(found["psi"]["parameters"]) == {
-        "confidence": 0.99, "min_sample": 200, "psi_minor": 0.1, "psi_moderate": 0.2, "psi_major": 0.25}
+        "confidence": 0.99, "min_sample": 200, "false_discovery_rate": 0.01}
     assert json.loads(score["page_hinkley"]["parameters"]) == {"confidence": 0.99, "tolerance": 0.1}
 
 

@@ -70,25 +70,27 @@ def test_a_wide_gap_of_a_small_group_does_not_hide_a_sure_one_between_large_grou
     assert set(by_pair) == {"f and m", "f and not stated", "m and not stated"}
     small = by_pair["m and not stated"]
     assert by_pair["f and m"]["value"] < small["value"] < small["null_value"]
-    (signal,) = [one for one in signals(night.book, night.params, gaps, [], {}) if one.rank]
+    gaps = [{**row, "window_to": FEB} for row in gaps]
+    (signal,) = [one for one in signals(night.book, night.params.monitoring, gaps) if one.rank]
     assert signal.event == "parity:sex" and "f and m lie 10.4% apart (luck explains 1." in signal.text
-    quiet = parity_gaps(rates[1:], group_min=200, confidence=0.999)
-    assert [one.rank for one in signals(night.book, night.params, quiet, [], {})] == [0], "luck explains it"
+    quiet = [{**row, "window_to": FEB} for row in parity_gaps(rates[1:], group_min=200, confidence=0.999)]
+    assert [one.rank for one in signals(night.book, night.params.monitoring, quiet)] == [0], "luck explains it"
 
 
 def test_tonights_decline_rate_is_on_record_before_any_label(night: Night) -> None:
     night.publish("stationary", FEB)
     answer = performance_step(night.book, FEB, night.params)
-    (row,) = lake.read(lake.performance("consumer")).to_pylist()
-    assert row["scored_as_of"] == FEB and row["auc"] is None and row["defaults"] is None
-    assert row["decline_rate"] == answer["decline_rate"] > 0.1
+    measured = {row["metric"]: row for row in lake.read(lake.measures("consumer")).to_pylist()}
+    assert "matured_auc" not in measured and measured["default_rate"]["value"] is None
+    assert measured["decline_rate"]["value"] == answer["decline_rate"] > 0.1
+    assert (measured["refused_share"]["value"], measured["refused_share"]["n"]) == (0.0, 1000)
     assert {g["attribute"] for g in answer["groups"]} == {"sex", "age_band"}
     assert sum(g["rows"] for g in answer["groups"] if g["attribute"] == "sex") == 1000
     assert answer["cohorts"] == []
     night.drift(FEB)
     performance_step(night.book, FEB, night.params)
     measures = lake.read(lake.measures("consumer")).to_pylist()
-    kinds = {"feature", "prediction", "fairness", "performance"}
+    kinds = {"feature", "prediction", "fairness", "decision", "performance"}
     assert {row["kind"] for row in measures} == kinds, "one step keeps the other's"
     assert "female and male" in {row["segment"] for row in measures if row["subject"] == "sex"}
 
@@ -114,10 +116,14 @@ def test_a_cohort_is_judged_when_its_last_label_is_mature_and_not_a_day_before(n
     assert judged(date(2009, 3, 31)) == ["2007-02-01", "2007-03-01"]
     assert WATCHED_MONTHS == 12
     assert judged(date(2010, 3, 4)) == ["2007-03-01"]
-    rows = lake.read(lake.performance("consumer"), filters=[("day", "=", "2009-03-03")]).to_pylist()
-    (cohort,) = [row for row in rows if row["scored_as_of"] == FEB]
+    (cohort,) = [row for row in cohorts(night, date(2009, 3, 3)) if row["scored_as_of"] == "2007-02-01"]
     assert cohort["rows"] == cohort["labelled"] == 1000 and cohort["defaults"] > 50
     assert cohort["auc"] > 0.8 and cohort["ks"] > 0.4 and cohort["false_negative_rate"] < 0.4
+    rows = lake.read(lake.measures("consumer"), filters=[("day", "=", "2009-03-03")]).to_pylist()
+    kept = {row["metric"]: row["value"] for row in rows if row["segment"] == "scored 2007-02-01"}
+    told = {"matured_auc": "auc", "matured_ks": "ks", "miss_rate": "false_negative_rate"}
+    assert [kept[metric] for metric in told] == [cohort[name] for name in told.values()]
+    assert kept["unbooked_share"] == 0
 
 
 def test_a_correction_moves_a_cohorts_performance_once_it_is_known_and_not_before(night: Night) -> None:

@@ -129,6 +129,7 @@ def test_a_refit_that_was_swapped_after_its_stage_is_refused(judged: tuple[Path,
     stages.refit(run, params)
     stages.register(run, params)
     assert len(registry.models(BOOK)) == 1
+    assert registry.published_gates(BOOK, "1")
 
 
 def test_a_refit_of_another_judged_model_is_refused(world: World) -> None:

@@ -45,7 +45,7 @@ def seen(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFact
             step(book, NIGHT, params)
         scores = lake.read(lake.scores(BOOK)).to_pylist()
         tables = {name: lake.read(getattr(lake, name)(BOOK)) for name in (
-            "received", "quarantine", "checks", "measures", "performance", "alerts", "verdicts", "requests")}
+            "received", "quarantine", "checks", "measures", "alerts", "verdicts", "requests")}
         yield SimpleNamespace(
             book=book, params=params, made=made_of, before_approval=without, card=registry.card(BOOK, "1"),
             entries=registry.entries(BOOK), models=registry.models(BOOK), scores=scores, tables=tables,
@@ -67,7 +67,7 @@ RECORDED: dict[str, Callable[[SimpleNamespace], object]] = {
         and (PROJECT / "docs" / "books" / f"{BOOK}.md").exists()),
     "SR 26-2 validation": lambda s: {"gates.html", "gates.json", "evidence.parquet"} <= s.artefacts,
     "SR 26-2 monitoring": lambda s: (
-        all(s.tables[name].num_rows for name in ("measures", "performance", "verdicts"))
+        all(s.tables[name].num_rows for name in ("measures", "verdicts"))
         and {"message", "limit"} <= set(s.tables["alerts"].schema.names)
         and {"reason", "result"} <= set(s.tables["requests"].schema.names)),
     "SR 26-2 governance": lambda s: (

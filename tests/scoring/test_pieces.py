@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from scoring.nightly import KEY, files, pin, score_shards
+from scoring.nightly import KEY, files, pin, restate, score_shards
 
 from tollgate import nights
 from tollgate.errors import Refused
@@ -68,3 +68,21 @@ def test_a_large_night_is_cut_into_shards_that_one_process_can_hold(
     pinned = pin()
     assert len(pinned["shards"]) == 5
     assert sum(nights.read_population(nights.read_pin(nights.attempt_of(KEY)), k).num_rows for k in range(5)) == 250
+
+
+def test_a_population_that_does_not_fit_in_memory_is_pinned_by_the_same_bytes(
+        night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin("held")
+    monkeypatch.setattr(sys.modules["tollgate.scoring.dividing"], "HELD", 0)
+    second = pin("on scratch")["attempt"]
+    rows = [{name: content for name, content in files(attempt).items() if name.startswith("rows-")}
+            for attempt in (KEY, second)]
+    assert rows[0] == rows[1] and len(rows[0]) == 2
+
+
+def test_a_loan_that_stands_twice_among_the_applications_is_named_and_nothing_is_pinned(night: Path) -> None:
+    restate("2006-09", lambda rows: pa.concat_tables([rows, rows.slice(5, 1)]))
+    with pytest.raises(Refused, match="1 loan.* stand twice among the applications to score") as told:
+        pin()
+    assert str(told.value.value).startswith("C")
+    assert not nights.was_pinned(nights.attempt_of(KEY))

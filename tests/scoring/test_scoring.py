@@ -12,7 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from registry.world import BOOK, kinds
-from scoring.nightly import KEY, NIGHT, ROWS, files, params_with, pin, restate, score, scores, versions
+from scoring.nightly import (
+    KEY,
+    NIGHT,
+    ROWS,
+    files,
+    params_with,
+    pin,
+    restate,
+    score,
+    score_shards,
+    scores,
+    versions,
+)
 
 from tollgate import lake, nights, registry, scoring
 from tollgate.books import load_book
@@ -176,6 +188,17 @@ def test_scores_that_are_not_the_population_are_refused(night: Path, change: Any
     with pytest.raises(Refused, match=says):
         scoring.publish(KEY)
     assert scores().num_rows == 0
+
+
+def test_a_shard_that_an_older_tollgate_scored_is_scored_again_before_it_is_published(night: Path) -> None:
+    score_shards(pin())
+    it = nights.read_pin(nights.attempt_of(KEY))
+    nights.write_scored(it.attempt, 1, nights.read_features(it, 1), nights.read_scored(it, 1).drop_columns(["run_id"]))
+    with pytest.raises(BadInput, match=f"Shard 1 of the night {KEY} was scored by an older Tollgate") as told:
+        scoring.publish(KEY)
+    assert f"tollgate score shard {KEY} 1" in told.value.remedy and scores().num_rows == 0
+    scoring.score_shard(KEY, 1)
+    assert scoring.publish(KEY)["rows"] == scores().num_rows == ROWS
 
 
 @pytest.mark.parametrize("name", ["rows-0.parquet", "scores-0.parquet", "features-1.parquet"])

@@ -109,3 +109,19 @@ def test_this_machines_copy_of_an_old_training_run_goes_and_a_young_one_stays(ho
 
 def _monitoring() -> Monitoring:
     return params_with().monitoring
+
+
+def test_a_file_of_scores_that_no_commit_names_goes_when_it_is_a_day_old(night: Path) -> None:
+    score()
+    before, folder = scores(), Path(settings().lake) / BOOK / "scores" / f"day={NIGHT}"
+    own = sorted(folder.iterdir())
+    assert len(own) == 2, "a file a shard"
+    stray = folder / "part-of-a-publication-that-was-killed.parquet"
+    stray.write_bytes(own[0].read_bytes())
+    book = load_book(BOOK)
+    assert retention.tidy(book)["strays"] == [], "it may be one that a run is about to commit"
+    _age(folder, 2)
+    told = [f"{BOOK}/scores/day={NIGHT}/{stray.name}"]
+    assert retention.tidy(book, dry_run=True)["strays"] == told and stray.exists()
+    assert retention.tidy(book)["strays"] == told and not stray.exists()
+    assert scores().equals(before) and set(own) <= set(folder.iterdir())

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from training.conftest import changed
 
 from tollgate.books import Book
 from tollgate.books.shipped import consumer
-from tollgate.config import Params
+from tollgate.config import Params, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.features import make_features
 from tollgate.training import Parts, course, draw, finish, open_study, prepare, prepare_folds, sweep, work
@@ -71,7 +72,7 @@ def test_one_worker_and_three_find_the_same(parts: Folds, small: Params, elsewhe
 
 CLIMBING = """
 import signal, sys
-from tollgate.config import Params
+from tollgate.config import Params, settings
 from tollgate.training import open_study, rungs, work
 
 def stand(climb, budget, *_):
@@ -126,12 +127,12 @@ def test_a_worker_waits_for_the_point_that_a_living_one_has_claimed_and_takes_it
 
 OPENING = """
 import sys
-from tollgate.config import Params
+from tollgate.config import Params, settings
 from tollgate.training import open_study
 
 params = Params.model_validate_json(sys.stdin.read())
 print("ready", flush=True)
-print(open_study(params, "d").study_name, flush=True)
+print(open_study(params, "d"), flush=True)
 """
 
 
@@ -150,7 +151,7 @@ def test_two_machines_that_open_a_study_at_once_share_it(
         opener.stdin.close()
     said = [opener.stdout.read().split() for opener in openers]
     assert [opener.wait(timeout=60) for opener in openers] == [0, 0]
-    assert said == [["ready", open_study(small, "d").study_name]] * 2
+    assert said == [["ready", open_study(small, "d")]] * 2
 
 
 @pytest.fixture
@@ -320,6 +321,19 @@ def test_a_database_that_is_away_is_a_passing_fault(small: Params, monkeypatch: 
     monkeypatch.setenv("TOLLGATE_OPTUNA", "postgresql+psycopg2://nobody@127.0.0.1:1/none")
     with pytest.raises(PassingFault, match="The sweep's database did not answer.*Check TOLLGATE_OPTUNA"):
         open_study(small, "d")
+
+
+def test_a_database_that_goes_away_in_the_middle_of_a_climb_is_a_passing_fault(
+        parts: Folds, small: Params, databases: Databases) -> None:
+    study = open_study(small, "d")
+
+    def cut_off(fold_auc: Callable[..., float], *folds: Any) -> Iterator[float]:
+        databases.cut_off(settings().optuna.partition("?")[0].rpartition("/")[2])
+        return map(fold_auc, *folds)
+
+    with pytest.raises(PassingFault, match="The sweep's database did not answer.*Check TOLLGATE_OPTUNA"):
+        work(study, parts, small, each=cut_off)
+    assert finish(study, parts, small)["best"]["state"] == "complete"
 
 
 def test_a_password_that_the_database_does_not_know_is_told(small: Params, databases: Databases, tmp_path: Path,

@@ -103,7 +103,7 @@ def test_another_direction_in_the_book_trains_again_though_no_feature_changes(pr
 
 
 def test_a_setting_of_another_book_or_of_monitoring_runs_nothing(project: Scratch) -> None:
-    project.tune(monitoring={"psi_major": 0.3})
+    project.tune(monitoring={"min_sample": 300})
     path = project.folder / "params.yaml"
     path.write_text(path.read_text().replace("auc_min: 0.74", "auc_min: 0.75"))
     assert ran(project.repro()) == ANEW

@@ -81,7 +81,7 @@ def book_check(context: typer.Context,
             f"mend the file or the book and check again; `tollgate contract show {name}` prints what is asked of it"
             if refused else
             f"cp {file} {landing}/, then write `book: {name}` and an as_of into params.yaml and run `dvc repro`; or "
-            "name the book in the form of train_weekly in Airflow")
+            f"write `{name}: {{}}` below its `schedules:` and start train_weekly__{name} in Airflow")
     _answer(context, answer, readable.checked)
     if refused is not None:
         raise refused

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from tollgate.cli.arguments import Alert, AsOf, BookName, By, MaybeBook, Panel, RequestKey
+from tollgate.cli.arguments import Alert, AsOf, BookName, By, MaybeBook, Page, Panel, RequestKey
 from tollgate.cli.same_code import same_code
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
+from tollgate.terminal.answers import page as _page
 
 Severity = Literal["info", "warning", "page"]
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="mail, slack, webhook, or a name of your own")]
@@ -45,6 +46,12 @@ def monitor_performance(context: typer.Context, book: BookName, as_of: AsOf) -> 
     _monitor(context, "performance", book, as_of)
 
 
+@monitor.command("guard")
+def monitor_guard(context: typer.Context, book: BookName, as_of: AsOf) -> None:
+    """Hold a promoted champion against the one before, and roll back where it is surely worse."""
+    _monitor(context, "guard", book, as_of)
+
+
 @monitor.command("verdict")
 def monitor_verdict(context: typer.Context, book: BookName, as_of: AsOf) -> None:
     """Alerts, the verdict, and perhaps a request for a retrain."""
@@ -55,6 +62,17 @@ def monitor_verdict(context: typer.Context, book: BookName, as_of: AsOf) -> None
 def monitor_report(context: typer.Context, book: BookName, as_of: AsOf) -> None:
     """The page a person reads."""
     _monitor(context, "report", book, as_of)
+
+
+@monitor.command("page")
+def monitor_page(context: typer.Context, book: BookName, as_of: AsOf,
+                 distributions: Annotated[bool, typer.Option("--distributions", help="then and now, instead")] = False,
+                 out: Page = None) -> None:
+    """The page of a night that was reported on."""
+    from tollgate.monitoring import night_page
+
+    html = night_page(book, as_of, distributions=distributions)
+    _answer(context, {"book": book, "as_of": as_of.isoformat(), **_page(html, out)})
 
 
 @monitor.command("feed")
@@ -69,6 +87,15 @@ def monitor_list(context: typer.Context, book: BookName) -> None:
     from tollgate.monitoring import verdicts
 
     _answer(context, {"book": book, "verdicts": verdicts(book)})
+
+
+@app.command(rich_help_panel=Panel.MODELS)
+def board(context: typer.Context, book: BookName, out: Page = None) -> None:
+    """The Model Board: is the model all right, and if not, since when and why."""
+    from tollgate.books import load_book
+    from tollgate.monitoring import board_page
+
+    _answer(context, {"book": book, **_page(board_page(load_book(book)), out)})
 
 
 @app.command(rich_help_panel=Panel.STEPS)
@@ -109,7 +136,7 @@ def alerts_ack(context: typer.Context, book: BookName, alert: Alert, by: By = No
 
 @alerts.command("begin")
 def alerts_begin(context: typer.Context, book: BookName,
-                 alert: Annotated[str, typer.Argument(metavar="ALERT", help="such as failed:score_nightly.pin")],
+                 alert: Annotated[str, typer.Argument(metavar="ALERT", help="such as failed:score_nightly__sba.pin")],
                  as_of: AsOf, message: Annotated[str, typer.Option(help="what goes wrong, in a sentence")],
                  severity: Annotated[Severity, typer.Option(help="how grave it is")] = "warning",
                  run_id: Annotated[str, typer.Option(help="the run that it happened in")] = "",
@@ -126,16 +153,14 @@ def alerts_begin(context: typer.Context, book: BookName,
 
 
 @alerts.command("end")
-def alerts_end(context: typer.Context, as_of: AsOf, book: MaybeBook = None,
+def alerts_end(context: typer.Context, book: BookName, as_of: AsOf,
                alerts: Annotated[list[str] | None, typer.Argument(metavar="ALERT...", help="their names")] = None,
                run_id: Annotated[str, typer.Option(help="a run that has ended: what waited in it is over too")] = ""
                ) -> None:
     """Note that what went wrong is over; what was not under way is left as it is."""
-    from tollgate.config import known_books
     from tollgate.incidents import end
 
-    books = known_books() if book is None else [book]
-    _answer(context, {"ended": {name: end(name, alerts or [], as_of, run_id=run_id)["ended"] for name in books}})
+    _answer(context, end(book, alerts or [], as_of, run_id=run_id))
 
 
 @alerts.command("untold")

@@ -5,21 +5,23 @@ from tollgate.config.params import (
     SECTIONS,
     Ingest,
     Labels,
-    LateHours,
     Monitoring,
     Params,
     Range,
     Retention,
+    Schedule,
     Sweep,
     Train,
     load_params,
     load_retention,
     read_params,
     read_params_file,
+    scheduled_books,
 )
+from tollgate.config.rules import MEASURES, SEVERITIES, Rule
 from tollgate.config.settings import AS_OF, EMBEDDED, PROJECT, Settings, settings
 
-__all__ = ["AS_OF", "EMBEDDED", "OWN", "PROJECT", "SECTIONS", "FoundBook", "Ingest", "Labels", "LateHours",
-           "Monitoring", "Params", "Range", "Retention", "Settings", "Sweep", "Train", "all_books", "check_book",
-           "check_name", "find_book", "known_books", "load_params", "load_retention", "read_params", "read_params_file",
-           "settings"]
+__all__ = ["AS_OF", "EMBEDDED", "MEASURES", "OWN", "PROJECT", "SECTIONS", "SEVERITIES", "FoundBook", "Ingest", "Labels",
+           "Monitoring", "Params", "Range", "Retention", "Rule", "Schedule", "Settings", "Sweep", "Train", "all_books",
+           "check_book", "check_name", "find_book", "known_books", "load_params", "load_retention", "read_params",
+           "read_params_file", "scheduled_books", "settings"]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from tollgate.config.finding import FoundBook, find_book, known_books
+from tollgate.config.rules import Rule, contradictions
 from tollgate.config.settings import settings
 from tollgate.errors import BadInput
 
@@ -161,42 +162,44 @@ class Scoring(_Section):
 
 
 class Monitoring(_Section):
-    psi_minor: OpenShare
-    psi_moderate: OpenShare
-    psi_major: OpenShare
-    ks_p: OpenShare
-    ks_effect: OpenShare
-    ks_features: PositiveInt
     confidence: OpenShare
+    false_discovery_rate: OpenShare
     min_sample: PositiveInt
+    window_days: PositiveInt
     windows: PositiveInt
     trips: PositiveInt
     cooldown_days: PositiveInt
     request_days: PositiveInt
     request_new_labels: PositiveInt | None
     request_age_days: PositiveInt | None
-    auc_drop: OpenShare
-    decline_rate_shift: OpenShare
-    refused_share_max: OpenShare
-    missing_shift: OpenShare
-    unseen_shift: OpenShare
-    window_days: PositiveInt
+    guard: Literal["roll_back", "page", "never"]  # YAML reads off as false
+    guard_days: PositiveInt
+    guard_months: PositiveInt
+    guard_decline_shift: OpenShare
+    guard_defaults_ratio: Factor
+    guard_auc_drop: OpenShare
+    rules: Annotated[list[Rule], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rules_agree(self) -> Monitoring:
+        if found := list(contradictions(self.rules)):
+            raise ValueError("; ".join(found))
+        return self
 
 
-class Cron(_Section):
-    """When the DAGs run by themselves, as cron has it. Airflow's side reads it, and no run depends on it."""
+class Schedule(_Section):
+    """When and where the DAGs of one book run by themselves. Airflow's side reads it, and no run depends on it."""
 
-    train_weekly: str | None = None
-    score_nightly: str | None = None
-    score_portfolio: str | None = None
-    monitor_operations: str | None = None
-
-
-class LateHours(_Section):
-    """After how many hours a run is told as late. Airflow's side reads it, and no run depends on it."""
-
-    score_nightly: Annotated[float, Field(gt=0)] | None = None
-    score_portfolio: Annotated[float, Field(gt=0)] | None = None
+    train_weekly: Annotated[str | None, Field(description="cron: when a challenger is trained")] = None
+    score_nightly: Annotated[str | None, Field(description="cron: when new applications are scored")] = None
+    score_portfolio: Annotated[str | None, Field(description="cron: when the open loans are scored")] = None
+    monitor_operations: Annotated[str | None, Field(
+        description="cron: when the feed is looked at, and what waits is told, also without a night")] = None
+    late_hours: Annotated[float | None, Field(
+        gt=0, description="a night that has not succeeded so long after it was queued is told as late")] = 6
+    timezone: Annotated[str, Field(description="of the crons, and of the days that runs stand at")] = "UTC"
+    queue: Annotated[str | None, Field(description="of Celery, for every task but those that decide")] = None
+    pool: Annotated[str | None, Field(description="of Airflow, which bounds how many tasks run at once")] = None
 
 
 class Retention(_Section):
@@ -282,6 +285,20 @@ def load_retention() -> Retention:
     return _checked(Retention, read_params_file(path).get("retention", {}), path, "retention.")
 
 
+def scheduled_books() -> list[str]:
+    """The books that Airflow has DAGs of, by the ``schedules`` of params.yaml; raises ``BadInput`` where it is none."""
+    path = params_path()
+    return sorted(_schedules(read_params_file(path), path), key=str)
+
+
+def _schedules(raw: dict[str, Any], path: Path) -> dict[str, Any]:
+    found = raw.get("schedules", {})
+    if not isinstance(found, dict):
+        raise BadInput(f"{path.name}: `schedules` must hold one entry a book", value=found,
+                       remedy="Write `sba: {}` below it, for example.")
+    return found
+
+
 def load_params(path: Path | None = None, *, book: str | None = None, as_of: date | None = None,
                 overrides: Mapping[str, dict[str, Any]] | None = None) -> Params:
     """Read, overlay and check params.yaml.
@@ -298,8 +315,8 @@ def load_params(path: Path | None = None, *, book: str | None = None, as_of: dat
     path = path or params_path()
     raw = dict(read_params_file(path))
     _no_dates(raw, path)
-    _checked(Cron, raw.pop("cron", {}), path, "cron.")
-    _checked(LateHours, raw.pop("late_hours", {}), path, "late_hours.")
+    schedules = _schedules(raw, path)
+    raw.pop("schedules", None)
     if "retention" in raw:
         _checked(Retention, raw.pop("retention"), path, "retention.")
     blocks = raw.pop("books", {})
@@ -313,7 +330,10 @@ def load_params(path: Path | None = None, *, book: str | None = None, as_of: dat
         raw["book"] = book
     if as_of is not None:
         raw["as_of"] = as_of
-    where, own = _own_values(find_book(raw.get("book")), blocks, path)
+    found = find_book(raw.get("book"))
+    if found.name in schedules:  # a wrong entry of another book is that book's alone
+        _checked(Schedule, schedules[found.name], path, f"schedules.{found.name}.")
+    where, own = _own_values(found, blocks, path)
     for section, values in own.items():
         if section not in SECTIONS:
             raise BadInput(f"{where}: there is no section {section}", value=section,
@@ -360,7 +380,10 @@ def _checked(section: type[Section], raw: object, path: Path, where: str = "") -
     try:
         return section.model_validate(raw)
     except ValidationError as err:
-        first = err.errors()[0]
-        key = (where + ".".join(str(part) for part in first["loc"])).rstrip(".")
-        raise BadInput(f"{path.name}: {key}: {first['msg']}", value=first.get("input"),
-                       remedy="Correct that key; docs/params.md lists every key and its range.") from None
+        faults = err.errors()
+        keys = [(where + ".".join(str(part) for part in fault["loc"])).rstrip(".") for fault in faults]
+        said = "; ".join(f"{key}: {fault['msg']}" for key, fault in zip(keys, faults, strict=True))
+        values = [fault.get("input") for fault in faults]
+        raise BadInput(f"{path.name}: {said}", value=values[0] if len(values) == 1 else values,
+                       remedy=f"Correct {'that key' if len(keys) == 1 else 'these keys'}; docs/params.md lists every "
+                              "key and its range.") from None

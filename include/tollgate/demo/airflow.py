@@ -12,11 +12,21 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from tollgate.errors import BadInput, PassingFault
 
-DAGS = ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift", "retrain_on_drift", "rollback_model")
+KINDS = ("ingest_validate", "train_weekly", "score_nightly", "monitor_drift", "retrain_on_drift", "rollback_model")
 OVER = ("success", "failed")
 POLL_SECONDS = 1
 RUN_SECONDS_AT_MOST = 1_800
 PATIENCE_SECONDS = 60
+
+
+def dag_id(kind: str, book: str) -> str:
+    """What a book's DAG of a kind is called."""
+    return f"{kind}__{book}"
+
+
+def dags_of(book: str) -> list[str]:
+    """The DAGs of a book that a replay goes through."""
+    return [dag_id(kind, book) for kind in KINDS]
 
 
 @dataclass
@@ -77,18 +87,20 @@ class Airflow:
                            remedy="Give the name and password of somebody whom Airflow's administrator has added.")
         return str(answer.json()["access_token"])
 
-    def ready(self) -> bool:
-        """Whether every DAG of ours is parsed."""
-        known = {dag["dag_id"] for dag in self.call("GET", "/dags?limit=100")["dags"]}
-        return known.issuperset(DAGS)
+    def ready(self, book: str) -> bool:
+        """Whether every DAG of the book is parsed."""
+        known = {dag["dag_id"] for dag in self.call("GET", f"/dags?limit=100&tags={book}")["dags"]}
+        return known.issuperset(dags_of(book))
 
     def import_errors(self) -> list[str]:
         """What kept DAG files from being parsed."""
         return [error["stack_trace"] for error in self.call("GET", "/importErrors")["import_errors"]]
 
     def pause(self, dag: str, paused: bool) -> None:
-        """Pause or unpause a DAG."""
-        self.call("PATCH", f"/dags/{dag}?update_mask=is_paused", body={"is_paused": paused})
+        """Pause or unpause a DAG. What it watches Airflow begins to watch when it reads the file again: at once."""
+        found = self.call("PATCH", f"/dags/{dag}?update_mask=is_paused", body={"is_paused": paused})
+        if not paused:
+            self.call("PUT", f"/parseDagFile/{found['file_token']}", accept=(409,))  # it is asked for already
 
     def trigger(self, dag: str, run_id: str, conf: dict[str, Any]) -> None:
         """Start a run of that id; one that was started before is left as it is, one that failed is run again."""
@@ -108,10 +120,10 @@ class Airflow:
         found: list[dict[str, Any]] = self.call("GET", f"/dags/{dag}/dagRuns?order_by=-run_after&limit=100")["dag_runs"]
         return found
 
-    def questions(self) -> list[dict[str, Any]]:
-        """What waits for a person."""
+    def questions(self, dag: str = "~") -> list[dict[str, Any]]:
+        """What waits for a person, in every DAG or in one."""
         found: list[dict[str, Any]] = self.call(
-            "GET", "/dags/~/dagRuns/~/hitlDetails?response_received=false&limit=100")["hitl_details"]
+            "GET", f"/dags/{dag}/dagRuns/~/hitlDetails?response_received=false&limit=100")["hitl_details"]
         return found
 
     def respond(self, question: dict[str, Any], option: str, comment: str) -> None:

@@ -16,11 +16,11 @@ from typing import Any
 from tollgate import ingest, lake, registry, requests
 from tollgate.books import Book, load_book
 from tollgate.clock import months_before
-from tollgate.config import load_params, settings
+from tollgate.config import load_params, scheduled_books, settings
 from tollgate.demo import cleaning, stack
-from tollgate.demo.airflow import DAGS, OVER, POLL_SECONDS, RUN_SECONDS_AT_MOST, Airflow
+from tollgate.demo.airflow import OVER, POLL_SECONDS, RUN_SECONDS_AT_MOST, Airflow, dag_id, dags_of
 from tollgate.demo.view import View
-from tollgate.errors import PassingFault, Refused
+from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.terminal import readable
 
 Answer = dict[str, Any]
@@ -47,11 +47,15 @@ def run(plan: Plan) -> Answer:
     """Replay the plan and leave everything running. Returns the story: months, alerts, requests, models.
 
     Raises:
+        BadInput: Airflow has no DAGs of the book.
         Refused: the first model did not pass its gates or was rejected, so that there is nothing to score with.
         PassingFault: a DAG run failed or did not end; the message names it and its page.
     """
     params = load_params(book=plan.book)
     book = load_book(plan.book)
+    if plan.book not in scheduled_books():
+        raise BadInput("Airflow has no DAGs of this book", value=plan.book,
+                       remedy=f"Write `{plan.book}: {{}}` below `schedules:` in params.yaml.")
     cleaning.begin(plan.book)
     with View(plan.approve) as view:
         return _Replay(plan, book, params.as_of, params.seed, view).run()
@@ -79,8 +83,9 @@ class _Replay:
             for service in (airflow, self.mlflow):
                 stack.wait_until_up(service)
             self.airflow = Airflow(airflow.url)
-            self._until(self.airflow.ready, "Airflow to read the DAG files", problem=self._import_error)
-            for dag in DAGS:  # somebody may have paused some
+            self._until(lambda: self.airflow.ready(self.book.name), "Airflow to read the DAG files",
+                        problem=self._import_error)
+            for dag in dags_of(self.book.name):
                 self.airflow.pause(dag, False)
         with self.view.step(f"history of {self.book.name} to {_month(self.begin, -1)}"):
             ingest.land(self.book, _month(self.begin, -1), sender.first_month)
@@ -97,9 +102,8 @@ class _Replay:
         return self._story()
 
     def _first_model(self) -> None:
-        run_id = f"demo__{self.book.name}__{self.begin}"
-        self.airflow.trigger("train_weekly", run_id, {"book": self.book.name, "as_of": str(self.begin),
-                                                      "reason": "first model of the demo"})
+        run_id = f"demo__{self.begin}"
+        self._trigger("train_weekly", run_id, {"as_of": str(self.begin), "reason": "first model of the demo"})
         self._over("train_weekly", run_id)
         if registry.champion(self.book.name) is None:
             raise Refused("The first model was refused or rejected, and without a champion nothing can be scored",
@@ -110,14 +114,14 @@ class _Replay:
         with self.view.month(month) as row:
             row.update(landed=self.landed)
             self._ingested()
-            run_id = f"demo__{self.book.name}__{as_of}"
-            self.airflow.trigger("score_nightly", run_id, {"book": self.book.name, "as_of": str(as_of)})
+            run_id = f"demo__{as_of}"
+            self._trigger("score_nightly", run_id, {"as_of": str(as_of)})
             self._succeeded("score_nightly", run_id)
             # The next month's files arrive while this month is judged: as-of reads keep them apart.
             if k + 1 < self.plan.months:
                 self._land(k + 1)
             self._until(lambda: self._verdict(as_of) is not None, f"the verdict as of {as_of}",
-                        problem=lambda: _failed(self.airflow.runs("monitor_drift")))
+                        problem=lambda: _failed(self._runs("monitor_drift")))
             verdict = self._verdict(as_of) or {}
             alerts = lake.read(lake.alerts(self.book.name), filters=[("day", "=", str(as_of))])
             row.update(scored=verdict["rows"], level=verdict["level"], alerts=alerts.num_rows,
@@ -134,10 +138,10 @@ class _Replay:
     def _land(self, k: int) -> None:
         self.landed = sum(ingest.land(self.book, _month(self.begin, k))["rows"].values())
 
-    def _idle(self, dag: str) -> bool:
-        runs = self.airflow.runs(dag)
+    def _idle(self, kind: str) -> bool:
+        runs = self._runs(kind)
         if found := _failed(runs):
-            raise PassingFault(f"In the replay of {dag} {found}", value=self.airflow.url, remedy="Read its log there.")
+            raise PassingFault(f"In the replay of {kind} {found}", value=self.airflow.url, remedy="Read its log there.")
         return all(run["state"] in OVER for run in runs)
 
     def _verdict(self, as_of: date) -> Answer | None:
@@ -152,9 +156,8 @@ class _Replay:
                        if model["state"] == "former champion"), None)
         as_of = _day(self.begin, self.plan.months)
         for target in [before, now.version] if before is not None else []:
-            run_id = f"demo__{self.book.name}__drill__{as_of}__{target}"
-            self.airflow.trigger("rollback_model", run_id, {"book": self.book.name, "version": target,
-                                                            "reason": "drill of the demo"})
+            run_id = f"demo__drill__{as_of}__{target}"
+            self._trigger("rollback_model", run_id, {"version": target, "reason": "drill of the demo"})
             self._succeeded("rollback_model", run_id)
 
     def _result(self, as_of: date) -> str:
@@ -168,7 +171,22 @@ class _Replay:
         return self.view.story(
             {**readable.models({"book": name, "models": registry.models(name)}),
              "months": self.view.rows, "requests": _requests(name), "airflow": self.airflow.url,
-             "mlflow": self.mlflow.url, "reports": f"{settings().store}/reports/{name}"})
+             "mlflow": self.mlflow.url,
+             "board": f"{self.airflow.url}/tollgate/{name}", "reports": f"{settings().store}/reports/{name}"})
+
+    # The book's DAGs ----------------------------------------------------------------------------------------
+
+    def _trigger(self, kind: str, run_id: str, conf: Answer) -> None:
+        self.airflow.trigger(dag_id(kind, self.book.name), run_id, conf)
+
+    def _runs(self, kind: str) -> list[Answer]:
+        return self.airflow.runs(dag_id(kind, self.book.name))
+
+    def _state(self, kind: str, run_id: str) -> str | None:
+        return self.airflow.state(dag_id(kind, self.book.name), run_id)
+
+    def _page(self, kind: str, run_id: str) -> str:
+        return f"{self.airflow.url}/dags/{dag_id(kind, self.book.name)}/runs/{run_id}"
 
     # Waiting -------------------------------------------------------------------------------------------------
 
@@ -185,17 +203,17 @@ class _Replay:
             self._attend()
             time.sleep(POLL_SECONDS)
 
-    def _over(self, dag: str, run_id: str) -> None:
-        self._until(lambda: self.airflow.state(dag, run_id) in OVER, f"{dag} ({run_id})")
+    def _over(self, kind: str, run_id: str) -> None:
+        self._until(lambda: self._state(kind, run_id) in OVER, f"{kind} ({run_id})")
 
-    def _succeeded(self, dag: str, run_id: str) -> None:
-        self._over(dag, run_id)
-        if self.airflow.state(dag, run_id) == "failed":
-            raise PassingFault(f"A run of {dag} failed", value=run_id,
-                               remedy=f"Read its log: {self._page(dag, run_id)}. The demo resumes when run again.")
+    def _succeeded(self, kind: str, run_id: str) -> None:
+        self._over(kind, run_id)
+        if self._state(kind, run_id) == "failed":
+            raise PassingFault(f"A run of {kind} failed", value=run_id,
+                               remedy=f"Read its log: {self._page(kind, run_id)}. The demo resumes when run again.")
 
     def _attend(self) -> None:
-        for question in self.airflow.questions():
+        for question in self.airflow.questions(dag_id("train_weekly", self.book.name)):
             since = self.asked.setdefault(question["task_instance"]["id"], time.monotonic())
             self.view.asked(question["subject"], f"{self.airflow.url}/required_actions")
             # An answer within the same breath meets a scheduler that has not yet seen the task wait, and is lost.
@@ -206,9 +224,6 @@ class _Replay:
 
     def _import_error(self) -> str | None:
         return next(iter(self.airflow.import_errors()), None)
-
-    def _page(self, dag: str, run_id: str) -> str:
-        return f"{self.airflow.url}/dags/{dag}/runs/{run_id}"
 
 
 def _failed(runs: list[Answer]) -> str | None:

@@ -85,7 +85,8 @@ class View:
         for title in ("requests", "models"):
             if story[title]:
                 print_(table(title, story[title], console.width))
-        print_(f"Airflow  {story['airflow']}\nMLflow   {story['mlflow']}\nreports  {story['reports']}", highlight=False)
+        print_("\n".join(f"{name:8} {story[name.lower()]}" for name in ("Board", "Airflow", "MLflow", "reports")),
+               highlight=False)
         print_(f"{time.monotonic() - self._began:.0f} seconds in all. Everything is left running; `make stop` ends it. "
                "The cron rests, for these loans are of years long past.")
         return story

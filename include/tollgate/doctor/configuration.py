@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from tollgate.books import load_book
 from tollgate.clock import today
-from tollgate.config import Settings, known_books, load_params, load_retention
+from tollgate.config import Settings, known_books, load_params, load_retention, scheduled_books
 from tollgate.doctor.findings import Finding, error, fault, ok, warning
 from tollgate.doctor.places import is_local, locations
 from tollgate.errors import BadInput, TollgateError
@@ -72,7 +72,7 @@ def check_params(_: Settings) -> Iterator[Finding]:
 
 
 def check_books(_: Settings) -> Iterator[Finding]:
-    """Whether every book loads, with the parameters that are its own."""
+    """Whether every book loads, with the parameters that are its own, and every one that Airflow has DAGs of is one."""
     names, bad = known_books(), 0
     try:
         load_params()
@@ -87,6 +87,10 @@ def check_books(_: Settings) -> Iterator[Finding]:
         except TollgateError as err:
             bad += 1
             yield fault(err)
+    for name in sorted(set(scheduled_books() if with_params else ()) - set(names)):
+        bad += 1
+        yield error(f"params.yaml: schedules.{name}: there is no such book (got: {name})",
+                    "Remove the entry, or bring its book back.")
     if not bad:
         yield ok(f"{len(names)} books load: {', '.join(names)}")
 

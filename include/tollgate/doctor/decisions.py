@@ -12,7 +12,7 @@ from tollgate.errors import BadInput, Refused, TollgateError
 
 OF_A_BOOK: tuple[Callable[[str], lake.Table], ...] = (
     lake.deliveries, lake.received, lake.quarantine, lake.checks, lake.nights, lake.scores, lake.superseded,
-    lake.shadow_scores, lake.shadows, lake.measures, lake.performance, lake.shadow_performance, lake.feeds, lake.events,
+    lake.shadow_scores, lake.shadows, lake.measures, lake.shadow_performance, lake.feeds, lake.events,
     lake.incidents, lake.acknowledgements, lake.told, lake.alerts, lake.verdicts, lake.requests, lake.ledger)
 OTHERS = 0o077  # the rights of group and others
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from tollgate.books import Book
+from tollgate.books import Book, as_it_is
 from tollgate.errors import BadInput
 from tollgate.features.aggregates import Histories, aggregate
 
@@ -28,12 +28,20 @@ def make_features(book: Book, rows: pa.Table, histories: Histories | None = None
     wanted = {name for feature in book.made for name in feature.uses}
     used = replace(book, aggregates=tuple(each for each in book.aggregates if each.name in wanted))
     made_of = aggregate(used, rows, histories or {}) if used.aggregates else pa.table({})
-    inputs = {name: _values(made_of[name] if name in made_of.column_names else rows[name]) for name in sorted(wanted)}
+    columns = {name: made_of[name] if name in made_of.column_names else rows[name] for name in sorted(wanted)}
+    inputs: dict[str, np.ndarray] = {}
     made = {}
     for feature in book.made:
+        if feature.kind == "category" and feature.make is as_it_is:
+            column = columns[feature.uses[0]]
+            if pa.types.is_string(column.type):
+                made[feature.name] = column  # no text becomes an object of Python's and text again
+                continue
+        inputs |= {name: _values(columns[name]) for name in feature.uses if name not in inputs}
         values = feature.make(*(inputs[name] for name in feature.uses))
         if feature.kind == "number":
-            made[feature.name] = pa.array(values.astype(np.float64), mask=~np.isfinite(values.astype(np.float64)))
+            numbers = values.astype(np.float64, copy=False)
+            made[feature.name] = pa.array(numbers, mask=~np.isfinite(numbers))
         else:
             made[feature.name] = pa.array(values, type=pa.string())
     return pa.table(made)

@@ -159,18 +159,15 @@ def new_files(book: str | None = None) -> list[dict[str, Any]]:
 def look(book: str | None = None) -> dict[str, list[dict[str, Any]]]:
     """What stands in landing and was never taken in.
 
-    Returns ``{"files": [{"book", "name"}, ...] in the order of the deliveries, "books": [{"book", "name"}, ...]: every
-    book that has some, with words for how many, "unreadable": [{"book", "name", "why"}, ...]}``.
+    Returns ``{"files": [{"book", "name"}, ...] in the order of the deliveries, "unreadable": [{"book", "name", "why"},
+    ...]}``.
     """
-    found: dict[str, list[dict[str, Any]]] = {"files": [], "books": [], "unreadable": []}
+    found: dict[str, list[dict[str, Any]]] = {"files": [], "unreadable": []}
     for name in known_books() if book is None else [book]:
         there = waiting(name)
         found["files"] += [{"book": name, "name": spelled(file)} for file in there.files]
         found["unreadable"] += [{"book": name, "name": spelled(file), "why": why}
                                 for file, why in there.unreadable.items()]
-        if there.files:
-            count = len(there.files)
-            found["books"].append({"book": name, "name": f"{name}: {count:,} file{'s' if count > 1 else ''}"})
     return found
 
 

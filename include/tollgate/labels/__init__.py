@@ -3,7 +3,7 @@
 from tollgate.labels.evidence import feed_evidence
 from tollgate.labels.feed import Finding, findings
 from tollgate.labels.rejects import METHODS, PROBABILITY, SUPPOSING, Method, augment
-from tollgate.labels.report import labels_report, page, readable
+from tollgate.labels.report import grouped, labels_report, page, readable
 from tollgate.labels.targets import (
     BAD,
     GOOD,
@@ -35,6 +35,7 @@ __all__ = [
     "augment",
     "feed_evidence",
     "findings",
+    "grouped",
     "label",
     "label_of",
     "labels_report",

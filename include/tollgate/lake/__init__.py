@@ -33,7 +33,6 @@ from tollgate.lake.schemas import (
     measures,
     nights,
     outcomes,
-    performance,
     published,
     quarantine,
     received,
@@ -47,15 +46,26 @@ from tollgate.lake.schemas import (
     verdicts,
 )
 from tollgate.lake.store import Entry, Store
+from tollgate.lake.strays import delete_strays
 from tollgate.lake.turns import publish_turn
-from tollgate.lake.versions import Changes, Delivery, append_versions, compare, lookup, versions_of, view
+from tollgate.lake.versions import (
+    Changes,
+    Delivery,
+    append_versions,
+    compare,
+    count_keys,
+    lookup,
+    versions_of,
+    view,
+    view_batches,
+)
 
 __all__ = [
-    "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "acknowledgements", "alerts",
-    "append_next", "append_versions", "applications", "batches", "change_partitions", "change_rows", "checks",
-    "compact", "compare", "copy", "count", "decisions", "deliveries", "digest", "events", "feeds", "incidents",
-    "ledger", "lookup", "measures", "nights", "outcomes", "partitions", "performance", "prove_put_if_absent",
-    "publish_turn", "published", "purge", "quarantine", "read", "received", "replace_partition", "replace_partitions",
-    "requests", "rewrite", "rows_held", "scores", "scratch", "shadow_performance", "shadow_scores", "shadows",
-    "superseded", "told", "verdicts", "version", "versions_of", "view",
+    "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "acknowledgements", "alerts", "append_next",
+    "append_versions", "applications", "batches", "change_partitions", "change_rows", "checks", "compact", "compare",
+    "copy", "count", "count_keys", "decisions", "delete_strays", "deliveries", "digest", "events", "feeds", "incidents",
+    "ledger", "lookup", "measures", "nights", "outcomes", "partitions", "prove_put_if_absent", "publish_turn",
+    "published", "purge", "quarantine", "read", "received", "replace_partition", "replace_partitions", "requests",
+    "rewrite", "rows_held", "scores", "scratch", "shadow_performance", "shadow_scores", "shadows", "superseded",
+    "told", "verdicts", "version", "versions_of", "view", "view_batches",
 ]

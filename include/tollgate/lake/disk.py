@@ -55,12 +55,16 @@ def _faults_named() -> Iterator[None]:
 
 
 class Pile(Mapping[str, "pa.Table"]):
-    """Rows by the value of one text column, on scratch; a partition is read each time it is asked for."""
+    """Rows by the value of one text column, on scratch; a partition is read each time it is asked for.
 
-    def __init__(self, disk: Scratch, schema: pa.Schema, partition: str) -> None:
+    Attributes:
+        held: how many bytes stay in memory before the disk is used.
+    """
+
+    def __init__(self, disk: Scratch, schema: pa.Schema, partition: str, held: int = 0) -> None:
         self.schema = schema
-        self._disk, self._partition = disk, partition
-        self._places: dict[str, list[tuple[int, int]]] = {}
+        self._disk, self._partition, self._left = disk, partition, held
+        self._places: dict[str, list[pa.RecordBatch | tuple[int, int]]] = {}
 
     def add(self, rows: pa.Table) -> None:
         """Lay down more rows, of any partitions."""
@@ -69,14 +73,17 @@ class Pile(Mapping[str, "pa.Table"]):
         equal: Any = pyarrow.compute.equal
         for name in rows[self._partition].unique().to_pylist():
             for batch in rows.filter(equal(rows[self._partition], name)).combine_chunks().to_batches():
-                self._places.setdefault(name, []).append(self._disk.append(batch.serialize()))
+                self._left -= batch.nbytes
+                self._places.setdefault(name, []).append(
+                    batch if self._left >= 0 else self._disk.append(batch.serialize()))
 
     def batches(self, name: str) -> Iterator[pa.RecordBatch]:
         """The rows of one partition, as they were laid down."""
         import pyarrow as pa
 
-        for begin, size in self._places[name]:
-            yield pa.ipc.read_record_batch(pa.py_buffer(self._disk.read(begin, size)), self.schema)
+        for place in self._places[name]:
+            yield pa.ipc.read_record_batch(pa.py_buffer(self._disk.read(*place)), self.schema) if isinstance(
+                place, tuple) else place
 
     def __getitem__(self, name: str) -> pa.Table:
         import pyarrow as pa

@@ -17,13 +17,12 @@ from tollgate.lake.disk import Pile, scratch
 from tollgate.lake.faults import faults_named
 from tollgate.lake.schemas import Table
 from tollgate.lake.store import Entry, Store
+from tollgate.lake.strays import LOG, YOUNG_SECONDS, actions_of, commits_among, is_data, named_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Theirs = Callable[["pa.Table"], "pa.Array"]  # of some rows, which are to go: bool, without nulls
-LOG = "_delta_log"
-YOUNG_SECONDS = 86_400  # a file that no commit names may be one that a run is about to commit
 
 
 def rows_held(table: Table, columns: Sequence[str], theirs: Theirs) -> dict[str, int]:
@@ -107,12 +106,12 @@ def purge(table: Table, columns: Sequence[str], theirs: Theirs, now: float, dry_
     store, home = Store(settings().lake), f"{table.book}/{table.name}/"
     shown = {unquote(uri).rpartition(f"/{home}")[2] for uri in opened.file_uris()}
     every = store.list(home.rstrip("/"))
-    commits = [entry for entry in every if entry.path.startswith(f"{home}{LOG}/") and entry.path.endswith(".json")]
-    held = [entry for entry in every if entry.path.endswith(".parquet") and not entry.path.startswith(f"{home}{LOG}/")
+    commits = commits_among(every, home)
+    held = [entry for entry in every if is_data(entry, home)
             and entry.path.removeprefix(home) not in shown and _holds(store, entry, columns, theirs)]
     if not held:
         return 0, []
-    named = _named(store, commits)
+    named = named_files(store, commits)
     young = [entry for entry in held if entry.path.removeprefix(home) not in named
              and entry.written > now - YOUNG_SECONDS]
     going = {entry.path.removeprefix(home) for entry in held} - {entry.path.removeprefix(home) for entry in young}
@@ -140,19 +139,9 @@ def _holds(store: Store, entry: Entry, columns: Sequence[str], theirs: Theirs) -
         return any(theirs(pa.Table.from_batches([batch])).true_count for batch in file.iter_batches(columns=columns))
 
 
-def _actions(store: Store, entry: Entry) -> list[dict[str, dict[str, object]]]:
-    return [json.loads(line) for line in store.read(entry.path).splitlines() if line.strip()]
-
-
-def _named(store: Store, commits: list[Entry]) -> set[str]:
-    """Every file that some commit added."""
-    return {unquote(str(action["add"]["path"])) for entry in commits for action in _actions(store, entry)
-            if "add" in action}
-
-
 def _forget(store: Store, entry: Entry, names: set[str]) -> None:
     """Take what a commit says of the values in these files out of it; statistics are optional in Delta's protocol."""
-    actions, changed = _actions(store, entry), False
+    actions, changed = actions_of(store, entry), False
     for action in actions:
         for kind in ("add", "remove"):
             if kind in action and unquote(str(action[kind]["path"])) in names and action[kind].get("stats"):

@@ -41,6 +41,11 @@ class Table:
     known: str | None = None
     versioned: bool = False
 
+    @property
+    def in_files(self) -> pa.Schema:
+        """The columns that its files hold: that of the partition stands in the log, and in the folder's name."""
+        return pa.schema([field for field in self.schema if field.name != self.partition])
+
 
 def published(book: Book, name: str) -> Table:
     """A table of the book by its name: every version of every row, by the month of the first of its ``told`` days."""
@@ -170,10 +175,12 @@ def measures(book: str) -> Table:
     """One number about a model in a window of nights, with what it is held against: a line a subject and metric.
 
     ``kind`` says what may have moved: a ``feature`` (the ``subject``), the ``prediction``, ``fairness`` (the protected
-    attribute), or ``performance``: ``reference`` is what the scores promise, ``value``, once the loans have matured,
-    what came true. ``segment`` is the part of the window that it is about; null is the whole. ``value`` is told
-    of ``n`` values, ``reference`` of ``reference_n`` others; how far the two lie apart by luck alone is ``null_value``.
-    ``level`` is what was concluded, where something was; ``parameters`` are those that were used, as JSON.
+    attribute), ``decision`` (what is declined, or could not be scored), ``guard`` (how a promoted champion fares beside
+    the one that it replaced), or ``performance``: ``reference`` is what the scores promise, or of the ``matured_auc``
+    the test months, ``value``, once the loans have matured, what came true. ``segment`` is the part of the window that
+    it is about; null is the whole. ``value`` is told of ``n`` values, ``reference`` of ``reference_n`` others; how far
+    the two lie apart by luck alone is ``null_value``. ``level`` is what was concluded, where something was;
+    ``parameters`` are those that were used, as JSON.
     """
     return Table(book, "measures", pa.schema([
         ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("window_to", DAY), ("model_version", TEXT),
@@ -181,20 +188,6 @@ def measures(book: str) -> Table:
         ("value", NUMBER), ("reference", NUMBER), ("null_value", NUMBER), ("p_value", NUMBER),
         ("n", COUNT), ("reference_n", COUNT), ("level", TEXT), ("parameters", TEXT),
     ]), "day", ("kind", "subject", "segment", "metric", "window_to"), "as_of")
-
-
-def performance(book: str) -> Table:
-    """How the published scores fared: labels once the scored cohort has matured (null before), decisions at once.
-
-    Of ``rows`` that were scored, those ``labelled`` are good or bad; the others tell nothing of the model.
-    """
-    return Table(book, "performance", pa.schema([
-        ("day", TEXT), ("as_of", DAY), ("scored_as_of", DAY), ("window_from", DAY), ("model_version", TEXT),
-        ("rows", COUNT), ("refused", COUNT),
-        ("labelled", COUNT), ("unbooked", COUNT), ("indeterminate", COUNT), ("defaults", COUNT),
-        ("auc", NUMBER), ("ks", NUMBER), ("false_negative_rate", NUMBER),
-        ("decline_rate", NUMBER), ("parity_gap", NUMBER), ("parity_null", NUMBER),
-    ]), "day", ("scored_as_of", "model_version"), "as_of")
 
 
 def feeds(book: str) -> Table:
@@ -253,11 +246,15 @@ def told(book: str) -> Table:
 
 
 def verdicts(book: str) -> Table:
-    """What monitoring concluded at each scoring date."""
+    """What monitoring concluded at each scoring date.
+
+    ``asked`` whether a rule asked for a retrain; null in the lines that an older Tollgate wrote, of which a major
+    ``level`` did.
+    """
     return Table(book, "verdicts", pa.schema([
         ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("model_version", TEXT), ("level", TEXT),
         ("features", pa.list_(TEXT)),
-        ("rows", COUNT), ("tripped", pa.bool_()), ("request", TEXT), ("sentence", TEXT),
+        ("rows", COUNT), ("asked", pa.bool_()), ("tripped", pa.bool_()), ("request", TEXT), ("sentence", TEXT),
     ]), "day", ("as_of",), "as_of")
 
 

@@ -7,7 +7,7 @@ later one is never known before an earlier one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from tollgate.lake.delta import (
     read_rows,
 )
 from tollgate.lake.disk import Pile, scratch
-from tollgate.lake.faults import faults_named
+from tollgate.lake.faults import faults_named, torn
 from tollgate.lake.schemas import Table
 
 if TYPE_CHECKING:
@@ -59,15 +59,65 @@ def view(table: Table, *, as_of: date | None = None, columns: Sequence[str] | No
     known = [("known_on", "<", as_of)] if as_of is not None else []
     if not _is_revised(opened):
         return read_rows(opened, table, [*filters, *known], wanted, at)
-    # Those that were revised are few; of them every version is looked at, for the newest may lie outside the filters.
-    used = list(dict.fromkeys([*needed, "version", *(name for name, *_ in filters)]))
-    later = read_rows(opened, table, [("version", ">", 1), *known], used, at)
-    newest = _newest(later, table.order)
+    newest = _revised(opened, table, needed, filters, known, at)
     first = read_rows(opened, table, [("version", "=", 1), *filters, *known], needed, at)
     kept = _without(first, newest, table.order)
     shown = _filtered(newest, filters).select(needed)
     rows = pa.concat_tables([kept, shown.cast(kept.schema)]).sort_by([(name, "ascending") for name in table.order])
     return rows.select(wanted)
+
+
+def view_batches(table: Table, *, as_of: date, filters: Filters = (), at: int) -> Iterator[pa.Table]:
+    """The rows of ``view``, in no order, some at a time: only those that were revised are held together.
+
+    Args:
+        at: the Delta version to read; -1 where the table was never written.
+
+    Raises as ``view``.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    opened = open_table(table, at) if at >= 0 else None
+    if opened is None:
+        return
+    sent = _sent(table)
+    known = [("known_on", "<", as_of)]
+    newest = _revised(opened, table, sent, filters, known, at) if _is_revised(opened) else None
+    keep = pq.filters_to_expression([*filters, *known, *([("version", "=", 1)] if newest is not None else [])])
+    with faults_named(table, at):
+        try:
+            rows = opened.to_pyarrow_dataset(filesystem=local_files(table))
+            for batch in rows.to_batches(columns=sent, filter=keep, batch_readahead=2, fragment_readahead=2):
+                if batch.num_rows:
+                    some = cast_to(table, pa.Table.from_batches([batch]), sent)
+                    yield some if newest is None else _without(some, newest, table.order)
+        except pa.ArrowInvalid as err:
+            raise torn(table, err) from err
+    if newest is not None:
+        yield cast_to(table, _filtered(newest, filters), sent)
+
+
+def count_keys(table: Table, *, as_of: date, filters: Filters = (), at: int) -> int:
+    """How many rows ``view`` would show if none had been revised; arguments and errors are those of ``view_batches``.
+
+    Most of it is told by the statistics of the files.
+    """
+    import pyarrow.parquet as pq
+
+    opened = open_table(table, at) if at >= 0 else None
+    if opened is None:
+        return 0
+    keep = pq.filters_to_expression([*filters, ("known_on", "<", as_of), ("version", "=", 1)])
+    with faults_named(table, at):
+        return int(opened.to_pyarrow_dataset(filesystem=local_files(table)).count_rows(filter=keep))
+
+
+def _revised(opened: DeltaTable, table: Table, needed: Sequence[str], filters: Filters, known: Filters,
+             at: int | None) -> pa.Table:
+    """The newest version of every row that was revised, also where it lies outside the filters; these are few."""
+    used = list(dict.fromkeys([*needed, "version", *(name for name, *_ in filters)]))
+    return _newest(read_rows(opened, table, [("version", ">", 1), *known], used, at), table.order)
 
 
 def _sent(table: Table) -> list[str]:

@@ -1,14 +1,16 @@
 """Monitoring: drift, performance, alerts, the verdict and the report."""
 
+from tollgate.monitoring.board import board_page
 from tollgate.monitoring.events import acknowledge, alerts, life
 from tollgate.monitoring.feeds import feed_step
+from tollgate.monitoring.guard import guard_step
 from tollgate.monitoring.metrics import write_metrics
-from tollgate.monitoring.report import report_step
+from tollgate.monitoring.report import night_page, report_step
 from tollgate.monitoring.steps import drift_step, performance_step
 from tollgate.monitoring.telling import note_told, untold
 from tollgate.monitoring.verdict import verdict_step, verdicts
 
 __all__ = [
-    "acknowledge", "alerts", "drift_step", "feed_step", "life", "note_told", "performance_step", "report_step",
-    "untold", "verdict_step", "verdicts", "write_metrics",
+    "acknowledge", "alerts", "board_page", "drift_step", "feed_step", "guard_step", "life", "night_page",
+    "note_told", "performance_step", "report_step", "untold", "verdict_step", "verdicts", "write_metrics",
 ]

@@ -1,18 +1,17 @@
-"""Why monitoring asks for a retrain, other than that drift has lasted: a fall of the AUC, new labels, age."""
+"""Why monitoring asks for a retrain: rules that have tripped, on drift or on performance; new labels; age."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from tollgate import registry
 from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.labels import BAD, GOOD, mature_before, read_labels
-from tollgate.monitoring.rules import Signal
-from tollgate.requests import PERFORMANCE, SCHEDULE, VOLUME
-
-ASKING = {"auc": PERFORMANCE}  # the rules whose signal asks, and the cause that it asks for
+from tollgate.monitoring.rules import Signal, is_of_feature
+from tollgate.requests import DRIFT, PERFORMANCE, SCHEDULE, VOLUME
 
 
 @dataclass(frozen=True)
@@ -32,17 +31,18 @@ class Ask:
     cooldown_days: int | None = None
 
 
-def asks(book: Book, as_of: date, params: Params, now: Iterable[Signal], trained: date | None) -> list[Ask]:
-    """What asks for a retrain tonight, the gravest first.
+def asks(book: Book, as_of: date, params: Params, version: str, causes: Sequence[Signal]) -> list[Ask]:
+    """What asks for a retrain of a model tonight, the gravest first.
 
     Args:
-        now: the night's signals. trained: the as-of at which the night's model learned; None where that is not known.
+        causes: the signals by which the rules have tripped; none where they have not.
     """
-    found = [Ask(ASKING[signal.event], signal.text, signal.value, signal.limit)
-             for signal in now if signal.rank and signal.event in ASKING]
     limits = params.monitoring
-    if trained is None:
+    found = [_tripped(version, causes)] if causes else []
+    if limits.request_new_labels is None and limits.request_age_days is None:
         return found
+    trained = next((date.fromisoformat(model["as_of"]) for model in registry.models(book.name)
+                    if model["version"] == version), as_of)
     if limits.request_new_labels is not None:
         new = new_labels(book, trained, as_of, params.snapshot.horizon_months)
         if new >= limits.request_new_labels:
@@ -53,6 +53,14 @@ def asks(book: Book, as_of: date, params: Params, now: Iterable[Signal], trained
         found.append(Ask(SCHEDULE, f"a champion that was trained {age} days ago", age, limits.request_age_days,
                          limits.request_age_days))
     return found
+
+
+def _tripped(version: str, causes: Sequence[Signal]) -> Ask:
+    """Drift, where a feature or the score moved; else what became of the loans asks."""
+    why, first = "; ".join(one.text for one in causes), causes[0]
+    if any(is_of_feature(one) for one in causes):
+        return Ask(DRIFT, f"drift from model v{version}: {why}", first.value, first.limit)
+    return Ask(PERFORMANCE, why, first.value, first.limit)
 
 
 def new_labels(book: Book, trained: date, as_of: date, horizon_months: int) -> int:

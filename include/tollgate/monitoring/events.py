@@ -84,9 +84,29 @@ def alerts(book: str, *, ended: bool = False) -> list[Row]:
         BadInput: there is no such book.
         PassingFault: the lake did not answer.
     """
-    seen = _acknowledged(book)
-    found = [{**_told(row), "acknowledged": seen.get(_identity(row))} for row in _newest(book, ended=ended)]
-    return sorted(found, key=lambda row: (row["status"] == ENDED, -row["rank"], row["since"], row["event"]))
+    found = [*of_nights(check_book(book), ended=ended), *of_operation(book, ended=ended)]
+    return seen(book, sorted(found, key=lambda row: (row["status"] == ENDED, -row["rank"], row["since"], row["event"])))
+
+
+def of_nights(book: str, *, ended: bool = False) -> list[Row]:
+    """The events of the last night that are under way; with ``ended`` every one there ever was."""
+    rows = _nights(book)
+    last = max((row["as_of"] for row in rows), default=None)
+    newest = {_identity(row): row for row in rows}
+    return [_told(row) for row in newest.values() if ended or (row["as_of"] == last and row["status"] != ENDED)]
+
+
+def of_operation(book: str, *, ended: bool = False) -> list[Row]:
+    """The incidents that are under way; with ``ended`` every one there ever was."""
+    newest = {_identity(row): row for row in _incidents(book)}
+    return [_told(row) for row in newest.values() if ended or row["status"] != ENDED]
+
+
+def seen(book: str, told: Iterable[Row]) -> list[Row]:
+    """These alerts with ``acknowledged``, who has seen each by now. Raises ``PassingFault``: the lake is away."""
+    by = _acknowledged(book)
+    return [{**row, "acknowledged": by.get((row["of"], row["model_version"], date.fromisoformat(row["since"])))}
+            for row in told]
 
 
 def life(book: str, event: str) -> dict[str, Any]:
@@ -98,8 +118,7 @@ def life(book: str, event: str) -> dict[str, Any]:
         BadInput: no such event was ever under way.
         PassingFault: the lake did not answer.
     """
-    check_book(book)
-    rows = [row for row in [*_of_nights(book), *_of_incidents(book)] if row["event"] == event]
+    rows = [row for row in [*_nights(check_book(book)), *_incidents(book)] if row["event"] == event]
     if not rows:
         raise BadInput(f"{book} has never had such an alert", value=event,
                        remedy=f"See those under way: tollgate alerts list {book}; all: with --ended.")
@@ -115,14 +134,15 @@ def acknowledge(book: str, event: str, comment: str, by: str | None = None) -> d
         BadInput: no such event is under way, or the name of who has seen it is empty.
         PassingFault: the lake did not answer.
     """
-    standing = [row for row in _newest(book, ended=False) if row["event"] == event]
+    standing = [row for row in alerts(book) if row["event"] == event]
     if not standing:
         raise BadInput(f"{book} has no such alert under way", value=event,
                        remedy=f"See those that are: tollgate alerts list {book}.")
-    of, model_version, since = _identity(standing[0])
-    if (of, model_version, since) not in _acknowledged(book):
+    (row,) = standing
+    since = date.fromisoformat(row["since"])
+    if row["acknowledged"] is None:
         who = signed_by(by)
-        note = {"event": of, "model_version": model_version, "since": since, "by": who["by"],
+        note = {"event": row["of"], "model_version": row["model_version"], "since": since, "by": who["by"],
                 "login": who.get("login", who["by"]), "comment": comment}
         table = lake.acknowledgements(book)
 
@@ -131,24 +151,15 @@ def acknowledge(book: str, event: str, comment: str, by: str | None = None) -> d
             return None if known else pa.Table.from_pylist([{**note, "seq": there.num_rows}], table.schema)
 
         lake.append_next(table, make)
-    return {"book": book, "event": event, "since": since.isoformat(),
-            "acknowledged": _acknowledged(book)[of, model_version, since]}
+    return {"book": book, "event": event, "since": row["since"],
+            "acknowledged": _acknowledged(book)[row["of"], row["model_version"], since]}
 
 
-def _newest(book: str, *, ended: bool) -> list[Row]:
-    """Each event as it last stood: what is under way, or every one there ever was."""
-    nights = _of_nights(check_book(book))
-    last = max((row["as_of"] for row in nights), default=None)
-    newest = {_identity(row): row for row in [*nights, *_of_incidents(book)]}
-    return [row for row in newest.values()
-            if ended or (row["status"] != ENDED and (row["as_of"] == last or "began" in row))]
-
-
-def _of_nights(book: str) -> list[Row]:
+def _nights(book: str) -> list[Row]:
     return sorted(lake.read(lake.events(book)).to_pylist(), key=itemgetter("as_of"))
 
 
-def _of_incidents(book: str) -> list[Row]:
+def _incidents(book: str) -> list[Row]:
     return [{**line, "model_version": "", "value": None, "limit": None} for life in lives(book) for line in life]
 
 
@@ -158,12 +169,17 @@ def _acknowledged(book: str) -> dict[tuple[str, str, date], Row]:
 
 
 def _identity(row: Row) -> tuple[str, str, date]:
-    """What is one life of an event; an incident may have two on a day."""
-    of = f"{row['event']}#{row['began']}" if "began" in row else row["event"]
-    return of, row["model_version"], row["since"]
+    """What is one life of an event."""
+    return _of(row), row["model_version"], row["since"]
+
+
+def _of(row: Row) -> str:
+    """What is acknowledged: of an incident, which may begin twice on a day, this life of it."""
+    return f"{row['event']}#{row['began']}" if "began" in row else str(row["event"])
 
 
 def _told(row: Row) -> Row:
-    return {name: row[name].isoformat() if isinstance(row[name], date) else row[name]
-            for name in ("event", "model_version", "status", "since", "as_of", "rank", "severity", "value", "limit",
-                         "message")}
+    shown = {name: row[name].isoformat() if isinstance(row[name], date) else row[name]
+             for name in ("event", "model_version", "status", "since", "as_of", "rank", "severity", "value", "limit",
+                          "message")}
+    return {**shown, "of": _of(row)}

@@ -6,7 +6,8 @@ One pass over the window, in pieces: what is kept of it are counts, so that memo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ import pyarrow as pa
 from tollgate.books import Book
 from tollgate.config import Monitoring
 from tollgate.features import check_made
-from tollgate.stats.distributions import Counts, counts, jensen_shannon, kullback_leibler, psi_and_null
+from tollgate.stats.distributions import Counts, counts, jensen_shannon, kullback_leibler, psi_test
 from tollgate.stats.page_hinkley import TOLERANCE, PageHinkley, page_hinkley_null
 from tollgate.stats.positions import Positions
 from tollgate.stats.two_samples import chi_square_test, ks_test, share_test
 
 LEVELS = ("stable", "minor", "moderate", "major")
+BANDS = (0.10, 0.20, 0.25)  # of a PSI, above which it is called so; what is done about it is a rule's
 UNKNOWN = "unknown"
 SCORE = "score"
 FEATURE, PREDICTION = "feature", "prediction"
@@ -30,11 +32,26 @@ PSI, KL, JS, KS, CHI_SQUARE, MISSING, UNSEEN, PAGE_HINKLEY = (
 Row = dict[str, Any]
 
 
-def level_of(value: float, null: float, params: Monitoring) -> str:
-    """The level of a PSI: by the effect-size limits, and stable unless it also exceeds its own null."""
-    if value <= null:
-        return LEVELS[0]
-    return LEVELS[sum(value > limit for limit in (params.psi_minor, params.psi_moderate, params.psi_major))]
+def level_of(psi: float) -> str:
+    """What the field calls a PSI that luck does not explain."""
+    return LEVELS[bisect_left(BANDS, psi)]
+
+
+def discovered(rows: Sequence[Row], rate: float) -> list[bool]:
+    """Which rows of one metric in one window are a discovery, so that at most a share ``rate`` of these is luck.
+
+    Benjamini and Yekutieli's procedure, which holds however the tests depend on each other (Annals of Statistics 29,
+    2001); one row alone passes at a p-value of ``rate``. A row without a p-value is judged by its own null alone.
+    """
+    from scipy.stats import false_discovery_control
+
+    known = [k for k, row in enumerate(rows) if row["p_value"] is not None]
+    found = [True] * len(rows)
+    if known:
+        for k, p_value in zip(known, false_discovery_control([rows[k]["p_value"] for k in known], method="by"),
+                              strict=True):
+            found[k] = bool(p_value <= rate)
+    return found
 
 
 def worst(levels: Iterable[str]) -> str:
@@ -86,14 +103,21 @@ class Comparison:
     def measures(self, params: Monitoring) -> list[Row]:
         """The measured columns of the lake's ``measures``, every metric of every feature and of the score.
 
-        What cannot be told, as without rows, has no value. ``level`` is that of a PSI alone, and unknown in a window
-        of fewer than ``params.min_sample`` rows.
+        What cannot be told, as without rows, has no value. ``level`` is that of a PSI alone: stable unless it exceeds
+        its own null and is a discovery among all of the window, and unknown in one of fewer than ``params.min_sample``
+        rows.
         """
         found = []
         for name in self._entries:
             kind = PREDICTION if name == SCORE else FEATURE
             found += [{"kind": kind, "subject": name, **row} for row in self._tests[name].measures(self.rows, params)
                       if (kind, row["metric"]) != (PREDICTION, MISSING)]  # a row without a score is no row of a window
+        indices = [row for row in found if row["metric"] == PSI]
+        told = [row for row in indices if row["value"] is not None and self.rows >= params.min_sample]
+        levels = {row["subject"]: level_of(row["value"]) if sure and row["value"] > row["null_value"] else LEVELS[0]
+                  for row, sure in zip(told, discovered(told, params.false_discovery_rate), strict=True)}
+        for row in indices:
+            row["level"] = levels.get(row["subject"], UNKNOWN)
         return [*found, {"kind": PREDICTION, "subject": SCORE, **self._change(params.confidence)}]
 
     def _change(self, confidence: float) -> Row:
@@ -175,11 +199,10 @@ def _shares_of_bins(entry: Row, now: Counts, rows: int, params: Monitoring) -> I
     """What follows from the counts of a feature's bins."""
     before = np.asarray(entry["counts"], dtype=np.int64)
     r, n, told = int(before.sum()), now.known, {"confidence": params.confidence}
-    found = psi_and_null(before, now.bins, params.confidence)
-    value, null = found or (None, None)
-    level = level_of(*found, params) if found and rows >= params.min_sample else UNKNOWN
-    limits = {name: getattr(params, name) for name in ("min_sample", "psi_minor", "psi_moderate", "psi_major")}
-    yield _row(PSI, value, n, r, {**told, **limits}, null=null, level=level)
+    found = psi_test(before, now.bins, params.confidence)
+    value, null, p_value = found or (None, None, None)
+    limits = {name: getattr(params, name) for name in ("min_sample", "false_discovery_rate")}
+    yield _row(PSI, value, n, r, {**told, **limits}, null=null, p_value=p_value)
     yield _row(KL, kullback_leibler(before, now.bins), n, r, told, null=None if null is None else null / 2)
     yield _row(JS, jensen_shannon(before, now.bins), n, r, told,
                null=None if null is None else float(np.sqrt(null / (8 * np.log(2)))))
@@ -196,6 +219,6 @@ def _share(metric: str, k: int, n: int, past_k: int, r: int, confidence: float) 
 
 
 def _row(metric: str, value: float | None, n: int, r: int | None, parameters: Row, *, reference: float = 0.0,
-         null: float | None = None, p_value: float | None = None, level: str | None = None) -> Row:
+         null: float | None = None, p_value: float | None = None) -> Row:
     return {"metric": metric, "value": value, "reference": reference, "null_value": null, "p_value": p_value, "n": n,
-            "reference_n": r, "level": level, "parameters": json.dumps(parameters, sort_keys=True)}
+            "reference_n": r, "level": None, "parameters": json.dumps(parameters, sort_keys=True)}

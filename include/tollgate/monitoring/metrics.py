@@ -13,7 +13,7 @@ from tollgate.config import known_books
 from tollgate.errors import BadInput, TollgateError
 from tollgate.monitoring.events import alerts
 from tollgate.monitoring.measures import LEVELS, MISSING, PSI, of_metric
-from tollgate.monitoring.performance import PERFORMANCE
+from tollgate.monitoring.performance import ESTIMATED
 from tollgate.monitoring.rules import FEED_RANKS
 
 GAUGES = {
@@ -115,7 +115,7 @@ def _measures(book: str) -> list[Sample]:
     for row in of_metric(rows, PSI):
         found += [("psi", (row["subject"],), row["value"]), ("psi_null", (row["subject"],), row["null_value"])]
     found += [("missing_share", (row["subject"],), row["value"]) for row in of_metric(rows, MISSING)]
-    told = [row for row in rows if row["kind"] == PERFORMANCE and row["reference"] is not None]
+    told = [row for row in rows if row["metric"] in ESTIMATED and row["reference"] is not None]
     found += [("expected", (row["metric"],), row["reference"]) for row in told if row["segment"] is None]
     cohort = max((row["segment"] for row in told if row["segment"] is not None), default=None)
     for row in told:

@@ -1,4 +1,8 @@
-"""How published decisions fared: power and error of matured cohorts, decline rates of tonight's."""
+"""How published decisions fared: power and error of matured cohorts, decline rates of tonight's.
+
+Rows are measured columns of the lake's ``measures``. What of a matured cohort has no ``reference`` is told, and no rule
+is about it.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tollgate.monitoring.baselines import Baseline
 from tollgate.stats.expected import expected_auc, expected_miss_rate
-from tollgate.stats.intervals import normal_quantile
+from tollgate.stats.intervals import normal_quantile, wilson
 from tollgate.stats.ranking import placements, places
 
 Row = dict[str, Any]
 
 FAIRNESS, DECLINE_RATE_GAP = "fairness", "decline_rate_gap"
 PERFORMANCE, AUC, DEFAULT_RATE, MISS_RATE = "performance", "auc", "default_rate", "miss_rate"
+ESTIMATED = (AUC, DEFAULT_RATE, MISS_RATE)  # from scores alone, before labels are mature
+MATURED_AUC, MATURED_KS = "matured_auc", "matured_ks"
+DECISION, DECLINE_RATE, REFUSED_SHARE = "decision", "decline_rate", "refused_share"
+UNBOOKED_SHARE, INDETERMINATE_SHARE = "unbooked_share", "indeterminate_share"
 NOT_STATED = "not stated"
 
 
@@ -72,7 +81,7 @@ def expected(score: np.ndarray, declined: np.ndarray, confidence: float) -> list
     told = json.dumps({"confidence": confidence})
     return [{"kind": PERFORMANCE, "subject": "score", "segment": None, "metric": metric, "value": None,
              "reference": value, "n": len(score), "null_value": None if error is None else reach * error,
-             "parameters": told} for metric, (value, error) in errors.items()]
+             "p_value": None, "parameters": told} for metric, (value, error) in errors.items()]
 
 
 def held_against(promised: list[Row], truth: Row, labelled: int) -> list[Row]:
@@ -84,6 +93,56 @@ def held_against(promised: list[Row], truth: Row, labelled: int) -> list[Row]:
     known = {AUC: truth["auc"], MISS_RATE: truth["false_negative_rate"],
              DEFAULT_RATE: truth["defaults"] / labelled if labelled else None}
     return [{**row, "value": known[row["metric"]]} for row in promised]
+
+
+def decided(declined: np.ndarray, refused: int, baseline: Baseline | None, confidence: float) -> list[Row]:
+    """What was decided on the applications of a window: the share that is declined, and that could not be scored.
+
+    The decline rate is held against that for which the model was approved, the other against nothing: what luck
+    explains of it is how far Wilson's bound at ``confidence``, one-sided, lies below.
+
+    Args:
+        declined: the decisions on what was scored, bool. refused: how many more could not be.
+    """
+    n, told = len(declined), json.dumps({"confidence": confidence})
+    rate, null = float(declined.mean()) if n else None, None
+    if baseline is not None and n:
+        p = baseline.decline_rate
+        null = normal_quantile((1 + confidence) / 2) * float(np.sqrt(p * (1 - p) * (1 / n + 1 / baseline.rows)))
+    row = {"kind": DECISION, "subject": DECISION, "segment": None, "p_value": None, "parameters": told}
+    share, luck = (None, None) if not n + refused else _surely(refused, n + refused, confidence)
+    return [{**row, "metric": DECLINE_RATE, "value": rate, "n": n, "null_value": null,
+             "reference": None if baseline is None else baseline.decline_rate,
+             "reference_n": None if baseline is None else baseline.rows},
+            {**row, "metric": REFUSED_SHARE, "value": share, "reference": 0.0, "n": n + refused, "null_value": luck,
+             "reference_n": None}]
+
+
+def _surely(k: int, n: int, confidence: float) -> tuple[float, float]:
+    return k / n, k / n - wilson(k, n, confidence)[0]
+
+
+def came_true(cohort: Row, baseline: Baseline | None, confidence: float) -> list[Row]:
+    """What is known of a matured cohort: its AUC beside that of the test months, and how much of it was judged.
+
+    Args:
+        cohort: ``rows``, ``labelled``, ``unbooked``, ``indeterminate``, ``decline_rate``, and as ``matured`` answers.
+    """
+    of, told = cohort["labelled"], json.dumps({"confidence": confidence})
+    reference = null = rows = None
+    if baseline is not None and cohort["auc"] is not None:
+        error = auc_error(cohort["auc"], cohort["defaults"], of - cohort["defaults"])
+        reference, rows = baseline.auc, baseline.rows
+        null = normal_quantile(confidence) * float(np.hypot(error, baseline.auc_error))
+    row = {"subject": "score", "p_value": None, "reference": None, "null_value": None, "reference_n": None,
+           "parameters": told}
+    return [{**row, "kind": PERFORMANCE, "metric": MATURED_AUC, "value": cohort["auc"], "n": of,
+             "reference": reference, "null_value": null, "reference_n": rows},
+            {**row, "kind": PERFORMANCE, "metric": MATURED_KS, "value": cohort["ks"], "n": of},
+            *({**row, "kind": DECISION, "subject": DECISION, "metric": metric, "value": value, "n": cohort["rows"]}
+              for metric, value in ((DECLINE_RATE, cohort["decline_rate"]),
+                                    (UNBOOKED_SHARE, cohort["unbooked"] / cohort["rows"]),
+                                    (INDETERMINATE_SHARE, cohort["indeterminate"] / cohort["rows"])))]
 
 
 def decline_rates(declined: np.ndarray, groups: pa.Table) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The pages people read: Tollgate's own verdict, and Evidently's drift report beside it."""
+"""The pages people read: Tollgate's own verdict, Evidently's drift report beside it, and what the Model Board shows."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tollgate import lake
 from tollgate.books import Book
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput
+from tollgate.monitoring.board import publish_board
 from tollgate.monitoring.measures import CHI_SQUARE, FEATURE, JS, KS, MISSING, PREDICTION, PSI, UNSEEN, watched
 from tollgate.monitoring.performance import AUC, DEFAULT_RATE, MISS_RATE, PERFORMANCE
 from tollgate.monitoring.reference import read_reference
@@ -25,6 +26,7 @@ from tollgate.monitoring.window import Window, load_window
 if TYPE_CHECKING:
     import pandas as pd
 
+INDEX, DISTRIBUTIONS = "index.html", "drift.html"
 ROWS_SHOWN = 5_000
 PROMISES = ((AUC, "an AUC of", ".3f"), (DEFAULT_RATE, "a default rate of", ".1%"),
             (MISS_RATE, "a share of the defaults that is approved of", ".1%"))
@@ -49,7 +51,7 @@ td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
 <h1>{title}</h1>
 <p><strong>{sentence}</strong></p>
 <p>Features marked * decide the verdict. A PSI counts as drift only above its null, the value that luck alone stays
-below.
+below, and beyond what one of so many features shows by chance.
 {beside}</p>
 {promised}
 <h2>Features</h2>
@@ -69,7 +71,7 @@ below.
 def report_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     """Write ``reports/BOOK/AS-OF/index.html`` to the store, and ``drift.html`` beside it when something was alerted.
 
-    Answers with the index's address.
+    What the Model Board shows of the nights is drawn anew. Answers with the addresses of both.
 
     Raises:
         BadInput: there is no verdict for that as-of.
@@ -77,7 +79,27 @@ def report_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     from tollgate.registry import fetch_model
 
     window = load_window(book, as_of, params.monitoring)
-    return write_report(book, as_of, params, window, fetch_model(book.name, window.version))
+    written = write_report(book, as_of, params, window, fetch_model(book.name, window.version))
+    return {**written, "board": f"{settings().store.rstrip('/')}/{publish_board(book, params)}"}
+
+
+def night_page(book: str, as_of: date, *, distributions: bool = False) -> str:
+    """What ``report_step`` wrote of a night: its page, or the distributions beside it.
+
+    Raises:
+        BadInput: nothing was reported as of that day; or nothing was alerted, so that no distributions were drawn.
+    """
+    store, folder = lake.Store(settings().store), _folder(book, as_of)
+    try:
+        return store.read(f"{folder}/{DISTRIBUTIONS if distributions else INDEX}").decode()
+    except BadInput as absent:
+        raise BadInput(f"{book} has no such page as of {as_of}", value=absent.value,
+                       remedy=f"Where there is a verdict of that day: tollgate monitor report {book} --as-of {as_of}. "
+                              "Distributions are drawn where something began or worsened.") from None
+
+
+def _folder(book: str, as_of: date) -> str:
+    return f"reports/{book}/{as_of.isoformat()}"
 
 
 def write_report(book: Book, as_of: date, params: Params, window: Window, model: Path) -> dict[str, Any]:
@@ -89,13 +111,13 @@ def write_report(book: Book, as_of: date, params: Params, window: Window, model:
                        remedy=f"Conclude first: tollgate monitor verdict {book.name} --as-of {as_of}.")
     alerts = lake.read(lake.alerts(book.name), filters=day).to_pylist()
     page = index_page(book, verdict[0], lake.read(lake.measures(book.name), filters=day).to_pylist(), alerts)
-    store, folder = lake.Store(settings().store), f"reports/{book.name}/{as_of.isoformat()}"
+    store, folder = lake.Store(settings().store), _folder(book.name, as_of)
     if alerts:
         current = window.features.append_column("score", window.scores["score"])
         beside = evidently_page(book, read_reference(model), current, as_of, params.seed)
-        store.write(f"{folder}/drift.html", beside.encode())
-    store.write(f"{folder}/index.html", page.encode())
-    return {"book": book.name, "as_of": as_of.isoformat(), "uri": f"{store.root.rstrip('/')}/{folder}/index.html"}
+        store.write(f"{folder}/{DISTRIBUTIONS}", beside.encode())
+    store.write(f"{folder}/{INDEX}", page.encode())
+    return {"book": book.name, "as_of": as_of.isoformat(), "uri": f"{store.root.rstrip('/')}/{folder}/{INDEX}"}
 
 
 def index_page(book: Book, verdict: dict[str, Any], measures: Iterable[dict[str, Any]],
@@ -109,7 +131,7 @@ def index_page(book: Book, verdict: dict[str, Any], measures: Iterable[dict[str,
     told = "\n".join(f"<li><strong>{alert['severity']}</strong>: {escape(alert['message'])}</li>" for alert in alerts)
     return PAGE.format(title=escape(f"{book.title}: drift as of {verdict['as_of']}, model v{verdict['model_version']}"),
                        sentence=escape(verdict["sentence"]), features=lines, promised=_promised(rows),
-                       beside='<a href="drift.html">The distributions, by Evidently</a>.' if alerts else "",
+                       beside=f'<a href="{DISTRIBUTIONS}">The distributions, by Evidently</a>.' if alerts else "",
                        alerts=f"<ul>\n{told}\n</ul>" if told else "<p>None: nothing began or worsened.</p>")
 
 

@@ -1,46 +1,73 @@
-"""The rules: each reads one window and gives a signal, a rank that is 0 while all is well; and what people are told."""
+"""The rules of params.yaml over one window's measures: each event's signal, and what people are told.
+
+A rule holds where its measure moves by more than the rule's limit, by more than its own null, and, of many features, is
+a discovery that is not one of many tries. Of each feature, or measure, all rules together give one signal.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from tollgate.books import Book
-from tollgate.config import Params
-from tollgate.incidents import SEVERITIES
-from tollgate.monitoring.measures import (
-    FEATURE,
-    KS,
-    LEVELS,
-    MISSING,
-    PSI,
-    UNKNOWN,
-    UNSEEN,
-    of_metric,
-    watched,
+from tollgate.config import MEASURES, SEVERITIES, Monitoring, Rule
+from tollgate.monitoring.measures import FEATURE, KS, MISSING, PSI, UNSEEN, discovered, level_of, watched
+from tollgate.monitoring.paired import GUARD
+from tollgate.monitoring.performance import (
+    AUC,
+    DECLINE_RATE,
+    DECLINE_RATE_GAP,
+    DEFAULT_RATE,
+    MATURED_AUC,
+    MISS_RATE,
+    REFUSED_SHARE,
 )
-from tollgate.monitoring.performance import DECLINE_RATE_GAP, auc_error
-from tollgate.stats.intervals import normal_quantile, wilson
 
 Row = dict[str, Any]
 
+REVIEW, REQUEST = "review", "request"
 FEED = "feed:"  # events about the feed of outcomes, and no model
 FEED_RANKS = {"ok": 0, "warn": 1, "refuse": 2}
 FEED_SEVERITY = {"warn": "info", "refuse": "warning"}
-MOVES = (PSI, MISSING, UNSEEN)  # rules of which a feature's signals are one message
-PSI_SEVERITY = {"minor": "info", "moderate": "warning", "major": "warning"}
+EVENTS = {DECLINE_RATE_GAP: "parity", REFUSED_SHARE: "refused", MATURED_AUC: "auc", AUC: "auc_expected"}
+FIRST = (PSI, MISSING, UNSEEN)  # in which order a message about features tells them
+JOINTLY = {KS: "{} features fail the KS test together"}
+
+LUCK = "luck explains {null:.1%}"
+OF_COHORT = "of the loans scored as of {window_to} by v{model_version}"
+SAID = {
+    PSI: "{subject} moved: PSI {value:.2f}, over {limit:.2f} ({level}; luck explains {null:.3f})",
+    MISSING: "{value:.1%} of the rows have no {subject}, where {reference:.1%} were to be expected "
+             f"(a move of more than {{allowed:.1%}}; {LUCK})",
+    UNSEEN: "{value:.1%} of the values of {subject} were never seen before, where {reference:.1%} were to be expected "
+            f"(a move of more than {{allowed:.1%}}; {LUCK})",
+    REFUSED_SHARE: "{hits} of {n} applications could not be scored ({value:.1%}; luck explains {null:.1%} of it), "
+                     "over {limit:.1%}",
+    DECLINE_RATE: "{value:.1%} of the applications are declined where v{model_version} was approved for "
+                    f"{{reference:.1%}} (a move of more than {{allowed:.1%}}; {LUCK})",
+    DECLINE_RATE_GAP: "Decline rates by {subject}: {segment} lie {value:.1%} apart "
+                        f"({LUCK}; the limit is {{limit:.1%}})",
+    MATURED_AUC: f"AUC {{value:.3f}} {OF_COHORT}, where its test months promised {{reference:.3f}} "
+                   "(the limit is {limit:.3f}; luck explains {null:.3f})",
+    AUC: f"AUC {{value:.3f}} {OF_COHORT}, where their scores promised {{reference:.3f}} "
+           "(the limit is {limit:.3f}; luck explains {null:.3f})",
+    DEFAULT_RATE: f"{{value:.1%}} {OF_COHORT} defaulted, where their scores promised {{reference:.1%}} "
+                    f"(the limit is {{limit:.1%}}; {LUCK})",
+    MISS_RATE: f"{{value:.1%}} of the defaults {OF_COHORT} had been approved, where their scores promised "
+                 f"{{reference:.1%}} (the limit is {{limit:.1%}}; {LUCK})",
+}
+OF_ANY = "{subject} moved: {metric} {value:.3f}, over {limit:.3f} (luck explains {null:.3f})"
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One rule's reading of one window.
+    """What the rules say of one thing in one window.
 
     Attributes:
-        event: names what may be going on, ``rule:subject``. rank: how bad; 0 is quiet.
-        severity: info, warning or page. value, limit: the measured number and what it passed. text: in words.
+        event: names what may be going on, ``measure:subject``. rank: how many rules hold; 0 is quiet.
+        severity: of the gravest of these rules. value, limit: the measured number and what it passed of that rule.
+        text: in words. actions: what the rules that hold ask for, all of them.
     """
 
     event: str
@@ -49,33 +76,41 @@ class Signal:
     value: float
     limit: float
     text: str
+    actions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """What a model version promised when it was registered, by the ledger: no artefact is needed for it.
-
-    Attributes:
-        decline_rate: of its operating point. auc, auc_error: on its test months, which it had never seen, and the
-            standard error. rows: of the test months.
-    """
-
-    decline_rate: float
-    auc: float
-    auc_error: float
-    rows: int
-
-
-def signals(book: Book, params: Params, measures: Iterable[Row], performance: Iterable[Row],
-            baselines: dict[str, Baseline]) -> list[Signal]:
-    """Every rule's signal on a model in one window; a rule that cannot tell (too few rows, no labels) gives none.
+def signals(book: Book, params: Monitoring, measures: Iterable[Row]) -> list[Signal]:
+    """The signals on a model in one window; of what cannot be told (too few rows, no labels) there is none.
 
     Args:
-        measures, performance: the window's rows of those tables. baselines: by model version.
+        measures: the window's rows of that table. Of a measure that is told of several cohorts the newest counts.
     """
-    rows, cohorts = list(measures), list(performance)
-    return [*_psi(book, params, rows), *_ks(params, rows), *_shares(params, rows), *_auc(params, cohorts, baselines),
-            *_decline_rate(params, cohorts, baselines), *_parity(params, rows), *_refused(params, cohorts)]
+    rows = [row for row in measures if None not in (row["value"], row["reference"]) and row["n"] >= params.min_sample]
+    found = []
+    for measure in dict.fromkeys(rule.measure for rule in params.rules):
+        mine = [row for row in rows if row["metric"] == measure]
+        newest = max((row["window_to"] for row in mine), default=None)
+        mine = [row for row in mine if row["window_to"] == newest]
+        sure = discovered(mine, params.false_discovery_rate)
+        for jointly, read in ((False, _each), (True, _joint)):
+            rules = [rule for rule in params.rules if rule.measure == measure and (rule.together > 1) is jointly]
+            found += read([(row, [rule for rule in rules if _looks_at(rule, row, book)], known)
+                           for row, known in zip(mine, sure, strict=True)])
+    return found
+
+
+def requesting(now: Iterable[Signal]) -> list[Signal]:
+    """The signals that ask for a retrain, the largest first."""
+    return sorted((one for one in now if REQUEST in one.actions), key=lambda one: (-one.value, one.event))
+
+
+def unwatched(before: Iterable[Row], params: Monitoring) -> list[Signal]:
+    """Quiet signals on the events that are under way by a measure that no rule is about any more, or by no guard."""
+    gone = {_event(measure) for measure in MEASURES} - {_event(rule.measure) for rule in params.rules}
+    gone |= {GUARD} if params.guard == "never" else set()
+    return [Signal(row["event"], 0, row["severity"], row["value"], row["limit"],
+                   f"{row['message']}; no rule is about it any more")
+            for row in before if row["event"].split(":")[0] in gone]
 
 
 def feed_signals(feeds: Iterable[Row]) -> list[Signal]:
@@ -90,129 +125,120 @@ def feed_signals(feeds: Iterable[Row]) -> list[Signal]:
                    row["value"], row["limit"], row["sentence"]) for row in known.values()]
 
 
-def alert_rows(new: Sequence[Signal], version: str, action: str) -> list[Row]:
-    """The measured columns of the ``alerts`` table: one row for all that moved, one for each other event.
+def alert_rows(new: Sequence[Signal], version: str, done: str) -> list[Row]:
+    """The measured columns of the ``alerts`` table: one row for all features that moved, one for each other event.
 
-    A feature moves by its PSI, or by being missing or unseen in another share of the rows. ``action`` says what was
-    done about drift.
+    ``done`` says what was done about a retrain.
     """
-    moved = [s for s in new if _rule(s) in MOVES]
-    others = [s for s in new if _rule(s) not in MOVES]
+    moved = [s for s in new if is_of_feature(s)]
     rows = [{"key": s.event if s.event.startswith(FEED) else f"{s.event}:v{version}", "severity": s.severity,
-             "subject": _rule(s), "value": s.value, "limit": s.limit,
-             "message": f"{s.text}."} for s in others]
+             "subject": _measure(s), "value": s.value, "limit": s.limit,
+             "message": f"{s.text}. {_what_follows([s], done, '')}".rstrip()} for s in new if not is_of_feature(s)]
     if moved:
-        moved.sort(key=lambda s: (MOVES.index(_rule(s)), -s.value, s.event))
+        moved.sort(key=lambda s: (FIRST.index(_measure(s)) if _measure(s) in FIRST else len(FIRST), -s.value, s.event))
         names = "+".join(dict.fromkeys(s.event.split(":", 1)[1] for s in moved))
-        levels = [LEVELS[max(s.rank for s in moved if _rule(s) == PSI)]] if _rule(moved[0]) == PSI else []
-        rows.append({"key": ":".join([_rule(moved[0]), names, *levels, f"v{version}"]),
+        levels = [level_of(max(s.value for s in moved if _measure(s) == PSI))] if _measure(moved[0]) == PSI else []
+        rows.append({"key": ":".join([_measure(moved[0]), names, *levels, f"v{version}"]),
                      "severity": max((s.severity for s in moved), key=SEVERITIES.index), "subject": names,
                      "value": moved[0].value, "limit": moved[0].limit,
-                     "message": f"{'; '.join(s.text for s in moved)}. {action}"})
+                     "message": f"{'; '.join(s.text for s in moved)}. {_what_follows(moved, done, done)}"})
     return rows
 
 
-def _rule(signal: Signal) -> str:
+def _what_follows(of: Sequence[Signal], done: str, otherwise: str) -> str:
+    actions = {action for signal in of for action in signal.actions}
+    return done if REQUEST in actions else "Somebody is asked to look into it." if REVIEW in actions else otherwise
+
+
+def _measure(signal: Signal) -> str:
     return signal.event.split(":")[0]
 
 
-def _psi(book: Book, params: Params, measures: list[Row]) -> list[Signal]:
-    limits = (params.monitoring.psi_minor, params.monitoring.psi_minor, params.monitoring.psi_moderate,
-              params.monitoring.psi_major)
-    found = []
-    for row in of_metric(measures, PSI):
-        if row["subject"] in watched(book) and row["level"] != UNKNOWN:
-            rank = LEVELS.index(row["level"])
-            found.append(Signal(f"{PSI}:{row['subject']}", rank, PSI_SEVERITY.get(row["level"], "info"), row["value"],
-                                limits[rank], f"{row['subject']} moved: PSI {row['value']:.2f}, over "
-                                f"{limits[rank]:.2f} ({row['level']}; luck explains {row['null_value']:.3f})"))
-    return found
+def is_of_feature(signal: Signal) -> bool:
+    """Whether it is about what goes into the model or comes out of it, and not about what became of that."""
+    measure = MEASURES.get(_measure(signal))
+    return measure is not None and measure.features and ":" in signal.event
 
 
-def _ks(params: Params, measures: list[Row]) -> list[Signal]:
-    limits = params.monitoring
-    judged = [row for row in of_metric(measures, KS) if row["kind"] == FEATURE and row["n"] >= limits.min_sample]
-    if not judged:
+def _event(measure: str, subject: str | None = None) -> str:
+    name = EVENTS.get(measure, measure)
+    return name if subject is None else f"{name}:{subject}"
+
+
+Judged = list[tuple[Row, list[Rule], bool]]  # a measure's rows, the rules about each, whether it is a discovery
+
+
+def _looks_at(rule: Rule, row: Row, book: Book) -> bool:
+    return {None: True, "critical": row["subject"] in watched(book), "features": row["kind"] == FEATURE}[rule.of]
+
+
+def _each(judged: Judged) -> list[Signal]:
+    """One signal a subject; of one that is told in several segments, from those that move."""
+    found: dict[str, list[tuple[int, float, Signal]]] = {}
+    for row, rules, known in judged:
+        if rules:
+            holding = [rule for rule in rules if known and _holds(rule, row)]
+            named = MEASURES[row["metric"]].features or row["metric"] == DECLINE_RATE_GAP
+            signal = _signal(_event(row["metric"], row["subject"] if named else None), row, holding, rules)
+            found.setdefault(signal.event, []).append((signal.rank, _effect(rules[0], row), signal))
+    return [_joined(readings) for readings in found.values()]
+
+
+def _signal(event: str, row: Row, holding: list[Rule], rules: list[Rule]) -> Signal:
+    gravest = max(holding or rules[:1], key=lambda rule: (SEVERITIES.index(rule.severity), _allowed(rule, row)))
+    limit = _limit(gravest, row)
+    words = {**row, "limit": limit, "allowed": _allowed(gravest, row), "null": row["null_value"] or 0.0,
+             "hits": round(row["value"] * row["n"]), "level": level_of(row["value"])}
+    return Signal(event, len(holding), gravest.severity, row["value"], limit,
+                  SAID.get(row["metric"], OF_ANY).format(**words), tuple(rule.action for rule in holding))
+
+
+def _joined(readings: list[tuple[int, float, Signal]]) -> Signal:
+    """The signal of the segment that moved most, which tells of all that moved."""
+    readings = sorted(readings, key=lambda one: one[:2], reverse=True)
+    texts = [signal.text for rank, _, signal in readings if rank] or [readings[0][2].text]
+    return replace(readings[0][2], text="; ".join(texts))
+
+
+def _joint(judged: Judged) -> list[Signal]:
+    """The signal on the features that pass a rule together; none where no feature is judged."""
+    rules = list(dict.fromkeys(rule for _, about, _ in judged for rule in about))
+    passing = {rule: [row for row, about, known in judged if known and rule in about and _holds(rule, row)]
+               for rule in rules}
+    holding = [rule for rule in rules if len(passing[rule]) >= rule.together]
+    if not rules:
         return []
-    failed = [row for row in judged if row["p_value"] < limits.ks_p and row["value"] > limits.ks_effect]
-    names = ", ".join(f"{row['subject']} ({row['value']:.2f})" for row in failed)
-    return [Signal("ks", int(len(failed) >= limits.ks_features), "page", len(failed), limits.ks_features,
-                   f"{len(failed)} features fail the KS test together: {names}")]
+    gravest = max(holding or rules[:1], key=lambda rule: (SEVERITIES.index(rule.severity), rule.together, rule.limit))
+    rows = sorted(passing[gravest], key=lambda row: -_effect(gravest, row))
+    luck = max((row["null_value"] or 0.0 for row in rows), default=0.0)
+    measure = gravest.measure
+    names = ", ".join(f"{row['subject']} ({row['value']:.2f})" for row in rows)
+    what = JOINTLY.get(measure, f"{{}} features move together by {measure}").format(len(rows))
+    told = f"{what}, by more than {gravest.limit:g} (luck explains {luck:.3f}): {names}"
+    return [Signal(_event(measure), len(holding), gravest.severity, len(rows), gravest.together, told,
+                   tuple(rule.action for rule in holding))]
 
 
-def _shares(params: Params, measures: list[Row]) -> list[Signal]:
-    """Whether a feature is missing more or less often than it was, or has values that were never seen."""
-    found = []
-    for metric, limit, of in ((MISSING, params.monitoring.missing_shift, "the rows have no {}"),
-                              (UNSEEN, params.monitoring.unseen_shift, "the values of {} were never seen before")):
-        for row in of_metric(measures, metric):
-            if row["kind"] == FEATURE and row["n"] >= params.monitoring.min_sample:
-                moved = row["value"] - row["reference"]
-                moved = abs(moved) if metric == MISSING else moved
-                text = of.format(row["subject"])
-                found.append(Signal(
-                    f"{metric}:{row['subject']}", int(moved > max(limit, row["null_value"])), "warning", row["value"],
-                    limit, f"{row['value']:.1%} of {text}, where {row['reference']:.1%} were to be expected "
-                    f"(a move of more than {limit:.1%}; luck explains {row['null_value']:.1%})"))
-    return found
+def _effect(rule: Rule, row: Row) -> float:
+    moved = float(row["value"] - row["reference"])
+    luck = row["null_value"] or 0.0
+    return {"above": row["value"], "surely_above": row["value"] - luck, "rises": moved, "falls": -moved,
+            "moves": abs(moved)}[rule.condition]
 
 
-def _auc(params: Params, cohorts: list[Row], baselines: dict[str, Baseline]) -> list[Signal]:
-    measured = [row for row in cohorts if row["auc"] is not None and row["model_version"] in baselines]
-    if not measured:
-        return []
-    row = max(measured, key=lambda r: r["scored_as_of"])
-    baseline = baselines[row["model_version"]]
-    promised, limit = baseline.auc, baseline.auc * (1 - params.monitoring.auc_drop)
-    error = auc_error(row["auc"], row["defaults"], row["labelled"] - row["defaults"])
-    luck = normal_quantile(params.monitoring.confidence) * float(np.hypot(error, baseline.auc_error))
-    low = row["auc"] < limit and row["auc"] < promised - luck
-    return [Signal("auc", int(low), "warning", row["auc"], limit,
-                   f"AUC {row['auc']:.3f} on the loans scored as of {row['scored_as_of']} by v{row['model_version']}, "
-                   f"under {limit:.3f} (promised {promised:.3f}, luck explains {luck:.3f})")]
+def _allowed(rule: Rule, row: Row) -> float:
+    return rule.limit * row["reference"] if rule.relative else rule.limit
 
 
-def _decline_rate(params: Params, cohorts: list[Row], baselines: dict[str, Baseline]) -> list[Signal]:
-    row = _tonight(params, cohorts)
-    if row is None or row["model_version"] not in baselines:
-        return []
-    baseline = baselines[row["model_version"]]
-    promised, limit = baseline.decline_rate, baseline.decline_rate * params.monitoring.decline_rate_shift
-    either_way = normal_quantile((1 + params.monitoring.confidence) / 2)
-    luck = either_way * float(np.sqrt(promised * (1 - promised) * (1 / row["rows"] + 1 / baseline.rows)))
-    moved = abs(row["decline_rate"] - promised)
-    return [Signal("decline_rate", int(moved > limit and moved > luck), "warning", row["decline_rate"], promised,
-                   f"{row['decline_rate']:.1%} of the applications are declined where v{row['model_version']} was "
-                   f"approved for {promised:.1%} (a move of more than {limit:.1%}; luck explains {luck:.1%})")]
+def _limit(rule: Rule, row: Row) -> float:
+    """The value at which the rule begins to hold, on the side on which the row lies."""
+    if rule.condition in ("above", "surely_above"):
+        return rule.limit
+    down = rule.condition == "falls" or (rule.condition == "moves" and row["value"] < row["reference"])
+    sign = -1 if down else 1
+    return float(row["reference"] * (1 + sign * rule.limit) if rule.relative else row["reference"] + sign * rule.limit)
 
 
-def _parity(params: Params, measures: list[Row]) -> list[Signal]:
-    """One signal a protected attribute, which names every pair of groups that lies too far apart."""
-    limit, gaps = params.gates.parity_gap_max, of_metric(measures, DECLINE_RATE_GAP)
-    found = []
-    for attribute in sorted({row["subject"] for row in gaps}):
-        pairs = sorted((row for row in gaps if row["subject"] == attribute), key=lambda row: -row["value"])
-        wide = [row for row in pairs if row["value"] > max(limit, row["null_value"])]
-        told = "; ".join(f"{row['segment']} lie {row['value']:.1%} apart (luck explains {row['null_value']:.1%})"
-                         for row in wide or pairs[:1])
-        found.append(Signal(f"parity:{attribute}", int(bool(wide)), "warning", (wide or pairs)[0]["value"], limit,
-                            f"Decline rates by {attribute}: {told}, over {limit:.1%}"))
-    return found
-
-
-def _refused(params: Params, cohorts: list[Row]) -> list[Signal]:
-    row = next((row for row in cohorts if row["scored_as_of"] == row["as_of"] and row["refused"] is not None), None)
-    total = 0 if row is None else row["rows"] + row["refused"]
-    if row is None or total < params.monitoring.min_sample:
-        return []
-    share, limit = row["refused"] / total, params.monitoring.refused_share_max
-    surely = wilson(row["refused"], total, params.monitoring.confidence)[0]
-    return [Signal("refused", int(surely > limit), "warning", share, limit,
-                   f"{row['refused']} of {total} applications could not be scored ({share:.1%}, at least {surely:.1%} "
-                   f"beyond luck), over {limit:.1%}")]
-
-
-def _tonight(params: Params, cohorts: list[Row]) -> Row | None:
-    """The row of the window's own scores, if they are enough to judge."""
-    return next((row for row in cohorts if row["scored_as_of"] == row["as_of"]
-                 and row["rows"] >= params.monitoring.min_sample), None)
+def _holds(rule: Rule, row: Row) -> bool:
+    effect = _effect(rule, row)
+    return effect > _allowed(rule, row) and (rule.condition == "surely_above" or effect > (row["null_value"] or 0.0))

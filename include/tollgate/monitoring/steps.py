@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate import lake, nights
+from tollgate import lake, nights, registry
 from tollgate.books import Book
 from tollgate.clock import months_before
 from tollgate.config import Params
@@ -27,10 +28,14 @@ from tollgate.labels import (
     mature_before,
     read_labels,
 )
+from tollgate.monitoring.baselines import Baseline, promised
 from tollgate.monitoring.measures import FEATURE, PREDICTION, PSI, Comparison, watched, worst
 from tollgate.monitoring.performance import (
+    DECISION,
     FAIRNESS,
     PERFORMANCE,
+    came_true,
+    decided,
     decline_rates,
     expected,
     held_against,
@@ -53,10 +58,8 @@ def drift_step(book: Book, as_of: date, params: Params) -> Answer:
     Raises:
         BadInput: nothing was scored for that as-of.
     """
-    from tollgate.registry import fetch_model
-
     window = load_window(book, as_of, params.monitoring)
-    return record_drift(book, as_of, params, window, fetch_model(book.name, window.version))
+    return record_drift(book, as_of, params, window, registry.fetch_model(book.name, window.version))
 
 
 def record_drift(book: Book, as_of: date, params: Params, window: Window, model: Path) -> Answer:
@@ -66,16 +69,21 @@ def record_drift(book: Book, as_of: date, params: Params, window: Window, model:
     in_order = pc.sort_indices(window.scores, [("applied_on", "ascending"), ("loan_id", "ascending")])
     comparison.follow(window.score[in_order.to_numpy()])
     rows = comparison.measures(params.monitoring)
-    _record(book, as_of, window, rows, (FEATURE, PREDICTION))
+    record_measures(book, as_of, window.first, window.version, rows, (FEATURE, PREDICTION))
     return {"book": book.name, "as_of": as_of.isoformat(), "model_version": window.version,
             "rows": window.scores.num_rows, "measures": rows,
             "level": worst(row["level"] for row in rows if row["metric"] == PSI and row["subject"] in watched(book))}
 
 
-def _record(book: Book, as_of: date, window: Window, rows: list[Answer], kinds: tuple[str, ...]) -> None:
-    """Replace a day's measures of these kinds; those of others are of a step that may run at this very time."""
-    stamp = {"day": as_of.isoformat(), "as_of": as_of, "window_from": window.first, "window_to": as_of,
-             "model_version": window.version}
+def record_measures(book: Book, as_of: date, first: date, version: str, rows: list[Answer],
+                    kinds: tuple[str, ...]) -> None:
+    """Replace a day's measures of these kinds; those of others are of a step that may run at this very time.
+
+    Args:
+        first: the day on which the window begins. version: of the model. rows: may tell of another window or model.
+    """
+    stamp = {"day": as_of.isoformat(), "as_of": as_of, "window_from": first, "window_to": as_of,
+             "model_version": version}
     table = lake.measures(book.name)
     new = pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema)
     lake.change_partitions(table, [as_of.isoformat()], lambda there: pa.concat_tables(
@@ -83,38 +91,41 @@ def _record(book: Book, as_of: date, window: Window, rows: list[Answer], kinds: 
 
 
 def performance_step(book: Book, as_of: date, params: Params) -> Answer:
-    """How decisions fared, into the lake's ``performance`` table, and whether outcomes still arrive, into ``feeds``.
+    """How decisions fared, into the lake's ``measures``, and whether outcomes still arrive, into ``feeds``.
 
-    Into ``measures`` go the gaps between the decline rates of protected groups, each pair with its own null; what
-    tonight's scores promise of their loans; and of each matured cohort what its scores had promised and what came true.
+    Of tonight: the shares that are declined and that could not be scored, the gaps between the decline rates of
+    protected groups, each pair with its own null, and what the scores promise of their loans. Of each scoring date of
+    the last 12 months whose every label has matured: what came true, beside what its scores had promised and what
+    the model had when it was registered. Shadows of these dates go into ``shadow_performance``.
 
-    One row for tonight's scores (decline rate, parity gap; no labels yet), and one for each scoring date of the last
-    12 months of cohorts whose every label has matured. ``groups`` of the answer are tonight's decline rates by
-    protected group, ``feed`` what was found of the feed of outcomes.
+    ``groups`` of the answer are tonight's decline rates by protected group, ``cohorts`` the matured ones in brief,
+    ``feed`` what was found of the feed of outcomes.
 
     Raises:
         BadInput: nothing was scored for that as-of.
     """
-    window = load_window(book, as_of, params.monitoring)
+    return record_performance(book, as_of, params, promised(registry.models(book.name)))
+
+
+def record_performance(book: Book, as_of: date, params: Params, baselines: Mapping[str, Baseline]) -> Answer:
+    """``performance_step`` once it is known what the model versions concerned have promised."""
+    window, confidence = load_window(book, as_of, params.monitoring), params.monitoring.confidence
     declined = is_declined(window.scores)
     groups = decline_rates(declined, window.applications.select(list(book.protected())))
-    gaps = parity_gaps(groups, params.gates.group_min, params.monitoring.confidence)
+    gaps = parity_gaps(groups, params.gates.group_min, confidence)
     gap, null = widest(gaps)
-    promised = expected(window.score, declined, params.monitoring.confidence)
-    tonight = {"scored_as_of": as_of, "window_from": window.first, "model_version": window.version,
-               "rows": window.scores.num_rows, "refused": window.refused,
-               "decline_rate": float(declined.mean()) if len(declined) else None,
-               "parity_gap": gap, "parity_null": null}
-    matured_cohorts, kept, shadows = _matured_cohorts(book, as_of, params)
-    _record(book, as_of, window, [*gaps, *promised, *kept], (FAIRNESS, PERFORMANCE))
-    cohorts, stamp = [tonight, *matured_cohorts], {"day": as_of.isoformat(), "as_of": as_of}
-    for table, rows in ((lake.performance(book.name), cohorts), (lake.shadow_performance(book.name), shadows)):
-        lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in rows], table.schema),
-                                [as_of.isoformat()])
+    tonight = decided(declined, window.refused, baselines.get(window.version), confidence)
+    cohorts, kept, shadows = _matured_cohorts(book, as_of, params, baselines)
+    record_measures(book, as_of, window.first, window.version,
+                    [*gaps, *tonight, *expected(window.score, declined, confidence), *kept],
+                    (FAIRNESS, DECISION, PERFORMANCE))
+    beside, stamp = lake.shadow_performance(book.name), {"day": as_of.isoformat(), "as_of": as_of}
+    lake.replace_partitions(beside, pa.Table.from_pylist([{**stamp, **row} for row in shadows], beside.schema),
+                            [as_of.isoformat()])
     return {"book": book.name, "as_of": as_of.isoformat(), "model_version": window.version,
-            "feed": record_feed(book, as_of, params), "decline_rate": tonight["decline_rate"], "parity_gap": gap,
+            "feed": record_feed(book, as_of, params), "decline_rate": tonight[0]["value"], "parity_gap": gap,
             "parity_null": null, "groups": groups,
-            "cohorts": [{**row, "scored_as_of": row["scored_as_of"].isoformat()} for row in cohorts[1:]]}
+            "cohorts": [{**row, "scored_as_of": row["scored_as_of"].isoformat()} for row in cohorts]}
 
 
 def record_feed(book: Book, as_of: date, params: Params) -> list[Answer]:
@@ -126,12 +137,11 @@ def record_feed(book: Book, as_of: date, params: Params) -> list[Answer]:
     return found
 
 
-def _matured_cohorts(book: Book, as_of: date, params: Params
-                     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """One performance row for each scoring date of which every booked loan's label had matured by ``as_of``.
+def _matured_cohorts(book: Book, as_of: date, params: Params, baselines: Mapping[str, Baseline],
+                     ) -> tuple[list[Answer], list[Answer], list[Answer]]:
+    """Each scoring date of which every booked loan's label had matured by ``as_of``, in brief.
 
-    And the ``measures`` of what its scores had promised of its good and bad loans, and what came true; and one row of
-    ``shadow_performance`` for each shadow of these dates.
+    And the ``measures`` of what came true of it; and one row of ``shadow_performance`` for each shadow of these dates.
 
     A loan was applied for before the date it was scored on. Where loans are booked later than that, their cohort waits
     for the last of them.
@@ -154,17 +164,19 @@ def _matured_cohorts(book: Book, as_of: date, params: Params
     ripe = [cohort for cohort in np.split(order, starts[1:]) if not np.any(label[cohort] == IMMATURE)]
     judged = [cohort[(label[cohort] == GOOD) | (label[cohort] == BAD)] for cohort in ripe]
     cohorts = [_cohort(scores, cohort, label, score, declined) for cohort in ripe]
+    confidence = params.monitoring.confidence
     kept = [{**row, "model_version": told["model_version"], "window_from": told["scored_as_of"],
              "window_to": told["scored_as_of"], "segment": f"scored {told['scored_as_of']}"}
             for told, of in zip(cohorts, judged, strict=True)
-            for row in held_against(expected(score[of], declined[of], params.monitoring.confidence), told, len(of))]
+            for row in (*held_against(expected(score[of], declined[of], confidence), told, len(of)),
+                        *came_true(told, baselines.get(told["model_version"]), confidence))]
     return (cohorts, kept,
             [row for cohort in judged for row in matured_shadows(
-                book.name, scores.take(cohort), label[cohort] == BAD, params.monitoring.confidence)])
+                book.name, scores.take(cohort), label[cohort] == BAD, confidence)])
 
 
 def _cohort(scores: pa.Table, cohort: np.ndarray, label: np.ndarray, score: np.ndarray,
-            declined: np.ndarray) -> dict[str, Any]:
+            declined: np.ndarray) -> Answer:
     """A matured scoring date: power and error on its good and bad loans, the decline rate of all that were scored."""
     judged = cohort[(label[cohort] == GOOD) | (label[cohort] == BAD)]
     counts = {name: int(np.sum(label[cohort] == name)) for name in (UNBOOKED, INDETERMINATE)}

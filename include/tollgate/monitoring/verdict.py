@@ -2,65 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
 
-from tollgate import lake, registry
+from tollgate import lake
 from tollgate.books import Book
 from tollgate.config import Monitoring, Params
 from tollgate.errors import BadInput
 from tollgate.monitoring.asking import Ask, asks
 from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
+from tollgate.monitoring.guard import guard_signals
 from tollgate.monitoring.measures import LEVELS, MISSING, PREDICTION, PSI, UNSEEN, of_metric, watched, worst
-from tollgate.monitoring.rules import Baseline, Signal, alert_rows, feed_signals, signals
+from tollgate.monitoring.rules import Signal, alert_rows, feed_signals, requesting, signals, unwatched
 from tollgate.requests import DRIFT, Request, open_request
-from tollgate.stats.intervals import normal_quantile
 
 Row = dict[str, Any]
 
 
-def has_tripped(levels: Sequence[str], params: Monitoring) -> bool:
-    """Hysteresis: major in at least ``trips`` of the last ``windows`` levels, and in the latest (the last one)."""
-    major = [level == LEVELS[-1] for level in levels[-params.windows:]]
-    return bool(major) and major[-1] and sum(major) >= params.trips
+def has_tripped(asked: Sequence[bool], params: Monitoring) -> bool:
+    """Hysteresis: a retrain was asked for in ``trips`` of the last ``windows`` windows, and in the last."""
+    recent = asked[-params.windows:]
+    return bool(recent) and recent[-1] and sum(recent) >= params.trips
 
 
 def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
-    """Conclude from the ``measures`` and ``performance`` of ``as_of``: alerts, a verdict, perhaps a retrain request.
+    """Conclude from the ``measures`` of ``as_of`` by the rules: alerts, a verdict, perhaps a retrain request.
 
     Running it again for the same as-of writes the same rows and opens nothing twice.
 
     Raises:
         BadInput: drift was not measured for that as-of.
     """
-    models = registry.models(book.name)
-    trained = {model["version"]: date.fromisoformat(model["as_of"]) for model in models}
-    return conclude(book, as_of, params, promised(models), trained)
-
-
-def promised(registered: Iterable[Row]) -> dict[str, Baseline]:
-    """What each version of a book's ledger (``registry.models``) promised, by its number.
-
-    Of a version whose line does not tell the decline rate of its operating point it is that of its test months; nothing
-    is known of one that an older Tollgate registered without the intervals of its metrics.
-    """
-    found, width = {}, 2 * normal_quantile(0.975)
-    for model in registered:
-        metrics, told = model["metrics"], model["decline_rate"]
-        if {"auc_low", "auc_high", "rows", "approval_rate"} <= metrics.keys():
-            found[model["version"]] = Baseline(
-                1 - metrics["approval_rate"] if told is None else told, metrics["auc"],
-                (metrics["auc_high"] - metrics["auc_low"]) / width, int(metrics["rows"]))
-    return found
-
-
-def conclude(book: Book, as_of: date, params: Params, baselines: dict[str, Baseline],
-             trained: Mapping[str, date] | None = None) -> dict[str, Any]:
-    """``verdict_step`` once it is known what the model versions have promised, and as of when they were trained."""
-    tonight, cohorts = _on(lake.measures(book.name), as_of), _on(lake.performance(book.name), as_of)
+    tonight = _on(lake.measures(book.name), as_of)
     scores = [row for row in tonight if row["kind"] == PREDICTION]
     if not scores:
         raise BadInput(f"Drift of {book.name} was not measured as of {as_of}", value=as_of,
@@ -71,25 +47,27 @@ def conclude(book: Book, as_of: date, params: Params, baselines: dict[str, Basel
     drifted = sorted((row for row in of_metric(tonight, PSI) if row["level"] in LEVELS[1:]),
                      key=lambda row: (-row["value"], row["subject"]))
     moved = [row for row in drifted if row["subject"] in watched(book)]
-    levels = [*_earlier_levels(book, first, version, params.monitoring.windows - 1), level]
-    tripped = has_tripped(levels, params.monitoring)
-    now = signals(book, params, tonight, cohorts, baselines)
-    wanted = [Ask(DRIFT, f"drift from model v{version}: {_names(moved)}", moved[0]["value"],
-                  params.monitoring.psi_major)] if tripped else []
-    wanted += asks(book, as_of, params, now, (trained or {}).get(version))
-    request, ask = _request(book, version, as_of, wanted, params.monitoring)
-    action = _action(levels, request, ask, params.monitoring)
+    now = signals(book, params.monitoring, tonight)
+    causes = requesting(now)
+    asked = [*_earlier_asked(book, first, version, params.monitoring.windows - 1), bool(causes)]
+    tripped = has_tripped(asked, params.monitoring)
+    request, ask = _request(book, version, as_of, asks(book, as_of, params, version, causes if tripped else []),
+                            params.monitoring)
+    action = _action(asked, request, ask, params.monitoring)
     beside = [*(_name(row) for row in drifted if row not in moved), *_shares(tonight, now)]
     sentence = f"{_finding(level, moved, beside, version, count, params.monitoring)} {action}"
-    now += feed_signals(_on(lake.feeds(book.name), as_of))
-    rows = follow(before(book.name, as_of), now, as_of, version)
+    earlier = before(book.name, as_of)
+    now += [*unwatched(earlier, params.monitoring), *guard_signals(tonight),
+            *feed_signals(_on(lake.feeds(book.name), as_of))]
+    rows = follow(earlier, now, as_of, version)
     alerts = alert_rows(fresh(rows, now), version, action)
     key = request["key"] if request is not None and ask is not None else None
     if ask is not None:
         alerts.append({"key": f"request:{key}", "severity": "warning", "subject": "retrain", "message": sentence,
                        "value": ask.value, "limit": ask.limit})
     _write(book, as_of, rows, alerts, {"window_from": first, "model_version": version, "level": level,
-                                 "features": [r["subject"] for r in moved], "rows": count, "tripped": tripped,
+                                 "features": [r["subject"] for r in moved], "rows": count, "asked": bool(causes),
+                                 "tripped": tripped,
                                  "request": key, "sentence": sentence})
     return {"book": book.name, "as_of": as_of.isoformat(), "level": level, "tripped": tripped,
             "request": key, "alerts": alerts, "sentence": sentence}
@@ -105,28 +83,24 @@ def _on(table: lake.Table, day: date) -> list[Row]:
     return lake.read(table, filters=[("day", "=", day.isoformat())]).to_pylist()
 
 
-def _earlier_levels(book: Book, first: date, version: str, count: int) -> list[str]:
-    """The levels of the last ``count`` windows on this model version before ``first``, oldest first.
+def _earlier_asked(book: Book, first: date, version: str, count: int) -> list[bool]:
+    """Whether the last ``count`` windows on this model version before ``first`` asked for a retrain, oldest first.
 
     No two of them share a night, nor does one with the window that begins with ``first``.
     """
-    levels: list[str] = []
+    asked: list[bool] = []
     since = first - timedelta(days=MEMORY_DAYS)
     recent = lake.read(lake.verdicts(book.name), filters=[
         ("day", ">=", since.isoformat()), ("day", "<", first.isoformat())]).to_pylist()
     for row in reversed(recent):
-        if len(levels) < count and row["model_version"] == version and row["as_of"] < first:
-            levels.append(row["level"])
+        if len(asked) < count and row["model_version"] == version and row["as_of"] < first:
+            asked.append(row["level"] == LEVELS[-1] if row["asked"] is None else row["asked"])
             first = row["window_from"] or row["as_of"]
-    return levels[::-1]
+    return asked[::-1]
 
 
 def _name(row: Row) -> str:
     return f"{row['subject']} (PSI {row['value']:.2f})"
-
-
-def _names(moved: list[Row]) -> str:
-    return ", ".join(_name(row) for row in moved)
 
 
 def _shares(tonight: list[Row], now: list[Signal]) -> list[str]:
@@ -145,7 +119,7 @@ def _finding(level: str, moved: list[Row], beside: list[str], version: str, coun
     others = f"Of what does not decide there moved: {', '.join(beside)}."
     if not moved:
         return f"On {count} rows neither a critical feature nor the score drifted from model v{version}. {others}"
-    found = f"{level.capitalize()} drift from model v{version} on {count} rows: {_names(moved)}."
+    found = f"{level.capitalize()} drift from model v{version} on {count} rows: {', '.join(map(_name, moved))}."
     return f"{found} {others}" if beside else found
 
 
@@ -163,16 +137,16 @@ def _request(book: Book, version: str, as_of: date, wanted: Sequence[Ask],
     return request, None
 
 
-def _action(levels: Sequence[str], request: Request | None, ask: Ask | None, params: Monitoring) -> str:
+def _action(asked: Sequence[bool], request: Request | None, ask: Ask | None, params: Monitoring) -> str:
     """What was done, or why nothing was."""
     if request is not None and ask is not None:
         return f"A retrain was requested{'' if ask.cause == DRIFT else f', for {ask.reason}'}: {request['key']}."
     if request is not None:
         return (f"No retrain was requested: {request['key']} is still open, or its cool-down of "
                 f"{params.cooldown_days} days holds.")
-    if levels[-1] == LEVELS[-1]:
-        return (f"No retrain was requested: drift was major in {levels.count(LEVELS[-1])} of the last "
-                f"{params.windows} windows, and {params.trips} are needed.")
+    if asked[-1]:
+        return (f"No retrain was requested: a rule asked for one in {sum(asked)} of the last {params.windows} windows, "
+                f"and {params.trips} are needed.")
     return "Nothing was done."
 
 

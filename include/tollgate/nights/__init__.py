@@ -10,6 +10,7 @@ from tollgate.nights.files import (
     read_population,
     read_scored,
     read_shard,
+    scored_file,
     shard_of,
     shards_of,
     write_fault,
@@ -23,6 +24,7 @@ from tollgate.nights.tidying import tidy_nights
 __all__ = [
     "NEW", "PORTFOLIO", "Attempt", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of",
     "claim", "erase_from_nights", "give_up", "named", "publication", "publications", "read_fault", "read_features",
-    "read_histories", "read_pin", "read_population", "read_scored", "read_shard", "recount", "shard_of",
-    "shards_of", "tidy_nights", "was_pinned", "write_fault", "write_pin", "write_population", "write_scored",
+    "read_histories", "read_pin", "read_population", "read_scored", "read_shard", "recount", "scored_file",
+    "shard_of", "shards_of", "tidy_nights", "was_pinned", "write_fault", "write_pin", "write_population",
+    "write_scored",
 ]

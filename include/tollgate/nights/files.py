@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from tollgate.nights.pins import Pin, pinned_file
 
 FEATURES, SCORES = "features", "scores"
 OWN = (LOAN, "score")  # columns of which each row has its own value: a dictionary of these is work for nothing
+WRITING = Lock()  # one file at a time: a kill leaves no half of another
 # What a byte does to the sum of zlib.crc32: of one byte alone that is 255 - byte, and what is shifted out around it.
 CRC = np.array([zlib.crc32(bytes([255 - byte])) ^ 0xFF000000 for byte in range(256)], np.uint32)
 
@@ -83,9 +85,14 @@ def read_histories(pin: Pin, shard: int, tables: list[str]) -> dict[str, pa.Tabl
 
 
 def write_scored(attempt: Attempt, shard: int, features: pa.Table, scores: pa.Table) -> None:
-    """Keep what was made of a shard; its record is written last."""
+    """Keep what was made of a shard; its record is written last.
+
+    Args:
+        features: raw, row by row those of its applications. scores: of the same rows, in the columns that files of the
+            lake's ``scores`` have, for the file becomes one of them.
+    """
     parts = {f"{kind}-{shard}.parquet": part for kind, part in ((FEATURES, features), (SCORES, scores))}
-    with ThreadPoolExecutor(len(parts)) as beside:  # written one after the other: a kill leaves no half of another
+    with ThreadPoolExecutor(len(parts)) as beside:
         files = {name: _keep(attempt, name, content)
                  for name, content in zip(parts, beside.map(_encoded, parts.values()), strict=True)}
     lake.Store(settings().store).write_json(attempt.path(f"shard-{shard}.json"),
@@ -112,6 +119,18 @@ def read_scored(pin: Pin, shard: int, columns: Sequence[str] | None = None) -> p
     return _made(pin, SCORES, shard, columns)
 
 
+def scored_file(pin: Pin, shard: int) -> bytes:
+    """The file of a shard's scores as it is, a file of the lake's ``scores``.
+
+    Raises as ``read_scored``; ``BadInput`` also where an older Tollgate wrote it, in fewer columns.
+    """
+    content = _made_file(pin, SCORES, shard)
+    if pq.read_schema(pa.BufferReader(content)).names != lake.scores(pin.attempt.book).in_files.names:
+        raise BadInput(f"Shard {shard} of the night {pin.attempt} was scored by an older Tollgate", value=shard,
+                       remedy=f"Run tollgate score shard {pin.attempt} {shard} again.")
+    return content
+
+
 def write_fault(attempt: Attempt, version: str, fault: str | None) -> None:
     """Keep why a shadow could not score the night; None where it has."""
     lake.Store(settings().store).write_json(attempt.path(f"shadow-{version}.json"), {"fault": fault})
@@ -128,11 +147,15 @@ def _pinned(pin: Pin, name: str, columns: Sequence[str] | None = None) -> pa.Tab
 
 
 def _made(pin: Pin, kind: str, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
+    return _read(_made_file(pin, kind, shard), columns)
+
+
+def _made_file(pin: Pin, kind: str, shard: int) -> bytes:
     record, name = read_shard(pin.attempt, shard), f"{kind}-{shard}.parquet"
     if record is None:
         raise BadInput(f"Shard {shard} of the night {pin.attempt} is not scored", value=shard,
                        remedy=f"Run tollgate score shard {pin.attempt} {shard} first.")
-    return _read(pinned_file(pin.attempt, name, record.files[name]), columns)
+    return pinned_file(pin.attempt, name, record.files[name])
 
 
 def _read(content: bytes, columns: Sequence[str] | None) -> pa.Table:
@@ -140,16 +163,17 @@ def _read(content: bytes, columns: Sequence[str] | None) -> pa.Table:
 
 
 def _encoded(rows: pa.Table) -> bytes:
-    """A file of rows. Nobody looks for a row by its statistics: it is read whole."""
+    """A file of rows, packed as every reader of Parquet can."""
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="lz4", write_statistics=False,
+    pq.write_table(rows, buffer, compression="snappy",
                    use_dictionary=[name for name in _leaves(rows.schema) if name not in OWN])
     return buffer.getvalue()
 
 
 def _keep(attempt: Attempt, name: str, content: bytes) -> str:
     """Write a file; its digest."""
-    lake.Store(settings().store).write(attempt.path(name), content)
+    with WRITING:
+        lake.Store(settings().store).write(attempt.path(name), content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -30,7 +30,7 @@ class Pin:
         run: the run that made it. replaces: the published attempt that it was opened to replace; None where none was.
         champion: the model in force on the day. shadows: models that score beside it.
         rows: of the population. too_late: applications that arrived when their window was over.
-        shards: how many parts it is in. rows_digest: of the population, in the lake's order.
+        shards: how many parts it is in. rows_digest: over the digests of ``files``.
         files: SHA-256 of each file of rows, by its name. lake_versions: Delta version of each table that was read.
         params: all of the book's parameters.
         erased: how many loans were erased since; ``rows`` and ``files`` are of those that are left, ``rows_digest`` is

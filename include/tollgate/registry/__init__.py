@@ -22,16 +22,18 @@ from tollgate.registry.people import signed_by
 from tollgate.registry.points import scorecard
 from tollgate.registry.promotion import promote, reject, rollback
 from tollgate.registry.rebuild import reproduce
+from tollgate.registry.reigns import Reign, reign
 from tollgate.registry.reopening import reopen, reopened
-from tollgate.registry.reports import gate_report, registered_gates
+from tollgate.registry.reports import gate_report, publish_gates, published_gates, registered_gates
 from tollgate.registry.rivals import rivals
 from tollgate.registry.tracking import address, forget, prepare
 from tollgate.registry.versions import Version
 
 __all__ = [
-    "Version", "address", "adopt", "begin_erasure", "card", "challenger", "champion", "champion_on",
+    "Reign", "Version", "address", "adopt", "begin_erasure", "card", "challenger", "champion", "champion_on",
     "champions_since", "check_keys", "code_commit", "code_digest", "comments", "decisions", "end_erasure",
     "entries", "erase_from_evidence", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget", "gate_report",
-    "models", "open_erasures", "prepare", "promote", "record", "register", "registered_gates", "reject", "reopen",
-    "reopened", "reproduce", "rivals", "rollback", "scorecard", "signed_by", "trace", "verify",
+    "models", "open_erasures", "prepare", "promote", "publish_gates", "published_gates", "record", "register",
+    "registered_gates", "reign", "reject", "reopen", "reopened", "reproduce", "rivals", "rollback", "scorecard",
+    "signed_by", "trace", "verify",
 ]

@@ -90,12 +90,13 @@ def reject(book: str, version: str, by: str | None = None, comment: str = "",
 
 
 @faults_named()
-def rollback(book: str, version: str, by: str | None, reason: str,
-             effective_on: date | None = None) -> dict[str, Any]:
+def rollback(book: str, version: str, by: str | None, reason: str, effective_on: date | None = None,
+             leaving: str | None = None) -> dict[str, Any]:
     """Make an earlier champion champion again, once re-scoring has proved that it is still the same model.
 
     Args:
         by: who goes back; the login when None.
+        leaving: the champion that is meant; when None whichever it is.
         effective_on: scoring dates from this one on use it; when None the latest of the newest published night, the
             day the present champion became effective, and the version's own as-of.
 
@@ -105,7 +106,8 @@ def rollback(book: str, version: str, by: str | None, reason: str,
         BadInput: the version never was champion or is the champion already, it is of a later as-of than
             ``effective_on``, name or reason are missing, or the ledger's key is not held here.
         Refused: its artefact changed, or it does not reproduce its own scores bit for bit.
-        PassingFault: MLflow or the lake did not answer, or another decision came first.
+        PassingFault: MLflow or the lake did not answer, or another decision came first: ``leaving`` is the champion no
+            longer.
     """
     signed = _signed(by, reason)
     if not reason.strip():
@@ -118,6 +120,8 @@ def rollback(book: str, version: str, by: str | None, reason: str,
             return _changed(now)
         raise BadInput(f"Version {version} of {book} is the champion already", value=version,
                        remedy=f"Name an earlier champion; see tollgate models {book}.")
+    if leaving not in (None, now.champion.version):
+        raise lost(now.champion)
     earlier = [version_in(e) for e in now.chain if e.kind in COMMITS]
     model = next((v for v in earlier if v.version == version), None)
     if model is None:

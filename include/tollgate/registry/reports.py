@@ -1,4 +1,4 @@
-"""The gate report of a recorded run, as the approver reads it."""
+"""What the gates said of a recorded run: its report, as the approver reads it, and its verdicts for the Model Board."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import re
 import tempfile
 from typing import Any
 
+from tollgate import lake
+from tollgate.config import settings
 from tollgate.errors import BadInput
+from tollgate.gates import Verdict, cells
 from tollgate.registry import ledger
-from tollgate.registry.models import registered_file, registration
-from tollgate.registry.standing import registrations, version_in
+from tollgate.registry.models import registered, registered_file, registration
+from tollgate.registry.standing import registrations, standing, version_in
 from tollgate.registry.tracking import bring, client, faults_named
 
 REPORT = "gates.html"
 GATES = "gates.json"
 NEWEST = 5  # registered versions whose gates are looked at
+VERDICT = ("gate", "measured", "interval", "limit", "verdict", "why")
 RUN = re.compile("[0-9a-f]{32}")  # as MLflow names its runs
 
 
@@ -62,3 +66,40 @@ def registered_gates(book: str) -> list[dict[str, Any]]:
         return []
     with faults_named(), tempfile.TemporaryDirectory() as folder:
         return [json.loads(registered_file(line, GATES, folder).read_text(encoding="utf-8")) for line in lines]
+
+
+def publish_gates(book: str) -> None:
+    """Put what the gates said of the champion and of the challenger where it is read without asking MLflow.
+
+    A verdict is there in words: title, measured value, interval, limit, what was said, and why. What is there stays.
+
+    Raises:
+        Refused: the gates of one are gone from MLflow, or were changed since its model was registered.
+        PassingFault: MLflow, the lake or the store did not answer.
+    """
+    chain, store = ledger.trusted(book), lake.Store(settings().store)
+    now = standing(chain)
+    for version in {model.version for model in (now.champion, now.challenger) if model is not None}:
+        if store.exists(_published(book, version)):
+            continue
+        with faults_named(), tempfile.TemporaryDirectory() as folder:
+            line = registered(book, chain, version)
+            told = json.loads(registered_file(line, GATES, folder).read_text(encoding="utf-8"))
+        store.write_json(_published(book, version), [
+            dict(zip(VERDICT, (*cells(verdict), verdict.verdict, verdict.sentence), strict=True))
+            for verdict in (Verdict(**one) for one in told["verdicts"])])
+
+
+def published_gates(book: str, version: str) -> list[dict[str, str]]:
+    """What ``publish_gates`` put there of a version; nothing where it did not yet.
+
+    Raises:
+        PassingFault: the store did not answer.
+    """
+    store, path = lake.Store(settings().store), _published(book, version)
+    found: list[dict[str, str]] = store.read_json(path) if store.exists(path) else []
+    return found
+
+
+def _published(book: str, version: str) -> str:
+    return f"gates/{book}/{version}.json"

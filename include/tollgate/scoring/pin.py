@@ -5,21 +5,19 @@ All of it is written down, so that a promotion, an ingestion or a retry in mid-r
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
-from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from tollgate import lake, nights, registry
-from tollgate.books import LOAN, Book
+from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
-from tollgate.features import histories_of, with_histories
 from tollgate.nights import Pin, Pinned
+from tollgate.scoring.dividing import divide
 from tollgate.scoring.population import new_applications, open_portfolio, too_late
 
 SHARD_ROWS = 500_000  # in a shard at most, on average: what one process holds of a night
@@ -59,26 +57,25 @@ def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = 
         raise _no_champion(book, as_of)
     registry.fetch_to_score(book.name, champion.version)
     versions = {table.name: lake.version(lake.published(book, table.name)) for table in book.tables}
-    rows = (new_applications(book, as_of, params.scoring.window_months) if population == nights.NEW else
-            open_portfolio(book, as_of, params.scoring.portfolio_months))
+    version = versions["applications"]
+    whom = (new_applications(book, as_of, version, params.scoring.window_months) if population == nights.NEW else
+            open_portfolio(book, as_of, version, params.scoring.portfolio_months))
     late = too_late(book, as_of, params.scoring.window_months) if population == nights.NEW else 0
     if late:
         log.warning("%d application(s) of %s arrived so late that no night scores them: they were asked for more than "
                     "scoring.window_months (%d) before %s", late, book.name, params.scoring.window_months, as_of)
-    shards = max(params.scoring.shards, math.ceil(rows.num_rows / SHARD_ROWS))
-    with ThreadPoolExecutor(1) as beside:
-        digest = beside.submit(lake.digest, rows)
-        rows, histories = with_histories(book, rows, as_of)
-        belongs = pa.array(nights.shards_of(rows[LOAN], shards))
-        files: dict[str, str] = {}
-        for k in range(shards):
-            mine = rows.filter(pc.equal(belongs, k))
-            files |= nights.write_population(attempt, k, mine, histories_of(book, mine, histories))
+    shards = max(params.scoring.shards, math.ceil(whom.about() / SHARD_ROWS))
+    rows, files = divide(whom, attempt, shards)
     record = Pin(attempt, run_id, replaces, Pinned(champion.version, champion.digest, champion.snapshot),
-                 _shadows(book.name, champion.version, params), rows.num_rows, late, shards, digest.result(), files,
+                 _shadows(book.name, champion.version, as_of, params), rows, late, shards, _digest(files), files,
                  versions, params.model_dump(mode="json"))
     nights.write_pin(record)
     return _answer(record)
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    """SHA-256 over the names and digests of all files of rows."""
+    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in files.items()).encode()).hexdigest()
 
 
 def _opened_again(published: nights.Publication, run: str) -> int:
@@ -93,14 +90,18 @@ def _opened_again(published: nights.Publication, run: str) -> int:
     return it.number
 
 
-def _shadows(book: str, champion: str, params: Params) -> tuple[Pinned, ...]:
-    """What scores beside the champion: the present challenger, and the versions that params.yaml names.
+def _shadows(book: str, champion: str, as_of: date, params: Params) -> tuple[Pinned, ...]:
+    """What scores beside the champion: the present challenger, the champion that it replaced while it is guarded, and
+    the versions that params.yaml names.
 
     By the ledger alone. Whether they can score, and whether they exist at all, their own tasks find out.
     """
     known = {model["version"]: model for model in registry.models(book)}
     waiting = {version for version, model in known.items() if model["state"] == "challenger"}
-    wanted = (waiting | set(params.scoring.shadows)) - {champion}
+    reign = registry.reign(book, champion) if params.monitoring.guard != "never" else None
+    guarded = reign is not None and as_of < reign.since + timedelta(days=params.monitoring.guard_days)
+    former = {reign.former} if reign is not None and guarded else set()
+    wanted = (waiting | former | set(params.scoring.shadows)) - {champion}
     return tuple(Pinned(version, known.get(version, {}).get("digest", ""), known.get(version, {}).get("snapshot", ""))
                  for version in sorted(wanted, key=int))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,35 +13,61 @@ import pyarrow.compute as pc
 from tollgate import lake
 from tollgate.books import LOAN, Book
 from tollgate.clock import months_before
-from tollgate.errors import Refused
 from tollgate.labels import open_loans
 from tollgate.nights import NEW
 
 
-def new_applications(book: Book, day: date, window_months: int) -> pa.Table:
+@dataclass(frozen=True)
+class Population:
+    """Applications as they were known on a day; each time they are asked for, they are read.
+
+    Attributes:
+        version: the Delta version of the applications that is read.
+        filters: which of them are candidates.
+        loans: those of the candidates whose loan stands here belong to it if ``among`` holds, else the others do.
+    """
+
+    book: Book
+    day: date
+    version: int
+    filters: Sequence[tuple[str, str, Any]]
+    loans: pa.Array
+    among: bool
+
+    def candidates(self) -> Iterator[pa.Table]:
+        """All candidates, some at a time, in no order.
+
+        Raises:
+            PassingFault: the lake did not answer.
+        """
+        return lake.view_batches(lake.applications(self.book), as_of=self.day, filters=self.filters, at=self.version)
+
+    def about(self) -> int:
+        """How many they are, but for what was corrected or erased since it was scored or booked."""
+        if self.among:
+            return len(self.loans)
+        return lake.count_keys(lake.applications(self.book), as_of=self.day, filters=self.filters,
+                               at=self.version) - len(self.loans)
+
+
+def new_applications(book: Book, day: date, version: int, window_months: int) -> Population:
     """The applications of the ``window_months`` before ``day``, as known then, that no other night of the book has.
 
     Raises:
-        Refused: a loan stands twice among them.
         PassingFault: the lake did not answer.
     """
     since = months_before(day, window_months)
-    rows = lake.view(lake.applications(book), as_of=day, filters=[("applied_on", ">=", since)])
-    taken = taken_elsewhere(book.name, day, since)
-    if len(taken):
-        rows = rows.filter(pc.invert(pc.is_in(rows[LOAN], value_set=taken.combine_chunks())))
-    if not all_differ(rows[LOAN]):
-        counts = rows[LOAN].value_counts().to_pylist()
-        doubled = sorted(count["values"] for count in counts if count["counts"] > 1)
-        raise Refused(f"{len(doubled)} loan(s) of {book.name} stand twice among the applications to score",
-                      value=", ".join(doubled[:5]), remedy="Correct the applications in the lake first.")
-    return rows
+    taken = taken_elsewhere(book.name, day, since).combine_chunks()
+    return Population(book, day, version, [("applied_on", ">=", since)], taken, among=False)
 
 
-def all_differ(loans: pa.ChunkedArray) -> bool:
-    """Whether no loan stands twice among these, none of them null; at a glance where each is above the one before."""
-    rising = pc.all(pc.less(loans[:-1], loans[1:])).as_py() if len(loans) > 1 else True
-    return bool(rising) or pc.count_distinct(loans).as_py() == len(loans)
+def open_portfolio(book: Book, day: date, version: int, months: int) -> Population:
+    """The applications, as known on ``day``, of the loans that are open then; see ``labels.open_loans``.
+
+    Raises:
+        PassingFault: the lake did not answer.
+    """
+    return Population(book, day, version, [], open_loans(book, day, months), among=True)
 
 
 def too_late(book: Book, day: date, window_months: int) -> int:
@@ -57,16 +86,6 @@ def too_late(book: Book, day: date, window_months: int) -> int:
     return len(arrived) - int(pc.sum(pc.is_in(arrived, value_set=scored.combine_chunks())).as_py() or 0)
 
 
-def open_portfolio(book: Book, day: date, months: int) -> pa.Table:
-    """The applications, as known on ``day``, of the loans that are open then; see ``labels.open_loans``.
-
-    Raises:
-        PassingFault: the lake did not answer.
-    """
-    rows = lake.view(lake.applications(book), as_of=day)
-    return rows.filter(pc.is_in(rows[LOAN], value_set=open_loans(book, day, months)))
-
-
 def taken_elsewhere(book: str, day: date, since: date, at: int | None = None) -> pa.ChunkedArray:
     """Loans applied for from ``since`` to ``day`` that another published night than that of ``day`` has.
 
@@ -75,3 +94,13 @@ def taken_elsewhere(book: str, day: date, since: date, at: int | None = None) ->
     """
     return lake.read(lake.scores(book), columns=[LOAN], at=at, filters=[
         ("population", "=", NEW), ("as_of", "!=", day), ("applied_on", ">=", since), ("applied_on", "<", day)])[LOAN]
+
+
+def rises(loans: pa.ChunkedArray) -> bool:
+    """Whether each of these loans, none of them null, is above the one before it: so that none stands twice."""
+    return len(loans) < 2 or bool(pc.all(pc.less(loans[:-1], loans[1:])).as_py())
+
+
+def all_differ(loans: pa.ChunkedArray) -> bool:
+    """Whether no loan stands twice among these, none of them null; at a glance where they rise."""
+    return rises(loans) or pc.count_distinct(loans).as_py() == len(loans)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -60,7 +59,9 @@ def publish(key: str) -> dict[str, Any]:
             _keep_superseded(attempt)
 
     try:
-        lake.publish_turn(lake.scores(attempt.book), attempt.night, attempt.number, lambda: _rows(pin), check=check,
+        lake.publish_turn(lake.scores(attempt.book), attempt.night, attempt.number,
+                          lambda: (nights.scored_file(pin, k) for k in range(pin.shards)), check=check,
+                          part=attempt.day.isoformat(),
                           where=f"day = '{attempt.day}' AND population = '{attempt.population}'")
     except Refused:
         if pin.replaces is not None:
@@ -139,20 +140,3 @@ def _change_superseded(attempt: Attempt, rows: pa.Table | None) -> None:
         return others if rows is None else pa.concat_tables([others, rows.select(kept.column_names).cast(kept.schema)])
 
     lake.change_partitions(lake.superseded(attempt.book), [attempt.day.isoformat()], change)
-
-
-def _rows(pin: Pin) -> Iterator[pa.RecordBatch]:
-    """The rows of ``scores``, shard after shard."""
-    attempt, model, schema = pin.attempt, pin.champion, lake.scores(pin.attempt.book).schema
-    stamp = {"day": attempt.day.isoformat(), "as_of": attempt.day, "population": attempt.population,
-             "attempt": attempt.number, "model_version": model.version, "snapshot_version": model.snapshot,
-             "run_id": pin.run}
-    for k in range(pin.shards):
-        yield from stamped(nights.read_scored(pin, k), stamp, schema).to_batches()
-
-
-def stamped(rows: pa.Table, stamp: dict[str, Any], schema: pa.Schema) -> pa.Table:
-    """``rows`` in a schema, with the same value of each stamp on every row."""
-    return pa.table([rows[field.name].cast(field.type) if field.name not in stamp
-                     else pa.repeat(pa.scalar(stamp[field.name], field.type), rows.num_rows) for field in schema],
-                    schema=schema)

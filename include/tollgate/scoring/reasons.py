@@ -152,10 +152,9 @@ def _sides(reference: pa.ChunkedArray, values: pa.ChunkedArray) -> np.ndarray:
     known = reference.drop_null()
     if pa.types.is_string(values.type) or not len(known):
         return np.zeros(len(values), np.int8)
-    ordered = np.sort(known.to_numpy())
-    lowest, middle, highest = ordered[0], ordered[(len(ordered) - 1) // 2], ordered[-1]
-    # Infinite values never come here: they are refused before they are scored.
-    found = np.sign(np.nan_to_num(values.to_numpy() - middle)).astype(np.int8)
-    at = values.to_numpy() == middle
-    found[at] = int(middle == highest) - int(middle == lowest)
-    return found
+    those, half = known.to_numpy(), (len(known) - 1) // 2
+    lowest, middle, highest = those.min(), np.partition(those, half)[half], those.max()
+    told = values.to_numpy()  # NaN, which is missing, is neither above nor below
+    found = (told > middle).astype(np.int8) - (told < middle)
+    on_it = int(middle == highest) - int(middle == lowest)
+    return np.where(told == middle, np.int8(on_it), found) if on_it else found

@@ -13,8 +13,8 @@ from tollgate.books import LOAN
 from tollgate.errors import BadInput, Refused
 from tollgate.features import Model
 from tollgate.nights import Pin, Pinned
-from tollgate.scoring.publish import audit, stamped
-from tollgate.scoring.shards import DECLINE, SCORED, judge_shard
+from tollgate.scoring.publish import audit
+from tollgate.scoring.shards import DECLINE, SCORED, judge_shard, stamp_of, stamped
 from tollgate.stats.distributions import counts, frozen, psi
 
 LOST = "its scores of this night are missing: the log of the task `shadow` says why"
@@ -51,7 +51,7 @@ def _score(pin: Pin, shadow: Pinned) -> None:
     model = Model.load(registry.fetch_to_score(pin.attempt.book, shadow.version))
     table = lake.shadow_scores(pin.attempt.book)
     scored = pa.concat_tables([judge_shard(model, pin, k, reasons=0)[1] for k in range(pin.shards)])
-    mine = {**_stamp(pin), "model_version": shadow.version, "snapshot_version": shadow.snapshot, "run_id": pin.run}
+    mine = {**stamp_of(pin), "model_version": shadow.version, "snapshot_version": shadow.snapshot, "run_id": pin.run}
     lake.change_partitions(table, [pin.attempt.day.isoformat()],
                            lambda there: _beside(there, mine, stamped(scored, mine, table.schema)))
 
@@ -70,11 +70,11 @@ def compare_shadows(key: str) -> dict[str, Any]:
     attempt = nights.attempt_of(key)
     pin = nights.read_pin(attempt)
     champion = pa.concat_tables([nights.read_scored(pin, k) for k in range(pin.shards)])
-    found = [{**_stamp(pin), "champion": pin.champion.version, "model_version": shadow.version,
+    found = [{**stamp_of(pin), "champion": pin.champion.version, "model_version": shadow.version,
               **_agreement(pin, champion, shadow)} for shadow in pin.shadows]
     table = lake.shadows(attempt.book)
     lake.change_partitions(table, [attempt.day.isoformat()], lambda there: _beside(
-        there, _stamp(pin), pa.Table.from_pylist(found, table.schema)))
+        there, stamp_of(pin), pa.Table.from_pylist(found, table.schema)))
     return {"attempt": key, "book": attempt.book, "as_of": attempt.day.isoformat(), "champion": pin.champion.version,
             "shadows": [{**row, "as_of": row["as_of"].isoformat()} for row in found]}
 
@@ -115,12 +115,6 @@ def _scores_of(pin: Pin, shadow: Pinned) -> pa.Table:
     return lake.read(lake.shadow_scores(pin.attempt.book), filters=[
         ("day", "=", pin.attempt.day.isoformat()), ("population", "=", pin.attempt.population),
         ("attempt", "=", pin.attempt.number), ("model_version", "=", shadow.version)])
-
-
-def _stamp(pin: Pin) -> dict[str, Any]:
-    attempt = pin.attempt
-    return {"day": attempt.day.isoformat(), "as_of": attempt.day, "population": attempt.population,
-            "attempt": attempt.number}
 
 
 def _beside(there: pa.Table, mine: dict[str, Any], rows: pa.Table) -> pa.Table:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollgate import nights, registry
+from tollgate import lake, nights, registry
 from tollgate.books import load_book
 from tollgate.features import Model, make_features, standing_at
 from tollgate.nights import Pin
@@ -34,10 +36,18 @@ def score_shard(key: str, shard: int) -> dict[str, Any]:
         PassingFault: the store did not answer.
     """
     pin = nights.read_pin(nights.attempt_of(key))
-    model = Model.load(registry.fetch_to_score(pin.attempt.book, pin.champion.version))
+    model = _loaded(registry.fetch_to_score(pin.attempt.book, pin.champion.version), pin.champion.digest)
     features, scores = judge_shard(model, pin, shard, reasons=pin.params["scoring"]["reasons"])
-    nights.write_scored(pin.attempt, shard, features, scores)
+    nights.write_scored(pin.attempt, shard, features, stamped(scores, {
+        **stamp_of(pin), "model_version": pin.champion.version, "snapshot_version": pin.champion.snapshot,
+        "run_id": pin.run}, lake.scores(pin.attempt.book).in_files))
     return {"attempt": key, "shard": shard, "rows": scores.num_rows}
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, digest: str) -> Model:
+    """A model is loaded once a process, and the tables that its reasons are read from are made once."""
+    return Model.load(folder)
 
 
 def judge_shard(model: Model, pin: Pin, shard: int, *, reasons: int) -> tuple[pa.Table, pa.Table]:
@@ -57,6 +67,20 @@ def judge_shard(model: Model, pin: Pin, shard: int, *, reasons: int) -> tuple[pa
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as cores:
         pieces = list(cores.map(judged, range(0, max(rows.num_rows, 1), PIECE_ROWS)))
     return pa.concat_tables([piece[0] for piece in pieces]), pa.concat_tables([piece[1] for piece in pieces])
+
+
+def stamp_of(pin: Pin) -> dict[str, Any]:
+    """What every row of an attempt has of its night."""
+    attempt = pin.attempt
+    return {"day": attempt.day.isoformat(), "as_of": attempt.day, "population": attempt.population,
+            "attempt": attempt.number}
+
+
+def stamped(rows: pa.Table, stamp: dict[str, Any], schema: pa.Schema) -> pa.Table:
+    """``rows`` in a schema, with the same value of each stamp on every row."""
+    return pa.table([rows[field.name].cast(field.type) if field.name not in stamp
+                     else pa.repeat(pa.scalar(stamp[field.name], field.type), rows.num_rows) for field in schema],
+                    schema=schema)
 
 
 def as_scored(pin: Pin, rows: pa.Table) -> pa.Table:

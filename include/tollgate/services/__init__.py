@@ -1,6 +1,6 @@
 """The servers that Tollgate runs on this machine: child processes that outlive us, and the embedded PostgreSQL."""
 
-from tollgate.services.locks import Claim, alone, claims, locked_out
+from tollgate.services.locks import alone, claim, locked_out, session
 from tollgate.services.postgres import database, empty_database, running_database, stop_embedded
 from tollgate.services.processes import (
     Service,
@@ -14,6 +14,6 @@ from tollgate.services.processes import (
     wait_until_up,
 )
 
-__all__ = ["Claim", "Service", "adopt", "alone", "claims", "database", "empty_database", "environment_of", "free_port",
-           "locked_out", "page_answers", "running", "running_database", "start", "stop", "stop_embedded",
+__all__ = ["Service", "adopt", "alone", "claim", "database", "empty_database", "environment_of", "free_port",
+           "locked_out", "page_answers", "running", "running_database", "session", "start", "stop", "stop_embedded",
            "wait_until_up"]

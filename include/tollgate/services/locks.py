@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-
-class Claim(Protocol):
-    """Asks for a lock."""
-
-    def __call__(self, what: str, *, wait: bool = False) -> AbstractContextManager[bool]:
-        """Whether it was had: at once, or with ``wait`` as soon as its holder lets it go or dies."""
 
 
 @contextmanager
@@ -26,46 +19,47 @@ def alone(url: str, what: str) -> Iterator[None]:
     """
     from sqlalchemy import text
 
-    with _session(url) as connection:
+    with session(url) as connection:
         connection.execute(text("SELECT pg_advisory_lock(hashtext(:what))"), {"what": what})
         yield
 
 
 @contextmanager
-def claims(url: str) -> Iterator[Claim]:
-    """A way to ask for such locks, one at a time: ``with claim(what) as had``.
+def claim(connection: Connection, what: str, *, wait: bool = False) -> Iterator[bool]:
+    """Whether the lock that is known by ``what`` was had: at once, or with ``wait`` when its holder lets go or dies.
+
+    Args:
+        connection: of ``session``; the lock ends with it.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
     """
     from sqlalchemy import text
 
-    with _session(url) as connection:
-        # The lock of a machine that lost its power is free within a minute, and not with the system's two hours.
-        connection.execute(text("SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 10; "
-                                "SET tcp_keepalives_count = 3"))
-
-        @contextmanager
-        def claim(what: str, *, wait: bool = False) -> Iterator[bool]:
-            if wait:
-                connection.execute(text("SELECT pg_advisory_lock(hashtext(:what))"), {"what": what})
-            had = wait or bool(connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:what))"), {"what": what}))
-            try:
-                yield had
-            finally:
-                if had:
-                    connection.execute(text("SELECT pg_advisory_unlock(hashtext(:what))"), {"what": what})
-
-        yield claim
+    if wait:
+        connection.execute(text("SELECT pg_advisory_lock(hashtext(:what))"), {"what": what})
+    had = wait or bool(connection.scalar(text("SELECT pg_try_advisory_lock(hashtext(:what))"), {"what": what}))
+    try:
+        yield had
+    finally:
+        if had:
+            connection.execute(text("SELECT pg_advisory_unlock(hashtext(:what))"), {"what": what})
 
 
 @contextmanager
-def _session(url: str) -> Iterator[Connection]:
-    """A connection of its own, whose locks end with it."""
-    from sqlalchemy import create_engine
+def session(url: str) -> Iterator[Connection]:
+    """A connection of its own, each statement for itself, whose locks end with it.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: the database does not answer.
+    """
+    from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
     with create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+        # The lock of a machine that lost its power is free within a minute, and not with the system's two hours.
+        connection.execute(text("SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 10; "
+                                "SET tcp_keepalives_count = 3"))
         yield connection
 
 

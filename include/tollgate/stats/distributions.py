@@ -141,6 +141,17 @@ def psi_and_null(before: np.ndarray, now: np.ndarray, confidence: float) -> tupl
         int(filled.sum()), int(before.sum()), int(now[filled].sum()), confidence))
 
 
+def psi_test(before: np.ndarray, now: np.ndarray, confidence: float) -> tuple[float, float, float] | None:
+    """``psi_and_null``, and the probability that the PSI of an unchanged feature is as large, by the same law."""
+    from scipy.special import gammaincc
+
+    found, filled = psi_and_null(before, now, confidence), before > 0
+    if found is None:
+        return None
+    scale, freedom = 1 / before.sum() + 1 / now[filled].sum(), int(filled.sum()) - 1
+    return *found, float(gammaincc(freedom / 2, found[0] / scale / 2)) if freedom else 1.0
+
+
 def _shares(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     filled = before > 0
     e, a = before[filled], now[filled]

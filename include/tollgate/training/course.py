@@ -143,9 +143,10 @@ def _learned(params: Params, batch: int, count: int, tried: Sequence[FrozenTrial
 
 @contextmanager
 def _experiments() -> Iterator[None]:
-    """Optuna warns of what it may still change; its version is part of the study's name."""
+    """Optuna warns of what it may still change, and tells of every study; its version is part of ours' names."""
     import optuna
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield

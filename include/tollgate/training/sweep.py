@@ -1,8 +1,8 @@
-"""The sweep: one Optuna study that any number of workers share, with a result that does not depend on how many.
+"""The sweep: one study that any number of workers share, with a result that does not depend on how many.
 
-Every worker follows the same course (``course.py``): it claims a point of the rung that is open, climbs it, and tells
-the study what it scored. A claim is a lock of the study's database, which is free at once when its holder dies: who
-waits for a neighbour knows a slow one from a dead one. Workers share that database, and no disk.
+Every worker follows the same course (``course.py``): it claims a point of the rung that is open, climbs it, and writes
+down what it scored. A claim is a lock of the answers' database, which is free at once when its holder dies: who waits
+for a neighbour knows a slow one from a dead one. Workers share that database, and no disk.
 """
 
 from __future__ import annotations
@@ -10,27 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tollgate.books import load_book
 from tollgate.config import Params
-from tollgate.errors import BadInput, PassingFault
+from tollgate.errors import BadInput
 from tollgate.estimators import estimator
 from tollgate.training.course import Answer, Choice, Course, Rung
 from tollgate.training.fit import Parts
 from tollgate.training.rungs import Climb, Each
 from tollgate.training.space import check_space
 
-if TYPE_CHECKING:
-    import optuna
-
-AT = "/"  # between point and budget
 HERE = Path(__file__).parent
 SCORED_BY = (*(path for room in ("estimators", "features") for path in sorted((HERE.parent / room).glob("*.py"))),
              *(HERE / f"{name}.py" for name in ("course", "fit", "rungs", "space", "sweep", "weights")))
@@ -47,32 +41,26 @@ def study_name(params: Params, data_digest: str) -> str:
     return f"{params.book}-{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
-def open_study(params: Params, data_digest: str) -> optuna.Study:
-    """The shared study, made by whoever comes first.
+def open_study(params: Params, data_digest: str) -> str:
+    """The name of the study, whose database answers.
 
     Raises:
-        PassingFault: the study's database cannot be reached.
+        PassingFault: the database cannot be reached.
         BadInput: ``TOLLGATE_OPTUNA`` names none, or the space what the estimator does not know.
     """
-    import optuna
-
-    from tollgate.training import studies
+    from tollgate.training import answers
 
     check_space(params)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    name = study_name(params, data_digest)
-    with _database(name), studies.alone() as storage:
-        return optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    answers.prepare()
+    return study_name(params, data_digest)
 
 
-def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
+def work(study: str, folds: tuple[Parts, ...], params: Params,
          paused: dict[int, Climb] | None = None, each: Each = map) -> list[dict[str, Any]]:
     """Climb with whoever else does until every rung is whole; the records of what this worker scored.
 
-    An answer is an attribute of the study, two statements to write: a trial, with a row for each hyperparameter, takes
-    forty, which on a small book is more work than the fits.
-
     Args:
+        study: its name, by ``open_study``.
         paused: climbs by their points, to go on with and to add to. A point without one starts from the ground and
             scores the same.
         each: ``map``, or another that does the folds side by side.
@@ -80,34 +68,35 @@ def work(study: optuna.Study, folds: tuple[Parts, ...], params: Params,
     Raises:
         PassingFault: the study's database cannot be reached.
     """
-    from tollgate.training import studies
+    from tollgate.services import claim
+    from tollgate.training import answers
 
     course, mine = Course(params), list[dict[str, Any]]()
     paused = {} if paused is None else paused
-    with _database(study.study_name), studies.claims() as claim:
-        while (rung := course.open(answers := told(study))) is not None:
+    with answers.session() as database:
+        while (rung := course.open(known := answers.read(database, study))) is not None:
             for left in set(paused) - set(rung.points):
                 paused.pop(left, None)
             # First what this worker has climbed before: for another it starts from the ground.
-            missing = sorted(rung.missing(answers), key=lambda k: (k not in paused, k))
+            missing = sorted(rung.missing(known), key=lambda k: (k not in paused, k))
             for point in missing:
-                with claim(f"{study.study_name} {point} {rung.budget}") as had:
-                    if not had or (point, rung.budget) in told(study):
+                with claim(database, f"{study} {point} {rung.budget}") as had:
+                    if not had or (point, rung.budget) in answers.read(database, study):
                         continue
                     climb = paused[point] = paused.get(point) or Climb(folds, params, rung.points[point])
                     climb.to(rung.budget, each)
                     answer = Answer(None if math.isnan(climb.auc) else climb.auc, climb.rounds)
-                    _tell(study, point, rung.budget, answer)
+                    answers.write(database, study, point, rung.budget, answer)
                 mine.append({"point": point, "rung": rung.budget, **asdict(answer)})
                 break
             else:
                 # Each has a living worker: until one of them is done with it, or dead.
-                with claim(f"{study.study_name} {missing[0]} {rung.budget}", wait=True):
+                with claim(database, f"{study} {missing[0]} {rung.budget}", wait=True):
                     pass
     return mine
 
 
-def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dict[str, Any]:
+def finish(study: str, folds: tuple[Parts, ...], params: Params) -> dict[str, Any]:
     """Climb what is left of the course, and report every point: ``sweep.json``.
 
     Raises:
@@ -118,10 +107,10 @@ def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dic
     with ThreadPoolExecutor(workers) as fitting, ThreadPoolExecutor(workers) as pool:
         for worker in [pool.submit(work, study, folds, params, paused, fitting.map) for _ in range(workers)]:
             worker.result()
-    answers, climbed = told(study), dict[int, list[tuple[Rung, Answer]]]()
-    for rung in Course(params).rungs(answers):
+    known, climbed = told(study), dict[int, list[tuple[Rung, Answer]]]()
+    for rung in Course(params).rungs(known):
         for point in rung.points:
-            climbed.setdefault(point, []).append((rung, answers[point, rung.budget]))
+            climbed.setdefault(point, []).append((rung, known[point, rung.budget]))
     trials = [_report(point, rungs[0][0].points[point], rungs) for point, rungs in climbed.items()]
     complete = [trial for trial in trials if trial["state"] == "complete"]
     if not complete:
@@ -130,17 +119,12 @@ def finish(study: optuna.Study, folds: tuple[Parts, ...], params: Params) -> dic
     return {"trials": trials, "best": max(complete, key=lambda t: (t["auc"], -t["point"]))}
 
 
-def told(study: optuna.Study) -> dict[tuple[int, int], Answer]:
-    """What was scored so far, by point and budget: the study's attributes."""
-    found = {}
-    for key, answer in study.user_attrs.items():
-        point, _, budget = key.partition(AT)
-        found[int(point), int(budget)] = Answer(**answer)
-    return found
+def told(study: str) -> dict[tuple[int, int], Answer]:
+    """What was scored so far, by point and budget. Raises ``PassingFault`` where the database cannot be reached."""
+    from tollgate.training import answers
 
-
-def _tell(study: optuna.Study, point: int, budget: int, answer: Answer) -> None:
-    study.set_user_attr(f"{point}{AT}{budget}", asdict(answer))
+    with answers.session() as database:
+        return answers.read(database, study)
 
 
 def _report(point: int, choice: Choice, rungs: list[tuple[Rung, Answer]]) -> dict[str, Any]:
@@ -151,16 +135,3 @@ def _report(point: int, choice: Choice, rungs: list[tuple[Rung, Answer]]) -> dic
     return {"point": point, "params": choice, "state": state, "auc": scored[-1][1].auc if scored else None,
             "rounds": scored[-1][1].rounds if scored else None,
             "rungs": [{"budget": rung.budget, "auc": answer.auc} for rung, answer in scored]}
-
-
-@contextmanager
-def _database(name: str) -> Iterator[None]:
-    """Raise ``PassingFault`` where the study's database does not answer."""
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import OperationalError
-
-    try:
-        yield
-    except (StorageInternalError, OperationalError) as err:
-        raise PassingFault(f"The sweep's database did not answer: {str(err).splitlines()[0]}", value=name,
-                           remedy="Check TOLLGATE_OPTUNA and the server behind it.") from err

@@ -59,14 +59,19 @@ class Feature:
     reason: Reason = PLAIN
 
 
+def as_it_is(values: Any) -> Any:
+    """What a feature is made by that is a column of the applications, or an aggregate."""
+    return values
+
+
 def number(name: str, *, monotone: Literal[-1, 0, 1] = 0, reason: Reason = PLAIN) -> Feature:
     """The numeric column or aggregate ``name`` as it is."""
-    return Feature(name, "number", (name,), lambda x: x, monotone, reason=reason)
+    return Feature(name, "number", (name,), as_it_is, monotone, reason=reason)
 
 
 def category(name: str, *, reason: Reason = PLAIN) -> Feature:
     """The text column or aggregate ``name``, one category a distinct value."""
-    return Feature(name, "category", (name,), lambda x: x, reason=reason)
+    return Feature(name, "category", (name,), as_it_is, reason=reason)
 
 
 def ratio(name: str, over: str, under: str, *, monotone: Literal[-1, 0, 1] = 0,

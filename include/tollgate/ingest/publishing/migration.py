@@ -57,10 +57,10 @@ def migrate(book: Book) -> dict[str, Any]:
     for of in book.tables:
         migrated[of.name] = _rewritten(lake.published(book, of.name), _versioned(book, of.name))
     quarantine = lake.quarantine(book.name)
-    for table in (of(book.name) for of in (lake.performance, lake.verdicts, lake.requests, lake.ledger)):
+    for table in (of(book.name) for of in (lake.verdicts, lake.requests, lake.ledger)):
         migrated[table.name] = _rewritten(table, partial(_widened, schema=table.schema))
     migrated["scores"] = _nights(book)
-    migrated["measures"] = _measures(book.name)
+    migrated["measures"] = _measures(book.name) + _performance(book.name)
     for table, change in ((quarantine, lambda rows: _widened(renamed(rows), quarantine.schema)),
                           (lake.checks(book.name), renamed),
                           (taken, received)):  # that which says what is old is written last
@@ -113,6 +113,39 @@ def _measures(book: str) -> int:
     if rows:
         lake.replace_partitions(table, pa.Table.from_pylist(rows, table.schema), sorted({row["day"] for row in rows}))
     return len(rows)
+
+
+def _performance(book: str) -> int:
+    """Bring over what an older Tollgate kept in the table ``performance``, which is left as it is.
+
+    What a model had promised is not known of these lines any more: no rule is about them.
+    """
+    table, found = lake.measures(book), 0
+    held = lake.rewrite(lake.Table(book, "performance", table.schema, "day", ()), lambda rows: rows)
+    lines = [] if held is None else held.to_pylist()
+    for day in sorted({old["day"] for old in lines}):
+        new = [row for old in lines if old["day"] == day for row in _of_performance(old)]
+        there = lake.read(table, filters=[("day", "=", day)])
+        if "decision" not in there["kind"].to_pylist():
+            lake.replace_partitions(table, pa.concat_tables([there, pa.Table.from_pylist(new, table.schema)]), [day])
+            found += len(new)
+    return found
+
+
+def _of_performance(old: dict[str, Any]) -> list[dict[str, Any]]:
+    scored, tonight = old["scored_as_of"], old["scored_as_of"] == old["as_of"]
+    stamp = {"day": old["day"], "as_of": old["as_of"], "window_from": old.get("window_from") or scored,
+             "window_to": scored, "model_version": old["model_version"], "subject": "score",
+             "segment": None if tonight else f"scored {scored}"}
+    rows = [{**stamp, "kind": "decision", "subject": "decision", "metric": "decline_rate",
+             "value": old["decline_rate"], "n": old["rows"]}]
+    if tonight:
+        total = old["rows"] + (old["refused"] or 0)
+        return [*rows, {**rows[0], "metric": "refused_share", "n": total,
+                        "value": old["refused"] / total if total and old["refused"] is not None else None}]
+    of = old.get("labelled")
+    return [*rows, *({**stamp, "kind": "performance", "metric": metric, "value": old.get(name), "n": of}
+                     for metric, name in (("matured_auc", "auc"), ("matured_ks", "ks")))]
 
 
 def _widened(rows: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -1,0 +1,300 @@
+"""The pictures of the Board, each of rows of the lake, and None where there is nothing to show yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tollgate.config import Monitoring
+from tollgate.labels import grouped
+from tollgate.monitoring.board.canvas import (
+    BLUE,
+    INK,
+    LEVEL_COLOURS,
+    MAJOR,
+    MINOR,
+    MODERATE,
+    RED,
+    SIZE,
+    Picture,
+    canvas,
+)
+from tollgate.monitoring.events import ENDED
+from tollgate.monitoring.measures import LEVELS
+from tollgate.monitoring.performance import AUC, DEFAULT_RATE, auc_error
+from tollgate.monitoring.rules import Baseline
+from tollgate.stats.intervals import normal_quantile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+YEARS = 8    # of booking, in the picture of vintages
+EVENTS = 12  # in that of alerts, the newest
+GROWN = 12   # months on book from which a year is spoken of
+AGES = (6, 12, 18, 24, 36)  # months on book, in the table beside it
+SEVERITY_COLOURS = {"info": MINOR, "warning": MODERATE, "page": MAJOR}
+
+Row = dict[str, Any]
+
+
+def psi_picture(rows: Iterable[Row], decides: Sequence[str]) -> Picture | None:
+    """PSI by feature and month, by its level: the highest of a month's nights.
+
+    Args:
+        rows: of ``measures``, PSI alone. decides: the subjects that decide the verdict, which come first.
+    """
+    found: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        key = row["subject"], row["day"][:7]
+        if row["value"] is not None and row["value"] >= found.get(key, row)["value"]:
+            found[key] = row
+    if not found:
+        return None
+    months = sorted({month for _, month in found})
+    others = sorted({subject for subject, _ in found} - set(decides))
+    subjects = [*(one for one in decides if any((one, month) in found for month in months)), *others]
+    shade = [[_shade(found.get((subject, month))) for month in months] for subject in subjects]
+    with canvas("psi", (SIZE[0], 1.0 + 0.2 * len(subjects))) as drawing:
+        _draw_levels(drawing.axes, shade, [f"{s} *" if s in decides else s for s in subjects], months)
+
+    def cell(subject: str, month: str) -> str:
+        row = found.get((subject, month))
+        return "" if row is None else f"{row['value']:.2f} {row['level']}"
+
+    newest = sorted((row for (_, month), row in found.items() if month == months[-1] and row["level"] in LEVELS[1:]),
+                    key=lambda row: (-row["value"], row["subject"]))
+    moved = ", ".join(f"{row['subject']} {row['level']} ({row['value']:.2f})" for row in newest)
+    said = f"In {months[-1]}: {moved or 'every feature and the score stable'}. Those marked * decide the verdict."
+    return Picture("psi", "Drift (PSI) by feature and month", said, drawing.svg, ["month", *subjects],
+                   [[month, *(cell(subject, month) for subject in subjects)] for month in reversed(months)])
+
+
+def _shade(row: Row | None) -> float:
+    return LEVELS.index(row["level"]) if row and row["level"] in LEVELS else float("nan")
+
+
+def _draw_levels(axes: Axes, shade: list[list[float]], names: list[str], months: list[str]) -> None:
+    import numpy as np
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+    from matplotlib.patches import Patch
+
+    axes.pcolormesh(np.ma.masked_invalid(np.array(shade)), cmap=ListedColormap(LEVEL_COLOURS),
+                    norm=BoundaryNorm(range(5), 4), edgecolors="face", linewidth=.2)
+    axes.set_yticks([place + .5 for place in range(len(names))], names)
+    axes.invert_yaxis()
+    step = max(1, -(-len(months) // 5))
+    axes.set_xticks([place + .5 for place in range(0, len(months), step)], months[::step])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.figure.legend(handles=[Patch(color=colour, label=level) for colour, level in
+                                zip(LEVEL_COLOURS, LEVELS, strict=True)], loc="outside upper right", ncols=4,
+                       handlelength=1, columnspacing=1.2)
+
+
+def auc_picture(cohorts: Iterable[Row], nights: Iterable[Row], baselines: Mapping[str, Baseline],
+                params: Monitoring) -> Picture | None:
+    """AUC as each night's scores promise it and as it came true once their loans had matured, with an alert's limit.
+
+    Args:
+        cohorts: rows of ``measures`` on performance. nights: rows of ``performance``, whose counts give the interval
+            of what came true. baselines: what each version promised when it was registered.
+    """
+    reach = normal_quantile((1 + params.confidence) / 2)
+    errors = {row["scored_as_of"]: reach * auc_error(row["auc"], row["defaults"], row["labelled"] - row["defaults"])
+              for row in nights if row["auc"] is not None}
+    limits = [(row["as_of"], baselines[row["model_version"]].auc * (1 - params.auc_drop))
+              for row in _of_the_night(nights) if row["model_version"] in baselines]
+    return _promise_and_truth("auc", "Ranking (AUC): estimated and realised", AUC, cohorts,
+                              lambda value: f"{value:.3f}", errors, limits)
+
+
+def default_picture(cohorts: Iterable[Row]) -> Picture | None:
+    """Calibration over time: the default rate that the scores of each night promise, and the one that came true."""
+    return _promise_and_truth("defaults", "Calibration: promised and true defaults", DEFAULT_RATE, cohorts,
+                              lambda value: f"{value:.1%}", {}, [])
+
+
+def _promise_and_truth(name: str, title: str, metric: str, cohorts: Iterable[Row], shown: Callable[[float], str],
+                       errors: Mapping[date, float], limits: list[tuple[date, float]]) -> Picture | None:
+    """A band of what was promised, and points of what came true with their own intervals, by the night of scoring."""
+    promised: dict[date, Row] = {}
+    true: dict[date, Row] = {}
+    for row in sorted((row for row in cohorts if row["metric"] == metric and row["reference"] is not None),
+                      key=lambda row: row["as_of"]):
+        if row["segment"] is None:
+            promised[row["as_of"]] = row
+        elif row["value"] is not None:
+            true[row["window_to"]] = row
+    for day, row in true.items():
+        promised.setdefault(day, row)
+    if not promised:
+        return None
+    days = sorted(promised)
+    with canvas(name) as drawing:
+        axes = drawing.axes
+        low, high = zip(*((row["reference"] - (row["null_value"] or 0), row["reference"] + (row["null_value"] or 0))
+                          for row in map(promised.__getitem__, days)), strict=True)
+        axes.fill_between(_at(days), low, high, color=BLUE, alpha=.2, linewidth=0)
+        axes.plot(_at(days), [promised[day]["reference"] for day in days], color=BLUE, linewidth=1.6, marker=".",
+                  markersize=4, label="promised by the scores")
+        if true:
+            ripe = sorted(true)
+            axes.errorbar(_at(ripe), [true[day]["value"] for day in ripe], yerr=[errors.get(day, 0.0) for day in ripe],
+                          color=RED, fmt="o", markersize=4, elinewidth=1.2, label="came true")
+        if limits:
+            axes.plot(_at(day for day, _ in limits), [limit for _, limit in limits], color=INK, linewidth=1,
+                      linestyle=":", label="an alert begins below")
+        _by_day(axes, shown)
+
+    def line(day: date) -> list[str]:
+        row, came = promised[day], true.get(day)
+        reach = "" if row["null_value"] is None else f" ± {shown(row['null_value'])}"
+        error = f" ± {shown(errors[day])}" if came and day in errors else ""
+        return [day.isoformat(), f"{shown(row['reference'])}{reach}", f"{shown(came['value'])}{error}" if came else ""]
+
+    newest = line(days[-1])
+    said = f"The scores of {newest[0]} promise {newest[1]}"
+    if true:
+        last = line(max(true))
+        said += (f"; of those of {last[0]}, the newest that have matured, {last[2]} came true where {last[1]} was "
+                 "promised.")
+    else:
+        said += ". No cohort has matured yet, and a change in what the features mean is not seen before one does."
+    return Picture(name, title, said, drawing.svg, ["scored as of", "promised", "came true"],
+                   [line(day) for day in reversed(days)])
+
+
+def _of_the_night(nights: Iterable[Row]) -> list[Row]:
+    """The rows of ``performance`` that are about the night itself, not about a cohort that matured by it."""
+    return sorted((row for row in nights if row["scored_as_of"] == row["as_of"]), key=lambda row: row["as_of"])
+
+
+def decline_picture(nights: Iterable[Row], baselines: Mapping[str, Baseline]) -> Picture | None:
+    """The share of the applications that is declined, and what each version was approved for."""
+    told = [row for row in _of_the_night(nights) if row["decline_rate"] is not None]
+    if not told:
+        return None
+    asked = {row["as_of"]: baselines[row["model_version"]].decline_rate for row in told
+             if row["model_version"] in baselines}
+    with canvas("declined") as drawing:
+        axes = drawing.axes
+        axes.plot(_at(row["as_of"] for row in told), [row["decline_rate"] for row in told], color=BLUE, linewidth=1.6,
+                  marker=".", markersize=4, label="declined")
+        if asked:
+            axes.plot(_at(asked), list(asked.values()), color=INK, linewidth=1, linestyle=":", label="approved for",
+                      drawstyle="steps-post")
+        axes.margins(y=.15)
+        axes.set_ylim(bottom=0)
+        _by_day(axes, lambda value: f"{value:.0%}")
+    last = told[-1]
+    said = f"On {last['as_of']} {last['decline_rate']:.1%} of {last['rows']:,} applications were declined"
+    if last["as_of"] in asked:
+        said += f"; version {last['model_version']} was approved for {asked[last['as_of']]:.1%}"
+    return Picture("declined", "Decline rate", f"{said}.", drawing.svg,
+                   ["night", "applications", "declined", "approved for", "version"],
+                   [[row["as_of"].isoformat(), f"{row['rows']:,}", f"{row['decline_rate']:.1%}",
+                     f"{asked[row['as_of']]:.1%}" if row["as_of"] in asked else "", row["model_version"]]
+                    for row in reversed(told)])
+
+
+def alerts_picture(events: Iterable[Row]) -> Picture | None:
+    """What was going on, from when until when, by how grave it was.
+
+    Args:
+        events: rows of that table, every night's.
+    """
+    lives: dict[tuple[str, str, date], list[Row]] = {}
+    for row in sorted(events, key=lambda row: row["as_of"]):
+        lives.setdefault((row["event"], row["model_version"], row["since"]), []).append(row)
+    if not lives:
+        return None
+    end = max(rows[-1]["as_of"] for rows in lives.values())
+    least = max((end - min(rows[0]["as_of"] for rows in lives.values())).days / 60, 1)  # days that can be seen
+    names = list(dict.fromkeys(event for event, *_ in sorted(
+        lives, key=lambda life: (lives[life][-1]["as_of"], life[2], life[0]), reverse=True)))[:EVENTS]
+    with canvas("alerts", (SIZE[0], 1.0 + 0.2 * len(names))) as drawing:
+        axes = drawing.axes
+        for (event, *_), rows in lives.items():
+            if event in names:
+                for row, after in zip(rows, [*rows[1:], None], strict=True):
+                    until = (after or row)["as_of"]
+                    if row["status"] != ENDED:
+                        axes.barh(names.index(event), max((until - row["as_of"]).days, least), left=_at([row["as_of"]]),
+                                  height=.6, color=SEVERITY_COLOURS[row["severity"]])
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - .5, -.5)
+        axes.tick_params(axis="y", length=0)
+        _by_day(axes, None)
+        _legend_of_severities(axes)
+    under_way = [life for life, rows in lives.items() if rows[-1]["as_of"] == end and rows[-1]["status"] != ENDED]
+    told = ", ".join(sorted(event for event, *_ in under_way)) or "none"
+    said = f"{len(lives)} alerts in all; under way on {end}: {told}."
+    return Picture("alerts", "Alerts, from when until when", said, drawing.svg,
+                   ["alert", "model", "since", "until", "gravest"],
+                   [[event, version and f"v{version}", since.isoformat(),
+                     "under way" if (event, version, since) in under_way else rows[-1]["as_of"].isoformat(),
+                     max((row["severity"] for row in rows), key=list(SEVERITY_COLOURS).index)]
+                    for (event, version, since), rows in sorted(
+                        lives.items(), key=lambda life: (life[0][2], life[0][0]), reverse=True)])
+
+
+def _legend_of_severities(axes: Axes) -> None:
+    from matplotlib.patches import Patch
+
+    axes.figure.legend(handles=[Patch(color=colour, label=severity) for severity, colour in SEVERITY_COLOURS.items()],
+                       loc="outside upper right", ncols=3, handlelength=1, columnspacing=1.2)
+
+
+def vintages_picture(vintages: list[Row]) -> Picture | None:
+    """Of the loans booked in each year, the share known to be bad by months on book; the newest year stands out.
+
+    Args:
+        vintages: as ``labels.vintages`` answers.
+    """
+    years = dict(list(grouped(vintages, lambda row: row["booked"][:4]).items())[-YEARS:])
+    if not years:
+        return None
+    from matplotlib.ticker import MaxNLocator
+
+    with canvas("vintages") as drawing:
+        axes = drawing.axes
+        for place, (year, (*_, shares)) in enumerate(years.items()):
+            newest = place == len(years) - 1
+            colour = RED if newest else BLUE
+            axes.plot(range(len(shares)), shares, color=colour, linewidth=2 if newest else 1.2,
+                      alpha=1 if newest else .35 + .65 * place / len(years))
+            axes.annotate(year, (len(shares) - 1, shares[-1]), xytext=(3, 0), textcoords="offset points", color=colour,
+                          va="center", fontsize=8)
+        axes.set(xlabel="months on book", ylim=(0, None), xlim=(0, None))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.grid(axis="y", alpha=.6)
+    grown = [(year, of) for year, of in years.items() if len(of[-1]) > GROWN]
+    year, (loans, bad, due, _) = (grown or list(years.items()))[-1]
+    said = (f"Of {loans:,} loans booked in {year}, {bad:,} are known to be bad; by the years before it, {due:,.0f} "
+            "were to be expected by now.")
+    return Picture("vintages", "Vintages: bad by months on book", said, drawing.svg,
+                   ["booked", "loans", "bad", "expected", *(f"at {age} m" for age in AGES)],
+                   [[year, f"{loans:,}", f"{bad:,}", f"{due:,.0f}",
+                     *(f"{shares[age]:.2%}" if age < len(shares) else "" for age in AGES)]
+                    for year, (loans, bad, due, shares) in reversed(years.items())])
+
+
+def _at(days: Iterable[date]) -> list[float]:
+    """Where days stand on an axis of time."""
+    from matplotlib.dates import date2num
+
+    return [float(date2num(day)) for day in days]
+
+
+def _by_day(axes: Axes, shown: Callable[[float], str] | None) -> None:
+    """The axes of a picture over time: few dates, values as people write them, a legend above."""
+    from matplotlib.dates import AutoDateLocator, DateFormatter
+
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=5))
+    axes.xaxis.set_major_formatter(DateFormatter("%Y-%m"))
+    if shown is not None:
+        axes.yaxis.set_major_formatter(lambda value, _: shown(value))
+        axes.grid(axis="y", alpha=.6)
+        axes.figure.legend(loc="outside upper left", ncols=3, handlelength=1.4, columnspacing=1.2)

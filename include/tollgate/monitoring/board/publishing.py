@@ -1,0 +1,113 @@
+"""What a night publishes for the Board, as one file of the store: how it is judged, and pictures with their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from tollgate import lake, registry
+from tollgate.books import Book
+from tollgate.clock import months_before
+from tollgate.config import Params, settings
+from tollgate.errors import BadInput
+from tollgate.labels import feed_evidence, vintages
+from tollgate.monitoring.board.canvas import Picture
+from tollgate.monitoring.board.judgement import level_of_night
+from tollgate.monitoring.board.pictures import (
+    alerts_picture,
+    auc_picture,
+    decline_picture,
+    default_picture,
+    psi_picture,
+    vintages_picture,
+)
+from tollgate.monitoring.events import of_nights
+from tollgate.monitoring.measures import PSI, watched
+from tollgate.monitoring.performance import PERFORMANCE
+from tollgate.monitoring.verdict import promised
+
+MONTHS = 36   # that the page goes back
+COHORTS = 12  # in which a challenger is shown beside the champion, the newest
+
+Row = dict[str, Any]
+
+
+def publish_board(book: Book, params: Params) -> str:
+    """Put what is known as of the book's newest verdict into ``board/BOOK.json``; returns its path in the store.
+
+    It depends on the lake as it stands and on nothing else: a night that is monitored again, the newest or an older
+    one, leaves the page of the newest.
+
+    Raises:
+        BadInput: the book has no verdict yet, or an older Tollgate wrote a table.
+        PassingFault: the lake, the store or MLflow did not answer.
+    """
+    newest = max(lake.partitions(lake.verdicts(book.name)), default=None)
+    if newest is None:
+        raise BadInput(f"{book.name} has no verdict yet", value="no night was monitored",
+                       remedy=f"Conclude first: tollgate monitor verdict {book.name} --as-of DAY.")
+    as_of = date.fromisoformat(newest)
+    recent = partial(_between, months_before(as_of, MONTHS), as_of)
+    events = recent(lake.events(book.name))
+    lake.Store(settings().store).write_json(path_of(book.name), {
+        "as_of": newest, "nights": _nights(recent(lake.verdicts(book.name)), events),
+        "alerts": of_nights(book.name), "shadows": _shadows(recent(lake.shadow_performance(book.name))),
+        "feeds": lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist(),
+        "pictures": [asdict(picture) for picture in _pictures(book, as_of, params, events, recent) if picture]})
+    registry.publish_gates(book.name)
+    return path_of(book.name)
+
+
+def read_board(book: str) -> Row:
+    """What was published last; its ``as_of`` is None, and everything else empty, where nothing was.
+
+    Raises:
+        PassingFault: the store did not answer.
+    """
+    store = lake.Store(settings().store)
+    if not store.exists(path_of(book)):
+        return {"as_of": None, "nights": [], "alerts": [], "shadows": [], "feeds": [], "pictures": []}
+    found: Row = store.read_json(path_of(book))
+    return found
+
+
+def path_of(book: str) -> str:
+    """Where it is in the store."""
+    return f"board/{book}.json"
+
+
+def _between(first: date, last: date, table: lake.Table) -> list[Row]:
+    """The rows of a table that were written for these days and those between, oldest first."""
+    rows: list[Row] = lake.read(table, filters=[
+        ("day", ">=", first.isoformat()), ("day", "<=", last.isoformat())]).to_pylist()
+    return sorted(rows, key=itemgetter("as_of"))
+
+
+def _nights(verdicts: list[Row], events: list[Row]) -> list[Row]:
+    """Every verdict with how it is judged by what was going on then, the newest first."""
+    going_on = {day: list(rows) for day, rows in groupby(events, key=itemgetter("as_of"))}
+    return [{**{name: row[name] for name in ("model_version", "level", "rows", "sentence")},
+             "as_of": row["as_of"].isoformat(), "judged": level_of_night(row, going_on.get(row["as_of"], []))}
+            for row in reversed(verdicts)]
+
+
+def _shadows(rows: list[Row]) -> list[Row]:
+    """The challengers beside the champion on the same matured loans, as last measured, the newest night first."""
+    newest = {(row["scored_as_of"], row["model_version"]): row for row in rows}
+    return [newest[key] for key in sorted(newest, reverse=True)][:COHORTS]
+
+
+def _pictures(book: Book, as_of: date, params: Params, events: list[Row],
+              recent: Callable[[lake.Table], list[Row]]) -> list[Picture | None]:
+    measures, nights = recent(lake.measures(book.name)), recent(lake.performance(book.name))
+    baselines = promised(registry.models(book.name))
+    cohorts = [row for row in measures if row["kind"] == PERFORMANCE]
+    return [psi_picture([row for row in measures if row["metric"] == PSI], watched(book)),
+            auc_picture(cohorts, nights, baselines, params.monitoring), default_picture(cohorts),
+            decline_picture(nights, baselines), alerts_picture(events),
+            vintages_picture(vintages(feed_evidence(book, as_of), as_of)) if book.dated else None]

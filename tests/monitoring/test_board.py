@@ -1,0 +1,128 @@
+"""The Model Board tells whether the model is all right, since when and why, from what the nights left in the lake."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from monitoring.boarded import BROKEN, CALM, HTML, board, one_night, promote
+
+from tollgate import lake, requests
+from tollgate.books import load_book
+from tollgate.config import settings
+from tollgate.errors import BadInput
+from tollgate.lake import Store
+from tollgate.monitoring import acknowledge, board_page, night_page
+from tollgate.monitoring.board import publish_board
+from tollgate.monitoring.board.judgement import judge, level_of_night
+from tollgate.monitoring.board.publishing import read_board
+
+if TYPE_CHECKING:
+    from conftest import Night
+
+__all__ = ["board"]
+CHAMPION = [{"version": "1", "state": "champion"}]
+
+
+def nights(*levels: str, version: str = "1") -> list[dict[str, Any]]:
+    """Verdicts of one day after the other, the newest last; here they are turned."""
+    return [{"as_of": (date(2007, 1, 1) + timedelta(place)).isoformat(), "model_version": version, "level": "major",
+             "sentence": "Too few rows.", "judged": level} for place, level in enumerate(levels)][::-1]
+
+
+def test_the_board_says_since_when_and_why_and_what_was_done(board: Night) -> None:
+    page = board_page(board.book)
+    (verdict,) = lake.read(lake.verdicts("consumer"), filters=[("day", "=", BROKEN.isoformat())]).to_pylist()
+    assert f"Version 1 needs a person, since {BROKEN}" in page, read_board("consumer")["nights"]
+    assert escape(verdict["sentence"]) in page
+    gravest = read_board("consumer")["alerts"][0]
+    assert gravest["severity"] == "warning" and f"<li>{escape(gravest['message'])}</li>" in page
+    assert "Version 2 passed its gates and waits for a person" in page
+    assert page.count("Gates: 1 of 1 passed") == 2
+
+
+def test_what_people_do_between_the_nights_is_on_the_page_at_once(board: Night) -> None:
+    assert "nobody yet" in board_page(board.book)
+    for alert in read_board("consumer")["alerts"]:
+        acknowledge("consumer", alert["event"], "seen", by="On Call")
+    requests.claim("consumer", f"consumer-by-hand-{BROKEN}", "a run")
+    page = board_page(board.book)
+    assert "nobody yet" not in page and "On Call" in page
+    assert '<a href="../dags/retrain_on_drift/runs/a%20run">claimed</a>' in page
+    promote("3", previous="1")
+    page = board_page(board.book)
+    assert "Version 3 is the champion, and no night of its scores was judged yet" in page
+
+
+def test_the_same_nights_give_the_same_bytes_and_an_older_one_measured_again_does_not_take_the_newests_place(
+        board: Night) -> None:
+    store = Store(settings().store)
+    before = store.read("board/consumer.json")
+    one_night(board, "stationary", CALM[1])
+    assert publish_board(board.book, board.params) == "board/consumer.json"
+    assert store.read("board/consumer.json") == before
+
+
+def test_the_numbers_beside_a_picture_are_those_of_the_lake(board: Night) -> None:
+    pictures = {picture["name"]: picture for picture in read_board("consumer")["pictures"]}
+    assert list(pictures) == ["psi", "auc", "defaults", "declined", "alerts", "vintages"]
+    rows = lake.read(lake.measures("consumer")).to_pylist()
+    psi = {(row["day"][:7], row["subject"]): f"{row['value']:.2f} {row['level']}" for row in rows
+           if row["metric"] == "psi"}
+    head = pictures["psi"]["head"]
+    assert {(row[0], subject): cell for row in pictures["psi"]["rows"]
+            for subject, cell in zip(head[1:], row[1:], strict=True)} == psi
+    assert head[1:len(load_book("consumer").critical) + 2] == [*load_book("consumer").critical, "score"]
+    true = {row["window_to"].isoformat(): f"{row['value']:.1%}" for row in rows
+            if row["metric"] == "default_rate" and row["value"] is not None}
+    assert len(true) >= 2
+    assert {row[0]: row[2] for row in pictures["defaults"]["rows"] if row[2]} == true
+    assert [row[0] for row in pictures["auc"]["rows"]] == [day.isoformat() for day in (BROKEN, *CALM[::-1])]
+    assert all(f'aria-labelledby="{name}-title"' in picture["svg"] for name, picture in pictures.items())
+    assert not any("#0000" in picture["svg"] or "<style" in picture["svg"] for picture in pictures.values())
+
+
+def test_a_night_that_was_not_reported_on_is_named(board: Night) -> None:
+    board.publish("stationary", date(2007, 6, 1))
+    assert "The night of 2007-06-01 is published, and monitor_drift did not report on it yet" in board_page(board.book)
+
+
+def test_a_book_without_models_says_so(home: object) -> None:
+    page = board_page(load_book("consumer"))
+    assert "No model is registered yet: nothing scores this book." in page
+    assert "../dags/train_weekly" in page and "<figure" not in page
+    with pytest.raises(BadInput, match="consumer has no verdict yet .* tollgate monitor verdict consumer"):
+        publish_board(load_book("consumer"), None)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="consumer has no such page as of 2007-05-01 .* tollgate monitor report"):
+        night_page("consumer", BROKEN)
+
+
+def test_no_text_of_a_person_or_a_book_becomes_a_part_of_the_page(board: Night) -> None:
+    page = board_page(board.book)
+    assert HTML not in page and page.count(escape(HTML)) > 5
+
+
+@pytest.mark.parametrize(("levels", "level", "since"), [
+    (("all right", "all right"), "all right", "2007-01-01"), (("act", "all right"), "all right", "2007-01-02"),
+    (("act", "watch", "act", "act"), "act", "2007-01-03"), (("cannot tell",), "cannot tell", "2007-01-01")])
+def test_since_is_the_first_of_the_nights_in_a_row_that_were_alike(levels: tuple[str, ...], level: str,
+                                                                  since: str) -> None:
+    told = judge(CHAMPION, nights(*levels), [])
+    assert (told.level, told.since) == (level, since) and since in told.sentence
+
+
+def test_what_a_former_champion_did_is_not_told_of_its_successor() -> None:
+    told = judge(CHAMPION, [*nights("act", "act")[:1], *nights("act", version="0")], [])
+    assert told.since == "2007-01-02"
+    assert judge(CHAMPION, nights("act", version="0"), []).level == "cannot tell"
+
+
+@pytest.mark.parametrize(("drift", "events", "level"), [
+    ("stable", (), "all right"), ("major", (), "watch"), ("unknown", (), "cannot tell"),
+    ("stable", (("info", "lasts"),), "watch"), ("stable", (("page", "lasts"), ("info", "began")), "act"),
+    ("unknown", (("warning", "began"),), "act"), ("stable", (("warning", "ended"),), "all right")])
+def test_a_night_is_as_grave_as_what_was_going_on(drift: str, events: tuple[tuple[str, str], ...], level: str) -> None:
+    assert level_of_night({"level": drift}, [{"severity": severity, "status": status}
+                                             for severity, status in events]) == level
