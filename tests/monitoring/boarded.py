@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from datetime import date
@@ -27,22 +28,22 @@ METRICS = {"auc": 0.85, "auc_low": 0.83, "auc_high": 0.87, "rows": 12_000, "appr
 _LIVED: list[Path] = []
 
 
-def register(version: str) -> dict[str, Any]:
+def register(version: str, decline_rate: float = 0.2) -> dict[str, Any]:
     """Record a version as `register` would, and publish what its gates said; what the ledger calls it."""
     model = registry.Version("consumer", version, version * 64, "5" * 64, date(2007, 1, 1), version * 32).to_json()
     registry.record("consumer", "registered", {
         "model": model, "compared_with": None, "files": {"gates.json": "a" * 64}, "metrics": METRICS,
-        "decline_rate": 0.2})
+        "decline_rate": decline_rate})
     Store(settings().store).write_json(f"gates/consumer/{version}.json", [
         {"gate": "Ranking (AUC)", "measured": "0.8500", "interval": "0.8300 to 0.8700", "limit": "> 0.82",
          "verdict": "pass", "why": f"It ranks well {HTML}."}])
     return model
 
 
-def promote(version: str, previous: str | None = None) -> None:
+def promote(version: str, previous: str | None = None, decline_rate: float = 0.2) -> None:
     """Register a version and make it the champion, by somebody whose name and comment are HTML."""
-    decided = {"model": register(version), "previous": previous, "by": f"Anna {HTML}", "comment": f"Good {HTML}",
-               "effective_on": "2007-01-01"}
+    decided = {"model": register(version, decline_rate), "previous": previous, "by": f"Anna {HTML}",
+               "comment": f"Good {HTML}", "effective_on": "2007-01-01"}
     intent = registry.record("consumer", "promotion-intent", decided)
     assert intent is not None
     registry.record("consumer", "promotion-committed", {**decided, "intent": intent.seq})
@@ -58,7 +59,7 @@ def one_night(night: Night, scenario: str, day: date) -> None:
 
 def live(night: Night) -> None:
     """Three calm nights of the champion, one with a broken feed, a challenger, and a request by hand; all published."""
-    promote("1")
+    promote("1", decline_rate=json.loads((night.model / "model.json").read_text())["operating"]["decline_rate"])
     for day in CALM:
         one_night(night, "stationary", day)
     one_night(night, "broken_feed", BROKEN)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from conftest import Night
 
 __all__ = ["board"]
+MATURED = CALM[-1]  # by then the first loans had: of a month on book fewer are bad than the scores say of two years
 CHAMPION = [{"version": "1", "state": "champion"}]
 
 
@@ -35,7 +36,7 @@ def nights(*levels: str, version: str = "1") -> list[dict[str, Any]]:
 def test_the_board_says_since_when_and_why_and_what_was_done(board: Night) -> None:
     page = board_page(board.book)
     (verdict,) = lake.read(lake.verdicts("consumer"), filters=[("day", "=", BROKEN.isoformat())]).to_pylist()
-    assert f"Version 1 needs a person, since {BROKEN}" in page, read_board("consumer")["nights"]
+    assert f"Version 1 needs a person, since {MATURED}" in page
     assert escape(verdict["sentence"]) in page
     gravest = read_board("consumer")["alerts"][0]
     assert gravest["severity"] == "warning" and f"<li>{escape(gravest['message'])}</li>" in page
@@ -50,7 +51,7 @@ def test_what_people_do_between_the_nights_is_on_the_page_at_once(board: Night) 
     requests.claim("consumer", f"consumer-by-hand-{BROKEN}", "a run")
     page = board_page(board.book)
     assert "nobody yet" not in page and "On Call" in page
-    assert '<a href="../dags/retrain_on_drift/runs/a%20run">claimed</a>' in page
+    assert '<a href="../dags/retrain_on_drift__consumer/runs/a%20run">claimed</a>' in page
     promote("3", previous="1")
     page = board_page(board.book)
     assert "Version 3 is the champion, and no night of its scores was judged yet" in page
@@ -78,7 +79,7 @@ def test_the_numbers_beside_a_picture_are_those_of_the_lake(board: Night) -> Non
     true = {row["window_to"].isoformat(): f"{row['value']:.1%}" for row in rows
             if row["metric"] == "default_rate" and row["value"] is not None}
     assert len(true) >= 2
-    assert {row[0]: row[2] for row in pictures["defaults"]["rows"] if row[2]} == true
+    assert {row[0]: row[2].split(" ± ")[0] for row in pictures["defaults"]["rows"] if row[2]} == true
     assert [row[0] for row in pictures["auc"]["rows"]] == [day.isoformat() for day in (BROKEN, *CALM[::-1])]
     assert all(f'aria-labelledby="{name}-title"' in picture["svg"] for name, picture in pictures.items())
     assert not any("#0000" in picture["svg"] or "<style" in picture["svg"] for picture in pictures.values())
@@ -92,7 +93,7 @@ def test_a_night_that_was_not_reported_on_is_named(board: Night) -> None:
 def test_a_book_without_models_says_so(home: object) -> None:
     page = board_page(load_book("consumer"))
     assert "No model is registered yet: nothing scores this book." in page
-    assert "../dags/train_weekly" in page and "<figure" not in page
+    assert "../dags/train_weekly__consumer" in page and "<figure" not in page
     with pytest.raises(BadInput, match="consumer has no verdict yet .* tollgate monitor verdict consumer"):
         publish_board(load_book("consumer"), None)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="consumer has no such page as of 2007-05-01 .* tollgate monitor report"):

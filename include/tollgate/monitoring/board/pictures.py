@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tollgate.config import Monitoring
 from tollgate.labels import grouped
+from tollgate.monitoring.baselines import Baseline
 from tollgate.monitoring.board.canvas import (
     BLUE,
     INK,
@@ -23,7 +23,6 @@ from tollgate.monitoring.board.canvas import (
 from tollgate.monitoring.events import ENDED
 from tollgate.monitoring.measures import LEVELS
 from tollgate.monitoring.performance import AUC, DEFAULT_RATE, auc_error
-from tollgate.monitoring.rules import Baseline
 from tollgate.stats.intervals import normal_quantile
 
 if TYPE_CHECKING:
@@ -92,35 +91,44 @@ def _draw_levels(axes: Axes, shade: list[list[float]], names: list[str], months:
                        handlelength=1, columnspacing=1.2)
 
 
-def auc_picture(cohorts: Iterable[Row], nights: Iterable[Row], baselines: Mapping[str, Baseline],
-                params: Monitoring) -> Picture | None:
-    """AUC as each night's scores promise it and as it came true once their loans had matured, with an alert's limit.
+def auc_picture(rows: Iterable[Row], baselines: Mapping[str, Baseline], confidence: float) -> Picture | None:
+    """AUC as each night's scores promise it, as it came true once their loans had matured, and on the test months.
 
     Args:
-        cohorts: rows of ``measures`` on performance. nights: rows of ``performance``, whose counts give the interval
-            of what came true. baselines: what each version promised when it was registered.
+        rows: of ``measures``, on performance. baselines: what each version promised when it was registered.
+        confidence: of the interval around what came true.
     """
-    reach = normal_quantile((1 + params.confidence) / 2)
-    errors = {row["scored_as_of"]: reach * auc_error(row["auc"], row["defaults"], row["labelled"] - row["defaults"])
-              for row in nights if row["auc"] is not None}
-    limits = [(row["as_of"], baselines[row["model_version"]].auc * (1 - params.auc_drop))
-              for row in _of_the_night(nights) if row["model_version"] in baselines]
-    return _promise_and_truth("auc", "Ranking (AUC): estimated and realised", AUC, cohorts,
-                              lambda value: f"{value:.3f}", errors, limits)
+    told = list(rows)
+    defaults = {row["window_to"]: row["value"] * row["n"] for row in told
+                if row["metric"] == DEFAULT_RATE and row["value"] is not None}
+    errors = {row["window_to"]: normal_quantile((1 + confidence) / 2) * auc_error(
+        row["value"], defaults[row["window_to"]], row["n"] - defaults[row["window_to"]])
+        for row in told if row["metric"] == AUC and row["value"] is not None}
+    tested = [(row["as_of"], baselines[row["model_version"]].auc) for row in told
+              if row["metric"] == AUC and row["segment"] is None and row["model_version"] in baselines]
+    return _promise_and_truth("auc", "Ranking (AUC): estimated and realised", AUC, told,
+                              lambda value: f"{value:.3f}", errors, tested)
 
 
-def default_picture(cohorts: Iterable[Row]) -> Picture | None:
-    """Calibration over time: the default rate that the scores of each night promise, and the one that came true."""
-    return _promise_and_truth("defaults", "Calibration: promised and true defaults", DEFAULT_RATE, cohorts,
-                              lambda value: f"{value:.1%}", {}, [])
+def default_picture(rows: Iterable[Row], confidence: float) -> Picture | None:
+    """Calibration over time: the default rate that the scores of each night promise, and the one that came true.
+
+    Args:
+        rows: of ``measures``, on performance. confidence: of the interval around what came true.
+    """
+    told, reach = list(rows), normal_quantile((1 + confidence) / 2)
+    errors = {row["window_to"]: reach * (row["value"] * (1 - row["value"]) / row["n"]) ** .5 for row in told
+              if row["metric"] == DEFAULT_RATE and row["value"] is not None}
+    return _promise_and_truth("defaults", "Calibration: promised and true defaults", DEFAULT_RATE, told,
+                              lambda value: f"{value:.1%}", errors, [])
 
 
-def _promise_and_truth(name: str, title: str, metric: str, cohorts: Iterable[Row], shown: Callable[[float], str],
-                       errors: Mapping[date, float], limits: list[tuple[date, float]]) -> Picture | None:
+def _promise_and_truth(name: str, title: str, metric: str, rows: Iterable[Row], shown: Callable[[float], str],
+                       errors: Mapping[date, float], tested: list[tuple[date, float]]) -> Picture | None:
     """A band of what was promised, and points of what came true with their own intervals, by the night of scoring."""
     promised: dict[date, Row] = {}
     true: dict[date, Row] = {}
-    for row in sorted((row for row in cohorts if row["metric"] == metric and row["reference"] is not None),
+    for row in sorted((row for row in rows if row["metric"] == metric and row["reference"] is not None),
                       key=lambda row: row["as_of"]):
         if row["segment"] is None:
             promised[row["as_of"]] = row
@@ -137,14 +145,14 @@ def _promise_and_truth(name: str, title: str, metric: str, cohorts: Iterable[Row
                           for row in map(promised.__getitem__, days)), strict=True)
         axes.fill_between(_at(days), low, high, color=BLUE, alpha=.2, linewidth=0)
         axes.plot(_at(days), [promised[day]["reference"] for day in days], color=BLUE, linewidth=1.6, marker=".",
-                  markersize=4, label="promised by the scores")
+                  markersize=4, label="promised")
         if true:
             ripe = sorted(true)
             axes.errorbar(_at(ripe), [true[day]["value"] for day in ripe], yerr=[errors.get(day, 0.0) for day in ripe],
                           color=RED, fmt="o", markersize=4, elinewidth=1.2, label="came true")
-        if limits:
-            axes.plot(_at(day for day, _ in limits), [limit for _, limit in limits], color=INK, linewidth=1,
-                      linestyle=":", label="an alert begins below")
+        if tested:
+            axes.plot(_at(day for day, _ in tested), [value for _, value in tested], color=INK, linewidth=1,
+                      linestyle=":", label="test months")
         _by_day(axes, shown)
 
     def line(day: date) -> list[str]:
@@ -165,21 +173,19 @@ def _promise_and_truth(name: str, title: str, metric: str, cohorts: Iterable[Row
                    [line(day) for day in reversed(days)])
 
 
-def _of_the_night(nights: Iterable[Row]) -> list[Row]:
-    """The rows of ``performance`` that are about the night itself, not about a cohort that matured by it."""
-    return sorted((row for row in nights if row["scored_as_of"] == row["as_of"]), key=lambda row: row["as_of"])
+def decline_picture(rows: Iterable[Row]) -> Picture | None:
+    """The share of the applications that is declined, and what each version was approved for.
 
-
-def decline_picture(nights: Iterable[Row], baselines: Mapping[str, Baseline]) -> Picture | None:
-    """The share of the applications that is declined, and what each version was approved for."""
-    told = [row for row in _of_the_night(nights) if row["decline_rate"] is not None]
+    Args:
+        rows: of ``measures``, the decline rates, oldest first.
+    """
+    told = [row for row in rows if row["segment"] is None and row["value"] is not None]
     if not told:
         return None
-    asked = {row["as_of"]: baselines[row["model_version"]].decline_rate for row in told
-             if row["model_version"] in baselines}
+    asked = {row["as_of"]: row["reference"] for row in told if row["reference"] is not None}
     with canvas("declined") as drawing:
         axes = drawing.axes
-        axes.plot(_at(row["as_of"] for row in told), [row["decline_rate"] for row in told], color=BLUE, linewidth=1.6,
+        axes.plot(_at(row["as_of"] for row in told), [row["value"] for row in told], color=BLUE, linewidth=1.6,
                   marker=".", markersize=4, label="declined")
         if asked:
             axes.plot(_at(asked), list(asked.values()), color=INK, linewidth=1, linestyle=":", label="approved for",
@@ -188,12 +194,12 @@ def decline_picture(nights: Iterable[Row], baselines: Mapping[str, Baseline]) ->
         axes.set_ylim(bottom=0)
         _by_day(axes, lambda value: f"{value:.0%}")
     last = told[-1]
-    said = f"On {last['as_of']} {last['decline_rate']:.1%} of {last['rows']:,} applications were declined"
+    said = f"On {last['as_of']} {last['value']:.1%} of {last['n']:,} applications were declined"
     if last["as_of"] in asked:
         said += f"; version {last['model_version']} was approved for {asked[last['as_of']]:.1%}"
     return Picture("declined", "Decline rate", f"{said}.", drawing.svg,
                    ["night", "applications", "declined", "approved for", "version"],
-                   [[row["as_of"].isoformat(), f"{row['rows']:,}", f"{row['decline_rate']:.1%}",
+                   [[row["as_of"].isoformat(), f"{row['n']:,}", f"{row['value']:.1%}",
                      f"{asked[row['as_of']]:.1%}" if row["as_of"] in asked else "", row["model_version"]]
                     for row in reversed(told)])
 

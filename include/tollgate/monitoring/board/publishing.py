@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from functools import partial
@@ -16,6 +15,7 @@ from tollgate.clock import months_before
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput
 from tollgate.labels import feed_evidence, vintages
+from tollgate.monitoring.baselines import promised
 from tollgate.monitoring.board.canvas import Picture
 from tollgate.monitoring.board.judgement import level_of_night
 from tollgate.monitoring.board.pictures import (
@@ -28,8 +28,7 @@ from tollgate.monitoring.board.pictures import (
 )
 from tollgate.monitoring.events import of_nights
 from tollgate.monitoring.measures import PSI, watched
-from tollgate.monitoring.performance import PERFORMANCE
-from tollgate.monitoring.verdict import promised
+from tollgate.monitoring.performance import DECLINE_RATE, PERFORMANCE
 
 MONTHS = 36   # that the page goes back
 COHORTS = 12  # in which a challenger is shown beside the champion, the newest
@@ -53,12 +52,12 @@ def publish_board(book: Book, params: Params) -> str:
                        remedy=f"Conclude first: tollgate monitor verdict {book.name} --as-of DAY.")
     as_of = date.fromisoformat(newest)
     recent = partial(_between, months_before(as_of, MONTHS), as_of)
-    events = recent(lake.events(book.name))
+    events, measures = recent(lake.events(book.name)), recent(lake.measures(book.name))
     lake.Store(settings().store).write_json(path_of(book.name), {
         "as_of": newest, "nights": _nights(recent(lake.verdicts(book.name)), events),
         "alerts": of_nights(book.name), "shadows": _shadows(recent(lake.shadow_performance(book.name))),
         "feeds": lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist(),
-        "pictures": [asdict(picture) for picture in _pictures(book, as_of, params, events, recent) if picture]})
+        "pictures": [asdict(picture) for picture in _pictures(book, as_of, params, events, measures) if picture]})
     registry.publish_gates(book.name)
     return path_of(book.name)
 
@@ -102,12 +101,10 @@ def _shadows(rows: list[Row]) -> list[Row]:
     return [newest[key] for key in sorted(newest, reverse=True)][:COHORTS]
 
 
-def _pictures(book: Book, as_of: date, params: Params, events: list[Row],
-              recent: Callable[[lake.Table], list[Row]]) -> list[Picture | None]:
-    measures, nights = recent(lake.measures(book.name)), recent(lake.performance(book.name))
-    baselines = promised(registry.models(book.name))
-    cohorts = [row for row in measures if row["kind"] == PERFORMANCE]
+def _pictures(book: Book, as_of: date, params: Params, events: list[Row], measures: list[Row]) -> list[Picture | None]:
+    performance, confidence = [row for row in measures if row["kind"] == PERFORMANCE], params.monitoring.confidence
     return [psi_picture([row for row in measures if row["metric"] == PSI], watched(book)),
-            auc_picture(cohorts, nights, baselines, params.monitoring), default_picture(cohorts),
-            decline_picture(nights, baselines), alerts_picture(events),
+            auc_picture(performance, promised(registry.models(book.name)), confidence),
+            default_picture(performance, confidence),
+            decline_picture(row for row in measures if row["metric"] == DECLINE_RATE), alerts_picture(events),
             vintages_picture(vintages(feed_evidence(book, as_of), as_of)) if book.dated else None]
