@@ -34,7 +34,7 @@ def of_task(task: Any) -> dict[str, Any]:
 
 def names(callback: Any) -> str:
     """What a callback is called, and of which book it tells."""
-    return f"{callback.func.__name__} {callback.args[0]}"
+    return f"{callback.func.__name__}__{callback.args[0]}"
 
 
 def _seconds(limit: timedelta | None) -> float | None:
@@ -52,7 +52,7 @@ def of_dag(dag: Any) -> dict[str, Any]:
     return {"doc": dag.doc_md, "tags": sorted(dag.tags), "catchup": dag.catchup, "max_active_runs": dag.max_active_runs,
             "timetable": type(dag.timetable).__name__,
             "settles": [names(dag.on_success_callback), names(dag.on_failure_callback)],
-            "late_hours": next((alert.interval.total_seconds() / 3_600 for alert in dag.deadline), None),
+            "late_hours": next((alert.interval.total_seconds() / 3_600 for alert in dag.deadline or ()), None),
             "schedule": dag.schedule if isinstance(dag.schedule, str) else getattr(dag.schedule, "expression", None),
             "watches": _assets(getattr(dag.timetable, "asset_condition", None)),
             "params": {name: {"type": param.schema.get("type"), "description": param.description,
