@@ -7,10 +7,10 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from tollgate import nights, scoring
+from tollgate import lake, nights, scoring
 from tollgate.books import Book
 from tollgate.features import make_features, with_histories
-from tollgate.scoring.shards import APPROVE, DECLINE, REFUSED, SCHEMA, SCORED
+from tollgate.scoring.shards import APPROVE, DECLINE, REFUSED, SCHEMA, SCORED, stamp_of, stamped
 
 
 def publish_night(book: Book, day: date, rows: pa.Table, score: np.ndarray, threshold: float, *, version: str = "1",
@@ -24,8 +24,9 @@ def publish_night(book: Book, day: date, rows: pa.Table, score: np.ndarray, thre
     rows, histories = with_histories(book, rows, day)
     files = nights.write_population(attempt, 0, rows, histories)
     champion = nights.Pinned(version, "d", "s")
-    nights.write_pin(nights.Pin(attempt, run, None, champion, (), rows.num_rows, 0, 1, "rows", files, {},
-                                {"scoring": {"window_months": 1, "reasons": 0}}))
+    pin = nights.Pin(attempt, run, None, champion, (), rows.num_rows, 0, 1, "rows", files, {},
+                     {"scoring": {"window_months": 1, "reasons": 0}})
+    nights.write_pin(pin)
     cannot = np.zeros(rows.num_rows, bool) if refused is None else refused
     scores = pa.table({
         "loan_id": rows["loan_id"], "applied_on": rows["applied_on"],
@@ -35,6 +36,8 @@ def publish_night(book: Book, day: date, rows: pa.Table, score: np.ndarray, thre
         "decision": pa.array(np.where(score >= threshold, DECLINE, APPROVE), pa.string(), mask=cannot),
         "reasons": pa.array([[]] * rows.num_rows, pa.list_(pa.string())),
     }, schema=SCHEMA)
-    nights.write_scored(attempt, 0, make_features(book, rows, histories), scores)
+    nights.write_scored(attempt, 0, make_features(book, rows, histories), stamped(
+        scores, {**stamp_of(pin), "model_version": version, "snapshot_version": "s", "run_id": run},
+        lake.scores(book.name).in_files))
     scoring.publish(str(attempt))
     return attempt
