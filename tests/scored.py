@@ -7,10 +7,10 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from tollgate import lake, nights, scoring
+from tollgate import nights, scoring
 from tollgate.books import Book
 from tollgate.features import make_features, with_histories
-from tollgate.scoring.shards import APPROVE, DECLINE, REFUSED, SCHEMA, SCORED, stamped
+from tollgate.scoring.shards import APPROVE, DECLINE, REFUSED, SCHEMA, SCORED, as_published
 
 
 def publish_night(book: Book, day: date, rows: pa.Table, score: np.ndarray, threshold: float, *, version: str = "1",
@@ -35,8 +35,7 @@ def publish_night(book: Book, day: date, rows: pa.Table, score: np.ndarray, thre
         "decision": pa.array(np.where(score >= threshold, DECLINE, APPROVE), pa.string(), mask=cannot),
         "reasons": pa.array([[]] * rows.num_rows, pa.list_(pa.string())),
     }, schema=SCHEMA)
-    nights.write_scored(attempt, 0, make_features(book, rows, histories), stamped(scores, {
-        "as_of": day, "population": nights.NEW, "attempt": attempt.number, "model_version": version,
-        "snapshot_version": "s", "run_id": run}, lake.scores(book.name).in_files))
+    pin = nights.read_pin(attempt)
+    nights.write_scored(attempt, 0, make_features(book, rows, histories), as_published(pin, scores))
     scoring.publish(str(attempt))
     return attempt

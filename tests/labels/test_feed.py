@@ -15,7 +15,7 @@ from tests.published import publish
 from tollgate.books import Book
 from tollgate.config import PROJECT, load_params
 from tollgate.labels import Finding, feed_evidence, findings, vintages
-from tollgate.labels.vintages import arrivals
+from tollgate.labels.vintage import arrivals
 
 LIMITS = load_params(PROJECT / "params.yaml", book="consumer").labels
 AS_OF = date(2007, 1, 1)

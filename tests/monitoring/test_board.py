@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from tollgate.monitoring import acknowledge, board_page, night_page
 from tollgate.monitoring.board import publish_board
 from tollgate.monitoring.board.judgement import judge, level_of_night
 from tollgate.monitoring.board.publishing import read_board
+from tollgate.monitoring.paired import GUARD, JUDGEMENT
+from tollgate.monitoring.steps import record_measures
 
 if TYPE_CHECKING:
     from conftest import Night
@@ -54,7 +57,7 @@ def test_what_people_do_between_the_nights_is_on_the_page_at_once(board: Night) 
     assert '<a href="../dags/retrain_on_drift__consumer/runs/a%20run">claimed</a>' in page
     promote("3", previous="1")
     page = board_page(board.book)
-    assert "Version 3 is the champion, and no night of its scores was judged yet" in page
+    assert "Version 3 is the champion since the newest night that was judged, which version 1 scored." in page
 
 
 def test_the_same_nights_give_the_same_bytes_and_an_older_one_measured_again_does_not_take_the_newests_place(
@@ -88,6 +91,14 @@ def test_the_numbers_beside_a_picture_are_those_of_the_lake(board: Night) -> Non
 def test_a_night_that_was_not_reported_on_is_named(board: Night) -> None:
     board.publish("stationary", date(2007, 6, 1))
     assert "The night of 2007-06-01 is published, and monitor_drift did not report on it yet" in board_page(board.book)
+
+
+def test_what_the_guard_found_of_the_champion_stands_beside_it(board: Night) -> None:
+    told = json.dumps({"former": "0", "evidence": "It ranks as well."})
+    record_measures(board.book, BROKEN, BROKEN, "1", [{"kind": GUARD, "subject": "champion", "metric": JUDGEMENT,
+                                                       "n": 1_000, "level": "within", "parameters": told}], (GUARD,))
+    publish_board(board.book, board.params)
+    assert "Guard: beside version 0 on 1,000 loans it is within. It ranks as well." in board_page(board.book)
 
 
 def test_a_book_without_models_says_so(home: object) -> None:

@@ -18,7 +18,7 @@ from tollgate.labels.targets import (
     open_loans,
     read_labels,
 )
-from tollgate.labels.vintages import vintages
+from tollgate.labels.vintage import vintages
 
 __all__ = [
     "BAD",

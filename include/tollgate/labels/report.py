@@ -15,7 +15,7 @@ from tollgate.config import Params
 from tollgate.labels.evidence import feed_evidence
 from tollgate.labels.feed import findings
 from tollgate.labels.targets import LABELS, mature_before, read_labels
-from tollgate.labels.vintages import arrivals, vintages
+from tollgate.labels.vintage import arrivals, vintages
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -55,14 +55,18 @@ def judge(models: Sequence[Row], nights: Sequence[Row], under_way: Sequence[Row]
     if champion is None:
         done = "was promoted" if models else "is registered"
         return Judgement(NONE, None, f"No model {done} yet: nothing scores this book.")
-    if not nights or nights[0]["model_version"] != champion:
+    why = tuple(alert["message"] for alert in under_way[:WHYS])
+    if not nights:
         return Judgement(BLIND, None, f"Version {champion} is the champion, and no night of its scores was judged yet.")
     newest = nights[0]
+    if newest["model_version"] != champion:
+        by = newest["model_version"]
+        return Judgement(BLIND, None, f"Version {champion} is the champion since the newest night that was judged, "
+                                      f"which version {by} scored.", why)
     alike = list(takewhile(lambda night: (night["model_version"], night["judged"]) == (champion, newest["judged"]),
                            nights))
     since = alike[-1]["as_of"]
-    return Judgement(newest["judged"], since, _sentence(since, newest, under_way),
-                     tuple(alert["message"] for alert in under_way[:WHYS]))
+    return Judgement(newest["judged"], since, _sentence(since, newest, under_way), why)
 
 
 def _sentence(since: str, newest: Row, under_way: Sequence[Row]) -> str:

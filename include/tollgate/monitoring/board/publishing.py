@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from datetime import date
 from functools import partial
@@ -28,6 +29,7 @@ from tollgate.monitoring.board.pictures import (
 )
 from tollgate.monitoring.events import of_nights
 from tollgate.monitoring.measures import PSI, watched
+from tollgate.monitoring.paired import JUDGEMENT
 from tollgate.monitoring.performance import DECLINE_RATE, PERFORMANCE
 
 MONTHS = 36   # that the page goes back
@@ -57,6 +59,9 @@ def publish_board(book: Book, params: Params) -> str:
         "as_of": newest, "nights": _nights(recent(lake.verdicts(book.name)), events),
         "alerts": of_nights(book.name), "shadows": _shadows(recent(lake.shadow_performance(book.name))),
         "feeds": lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist(),
+        "guard": [{"version": row["model_version"], "loans": row["n"], "level": row["level"],
+                   **json.loads(row["parameters"])}
+                  for row in measures if (row["metric"], row["day"]) == (JUDGEMENT, newest)],
         "pictures": [asdict(picture) for picture in _pictures(book, as_of, params, events, measures) if picture]})
     registry.publish_gates(book.name)
     return path_of(book.name)
@@ -70,7 +75,7 @@ def read_board(book: str) -> Row:
     """
     store = lake.Store(settings().store)
     if not store.exists(path_of(book)):
-        return {"as_of": None, "nights": [], "alerts": [], "shadows": [], "feeds": [], "pictures": []}
+        return {"as_of": None, "nights": [], "alerts": [], "shadows": [], "feeds": [], "guard": [], "pictures": []}
     found: Row = store.read_json(path_of(book))
     return found
 
