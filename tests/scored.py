@@ -10,7 +10,7 @@ import pyarrow as pa
 from tollgate import nights, scoring
 from tollgate.books import Book
 from tollgate.features import make_features, with_histories
-from tollgate.scoring.shards import APPROVE, DECLINE, REFUSED, SCHEMA, SCORED
+from tollgate.scoring.shards import APPROVE, DECLINE, REFUSED, SCHEMA, SCORED, as_published
 
 
 def publish_night(book: Book, day: date, rows: pa.Table, score: np.ndarray, threshold: float, *, version: str = "1",
@@ -35,6 +35,7 @@ def publish_night(book: Book, day: date, rows: pa.Table, score: np.ndarray, thre
         "decision": pa.array(np.where(score >= threshold, DECLINE, APPROVE), pa.string(), mask=cannot),
         "reasons": pa.array([[]] * rows.num_rows, pa.list_(pa.string())),
     }, schema=SCHEMA)
-    nights.write_scored(attempt, 0, make_features(book, rows, histories), scores)
+    pin = nights.read_pin(attempt)
+    nights.write_scored(attempt, 0, make_features(book, rows, histories), as_published(pin, scores))
     scoring.publish(str(attempt))
     return attempt

@@ -20,7 +20,7 @@ from tollgate.nights import Attempt
 from tollgate.scoring.population import Population, rises
 
 SHARD = "shard"
-HELD = 2**28  # bytes of the applications that stay in memory before they are laid on scratch
+HELD = 2**27  # bytes of the applications that stay in memory before they are laid on scratch
 
 
 def divide(population: Population, attempt: Attempt, shards: int) -> tuple[int, dict[str, str]]:
