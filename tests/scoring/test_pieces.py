@@ -74,7 +74,7 @@ def test_a_population_that_does_not_fit_in_memory_is_pinned_by_the_same_bytes(
         night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pin("held")
     monkeypatch.setattr(sys.modules["tollgate.scoring.dividing"], "HELD", 0)
-    second = pin("on scratch")["attempt"]
+    second = pin("on-scratch")["attempt"]
     rows = [{name: content for name, content in files(attempt).items() if name.startswith("rows-")}
             for attempt in (KEY, second)]
     assert rows[0] == rows[1] and len(rows[0]) == 2

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,6 @@ from tollgate.nights.pins import Pin, pinned_file
 
 FEATURES, SCORES = "features", "scores"
 OWN = (LOAN, "score")  # columns of which each row has its own value: a dictionary of these is work for nothing
-WRITING = Lock()  # one file at a time: a kill leaves no half of another
 # What a byte does to the sum of zlib.crc32: of one byte alone that is 255 - byte, and what is shifted out around it.
 CRC = np.array([zlib.crc32(bytes([255 - byte])) ^ 0xFF000000 for byte in range(256)], np.uint32)
 
@@ -92,7 +90,7 @@ def write_scored(attempt: Attempt, shard: int, features: pa.Table, scores: pa.Ta
             lake's ``scores`` have, for the file becomes one of them.
     """
     parts = {f"{kind}-{shard}.parquet": part for kind, part in ((FEATURES, features), (SCORES, scores))}
-    with ThreadPoolExecutor(len(parts)) as beside:
+    with ThreadPoolExecutor(len(parts)) as beside:  # written one after the other: a kill leaves no half of another
         files = {name: _keep(attempt, name, content)
                  for name, content in zip(parts, beside.map(_encoded, parts.values()), strict=True)}
     lake.Store(settings().store).write_json(attempt.path(f"shard-{shard}.json"),
@@ -172,8 +170,7 @@ def _encoded(rows: pa.Table) -> bytes:
 
 def _keep(attempt: Attempt, name: str, content: bytes) -> str:
     """Write a file; its digest."""
-    with WRITING:
-        lake.Store(settings().store).write(attempt.path(name), content)
+    lake.Store(settings().store).write(attempt.path(name), content)
     return hashlib.sha256(content).hexdigest()
 
 

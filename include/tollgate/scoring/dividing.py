@@ -1,13 +1,10 @@
-"""Dividing a population into shards: no more of it is in memory than the shards that are being written.
+"""Dividing a population into shards: no more of it is in memory than the shard that is being written.
 
 A loan belongs to the shard that its own name says. So whether it stands twice, whether another night has it, and what
 order its rows have can be told shard by shard.
 """
 
 from __future__ import annotations
-
-import os
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +17,7 @@ from tollgate.nights import Attempt
 from tollgate.scoring.population import Population, rises
 
 SHARD = "shard"
-HELD = 2**28  # bytes of the applications that stay in memory before they are laid on scratch
+HELD = 2**27  # bytes of the applications that stay in memory before they are laid on scratch
 
 
 def divide(population: Population, attempt: Attempt, shards: int) -> tuple[int, dict[str, str]]:
@@ -55,13 +52,12 @@ def divide(population: Population, attempt: Attempt, shards: int) -> tuple[int, 
             known, histories = with_histories(
                 book, pa.concat_tables([mine(k).select(keys) for k in range(shards)]), population.day)
 
-        def keep(k: int) -> tuple[int, dict[str, str]]:
+        many, files = 0, dict[str, str]()
+        for k in range(shards):
             rows = arrived(mine(k), known) if book.aggregates else mine(k)
-            return rows.num_rows, nights.write_population(attempt, k, rows, histories_of(book, rows, histories))
-
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as cores:
-            kept = list(cores.map(keep, range(shards)))
-    return sum(many for many, _ in kept), {name: digest for _, files in kept for name, digest in files.items()}
+            many += rows.num_rows
+            files |= nights.write_population(attempt, k, rows, histories_of(book, rows, histories))
+    return many, files
 
 
 def _in_order(rows: pa.Table) -> pa.Table:

@@ -38,9 +38,7 @@ def score_shard(key: str, shard: int) -> dict[str, Any]:
     pin = nights.read_pin(nights.attempt_of(key))
     model = _loaded(registry.fetch_to_score(pin.attempt.book, pin.champion.version), pin.champion.digest)
     features, scores = judge_shard(model, pin, shard, reasons=pin.params["scoring"]["reasons"])
-    nights.write_scored(pin.attempt, shard, features, stamped(scores, {
-        **stamp_of(pin), "model_version": pin.champion.version, "snapshot_version": pin.champion.snapshot,
-        "run_id": pin.run}, lake.scores(pin.attempt.book).in_files))
+    nights.write_scored(pin.attempt, shard, features, as_published(pin, scores))
     return {"attempt": key, "shard": shard, "rows": scores.num_rows}
 
 
@@ -67,6 +65,12 @@ def judge_shard(model: Model, pin: Pin, shard: int, *, reasons: int) -> tuple[pa
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as cores:
         pieces = list(cores.map(judged, range(0, max(rows.num_rows, 1), PIECE_ROWS)))
     return pa.concat_tables([piece[0] for piece in pieces]), pa.concat_tables([piece[1] for piece in pieces])
+
+
+def as_published(pin: Pin, scores: pa.Table) -> pa.Table:
+    """The champion's scores in the columns that files of the lake's ``scores`` have."""
+    made_by = {"model_version": pin.champion.version, "snapshot_version": pin.champion.snapshot, "run_id": pin.run}
+    return stamped(scores, stamp_of(pin) | made_by, lake.scores(pin.attempt.book).in_files)
 
 
 def stamp_of(pin: Pin) -> dict[str, Any]:
