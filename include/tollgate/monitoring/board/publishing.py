@@ -36,6 +36,7 @@ MONTHS = 36   # that the page goes back
 COHORTS = 12  # in which a challenger is shown beside the champion, the newest
 
 Row = dict[str, Any]
+NOTHING: Row = {"as_of": None, "nights": [], "alerts": [], "shadows": [], "feeds": [], "guard": [], "pictures": []}
 
 
 def publish_board(book: Book, params: Params) -> str:
@@ -68,16 +69,13 @@ def publish_board(book: Book, params: Params) -> str:
 
 
 def read_board(book: str) -> Row:
-    """What was published last; its ``as_of`` is None, and everything else empty, where nothing was.
+    """What was published last; its ``as_of`` is None where nothing was, and empty what an older Tollgate left out.
 
     Raises:
         PassingFault: the store did not answer.
     """
     store = lake.Store(settings().store)
-    if not store.exists(path_of(book)):
-        return {"as_of": None, "nights": [], "alerts": [], "shadows": [], "feeds": [], "guard": [], "pictures": []}
-    found: Row = store.read_json(path_of(book))
-    return found
+    return {**NOTHING, **(store.read_json(path_of(book)) if store.exists(path_of(book)) else {})}
 
 
 def path_of(book: str) -> str:
