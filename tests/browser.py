@@ -125,4 +125,4 @@ def chromium(folder: Path) -> Iterator[Browser]:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
         process.wait()
-        psutil.wait_procs(theirs)
+        psutil.wait_procs(theirs, timeout=30)
