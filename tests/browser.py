@@ -6,20 +6,21 @@ import base64
 import json
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 # As root it has no sandbox, and a container's /dev/shm may be small; nothing but loopback is ever asked.
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
-         "--remote-debugging-pipe")
+         "--disable-breakpad", "--disable-crashpad-for-testing", "--remote-debugging-pipe")
 
 
 @dataclass
@@ -118,6 +119,10 @@ def chromium(folder: Path) -> Iterator[Browser]:
             browser = Browser(into, out)
             browser.attach()
             yield browser
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
+    finally:  # its processes are of several groups, and end each in its own time
+        theirs = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        for one in theirs:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
         process.wait()
+        psutil.wait_procs(theirs, timeout=30)
