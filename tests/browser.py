@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"
 # As root it has no sandbox, and a container's /dev/shm may be small; nothing but loopback is ever asked.
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
-         "--disable-breakpad", "--disable-crashpad-for-testing", "--remote-debugging-pipe")
+         "--disable-breakpad", "--remote-debugging-pipe")
+HUNG_SECONDS = 600
 
 
 @dataclass
@@ -114,12 +116,16 @@ def chromium(folder: Path) -> Iterator[Browser]:
                                preexec_fn=as_3_and_4, start_new_session=True)
     os.close(theirs_in)
     os.close(theirs_out)
+    hung = threading.Timer(HUNG_SECONDS, process.kill)  # a browser that says no more would be read from for ever
+    hung.start()
     try:
         with os.fdopen(ours_out, "wb") as into, os.fdopen(ours_in, "rb") as out:
             browser = Browser(into, out)
             browser.attach()
             yield browser
-    finally:  # its processes are of several groups, and end each in its own time
+    finally:
+        hung.cancel()
+        # Its processes are of several groups, and end each in its own time.
         theirs = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
         for one in theirs:
             with suppress(psutil.NoSuchProcess):
