@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import requests
 import scratch
@@ -358,12 +359,20 @@ def left_by(loop: Loop, run_id: str) -> tuple[Any, ...]:
     files = {path.name: path.read_bytes() for path in Path(settings().store, "nights", str(attempt)).iterdir()}
     own = [json.loads(files.pop(name)) for name in ("claim.json", "pin.json")]
     pinned = {key: value for key, value in own[1].items() if key not in ("attempt", "run", "replaces")}
+    # The scores' files tell whose they are, and so does the digest that their shard's record has of each.
+    scored = {name: without_whose(pq.read_table(pa.BufferReader(files.pop(name))))
+              for name in sorted(files) if name.startswith("scores-")}
+    shards = [json.loads(files.pop(name)) for name in sorted(files) if name.startswith("shard-")]
+    assert [shard["files"].pop(name) for shard, name in zip(shards, scored, strict=True)]
     night = [("day", "=", NIGHTS[0]), ("attempt", "=", attempt.number)]
     tables = [lake.read(table(BOOK), filters=night) for table in (lake.scores, lake.shadow_scores, lake.shadows)]
     assert all(table.num_rows for table in tables)
-    return files, pinned, [
-        lake.digest(table.select([name for name in table.column_names if name not in ("attempt", "run_id")]))
-        for table in tables]
+    return files, pinned, scored, shards, [without_whose(table) for table in tables]
+
+
+def without_whose(rows: pa.Table) -> str:
+    """The digest of rows, whoever made them."""
+    return lake.digest(rows.select([name for name in rows.column_names if name not in ("attempt", "run_id")]))
 
 
 def test_a_night_of_which_every_task_is_killed_once_has_the_same_rows_byte_for_byte(loop: Loop) -> None:
