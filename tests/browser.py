@@ -113,7 +113,8 @@ def chromium(folder: Path) -> Iterator[Browser]:
 
     process = subprocess.Popen([program, *FLAGS, f"--user-data-dir={folder}"], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, close_fds=False,
-                               preexec_fn=as_3_and_4, start_new_session=True)
+                               preexec_fn=as_3_and_4, start_new_session=True,
+                               env={**os.environ, "TMPDIR": str(folder)})
     os.close(theirs_in)
     os.close(theirs_out)
     hung = threading.Timer(HUNG_SECONDS, process.kill)  # a browser that says no more would be read from for ever

@@ -92,8 +92,8 @@ def _happened(incident: Incident) -> bool:
     try:
         options = [f"--{name.replace('_', '-')}={incident[name]}" for name in
                    ("as_of", "severity", "run_id", "message")]
-        Child(["alerts", "begin", incident["book"], incident["event"], *options], say=log.info).answer()
-        tell(incident["book"], log)
+        begun = Child(["alerts", "begin", incident["book"], incident["event"], *options], say=log.info).answer()
+        tell(incident["book"], log, only=begun["id"])  # all that wait would be told twice where two tell at once
     except Exception as fault:  # that which is down may be what the task failed of, and no task fails twice for it
         log.error("The alert %s could not be written down: %s", incident["event"], fault)
         incident["told"] = ",".join(tell_directly({"id": "", "subject": incident["event"], **incident}, log))

@@ -56,15 +56,18 @@ SECONDS = 20  # that a server may take to answer
 CHANNELS: dict[str, Callable[[Connection, Alert], Any]] = {"mail": mail, "slack": slack, "webhook": webhook}
 
 
-def tell(book: str, log: Any) -> dict[str, int]:
+def tell(book: str, log: Any, only: str | None = None) -> dict[str, int]:
     """Tell people of a book's alerts of which they were not told yet; how many, by each channel that there is.
 
     A channel that does not work is told in the log, and its alerts wait for the next time.
 
+    Args:
+        only: the id of the one alert to tell of; None for all.
+
     Raises:
         CommandFailed: what they were told of cannot be read or noted.
     """
-    return {channel: _tell(book, channel, connection, log) for channel, connection in connected().items()}
+    return {channel: _tell(book, channel, connection, log, only) for channel, connection in connected().items()}
 
 
 def tell_directly(alert: Alert, log: Any) -> list[str]:
@@ -77,9 +80,11 @@ def connected() -> dict[str, Connection]:
     return {channel: connection for channel in CHANNELS if (connection := _connection(channel)) is not None}
 
 
-def _tell(book: str, channel: str, connection: Connection, log: Any) -> int:
+def _tell(book: str, channel: str, connection: Connection, log: Any, only: str | None) -> int:
     told: list[str] = []
     for alert in Child(["alerts", "untold", book, channel], say=log.info).answer()["alerts"]:
+        if only not in (None, alert["id"]):
+            continue
         if not _reached(channel, connection, alert, log):
             break
         told.append(alert["id"])
@@ -92,7 +97,7 @@ def _reached(channel: str, connection: Connection, alert: Alert, log: Any) -> bo
     try:
         CHANNELS[channel](connection, alert).notify({})
     except Exception as error:  # whatever a server or its library says
-        log.error("%s could not be told by %s: %s: %s. It is tried again with the next alert, or tomorrow.",
+        log.error("%s could not be told by %s: %s: %s. It is tried again after the next night, or tomorrow.",
                   title(alert), channel, type(error).__name__, error)
         return False
     return True

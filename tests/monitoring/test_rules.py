@@ -98,7 +98,7 @@ def test_whatever_rule_asks_for_a_retrain_gets_one_when_it_lasts(night: Night) -
         night.performance(as_of)
         told.append(night.verdict(as_of))
     assert "a rule asked for one in 1 of the last 3 windows, and 2 are needed" in told[0]["alerts"][0]["message"]
-    assert told[1]["request"] == "consumer-v1-2007-03-01"
+    assert told[1]["request"] == "consumer-performance-v1-2007-03-01"
     (request,) = open_requests()
     assert "are declined where v1 was approved for" in request["reason"]
 
