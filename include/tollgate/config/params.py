@@ -178,7 +178,7 @@ class Monitoring(_Section):
     guard_decline_shift: OpenShare
     guard_defaults_ratio: Factor
     guard_auc_drop: OpenShare
-    rules: Annotated[list[Rule], Field(min_length=1)]
+    rules: Annotated[list[Rule], Field(min_length=1, max_length=30)]  # MLflow keeps 6,000 characters of a parameter
 
     @model_validator(mode="after")
     def _rules_agree(self) -> Monitoring:

@@ -115,12 +115,18 @@ def _tags(folder: Path, params: Params, digest: str, origin: dict[str, Any]) -> 
 
 
 def flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a nested record, by their dotted path."""
+    """The leaves of a nested record, by their dotted path. Equal leaves are equal texts, whoever wrote the record."""
     for key, value in record.items():
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", value
+            yield f"{prefix}{key}", _in_order(value)
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(one) for one in value] if isinstance(value, list) else value
 
 
 def _log(run_id: str, params: dict[str, Any], metrics: dict[str, Any]) -> None:
