@@ -41,6 +41,8 @@ def test_the_board_says_since_when_and_why_and_what_was_done(board: Night) -> No
     (verdict,) = lake.read(lake.verdicts("consumer"), filters=[("day", "=", BROKEN.isoformat())]).to_pylist()
     assert f"Version 1 needs a person, since {MATURED}" in page
     assert escape(verdict["sentence"]) in page
+    told = [(alert["severity"] == "warning", alert["rank"]) for alert in read_board("consumer")["alerts"]]
+    assert told == sorted(told, reverse=True), "the gravest first"
     gravest = read_board("consumer")["alerts"][0]
     assert gravest["severity"] == "warning" and f"<li>{escape(gravest['message'])}</li>" in page
     assert "Version 2 passed its gates and waits for a person" in page

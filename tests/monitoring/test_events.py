@@ -15,7 +15,7 @@ from tollgate import lake
 from tollgate.errors import BadInput
 from tollgate.monitoring import acknowledge, alerts, life
 from tollgate.monitoring.baselines import promised
-from tollgate.monitoring.events import follow
+from tollgate.monitoring.events import follow, gravest_first
 from tollgate.monitoring.rules import Signal
 
 if TYPE_CHECKING:
@@ -72,6 +72,13 @@ def test_alerts_lists_what_is_under_way_the_gravest_first_and_with_ended_what_is
     assert INCOME not in {a["event"] for a in alerts("consumer")}
     over = {a["event"]: a["status"] for a in alerts("consumer", ended=True)}
     assert over[INCOME] == "ended"
+
+
+def test_a_page_stands_before_warnings_however_many_rules_hold_of_one() -> None:
+    told = [{"event": event, "severity": severity, "rank": rank, "status": status, "since": "2007-02-01"}
+            for event, severity, rank, status in (("psi:a", "info", 1, "lasts"), ("ks", "page", 1, "ended"),
+                                                  ("psi:b", "warning", 3, "lasts"), ("late:x", "page", 1, "began"))]
+    assert [row["event"] for row in gravest_first(told)] == ["late:x", "psi:b", "psi:a", "ks"]
 
 
 def test_an_alert_that_was_seen_says_by_whom_until_it_returns(night: Night) -> None:

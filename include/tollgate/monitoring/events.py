@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from tollgate import lake
-from tollgate.config import check_book
+from tollgate.config import SEVERITIES, check_book
 from tollgate.errors import BadInput
 from tollgate.incidents import BEGAN, ENDED, LASTS, WORSENED, lives
 from tollgate.monitoring.rules import FEED, Signal
@@ -85,7 +85,13 @@ def alerts(book: str, *, ended: bool = False) -> list[Row]:
         PassingFault: the lake did not answer.
     """
     found = [*of_nights(check_book(book), ended=ended), *of_operation(book, ended=ended)]
-    return seen(book, sorted(found, key=lambda row: (row["status"] == ENDED, -row["rank"], row["since"], row["event"])))
+    return seen(book, gravest_first(found))
+
+
+def gravest_first(told: Iterable[Row]) -> list[Row]:
+    """Alerts by severity and rank, those that have ended after all others. Pure."""
+    return sorted(told, key=lambda row: (row["status"] == ENDED, -SEVERITIES.index(row["severity"]), -row["rank"],
+                                         row["since"], row["event"]))
 
 
 def of_nights(book: str, *, ended: bool = False) -> list[Row]:

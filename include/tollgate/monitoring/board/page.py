@@ -9,7 +9,7 @@ from tollgate.books import Book
 from tollgate.config import known_books
 from tollgate.monitoring.board.judgement import ACT, BLIND, NONE, WATCH, WELL, judge
 from tollgate.monitoring.board.publishing import read_board
-from tollgate.monitoring.events import of_operation, seen
+from tollgate.monitoring.events import gravest_first, of_operation, seen
 
 DECISIONS = 12  # lines of the ledger that are shown, the newest
 NIGHTS = 12     # nights whose reports are linked
@@ -45,7 +45,8 @@ def _contents(book: Book) -> Row:
         "notes": _notes(models, nights.publications(name)[:1], night["as_of"]), "models": models,
         "contenders": [_contender(model, decisions) for state in CONTENDERS for model in models
                        if model["state"] == state],
-        "alerts": seen(name, [*night["alerts"], *of_operation(name)]), "requests": requests.open_requests(name),
+        "alerts": seen(name, gravest_first([*night["alerts"], *of_operation(name)])),
+        "requests": requests.open_requests(name),
         "decisions": decisions[:DECISIONS], "lines": len(decisions), "nights": night["nights"][:NIGHTS]}
 
 

@@ -27,7 +27,7 @@ from tollgate.monitoring.board.pictures import (
     psi_picture,
     vintages_picture,
 )
-from tollgate.monitoring.events import of_nights
+from tollgate.monitoring.events import gravest_first, of_nights
 from tollgate.monitoring.measures import PSI, watched
 from tollgate.monitoring.paired import JUDGEMENT
 from tollgate.monitoring.performance import DECLINE_RATE, PERFORMANCE
@@ -58,7 +58,7 @@ def publish_board(book: Book, params: Params) -> str:
     events, measures = recent(lake.events(book.name)), recent(lake.measures(book.name))
     lake.Store(settings().store).write_json(path_of(book.name), {
         "as_of": newest, "nights": _nights(recent(lake.verdicts(book.name)), events),
-        "alerts": of_nights(book.name), "shadows": _shadows(recent(lake.shadow_performance(book.name))),
+        "alerts": gravest_first(of_nights(book.name)), "shadows": _shadows(recent(lake.shadow_performance(book.name))),
         "feeds": lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist(),
         "guard": [{"version": row["model_version"], "loans": row["n"], "level": row["level"],
                    **json.loads(row["parameters"])}
