@@ -37,12 +37,11 @@ from tollgate.monitoring.events import follow, fresh
 from tollgate.monitoring.measures import Comparison
 from tollgate.monitoring.performance import (
     auc_error,
-    came_true,
     decided,
     decline_rates,
     expected,
-    held_against,
     matured,
+    of_cohort,
     parity_gaps,
 )
 from tollgate.monitoring.rules import alert_rows, requesting, signals
@@ -137,13 +136,12 @@ class Life:
         tests.add(now.features, now.score)
         tests.follow(now.score)
         declined = now.score >= THRESHOLD
-        promise = expected(now.score, declined, confidence)
-        seen = [*tests.measures(PARAMS.monitoring), *promise, *decided(declined, 0, self._baseline, confidence),
+        seen = [*tests.measures(PARAMS.monitoring), *expected(now.score, declined, confidence),
+                *decided(declined, 0, self._baseline, confidence),
                 *parity_gaps(decline_rates(declined, now.groups), PARAMS.gates.group_min, confidence)]
         truth = {"rows": self.rows, "labelled": self.rows, "unbooked": 0, "indeterminate": 0,
                  "decline_rate": float(declined.mean()), **matured(now.bad.astype(np.int8), now.score, declined)}
-        later = [*held_against(promise, truth, self.rows), *came_true(truth, self._baseline, confidence)]
-        return now, seen, later
+        return now, seen, of_cohort(now.score, declined, truth, self._baseline, confidence)
 
 
 @dataclass(frozen=True)

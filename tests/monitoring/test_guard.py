@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from monitoring.guarding import BOOK, FIRST, SECOND, guard, guard_and_die, params_with
-from registry.world import aliases, client, copy_of, made
+from registry.world import aliases, client, copied_to, made
 from tests.databases import Databases
 from tests.processes import PROCESSES, places
 from tests.scored import publish_night
@@ -36,13 +36,11 @@ WRITES = 6  # two lines, the digest kept of each, the alias that moves, and the 
 @pytest.fixture(scope="module")
 def promoted(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which version 2, which says the same of everybody, replaced version 1 on the first night."""
-    folder = tmp_path_factory.mktemp("promoted")
-    with pytest.MonkeyPatch.context() as patch:
-        databases.settle(patch, folder / "data")
-        world = copy_of(made, folder / "data", folder)
+    home = tmp_path_factory.mktemp("promoted") / "data"
+    with copied_to(home, made, databases) as world:
         world.promoted("a")
         world.promoted("b")
-    return folder / "data"
+    return home
 
 
 @pytest.fixture(scope="module")

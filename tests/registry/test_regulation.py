@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from registry.world import BOOK, client, copy_of, params_of
+from registry.world import BOOK, client, copied_to, params_of
 from scoring.nightly import score
 from tests.databases import Databases
 
@@ -28,9 +28,8 @@ NIGHT = date(2006, 8, 1)
 def seen(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """What can be read of a model that was trained, gated, approved, served for a night and watched."""
     folder, book, params = tmp_path_factory.mktemp("regulation"), load_book(BOOK), params_of("a")
-    with pytest.MonkeyPatch.context() as patch:
-        databases.settle(patch, folder / "home")
-        run = copy_of(made, folder / "home", folder).run("a")
+    with copied_to(folder / "home", made, databases) as world:
+        run = world.run("a")
         stages.gate(run, params)
         gates = json.loads((run / "gates.json").read_text())
         passed = [{**verdict, "verdict": "pass"} for verdict in gates["verdicts"]]  # too small a model for every limit

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
@@ -142,6 +143,14 @@ def copy_of(made: Path, home: Path, folder: Path) -> World:
     # Delta never rewrites a file, so links do.
     shutil.copytree(made / "data" / "lake", home / "lake", copy_function=os.link)
     return World(folder, made)
+
+
+@contextmanager
+def copied_to(home: Path, made: Path, databases: Databases) -> Iterator[World]:
+    """The same in a home with an MLflow of its own, which is lived in meanwhile; for fixtures that tests copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        databases.settle(patch, home)
+        yield copy_of(made, home, home.parent)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from registry.world import copy_of, made, world
+from registry.world import copied_to, made, world
 from tests.databases import Databases
 
 __all__ = ["made", "night", "served", "world"]
@@ -14,13 +14,11 @@ __all__ = ["made", "night", "served", "world"]
 @pytest.fixture(scope="module")
 def served(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a champion and a challenger; the tests copy it."""
-    folder = tmp_path_factory.mktemp("served")
-    with pytest.MonkeyPatch.context() as patch:
-        databases.settle(patch, folder / "data")
-        world = copy_of(made, folder / "data", folder)
+    home = tmp_path_factory.mktemp("served") / "data"
+    with copied_to(home, made, databases) as world:
         world.promoted("a")
         world.registered("b")
-    return folder / "data"
+    return home
 
 
 @pytest.fixture

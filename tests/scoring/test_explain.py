@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from registry.world import BOOK, copy_of, params_of
+from registry.world import BOOK, copied_to, params_of
 from scipy.special import expit, logit
 from scoring.nightly import score
 from tests.databases import Databases
@@ -33,13 +33,12 @@ NIGHT, BEFORE = date(2006, 10, 1), date(2006, 9, 1)
 @pytest.fixture(scope="module")
 def scored(made: Path, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a champion and two published nights; the tests copy it."""
-    folder = tmp_path_factory.mktemp("scored")
-    with pytest.MonkeyPatch.context() as patch:
-        databases.settle(patch, folder / "data")
-        copy_of(made, folder / "data", folder).promoted("a")
+    home = tmp_path_factory.mktemp("scored") / "data"
+    with copied_to(home, made, databases) as world:
+        world.promoted("a")
         for run, as_of in (("before", BEFORE), ("night", NIGHT)):
             score(scoring.pin(load_book(BOOK), as_of, run, params_of("a")))
-    return folder / "data"
+    return home
 
 
 @pytest.fixture

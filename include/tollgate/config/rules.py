@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-SEVERITIES = ("info", "warning", "page")
+Severity = Literal["info", "warning", "page"]
+SEVERITIES: tuple[str, ...] = get_args(Severity)
 EITHER_WAY = ("rises", "falls", "moves")
 
 
@@ -78,7 +79,7 @@ class Rule(BaseModel):
     limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     relative: bool = False
     together: PositiveInt = 1
-    severity: Literal["info", "warning", "page"]
+    severity: Severity
     action: Literal["tell", "review", "request", "page"]
 
     @model_validator(mode="after")

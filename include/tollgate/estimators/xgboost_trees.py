@@ -54,7 +54,7 @@ class Trees:
     def _edges(self) -> list[np.ndarray]:
         """The places at which any tree splits each number, ascending float32; none of a category."""
         found: list[set[float]] = [set() for _ in self._inputs.names]
-        for tree in self._parsed:
+        for tree in self.parts():
             for node, feature in enumerate(tree["split_indices"]):
                 if tree["left_children"][node] >= 0 and not self._inputs.codes[feature]:
                     found[feature].add(tree["split_conditions"][node])
@@ -63,7 +63,7 @@ class Trees:
     @cached_property
     def _tables(self) -> Tables | None:
         try:
-            return Tables((self._tree(tree) for tree in self._parsed), len(self._inputs.names))
+            return Tables((self._tree(tree) for tree in self.parts()), len(self._inputs.names))
         except ValueError:
             return None
 

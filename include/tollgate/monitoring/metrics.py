@@ -9,7 +9,7 @@ from typing import Any
 
 from tollgate import lake, nights, registry, requests
 from tollgate.books import Book, load_book
-from tollgate.config import known_books
+from tollgate.config import SEVERITIES, known_books
 from tollgate.errors import BadInput, TollgateError
 from tollgate.monitoring.events import alerts
 from tollgate.monitoring.measures import LEVELS, MISSING, PSI, of_metric
@@ -132,8 +132,8 @@ def _open(book: str) -> list[Sample]:
     under_way, open_now = alerts(book), requests.open_requests(book)
     return [*(("alerts", (severity, seen), sum(
         row["severity"] == severity and (row["acknowledged"] is not None) == (seen == "yes") for row in under_way))
-        for severity in ("info", "warning", "page") for seen in ("no", "yes")),
-        *(("requests", (state,), sum(row["state"] == state for row in open_now)) for state in ("open", "claimed"))]
+        for severity in SEVERITIES for seen in ("no", "yes")),
+        *(("requests", (state,), sum(row["state"] == state for row in open_now)) for state in requests.OPEN_STATES)]
 
 
 def _newest(table: lake.Table) -> list[dict[str, Any]]:

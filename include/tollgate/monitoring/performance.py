@@ -84,15 +84,17 @@ def expected(score: np.ndarray, declined: np.ndarray, confidence: float) -> list
              "p_value": None, "parameters": told} for metric, (value, error) in errors.items()]
 
 
-def held_against(promised: list[Row], truth: Row, labelled: int) -> list[Row]:
-    """``expected`` of a cohort that has matured, with what came true as ``value``.
+def of_cohort(score: np.ndarray, declined: np.ndarray, cohort: Row, baseline: Baseline | None,
+              confidence: float) -> list[Row]:
+    """What is measured of a cohort that has matured: what its scores had promised beside what came true.
 
     Args:
-        truth: as ``matured`` answers. labelled: good and bad loans of the cohort, whose scores were promised by.
+        score, declined: as of ``expected``, of its good and bad loans. cohort: as of ``came_true``.
     """
-    known = {AUC: truth["auc"], MISS_RATE: truth["false_negative_rate"],
-             DEFAULT_RATE: truth["defaults"] / labelled if labelled else None}
-    return [{**row, "value": known[row["metric"]]} for row in promised]
+    known = {AUC: cohort["auc"], MISS_RATE: cohort["false_negative_rate"],
+             DEFAULT_RATE: cohort["defaults"] / len(score) if len(score) else None}
+    return [*({**row, "value": known[row["metric"]]} for row in expected(score, declined, confidence)),
+            *came_true(cohort, baseline, confidence)]
 
 
 def decided(declined: np.ndarray, refused: int, baseline: Baseline | None, confidence: float) -> list[Row]:

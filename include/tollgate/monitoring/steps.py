@@ -34,12 +34,11 @@ from tollgate.monitoring.performance import (
     DECISION,
     FAIRNESS,
     PERFORMANCE,
-    came_true,
     decided,
     decline_rates,
     expected,
-    held_against,
     matured,
+    of_cohort,
     parity_gaps,
     widest,
 )
@@ -168,8 +167,7 @@ def _matured_cohorts(book: Book, as_of: date, params: Params, baselines: Mapping
     kept = [{**row, "model_version": told["model_version"], "window_from": told["scored_as_of"],
              "window_to": told["scored_as_of"], "segment": f"scored {told['scored_as_of']}"}
             for told, of in zip(cohorts, judged, strict=True)
-            for row in (*held_against(expected(score[of], declined[of], confidence), told, len(of)),
-                        *came_true(told, baselines.get(told["model_version"]), confidence))]
+            for row in of_cohort(score[of], declined[of], told, baselines.get(told["model_version"]), confidence)]
     return (cohorts, kept,
             [row for cohort in judged for row in matured_shadows(
                 book.name, scores.take(cohort), label[cohort] == BAD, confidence)])

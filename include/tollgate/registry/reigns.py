@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from tollgate.registry import ledger
-from tollgate.registry.entries import Entry
 from tollgate.registry.standing import COMMITS, PROMOTION, version_in
 
 
@@ -32,12 +30,7 @@ def reign(book: str, version: str) -> Reign | None:
     Raises:
         Refused: the ledger is broken.
     """
-    return reign_in(ledger.trusted(book), version)
-
-
-def reign_in(chain: Sequence[Entry], version: str) -> Reign | None:
-    """As ``reign``, in a ledger that was read already. Pure."""
-    commits = [entry for entry in chain if entry.kind in COMMITS]
+    commits = [entry for entry in ledger.trusted(book) if entry.kind in COMMITS]
     last = max((k for k, entry in enumerate(commits) if version_in(entry).version == version), default=None)
     if last is None or commits[last].kind != f"{PROMOTION}-committed" or commits[last].payload["previous"] is None:
         return None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from tollgate.config import SEVERITIES
 from tollgate.labels import grouped
 from tollgate.monitoring.baselines import Baseline
 from tollgate.monitoring.board.canvas import (
@@ -32,7 +33,7 @@ YEARS = 8    # of booking, in the picture of vintages
 EVENTS = 12  # in that of alerts, the newest
 GROWN = 12   # months on book from which a year is spoken of
 AGES = (6, 12, 18, 24, 36)  # months on book, in the table beside it
-SEVERITY_COLOURS = {"info": MINOR, "warning": MODERATE, "page": MAJOR}
+SEVERITY_COLOURS = dict(zip(SEVERITIES, (MINOR, MODERATE, MAJOR), strict=True))
 
 Row = dict[str, Any]
 
@@ -240,7 +241,7 @@ def alerts_picture(events: Iterable[Row]) -> Picture | None:
                    ["alert", "model", "since", "until", "gravest"],
                    [[event, version and f"v{version}", since.isoformat(),
                      "under way" if (event, version, since) in under_way else rows[-1]["as_of"].isoformat(),
-                     max((row["severity"] for row in rows), key=list(SEVERITY_COLOURS).index)]
+                     max((row["severity"] for row in rows), key=SEVERITIES.index)]
                     for (event, version, since), rows in sorted(
                         lives.items(), key=lambda life: (life[0][2], life[0][0]), reverse=True)])
 
