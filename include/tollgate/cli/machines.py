@@ -44,7 +44,8 @@ def doctor(context: typer.Context,
 
 
 @app.command(rich_help_panel=Panel.LOOP)
-def backup(context: typer.Context, folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="that is not there yet")]) -> None:
+def backup(context: typer.Context,
+           folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="that is not there yet")]) -> None:
     """Copy what cannot be made again into a folder: tables, records, models, files, keys. Nothing may run meanwhile."""
     from tollgate.backup import backup
 
@@ -52,7 +53,8 @@ def backup(context: typer.Context, folder: Annotated[Path, typer.Argument(metava
 
 
 @app.command(rich_help_panel=Panel.LOOP)
-def restore(context: typer.Context, folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="of a backup")]) -> None:
+def restore(context: typer.Context,
+            folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="of a backup")]) -> None:
     """Bring a backup back into an empty deployment, and prove its ledgers and its champions' last scores."""
     from tollgate.backup import restore
 
