@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tollgate.books import Book
 
+LEDGER = "ledger"
 TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
 # First, so that Delta keeps their least and largest values of every file, however many columns the lender sends. The
 # line of the delivery's file that a version came from is unknown where an older Tollgate took it in.
@@ -274,7 +275,7 @@ def ledger(book: str) -> Table:
 
     ``key`` and ``signature`` are null in the lines that an older Tollgate wrote.
     """
-    return Table(book, "ledger", pa.schema([
+    return Table(book, LEDGER, pa.schema([
         ("kind", TEXT), ("seq", COUNT), ("at", TEXT), ("payload", TEXT), ("previous", TEXT), ("digest", TEXT),
         ("key", TEXT), ("signature", TEXT),
     ]), "kind", ("seq",))
