@@ -37,6 +37,7 @@ def table() -> pa.Table:
 @pytest.fixture
 def file(table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TableFile:
     monkeypatch.setattr("tollgate.features.table_file.PIECE_ROWS", PIECE)
+    monkeypatch.setattr("tollgate.features.encode.IN_MEMORY", 0)  # any file is too large for memory
     pq.write_table(table, tmp_path / "features.parquet", row_group_size=2_500)
     return TableFile.open(tmp_path / "features.parquet")
 
