@@ -130,13 +130,13 @@ def features(run: Path, params: Params) -> None:
 
 def split(run: Path, params: Params) -> None:
     """Which rows train, choose and judge; and which features a model may take, chosen on the training rows."""
-    book, rows = load_book(params.book), read_rows(run / "snapshot.parquet")
+    book, rows = load_book(params.book), open_rows(run / "snapshot.parquet")
     parts = training.assign(book, params, rows)
     trains = pc.equal(parts["split"], "train")
     who = rows.filter(trains)[APPLICANT].combine_chunks() if book.grouped else None
     write_rows(run / "split.parquet", parts)
     write_json(run / "selection.json",
-                training.select(book, read_rows(run / "features.parquet").filter(trains), who, params))
+                training.select(book, open_rows(run / "features.parquet").filter(trains), who, params))
 
 
 def sweep_work(run: Path, params: Params) -> Answer:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 import numpy as np
@@ -19,8 +19,6 @@ from tollgate.estimators.shapley import Tables, Tree
 
 if TYPE_CHECKING:
     import xgboost
-
-    Matrix = TypeVar("Matrix", bound=xgboost.DMatrix)
 
 FILE = "model.ubj"
 BINS = 256  # of an input, XGBoost's own default
@@ -162,7 +160,7 @@ class Learner:
 class _Fitting:
     ends = False
 
-    def __init__(self, settings: dict[str, Any], inputs: Inputs, train: xgboost.QuantileDMatrix,
+    def __init__(self, settings: dict[str, Any], inputs: Inputs, train: xgboost.DMatrix,
                  validation: xgboost.DMatrix, alone: AbstractContextManager[Any]) -> None:
         import xgboost
 
@@ -189,7 +187,7 @@ def _data(inputs: Inputs, matrix: np.ndarray, *, named: bool = True) -> xgboost.
                            feature_names=list(inputs.names) if named else None)
 
 
-def _quantised(inputs: Inputs, rows: Rows, bins: int, threads: int) -> xgboost.QuantileDMatrix:
+def _quantised(inputs: Inputs, rows: Rows, bins: int, threads: int) -> xgboost.DMatrix:
     """The rows as places among an input's quantiles: on disk where they stay in a file, else in memory."""
     import xgboost
 
@@ -198,7 +196,7 @@ def _quantised(inputs: Inputs, rows: Rows, bins: int, threads: int) -> xgboost.Q
     return xgboost.QuantileDMatrix(_data_iter(inputs, rows), max_bin=bins, nthread=threads, enable_categorical=True)
 
 
-def _kept(kind: Callable[..., Matrix], inputs: Inputs, rows: Rows, **options: int) -> Matrix:
+def _kept(kind: type[xgboost.DMatrix], inputs: Inputs, rows: Rows, **options: int) -> xgboost.DMatrix:
     """Rows that XGBoost reads some times over, a batch in memory at a time, and keeps in pages in a scratch folder."""
     folder = TemporaryDirectory(prefix="tollgate-pages-")
     matrix = kind(_data_iter(inputs, rows, cache_prefix=f"{folder.name}/pages"), enable_categorical=True, **options)

@@ -87,6 +87,8 @@ def work(study: str, folds: tuple[Parts, ...], course: Course,
                     climb.to(rung.budget, each)
                     answer = Answer(None if math.isnan(climb.auc) else climb.auc, climb.rounds)
                     answers.write(database, study, point, rung.budget, answer)
+                    if any(parts.train.in_file for parts in folds):
+                        paused.pop(point, None)  # a climb keeps some thirty bytes a row, and every point would
                 mine.append({"point": point, "rung": rung.budget, **asdict(answer)})
                 break
             else:
