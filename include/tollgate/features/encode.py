@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from tollgate.books import Book
 from tollgate.estimators import Inputs, Rows
 from tollgate.features.make import check_made
+from tollgate.features.scratch_file import ScratchFile
 from tollgate.features.table_file import TableFile, pieces
 
 LEVEL_ROWS_MIN = 50
@@ -95,7 +95,7 @@ class Encoder:
         return (self.encode(piece) for piece in pieces(features.select(self.names)))
 
     def rows(self, features: pa.Table | TableFile, weight: np.ndarray | None = None) -> Rows:
-        """Rows with their ``label`` as an estimator takes them; many of a file stay there, and are read in batches."""
-        stays = isinstance(features, TableFile) and features.num_rows * len(self.inputs) > IN_MEMORY
-        return Rows(partial(self.batches, features) if stays else self.encode(features), features["label"].to_numpy(),
-                    weight)
+        """Rows with their ``label`` as an estimator takes them: in memory, or many of a file in batches on disk."""
+        many = isinstance(features, TableFile) and features.num_rows * len(self.inputs) > IN_MEMORY
+        return Rows(ScratchFile(self.batches(features)) if many else self.encode(features),
+                    features["label"].to_numpy(), weight)
