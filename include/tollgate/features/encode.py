@@ -74,11 +74,11 @@ class Encoder:
     def encode(self, features: pa.Table | TableFile) -> np.ndarray:
         """A float32 matrix of shape (rows, inputs). Raises ``BadInput`` where an input is not among ``features``."""
         matrix = np.empty((features.num_rows, len(self.inputs)), dtype=np.float32)
-        for k, values in enumerate(self.encoded(features)):
+        for k, values in enumerate(self.by_column(features)):
             matrix[:, k] = values
         return matrix
 
-    def encoded(self, features: pa.Table | TableFile) -> Iterator[np.ndarray]:
+    def by_column(self, features: pa.Table | TableFile) -> Iterator[np.ndarray]:
         """The columns of ``encode``, one at a time."""
         check_made(features, self.names)
         for known in self.inputs:

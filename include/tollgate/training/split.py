@@ -90,7 +90,7 @@ def beside_training(book: Book, declined: pa.Table, snapshot: pa.Table | TableFi
 
 def folds(split: pa.Table | TableFile) -> list[pa.ChunkedArray]:
     """The folds of ``run/split.parquet``, the oldest first: of each row ``train``, ``validation`` or ``unseen``."""
-    return [split[name] for name in split.column_names if name.startswith(FOLD)]
+    return [split[name].dictionary_encode() for name in split.column_names if name.startswith(FOLD)]
 
 
 def _by_time(book: Book, params: Params, rows: pa.Table | TableFile,
