@@ -130,13 +130,13 @@ def features(run: Path, params: Params) -> None:
 
 def split(run: Path, params: Params) -> None:
     """Which rows train, choose and judge; and which features a model may take, chosen on the training rows."""
-    book, rows = load_book(params.book), read_rows(run / "snapshot.parquet")
+    book, rows = load_book(params.book), open_rows(run / "snapshot.parquet")
     parts = training.assign(book, params, rows)
     trains = pc.equal(parts["split"], "train")
     who = rows.filter(trains)[APPLICANT].combine_chunks() if book.grouped else None
     write_rows(run / "split.parquet", parts)
     write_json(run / "selection.json",
-                training.select(book, read_rows(run / "features.parquet").filter(trains), who, params))
+                training.select(book, open_rows(run / "features.parquet").filter(trains), who, params))
 
 
 def sweep_work(run: Path, params: Params) -> Answer:
@@ -163,11 +163,11 @@ def train(run: Path, params: Params) -> None:
         declined = _made(whole, training.beside_training(book, declined, applications, split), histories)
     table = open_rows(run / "features.parquet")
     found = training.fit_inferred(book, table, split["split"], declined, params, best["params"])
-    validation, folder, encoder = found.parts.validation, run / "model", found.parts.encoder
+    parts, folder, encoder = found.parts, run / "model", found.parts.encoder
     own = table.filter(pc.equal(split["split"], "calibration"))
     calibration = Calibration.learn(params.train.calibration, own["label"].to_numpy() == 1,
-                                    found.predict(encoder.encode(own)))
-    point = training.operating_point(validation.label, calibration.apply(found.predict(validation.matrix)),
+                                    np.concatenate([found.predict(batch) for batch in encoder.batches(own)]))
+    point = training.operating_point(parts.validation.label, calibration.apply(parts.validated(found.predict)),
                                      params.train)
     training.write_fit(folder, found.fitted, {
         "book": book.name, "as_of": params.as_of.isoformat(), "seed": params.seed,
@@ -188,8 +188,8 @@ def train(run: Path, params: Params) -> None:
 def evaluate(run: Path, params: Params) -> None:
     """Evidence, metrics and plots."""
     model = Model.load(run / "model")
-    rows = training.evidence(load_book(params.book), run / "model", read_rows(run / "features.parquet"),
-                             read_rows(run / "split.parquet"), *_compared(run, params))
+    rows = training.evidence(load_book(params.book), run / "model", open_rows(run / "features.parquet"),
+                             open_rows(run / "split.parquet"), *_compared(run, params))
     write_rows(run / "evidence.parquet", rows)
     write_json(run / "metrics.json", training.metrics(rows, model.threshold, params))
     for name, columns in training.plots(load_book(params.book), rows, model, params).items():
@@ -289,7 +289,7 @@ def answer(stage: str, run: Path) -> Answer:
             schema = pq.read_schema(run / "features.parquet")
             return {"rows": pq.read_metadata(run / "features.parquet").num_rows, "columns": schema.names}
         case "split":
-            rows = read_rows(run / "split.parquet")
+            rows = open_rows(run / "split.parquet")
             parts = {part["values"]: part["counts"] for part in rows["split"].value_counts().to_pylist()}
             left_out = [of["name"] for of in read_json(run / "selection.json").get("features", []) if not of["kept"]]
             return {**parts, "folds": len(training.folds(rows)), "left_out": left_out}
@@ -358,7 +358,7 @@ def _compared(run: Path, params: Params) -> tuple[Path | None, tuple[Path, ...]]
 
 def _data_digest(run: Path) -> str:
     """What a sweep's scores depend on, beside the parameters."""
-    return hashlib.sha256("".join(lake.digest(read_rows(run / name))
+    return hashlib.sha256("".join(lake.digest(open_rows(run / name).pieces())
                                   for name in ("features.parquet", "split.parquet")).encode()
                           + (run / "selection.json").read_bytes()).hexdigest()
 

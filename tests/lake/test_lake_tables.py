@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,14 @@ def test_equal_rows_have_one_digest_however_they_are_chunked(anywhere: str) -> N
     assert lake.digest(lake.read(table)) == lake.digest(lake.read(table)) == lake.digest(rows)
     assert lake.digest(pa.concat_tables([rows.slice(0, 1), rows.slice(1)])) == lake.digest(rows)
     assert lake.digest(lines(("2007-01-01", "a", 1), ("2007-01-01", "b", 3))) != lake.digest(rows)
+
+
+def test_rows_that_come_in_pieces_have_the_digest_of_the_whole(tmp_path: Path) -> None:
+    rows = pa.table({"number": np.arange(150_000) / 7, "text": [f"row {k}" if k % 3 else None for k in range(150_000)]})
+    starts = [0, 0, 1, 65_000, 140_000, 150_000]
+    assert lake.digest(rows.slice(start, end - start) for start, end in pairwise(starts)) == lake.digest(rows)
+    assert lake.digest([rows.slice(0, 0)]) == lake.digest(rows.slice(0, 0)) != lake.digest(rows)
+    assert lake.digest([rows.slice(1), rows.slice(0, 1)]) != lake.digest(rows)
 
 
 def test_a_digest_outlives_a_file_and_tells_a_null_from_every_value(tmp_path: Path) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_model import CHOICES
+from small_model import CHOICES, keep_model
 from training.conftest import changed
 from training.test_weights import loans
 
 from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.estimators import ESTIMATORS
-from tollgate.features import TableFile
-from tollgate.training import Fit, fit, fit_inferred, prepare, prepare_folds
+from tollgate.features import Encoder, TableFile
+from tollgate.training import Fit, evidence, fit, fit_inferred, learn_baseline, prepare, prepare_folds
 
 PIECE = 1_000
 
@@ -37,6 +40,7 @@ def table() -> pa.Table:
 @pytest.fixture
 def file(table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TableFile:
     monkeypatch.setattr("tollgate.features.table_file.PIECE_ROWS", PIECE)
+    monkeypatch.setattr("tollgate.features.encode.IN_MEMORY", 0)  # any file is too large for memory
     pq.write_table(table, tmp_path / "features.parquet", row_group_size=2_500)
     return TableFile.open(tmp_path / "features.parquet")
 
@@ -89,3 +93,51 @@ def test_rejected_applicants_are_added_to_rows_of_a_file_as_to_those_of_a_table(
     whole, stored = (fit_inferred(book, rows, part_of(table), unbooked, params, CHOICES["xgboost"])
                      for rows in (table, file))
     assert kept(stored, tmp_path / "stored") == kept(whole, tmp_path / "whole")
+
+
+def test_fits_at_once_on_rows_of_one_file_do_not_disturb_each_other(
+        book: Book, params: Params, table: pa.Table, file: TableFile) -> None:
+    choices = [{"max_depth": depth, "subsample": 0.7, "colsample_bytree": 0.6} for depth in (2, 3, 4)]
+    learner, whole = (prepare(book, rows, part_of(table), params).learner for rows in (file, table))
+    with ThreadPoolExecutor(len(choices)) as pool:
+        found = list(pool.map(lambda choice: learner.start(choice).to(12), choices))
+    assert [scores.tobytes() for scores in found] == [whole.start(choice).to(12).tobytes() for choice in choices]
+
+
+def test_pages_on_disk_are_gone_with_the_fit(
+        book: Book, params: Params, table: pa.Table, file: TableFile, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    parts = prepare(book, file, part_of(table), params)
+    parts.learner.start(CHOICES["xgboost"]).to(2)
+    assert list(scratch.rglob("*.page"))
+    del parts
+    gc.collect()
+    assert not list(scratch.iterdir())
+
+
+def test_the_evidence_of_a_file_is_that_of_its_table(
+        book: Book, table: pa.Table, file: TableFile, tmp_path: Path) -> None:
+    keep_model(tmp_path, book, table, table["label"].to_numpy())
+    learn_baseline(Encoder.learn(book, table), table).save(tmp_path)
+    loans_of = pa.array([f"L{k:05d}" for k in range(table.num_rows)][::-1])
+    beside = {"loan_id": loans_of, "sex": table["state"], "age_band": table["state"]}
+    rows = table
+    for name, values in beside.items():
+        rows = rows.append_column(name, values)
+    parted = np.resize(["train", "validation", "test"], len(loans_of))
+    split = pa.table({"loan_id": loans_of, "split": parted})
+    for name, of in (("rows", rows), ("split", split)):
+        pq.write_table(of, tmp_path / f"{name}.parquet", row_group_size=2_500)
+    whole, stored = (evidence(book, tmp_path, *of, None, [tmp_path]) for of in (
+        (rows, split), (TableFile.open(tmp_path / "rows.parquet"), TableFile.open(tmp_path / "split.parquet"))))
+    for name, of in (("whole", whole), ("stored", stored)):
+        pq.write_table(of, tmp_path / f"{name}.parquet")
+    assert (tmp_path / "stored.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_the_baseline_of_a_file_is_that_of_its_table(book: Book, table: pa.Table, file: TableFile) -> None:
+    encoder = Encoder.learn(book, table)
+    assert learn_baseline(encoder, file).to_json() == learn_baseline(encoder, table).to_json()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from training.conftest import changed
 
 from tollgate.books import Book, load_book
 from tollgate.config import Params, load_params
 from tollgate.errors import BadInput
+from tollgate.features import TableFile
 from tollgate.training import assign, folds
 
 # Matured as of 2007-01-01 within 24 months, in a window of 36: 2002-01 to 2004-12.
@@ -145,3 +148,11 @@ def test_an_undated_book_keeps_a_persons_loans_together(book: Book, params: Para
     split = assign(replace(book, dated=False), params, with_applicants(rows, who))["split"].to_pylist()
     assert all(len(set(split[k:k + 4])) == 1 for k in range(0, len(split), 4))
     assert set(split) == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("dated", [True, False], ids=["dated", "undated"])
+def test_rows_of_a_file_are_split_as_those_of_its_table(book: Book, params: Params, dated: bool,
+                                                        tmp_path: Path) -> None:
+    rows, of = snapshot(), replace(book, dated=dated)
+    pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=10)
+    assert assign(of, params, TableFile.open(tmp_path / "rows.parquet")).equals(assign(of, params, rows))

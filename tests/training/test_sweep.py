@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tenacity
 from tests.databases import Databases
@@ -23,23 +24,29 @@ from tollgate.books import Book
 from tollgate.books.shipped import consumer
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, PassingFault
-from tollgate.features import make_features
+from tollgate.features import TableFile, make_features
 from tollgate.training import Course, Parts, course, draw, finish, open_study, prepare, prepare_folds, sweep, work
+from tollgate.training.rungs import Climb
 from tollgate.training.sweep import study_name, told
 
 Folds = tuple[Parts, ...]
 
 
-@pytest.fixture
-def parts(book: Book, params: Params) -> Folds:
-    """Two folds of 1,500 simulated loans; the older is cut off at 1,000."""
+def rows_and_split(book: Book) -> tuple[pa.Table, pa.Table]:
+    """1,500 simulated loans in two folds, of which the older is cut off at 1,000."""
     sent = consumer.simulate(seed=3, rows_a_month=250, first_month="2003-01", last_month="2003-06")
     rows = make_features(book, pa.table({c.name: sent[c.source] for c in book.applications}))
     label = sent["default_date"].is_valid().to_numpy().astype(np.int8)
     place = np.arange(len(label))
     split = pa.table({f"fold_{k}": np.select([place < cut, place < cut + 500], ["train", "validation"], "unseen")
                       for k, cut in ((1, 500), (2, 1_000))})
-    return prepare_folds(book, rows.append_column("label", pa.array(label)), split, params)
+    return rows.append_column("label", pa.array(label)), split
+
+
+@pytest.fixture
+def parts(book: Book, params: Params) -> Folds:
+    """The folds of these loans."""
+    return prepare_folds(book, *rows_and_split(book), params)
 
 
 @pytest.fixture
@@ -183,6 +190,23 @@ def test_each_batch_climbs_rungs_of_its_own(parts: Folds, learning: Params) -> N
     trials = finish(open_study(learning, "d"), parts, learning)["trials"]
     last = [[trial["rungs"][-1]["budget"] for trial in trials[of]] for of in (slice(4), slice(4, 8), slice(8, 10))]
     assert [sorted(rounds) for rounds in last] == [[2, 2, 6, 6], [2, 2, 6, 6], [2, 2]]
+
+
+def test_rows_that_are_too_many_for_memory_give_the_same_sweep_and_no_climb_of_theirs_is_kept(
+        book: Book, parts: Folds, small: Params, elsewhere: Elsewhere, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    three, kept = changed(small, sweep={"workers": 3}), dict[int, Climb]()
+    in_memory = finish(open_study(small, "d"), parts, small)
+    elsewhere()
+    monkeypatch.setattr("tollgate.features.encode.IN_MEMORY", 0)
+    for name, rows in zip(("rows", "split"), rows_and_split(book), strict=True):
+        pq.write_table(rows, tmp_path / f"{name}.parquet")
+    stored = prepare_folds(book, *(TableFile.open(tmp_path / f"{name}.parquet") for name in ("rows", "split")), small)
+    assert all(of.train.in_file and of.validation.in_file for of in stored)
+    assert finish(open_study(three, "d"), stored, three) == in_memory
+    elsewhere()
+    work(open_study(small, "d"), stored, Course(small), kept)
+    assert not kept
 
 
 def test_finishing_twice_tries_nothing_again(parts: Folds, small: Params) -> None:

@@ -39,6 +39,11 @@ class Rows:
     weight: np.ndarray | None = None
 
     @property
+    def in_file(self) -> bool:
+        """Whether they stay in a file."""
+        return not isinstance(self.encoded, np.ndarray)
+
+    @property
     def matrix(self) -> np.ndarray:
         """All rows, in memory: read each time it is asked for where they stay in a file."""
         return self.encoded if isinstance(self.encoded, np.ndarray) else np.concatenate(list(self.encoded()))

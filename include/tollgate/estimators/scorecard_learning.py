@@ -6,17 +6,15 @@ chosen in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tollgate.estimators.base import Inputs, Rows
+from tollgate.estimators.indicators import indicator_regression
 from tollgate.estimators.scorecard import Bins, Scorecard
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 SEARCHED = frozenset({"bins_max", "bin_share_min", "regularisation"})
 BASELINE_BINS = 20  # finer than the customary 10: a little stronger out of time on sba and consumer, so harder to beat
@@ -28,11 +26,11 @@ class Learner:
     """The rows as they are, in memory."""
 
     def __init__(self, inputs: Inputs, train: Rows, validation: Rows, seed: int, threads: int) -> None:
-        self._inputs, self._train, self._validation = inputs, replace(train, encoded=train.matrix), validation
+        self._inputs, self._train, self._validation = inputs, replace(train, encoded=train.matrix), validation.matrix
 
     def start(self, choice: Mapping[str, Any]) -> _Fitting:
         """A fit with these hyperparameters."""
-        return _Fitting(woe_scorecard(self._inputs, self._train, **choice), self._validation.matrix)
+        return _Fitting(woe_scorecard(self._inputs, self._train, **choice), self._validation)
 
 
 class _Fitting:
@@ -85,20 +83,22 @@ def woe_scorecard(inputs: Inputs, train: Rows, *, bins_max: int, bin_share_min: 
                                       for bins, slope in zip(counted, coefficients, strict=True)))
 
 
-def indicator_scorecard(inputs: Inputs, train: Rows) -> Scorecard:
-    """Quantile bins, a category's levels, and a logistic regression over their indicators: what anyone could build."""
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
+def indicator_scorecard(inputs: Inputs, columns: Iterable[np.ndarray], label: np.ndarray) -> Scorecard:
+    """Quantile bins, a category's levels, and a logistic regression over their indicators: what anyone could build.
 
-    edges = [np.arange(1, codes) - 0.5 if codes else _quantiles(values)
-             for values, codes in zip(train.matrix.T, inputs.codes, strict=True)]
-    counted = [_counted([cuts], values, train.label == 1, np.ones(len(train.label)), 0)
-               for cuts, values in zip(edges, train.matrix.T, strict=True)]
-    with threadpool_limits(1):  # sums in one order, whatever the machine
-        fitted = LogisticRegression(max_iter=STEPS_MAX).fit(_indicators(counted, train.matrix), train.label)
-    points = np.split(fitted.coef_[0], np.cumsum([len(bins.loans) for bins in counted])[:-1])
-    return Scorecard(float(fitted.intercept_[0]), tuple(Bins(bins.edges, of, bins.loans, bins.defaults)
-                                                        for bins, of in zip(counted, points, strict=True)))
+    Args:
+        columns: of the training rows, an input each, float32 of shape (rows,); each is let go before the next is asked
+            for. label: 0 or 1, both among them.
+    """
+    counted, places = list[Bins](), list[np.ndarray]()
+    for values, codes in zip(columns, inputs.codes, strict=True):
+        cuts = np.arange(1, codes) - 0.5 if codes else _quantiles(values)
+        bins = _counted([cuts], values, label == 1, np.ones(len(label)), 0)
+        counted.append(bins)
+        places.append(bins.place(values).astype(np.min_scalar_type(len(bins.loans) - 1)))
+    points, intercept = indicator_regression(places, [len(bins.loans) for bins in counted], label, STEPS_MAX)
+    return Scorecard(intercept, tuple(Bins(bins.edges, of, bins.loans, bins.defaults)
+                                      for bins, of in zip(counted, points, strict=True)))
 
 
 def _optimal_edges(values: np.ndarray, label: np.ndarray, weight: np.ndarray | None, codes: int, direction: int,
@@ -147,14 +147,3 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
     if not len(there):
         return np.empty(0)
     return np.unique(np.quantile(there, np.arange(1, BASELINE_BINS) / BASELINE_BINS, method="lower")).astype(np.float64)
-
-
-def _indicators(counted: list[Bins], matrix: np.ndarray) -> csr_matrix:
-    """One column a bin of an input, one 1 a row and input."""
-    from scipy.sparse import csr_matrix
-
-    ends = np.cumsum([len(bins.loans) for bins in counted])
-    places = np.stack([bins.place(values) for bins, values in zip(counted, matrix.T, strict=True)], axis=1)
-    columns = places + np.concatenate(([0], ends[:-1]))
-    rows, inputs = places.shape
-    return csr_matrix((np.ones(places.size), columns.ravel(), np.arange(rows + 1) * inputs), shape=(rows, ends[-1]))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 import numpy as np
 
@@ -132,8 +136,13 @@ class Learner:
     """
 
     def __init__(self, inputs: Inputs, train: Rows, validation: Rows, seed: int, threads: int) -> None:
+        import xgboost
+
+        # Pages on disk are read for one fit at a time.
         self._inputs, self._seed, self._threads, self._rows = inputs, seed, threads, train
-        self._validation = _data(inputs, validation.matrix, named=False)
+        self._alone: AbstractContextManager[Any] = Lock() if train.in_file or validation.in_file else nullcontext()
+        self._validation = (_kept(xgboost.DMatrix, inputs, validation, nthread=threads) if validation.in_file
+                            else _data(inputs, validation.matrix, named=False))
         self._binned = BINS, _quantised(inputs, train, BINS, threads)
 
     def start(self, choice: Mapping[str, Any]) -> _Fitting:
@@ -145,24 +154,25 @@ class Learner:
         bins = int(settings["max_bin"])
         if self._binned[0] != bins:
             self._binned = bins, _quantised(self._inputs, self._rows, bins, self._threads)
-        return _Fitting(settings, self._inputs, self._binned[1], self._validation)
+        return _Fitting(settings, self._inputs, self._binned[1], self._validation, self._alone)
 
 
 class _Fitting:
     ends = False
 
-    def __init__(self, settings: dict[str, Any], inputs: Inputs, train: xgboost.QuantileDMatrix,
-                 validation: xgboost.DMatrix) -> None:
+    def __init__(self, settings: dict[str, Any], inputs: Inputs, train: xgboost.DMatrix,
+                 validation: xgboost.DMatrix, alone: AbstractContextManager[Any]) -> None:
         import xgboost
 
-        self._inputs, self._train, self._validation, self._done = inputs, train, validation, 0
+        self._inputs, self._train, self._validation, self._alone, self._done = inputs, train, validation, alone, 0
         self._booster = xgboost.Booster(settings, [train, validation])
 
     def to(self, rounds: int) -> np.ndarray:
-        for k in range(self._done, rounds):
-            self._booster.update(self._train, k)
-        self._done = max(self._done, rounds)
-        return self._booster.predict(self._validation)
+        with self._alone:
+            for k in range(self._done, rounds):
+                self._booster.update(self._train, k)
+            self._done = max(self._done, rounds)
+            return self._booster.predict(self._validation)
 
     def at(self, rounds: int) -> Trees:
         booster = self._booster[:rounds]
@@ -177,8 +187,24 @@ def _data(inputs: Inputs, matrix: np.ndarray, *, named: bool = True) -> xgboost.
                            feature_names=list(inputs.names) if named else None)
 
 
-def _quantised(inputs: Inputs, rows: Rows, bins: int, threads: int) -> xgboost.QuantileDMatrix:
-    """The rows as places among an input's quantiles: they are read four times over, a batch in memory at a time."""
+def _quantised(inputs: Inputs, rows: Rows, bins: int, threads: int) -> xgboost.DMatrix:
+    """The rows as places among an input's quantiles: on disk where they stay in a file, else in memory."""
+    import xgboost
+
+    if rows.in_file:
+        return _kept(xgboost.ExtMemQuantileDMatrix, inputs, rows, max_bin=bins, nthread=threads)
+    return xgboost.QuantileDMatrix(_data_iter(inputs, rows), max_bin=bins, nthread=threads, enable_categorical=True)
+
+
+def _kept(kind: type[xgboost.DMatrix], inputs: Inputs, rows: Rows, **options: int) -> xgboost.DMatrix:
+    """Rows that XGBoost reads some times over, a batch in memory at a time, and keeps in pages in a scratch folder."""
+    folder = TemporaryDirectory(prefix="tollgate-pages-")
+    matrix = kind(_data_iter(inputs, rows, cache_prefix=f"{folder.name}/pages"), enable_categorical=True, **options)
+    finalize(matrix, folder.cleanup)
+    return matrix
+
+
+def _data_iter(inputs: Inputs, rows: Rows, cache_prefix: str | None = None) -> xgboost.DataIter:
     import xgboost
 
     class Batches(xgboost.DataIter):
@@ -195,7 +221,7 @@ def _quantised(inputs: Inputs, rows: Rows, bins: int, threads: int) -> xgboost.Q
             self._done = here.stop
             return True
 
-    return xgboost.QuantileDMatrix(Batches(), max_bin=bins, nthread=threads, enable_categorical=True)
+    return Batches(cache_prefix)
 
 
 def _types(inputs: Inputs) -> list[str]:

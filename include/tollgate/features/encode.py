@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate.books import Book
-from tollgate.estimators import Inputs
+from tollgate.estimators import Inputs, Rows
 from tollgate.features.make import check_made
+from tollgate.features.scratch_file import ScratchFile
 from tollgate.features.table_file import TableFile, pieces
 
 LEVEL_ROWS_MIN = 50
+IN_MEMORY = 2**25  # values of a matrix: 128 MB, of which an estimator makes two or three times as many
 
 
 @dataclass(frozen=True)
@@ -71,19 +73,29 @@ class Encoder:
 
     def encode(self, features: pa.Table | TableFile) -> np.ndarray:
         """A float32 matrix of shape (rows, inputs). Raises ``BadInput`` where an input is not among ``features``."""
-        check_made(features, self.names)
         matrix = np.empty((features.num_rows, len(self.inputs)), dtype=np.float32)
-        for k, known in enumerate(self.inputs):
+        for k, values in enumerate(self.by_column(features)):
+            matrix[:, k] = values
+        return matrix
+
+    def by_column(self, features: pa.Table | TableFile) -> Iterator[np.ndarray]:
+        """The columns of ``encode``, one at a time."""
+        check_made(features, self.names)
+        for known in self.inputs:
             column = features[known.name]
             if known.kind == "category":
                 place = pc.index_in(column, value_set=pa.array(known.vocabulary, pa.string()))
-                place = pc.if_else(pc.is_null(column), None, pc.fill_null(place, len(known.vocabulary)))
-                column = place.cast(pa.float32())
-            matrix[:, k] = column.cast(pa.float32()).to_numpy(zero_copy_only=False)
-        return matrix
+                column = pc.if_else(pc.is_null(column), None, pc.fill_null(place, len(known.vocabulary)))
+            yield column.cast(pa.float32()).to_numpy(zero_copy_only=False)
 
     def batches(self, features: pa.Table | TableFile) -> Iterator[np.ndarray]:
         """The rows of ``encode``, some at a time."""
         # A file that lacks an input is told of as a table is.
         check_made(features, self.names)
         return (self.encode(piece) for piece in pieces(features.select(self.names)))
+
+    def rows(self, features: pa.Table | TableFile, weight: np.ndarray | None = None) -> Rows:
+        """Rows with their ``label`` as an estimator takes them: in memory, or many of a file in batches on disk."""
+        many = isinstance(features, TableFile) and features.num_rows * len(self.inputs) > IN_MEMORY
+        return Rows(ScratchFile(self.batches(features)) if many else self.encode(features),
+                    features["label"].to_numpy(), weight)

@@ -114,13 +114,25 @@ def check_golden(folder: Path, name: str) -> None:
 def _telling(features: pa.Table | TableFile, seed: int) -> np.ndarray:
     """Places of rows, ascending: some by lot, and of each feature the least, the largest, a missing and every level."""
     lot = np.random.default_rng(seed).permutation(features.num_rows)
-    places = {*lot[:DRAWN].tolist()}
+    drawn, turn = [lot[:DRAWN]], np.argsort(lot)
     for name in features.column_names:
-        values = features[name].take(pa.array(lot)).combine_chunks()
-        wanted = (values.unique() if pa.types.is_string(values.type) else
-                  pa.array([*pc.min_max(values).as_py().values(), None], values.type))
-        places |= {int(lot[k]) for k in pc.index_in(wanted, value_set=values).drop_null().to_pylist()}
-    return np.array(sorted(places))
+        told = _told(features[name])
+        first = np.full(told.max(initial=-1) + 1, len(lot))
+        np.minimum.at(first, told[told >= 0], turn[told >= 0])
+        drawn.append(lot[first[first < len(lot)]])
+    return np.unique(np.concatenate(drawn))
+
+
+def _told(values: pa.ChunkedArray) -> np.ndarray:
+    """A whole number for what a row tells of a feature, the same for the same; -1 where it tells nothing."""
+    if pa.types.is_string(values.type):
+        return values.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+    numbers, ends = values.cast(pa.float64()).to_numpy(), pc.min_max(values).as_py()
+    told = np.full(len(numbers), -1, np.int8)
+    for code, end in enumerate(end for end in (ends["min"], ends["max"]) if end is not None):
+        told[numbers.view(np.int64) == np.float64(end).view(np.int64)] = code  # -0 is another value than 0
+    told[np.isnan(numbers)] = len(ends)
+    return told
 
 
 def _used(book: Book, there: list[str]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,22 +14,42 @@ if TYPE_CHECKING:
 ROWS = 2**16
 
 
-def digest(rows: pa.Table) -> str:
+def digest(rows: pa.Table | Iterable[pa.Table]) -> str:
     """SHA-256 over the rows' Arrow stream, in batches of one size: equal rows in equal order, equal digest.
 
     What Arrow leaves open does not count: how the rows are chunked, whether a column is a dictionary or has a bitmap
     without a null, and what stands in memory where a value is null.
+
+    Args:
+        rows: a table, or the pieces of one that need not be in memory together: at least one, however long each is.
     """
     import pyarrow as pa
 
     sink = _Hash()
-    sink.sha256.update(repr([(field.name, _kind(field.type)) for field in rows.schema]).encode())
+    pieces = iter([rows] if isinstance(rows, pa.Table) else rows)
+    first = next(pieces)
+    sink.sha256.update(repr([(field.name, _kind(field.type)) for field in first.schema]).encode())
     with pa.PythonFile(sink, mode="w") as out:
-        for begin in range(0, rows.num_rows, ROWS):
-            batch = _plain(rows.slice(begin, ROWS))
+        for rows_of in _evenly(chain([first], pieces)):
+            batch = _plain(rows_of)
             with pa.ipc.new_stream(out, batch.schema) as stream:
                 stream.write_table(batch)
     return sink.sha256.hexdigest()
+
+
+def _evenly(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows, ``ROWS`` at a time wherever a piece ends."""
+    import pyarrow as pa
+
+    left: pa.Table | None = None
+    for piece in pieces:
+        left = piece if left is None else pa.concat_tables([left, piece])
+        whole = left.num_rows - left.num_rows % ROWS
+        for begin in range(0, whole, ROWS):
+            yield left.slice(begin, ROWS)
+        left = left.slice(whole)
+    if left is not None and left.num_rows:
+        yield left
 
 
 def _kind(of: pa.DataType) -> str:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
-from tollgate.features import Model, digest_of
+from tollgate.features import Model, TableFile, digest_of
 from tollgate.stats.calibration import calibration_line, observed_over_expected, quantile_bins
 from tollgate.stats.intervals import around, normal_quantile, wilson
 from tollgate.stats.ranking import area_under, auc_interval, average_precision_draws, ks_interval
@@ -26,7 +26,7 @@ CONFIDENCE = 0.95       # of the intervals of run/metrics.json, which inform; th
 DRAWS = 200
 
 
-def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
+def evidence(book: Book, folder: Path, features: pa.Table | TableFile, split: pa.Table | TableFile,
              champion: Path | None, former: Sequence[Path] = ()) -> pa.Table:
     """Validation and test rows with their scores; the gates call it again and compare.
 
@@ -71,7 +71,7 @@ def evidence(book: Book, folder: Path, features: pa.Table, split: pa.Table,
     return table.sort_by([("split", "ascending"), ("loan_id", "ascending")]).replace_schema_metadata(digests)
 
 
-def best_former(former: Sequence[Path], validation: pa.Table) -> Path | None:
+def best_former(former: Sequence[Path], validation: pa.Table | TableFile) -> Path | None:
     """The model folder that ranks these rows with their ``label`` best, the first among equals; None without any."""
     label = validation["label"].to_numpy() == 1
     return max(former, default=None,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +36,10 @@ class Parts:
         score = fitting.to(rounds)
         return area_under(self.validation.label == 1, score) if np.isfinite(score).all() else math.nan
 
+    def validated(self, predict: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """What ``predict`` makes of the validation rows, float64 of shape (rows,)."""
+        return np.concatenate([predict(batch) for batch in self.validation.batches()])
+
 
 def learn(book: Book, train: pa.Table | TableFile, params: Params) -> tuple[Encoder, Inputs, Rows]:
     """The encoder of these training rows, what an estimator is told of its columns, and the rows with their weights.
@@ -49,8 +52,7 @@ def learn(book: Book, train: pa.Table | TableFile, params: Params) -> tuple[Enco
     """
     encoder = Encoder.learn(book, train)
     inputs = encoder.columns({feature.name: feature.monotone for feature in book.features})
-    encoded = partial(encoder.batches, train) if isinstance(train, TableFile) else encoder.encode(train)
-    return encoder, inputs, Rows(encoded, train["label"].to_numpy(), row_weights(book, train, params.train))
+    return encoder, inputs, encoder.rows(train, row_weights(book, train, params.train))
 
 
 def prepare(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArray, params: Params) -> Parts:
@@ -58,8 +60,8 @@ def prepare(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArray, p
 
     Args:
         features: raw features, their ``label``, ``applied_on`` where a half-life is asked for, and where there is one
-            the ``weight`` of a row in training. Validation rows all count as one. Training rows that lie in a file stay
-            there, and an estimator reads them in batches or whole, as it can.
+            the ``weight`` of a row in training. Validation rows all count as one. A part that lies in a file and would
+            be large in memory stays there, and an estimator reads it in batches or whole, as it can.
         part: ``train`` or ``validation`` of each row; rows of any other part are left out.
 
     Raises:
@@ -75,7 +77,7 @@ def prepare(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArray, p
                            f"{defaults} defaulted", value=name,
                            remedy="Widen snapshot.window_months, or lower split.folds in params.yaml.")
     encoder, inputs, fitted_on = learn(book, train, params)
-    chosen_on = Rows(encoder.encode(validation), validation["label"].to_numpy())
+    chosen_on = encoder.rows(validation)
     learner = estimator(params.train.estimator).learner(inputs, fitted_on, chosen_on, params.seed, params.sweep.threads)
     return Parts(encoder, inputs, fitted_on, chosen_on, learner)
 
@@ -142,7 +144,7 @@ def fit(parts: Parts, params: Params, choice: Mapping[str, Any]) -> Fit:
             break
     fitted = fitting.at(rounds)
     return Fit(parts, fitted, params.train.default_weight,
-               area_under(label == 1, fitted.predict(parts.validation.matrix)), rounds)
+               area_under(label == 1, parts.validated(fitted.predict)), rounds)
 
 
 def fit_inferred(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArray, unbooked: pa.Table,

@@ -12,6 +12,7 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.estimators import Inputs, Rows
+from tollgate.features import TableFile
 from tollgate.training.fit import fit_length, learn
 from tollgate.training.space import check_space, middle
 
@@ -19,7 +20,7 @@ PAIRS = 10      # of complementary halves, so that a share is a whole number of 
 ROUNDS = 50     # of a fit: enough for a weak feature to be split on, where its estimator goes by rounds
 
 
-def select(book: Book, features: pa.Table, who: pa.Array | None, params: Params) -> dict[str, Any]:
+def select(book: Book, features: pa.Table | TableFile, who: pa.Array | None, params: Params) -> dict[str, Any]:
     """Choose by stability, as ``train.selection`` says.
 
     The rows are halved ``PAIRS`` times, and in each half the estimator is fitted to the features and to as many
@@ -44,6 +45,7 @@ def select(book: Book, features: pa.Table, who: pa.Array | None, params: Params)
         return {}
     check_space(params)
     _, inputs, rows = learn(book, features, params)
+    rows = replace(rows, encoded=rows.matrix)  # of which every half takes its own
     group = _groups(who, len(rows.label))
     halves = [half for k in range(PAIRS) for half in _halved(group, np.random.default_rng([params.seed, k]))]
     chosen = np.mean([_choose(inputs, _taken(rows, half), params, np.random.default_rng([params.seed, PAIRS, k]))

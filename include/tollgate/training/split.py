@@ -17,11 +17,12 @@ from tollgate.features import TableFile
 from tollgate.labels import mature_before
 
 pc: Any = pyarrow.compute
-TRAIN, VALIDATION, CALIBRATION, TEST, UNSEEN = "train", "validation", "calibration", "test", "unseen"
+PARTS = TRAIN, VALIDATION, CALIBRATION, TEST, UNSEEN = "train", "validation", "calibration", "test", "unseen"
+CODE = {part: np.int8(code) for code, part in enumerate(PARTS)}  # a part in memory: a byte a row
 FOLD = "fold_"
 
 
-def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
+def assign(book: Book, params: Params, rows: pa.Table | TableFile) -> pa.Table:
     """The part that each row plays, and its part in every fold: ``(loan_id, split, fold_1 ... fold_n)``, in order.
 
     The newest ``test_months`` of matured applications are the test, before them ``calibration_months`` calibrate and
@@ -38,32 +39,32 @@ def assign(book: Book, params: Params, rows: pa.Table) -> pa.Table:
         BadInput: a part of the split is empty or holds one class only.
     """
     test, calibration, folds = (_by_time if book.dated else _by_hash)(book, params, rows)
-    split, label = np.select([test, calibration], [TEST, CALIBRATION], folds[-1]), rows["label"].to_numpy()
+    split = np.select([test, calibration], [CODE[TEST], CODE[CALIBRATION]], folds[-1])
+    label = rows["label"].to_numpy()
     if book.grouped:
         who = rows[APPLICANT].combine_chunks().dictionary_encode().indices
         group = pc.fill_null(who, -1).to_numpy()
         split, folds = _apart(split, group), [_apart(fold, group) for fold in folds]
     for part in (TRAIN, VALIDATION, *((CALIBRATION,) if params.split.calibration_months else ()), TEST):
-        rows_in, defaults = int((split == part).sum()), int(label[split == part].sum())
+        rows_in, defaults = int((split == CODE[part]).sum()), int(label[split == CODE[part]].sum())
         if not 0 < defaults < rows_in:
             raise BadInput(f"The {part} part of the split has {rows_in:,} loans, of which {defaults:,} defaulted; it "
                            "needs loans that were paid and loans that defaulted",
                            remedy="Look at the outcomes of these months, widen snapshot.window_months, or change "
                                   "split in params.yaml.")
     taught = [fold for fold in folds
-              if all(len(np.unique(label[fold == part])) == 2 for part in (TRAIN, VALIDATION))]
-    return pa.table({"loan_id": rows["loan_id"], "split": pa.array(split),
-                     **{f"{FOLD}{k}": pa.array(fold) for k, fold in enumerate(taught, start=1)}})
+              if all(len(np.unique(label[fold == CODE[part]])) == 2 for part in (TRAIN, VALIDATION))]
+    names = pa.array(PARTS)
+    return pa.table({"loan_id": rows["loan_id"], "split": names.take(pa.array(split)),
+                     **{f"{FOLD}{k}": names.take(pa.array(fold)) for k, fold in enumerate(taught, start=1)}})
 
 
 def _apart(part: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """The parts without the rows whose group has rows in a later part; group -1 is nobody's."""
+    """The parts, by their codes, without the rows whose group has rows in a later part; group -1 is nobody's."""
     apart = part.copy()
-    order = (TRAIN, VALIDATION, CALIBRATION, TEST)
-    for place in reversed(range(1, len(order))):
-        later, earlier = order[place], order[:place]
+    for later in (CODE[TEST], CODE[CALIBRATION], CODE[VALIDATION]):
         shared = np.isin(group, group[(apart == later) & (group >= 0)])
-        apart[shared & np.isin(apart, earlier)] = UNSEEN
+        apart[shared & (apart < later)] = CODE[UNSEEN]
     return apart
 
 
@@ -89,11 +90,12 @@ def beside_training(book: Book, declined: pa.Table, snapshot: pa.Table | TableFi
 
 def folds(split: pa.Table | TableFile) -> list[pa.ChunkedArray]:
     """The folds of ``run/split.parquet``, the oldest first: of each row ``train``, ``validation`` or ``unseen``."""
-    return [split[name] for name in split.column_names if name.startswith(FOLD)]
+    return [split[name].dictionary_encode() for name in split.column_names if name.startswith(FOLD)]
 
 
-def _by_time(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Which rows test, which calibrate, and the folds, the oldest first."""
+def _by_time(book: Book, params: Params, rows: pa.Table | TableFile,
+             ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Which rows test, which calibrate, and the folds by the codes of their parts, the oldest first."""
     applied = rows["applied_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
     end, cut = mature_before(book, params.as_of, params.snapshot.horizon_months), params.split
 
@@ -104,7 +106,7 @@ def _by_time(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, np
     def fold(origin: int) -> np.ndarray:
         """Validation begins ``origin`` months before ``end``."""
         return np.select([last(origin - cut.validation_months), last(origin), last(origin + cut.gap_months)],
-                         [UNSEEN, VALIDATION, UNSEEN], TRAIN)
+                         [CODE[UNSEEN], CODE[VALIDATION], CODE[UNSEEN]], CODE[TRAIN])
 
     later = cut.test_months + cut.gap_months
     before = later + cut.calibration_months
@@ -112,12 +114,14 @@ def _by_time(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, np
     return last(cut.test_months), last(before) & ~last(later), folds
 
 
-def _by_hash(book: Book, params: Params, rows: pa.Table) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Which rows test, which of the training rows calibrate, and the folds, the one that the split takes last."""
+def _by_hash(book: Book, params: Params, rows: pa.Table | TableFile,
+             ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Which rows test, which of the training rows calibrate, and the folds by codes, that of the split the last."""
     loans = rows[LOAN].combine_chunks()
     who = pc.coalesce(rows[APPLICANT].combine_chunks(), loans) if book.grouped else loans
     drawn = np.array([list(hashlib.sha256(name.encode()).digest()[:2]) for name in who.to_pylist()]).reshape(-1, 2) % 6
     sixth, other = drawn.T
     calibration = (sixth > 1) & (other == 0) & (params.split.calibration_months > 0)
-    return sixth == 0, calibration, [np.select([sixth == 0, sixth == k], [UNSEEN, VALIDATION], TRAIN)
-                        for k in reversed(range(1, params.split.folds + 1))]
+    return sixth == 0, calibration, [
+        np.select([sixth == 0, sixth == k], [CODE[UNSEEN], CODE[VALIDATION]], CODE[TRAIN])
+        for k in reversed(range(1, params.split.folds + 1))]

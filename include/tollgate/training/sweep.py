@@ -87,6 +87,8 @@ def work(study: str, folds: tuple[Parts, ...], course: Course,
                     climb.to(rung.budget, each)
                     answer = Answer(None if math.isnan(climb.auc) else climb.auc, climb.rounds)
                     answers.write(database, study, point, rung.budget, answer)
+                    if _in_file(folds):
+                        paused.pop(point, None)
                 mine.append({"point": point, "rung": rung.budget, **asdict(answer)})
                 break
             else:
@@ -106,7 +108,9 @@ def finish(study: str, folds: tuple[Parts, ...], params: Params) -> dict[str, An
     workers, course, paused = params.sweep.workers, Course(params), dict[int, Climb]()
     course.open({})  # its first points are drawn once, not by each of us
     with ThreadPoolExecutor(workers) as fitting, ThreadPoolExecutor(workers) as pool:
-        for worker in [pool.submit(work, study, folds, course, paused, fitting.map) for _ in range(workers)]:
+        # Every climb keeps some forty bytes a row: of many rows one point climbs at a time, its folds side by side.
+        climbers = 1 if _in_file(folds) else workers
+        for worker in [pool.submit(work, study, folds, course, paused, fitting.map) for _ in range(climbers)]:
             worker.result()
     known, climbed = told(study), dict[int, list[tuple[Rung, Answer]]]()
     for rung in course.rungs(known):
@@ -118,6 +122,10 @@ def finish(study: str, folds: tuple[Parts, ...], params: Params) -> dict[str, An
         raise BadInput("No point of the sweep has a score", value=f"{len(trials)} points",
                        remedy="Look among the features for values that no model can be fitted to.")
     return {"trials": trials, "best": max(complete, key=lambda t: (t["auc"], -t["point"]))}
+
+
+def _in_file(folds: tuple[Parts, ...]) -> bool:
+    return any(parts.train.in_file for parts in folds)
 
 
 def told(study: str) -> dict[tuple[int, int], Answer]:
