@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from monitoring.boarded import BROKEN, CALM, HTML, board, one_night, promote
 
-from tollgate import lake, requests
+from tollgate import incidents, lake, requests
 from tollgate.books import load_book
 from tollgate.config import settings
 from tollgate.errors import BadInput
 from tollgate.lake import Store
 from tollgate.monitoring import acknowledge, board_page, night_page
 from tollgate.monitoring.board import publish_board
+from tollgate.monitoring.board.groups import fairness_picture
 from tollgate.monitoring.board.judgement import judge, level_of_night
 from tollgate.monitoring.board.publishing import read_board
 from tollgate.monitoring.paired import GUARD, JUDGEMENT
@@ -73,7 +74,7 @@ def test_the_same_nights_give_the_same_bytes_and_an_older_one_measured_again_doe
 
 def test_the_numbers_beside_a_picture_are_those_of_the_lake(board: Night) -> None:
     pictures = {picture["name"]: picture for picture in read_board("consumer")["pictures"]}
-    assert list(pictures) == ["psi", "auc", "defaults", "declined", "alerts", "vintages"]
+    assert list(pictures) == ["psi", "auc", "defaults", "declined", "fairness", "alerts", "vintages"]
     rows = lake.read(lake.measures("consumer")).to_pylist()
     psi = {(row["day"][:7], row["subject"]): f"{row['value']:.2f} {row['level']}" for row in rows
            if row["metric"] == "psi"}
@@ -88,6 +89,44 @@ def test_the_numbers_beside_a_picture_are_those_of_the_lake(board: Night) -> Non
     assert [row[0] for row in pictures["auc"]["rows"]] == [day.isoformat() for day in (BROKEN, *CALM[::-1])]
     assert all(f'aria-labelledby="{name}-title"' in picture["svg"] for name, picture in pictures.items())
     assert not any("#0000" in picture["svg"] or "<style" in picture["svg"] for picture in pictures.values())
+
+
+def test_how_far_apart_the_groups_are_decided_on_is_told_of_each_pair_beside_its_own_luck(board: Night) -> None:
+    (picture,) = (one for one in read_board("consumer")["pictures"] if one["name"] == "fairness")
+    gaps = {(row["day"], f"{row['subject']}: {row['segment']}"): f"{row['value']:.1%} (luck {row['null_value']:.1%})"
+            for row in lake.read(lake.measures("consumer")).to_pylist() if row["metric"] == "decline_rate_gap"}
+    assert len(gaps) >= 8
+    assert {(row[0], pair): cell for row in picture["rows"]
+            for pair, cell in zip(picture["head"][1:], row[1:], strict=True) if cell} == gaps
+    assert "no two of the groups lie further apart than luck explains" in picture["said"]
+
+
+def test_a_pair_of_groups_that_lies_beyond_luck_is_named_first() -> None:
+    gap = {"subject": "sex", "as_of": date(2007, 1, 1), "null_value": 0.05, "n": 900}
+    drawn = fairness_picture([{**gap, "segment": "a and b", "value": 0.04},
+                              {**gap, "segment": "b and c", "value": 0.12}])
+    assert drawn is not None and drawn.head == ["night", "sex: b and c", "sex: a and b"]
+    assert drawn.said == "On 2007-01-01 the decline rates lie further apart than luck explains (dotted) of " \
+                         "sex: b and c (12.0%)."
+    assert fairness_picture([]) is None
+
+
+def test_what_went_wrong_in_operation_stands_among_the_alerts_of_the_nights(board: Night) -> None:
+    failed, late = "failed:score_nightly__consumer.pin", "late:score_nightly__consumer"
+    incidents.begin("consumer", failed, CALM[0], "It failed.")
+    incidents.end("consumer", [failed], CALM[1])
+    incidents.begin("consumer", failed, CALM[1], "It failed again, the day that it was mended.")
+    incidents.end("consumer", [failed], CALM[2])
+    incidents.begin("consumer", late, CALM[2], "It is late.", severity="page")
+    incidents.begin("consumer", "late:train", BROKEN + timedelta(1), "Heard of after the newest night.")
+    publish_board(board.book, board.params)
+    (picture,) = (one for one in read_board("consumer")["pictures"] if one["name"] == "alerts")
+    told = [row for row in picture["rows"] if row[0].startswith(("failed:", "late:"))]
+    assert told == [["late:score_nightly", "", CALM[2].isoformat(), "under way", "page"],
+                    ["failed:score_nightly.pin", "", CALM[1].isoformat(), CALM[2].isoformat(), "warning"],
+                    ["failed:score_nightly.pin", "", CALM[0].isoformat(), CALM[1].isoformat(), "warning"]]
+    assert "late:score_nightly" in picture["said"] and "failed:" not in picture["said"]
+    assert "late:train" in board_page(board.book), "what is under way is told when somebody looks"
 
 
 def test_a_night_that_was_not_reported_on_is_named(board: Night) -> None:

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from tollgate import lake, registry
+from tollgate import incidents, lake, registry
 from tollgate.books import Book
 from tollgate.clock import months_before
 from tollgate.config import Params, settings
@@ -18,6 +18,7 @@ from tollgate.errors import BadInput
 from tollgate.labels import feed_evidence, vintages
 from tollgate.monitoring.baselines import promised
 from tollgate.monitoring.board.canvas import Picture
+from tollgate.monitoring.board.groups import fairness_picture
 from tollgate.monitoring.board.judgement import level_of_night
 from tollgate.monitoring.board.pictures import (
     alerts_picture,
@@ -27,10 +28,11 @@ from tollgate.monitoring.board.pictures import (
     psi_picture,
     vintages_picture,
 )
+from tollgate.monitoring.board.timeline import with_incidents
 from tollgate.monitoring.events import gravest_first, of_nights
 from tollgate.monitoring.measures import PSI, watched
 from tollgate.monitoring.paired import JUDGEMENT
-from tollgate.monitoring.performance import DECLINE_RATE, PERFORMANCE
+from tollgate.monitoring.performance import DECLINE_RATE, DECLINE_RATE_GAP, PERFORMANCE
 
 MONTHS = 36   # that the page goes back
 COHORTS = 12  # in which a challenger is shown beside the champion, the newest
@@ -109,5 +111,8 @@ def _pictures(book: Book, as_of: date, params: Params, events: list[Row], measur
     return [psi_picture([row for row in measures if row["metric"] == PSI], watched(book)),
             auc_picture(performance, promised(registry.models(book.name)), confidence),
             default_picture(performance, confidence),
-            decline_picture(row for row in measures if row["metric"] == DECLINE_RATE), alerts_picture(events),
+            decline_picture(row for row in measures if row["metric"] == DECLINE_RATE),
+            fairness_picture(row for row in measures if row["metric"] == DECLINE_RATE_GAP),
+            alerts_picture(with_incidents(events, incidents.lives(book.name), book.name,
+                                          months_before(as_of, MONTHS), as_of)),
             vintages_picture(vintages(feed_evidence(book, as_of), as_of)) if book.dated else None]
