@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from monitoring.boarded import BROKEN, CALM, HTML, board, one_night, promote
+from monitoring.boarded import BROKEN, CALM, HTML, board, one_night, promote, register
 
 from tollgate import incidents, lake, requests
 from tollgate.books import load_book
@@ -61,6 +61,30 @@ def test_what_people_do_between_the_nights_is_on_the_page_at_once(board: Night) 
     promote("3", previous="1")
     page = board_page(board.book)
     assert "Version 3 is the champion since the newest night that was judged, which version 1 scored." in page
+
+
+def test_a_version_leads_to_its_pages_in_mlflow_where_a_browser_finds_them(
+        board: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert f"MLflow run <code>{'2' * 32}</code>" in board_page(board.book)
+    assert "in a new tab" not in board_page(board.book), "a database is no address"
+    monkeypatch.setenv("TOLLGATE_MLFLOW", "https://ann:secret@mlflow.example:5000/ml/")
+    page = board_page(board.book)
+    assert 'href="https://mlflow.example:5000/ml/#/models/tollgate-consumer/versions/2" target="_blank" ' \
+           'rel="noopener noreferrer"' in page
+    assert f'href="https://mlflow.example:5000/ml/#/runs/{"2" * 32}" target="_blank"' in page
+    assert "secret" not in page and f"<code>{'2' * 32}</code>" not in page
+    monkeypatch.setenv("TOLLGATE_MLFLOW_UI", "http://localhost:5000")  # as where services call it by another name
+    page = board_page(board.book)
+    assert "http://localhost:5000/#/models" in page and "mlflow.example" not in page
+    monkeypatch.setenv("TOLLGATE_MLFLOW_UI", "javascript:alert(1)")
+    assert "javascript" not in board_page(board.book)
+
+
+def test_a_version_leads_to_the_run_of_airflow_that_trained_it(board: Night) -> None:
+    assert ">training</a>" not in board_page(board.book), "by hand, or by an older Tollgate"
+    register("3", trained_in="train_weekly__consumer/manual__2007-05-01T00:00:00+00:00")
+    page = board_page(board.book)
+    assert 'href="../dags/train_weekly__consumer/runs/manual__2007-05-01T00%3A00%3A00%2B00%3A00">training</a>' in page
 
 
 def test_the_same_nights_give_the_same_bytes_and_an_older_one_measured_again_does_not_take_the_newests_place(

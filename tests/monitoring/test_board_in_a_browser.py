@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser import Browser, chromium
-from monitoring.boarded import HTML, board
+from listening import site
+from monitoring.boarded import HTML, board, register
 
 from tollgate.monitoring import board_page
 
@@ -106,3 +107,18 @@ def test_the_keyboard_goes_through_the_page_from_top_to_bottom_and_into_every_ta
     browser.show(page, DESK)
     browser.press_tab()
     assert browser.run("getComputedStyle(document.activeElement).clipPath") == "none", "focus is not seen"
+
+
+def test_mlflow_opens_in_a_tab_of_its_own_and_airflows_pages_in_the_boards_place(
+        browser: Browser, board: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    register("3", trained_in="train_weekly__consumer/a run")
+    pages: dict[str, str] = {}
+    with site(pages) as airflow, site({}) as mlflow:
+        monkeypatch.setenv("TOLLGATE_MLFLOW_UI", mlflow)
+        pages["/tollgate/consumer"] = board_page(board.book).replace("<head>", f"<head>{POLICY}")
+        browser.show(f"{airflow}/tollgate/consumer", DESK)
+        browser.click("a[href*='/versions/3']")
+        browser.wait_for_tab(f"{mlflow}/#/models/tollgate-consumer/versions/3")
+        assert browser.run("location.pathname") == "/tollgate/consumer", "the Board is gone"
+        browser.click("a[href$='a%20run']")
+        browser.wait_for_tab(f"{airflow}/dags/train_weekly__consumer/runs/a%20run")

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tollgate.config import Params
+from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
 from tollgate.features import GATED, artefact_of, check_golden, digest_of, gated_fit
 from tollgate.registry import keys, ledger
@@ -110,7 +110,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         {"model": version.to_json(), "compared_with": compared.get("version"),
          "metrics": read_json(run_folder / "metrics.json"), "origin": origin, "files": files,
          "decline_rate": read_json(artefact / "model.json")["operating"]["decline_rate"],
-         "trained_by": trained_by()},
+         "trained_by": trained_by(), "trained_in": settings().trained_in or None},
         given=unmoved(now))
     if line is None:
         raise lost(version)
@@ -261,10 +261,11 @@ def models(book: str) -> list[dict[str, Any]]:
     """Every registered version, newest first, by the ledger alone.
 
     Each is the version's fields with ``state`` (champion, challenger, former champion, rejected or replaced),
-    ``metrics`` and ``decline_rate``, that of its operating point; None where an older Tollgate wrote the line.
+    ``metrics``, ``decline_rate``, that of its operating point, and ``trained_in``, the run of Airflow as DAG/RUN; None
+    where none is known.
     """
     chain = ledger.trusted(book)
     state = states(chain)
     return [{**version_in(e).to_json(), "state": state[version_in(e).version], "metrics": e.payload["metrics"],
-             "decline_rate": e.payload.get("decline_rate")}
+             "decline_rate": e.payload.get("decline_rate"), "trained_in": e.payload.get("trained_in")}
             for e in reversed(registrations(chain))]

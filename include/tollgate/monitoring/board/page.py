@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from tollgate import nights, registry, requests
 from tollgate.books import Book
@@ -37,7 +38,7 @@ def board_page(book: Book) -> str:
 def _contents(book: Book) -> Row:
     """What the template shows."""
     name, night = book.name, read_board(book.name)
-    models, decisions = registry.models(name), registry.decisions(name)
+    models, decisions = [_with_pages(model) for model in registry.models(name)], registry.decisions(name)
     judgement = judge(models, night["nights"], night["alerts"])
     return {
         **night, "book": name, "title": book.title, "books": known_books(),
@@ -48,6 +49,13 @@ def _contents(book: Book) -> Row:
         "alerts": seen(name, gravest_first([*night["alerts"], *of_operation(name)])),
         "requests": requests.open_requests(name),
         "decisions": decisions[:DECISIONS], "lines": len(decisions), "nights": night["nights"][:NIGHTS]}
+
+
+def _with_pages(model: Row) -> Row:
+    """A version with where MLflow shows it, ``mlflow``, and where Airflow shows the run that trained it, or None."""
+    dag, _, run = (model["trained_in"] or "").partition("/")
+    return {**model, "mlflow": registry.mlflow_pages(model["book"], model["version"], model["run_id"]),
+            "training": f"../dags/{quote(dag)}/runs/{quote(run, safe='')}" if run else None}
 
 
 def _notes(models: list[Row], scored: list[nights.Publication], judged: str | None) -> list[str]:
