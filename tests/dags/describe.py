@@ -193,7 +193,8 @@ def main() -> None:
     print(json.dumps({"errors": {**bag.import_errors, **plugins_manager.get_import_errors()},
                       "plugins": [plugin.name for plugin in plugins_manager._get_plugins()[0]],
                       "dags": {name: of_dag(dag) for name, dag in bag.dags.items()},
-                      "menu": menu(), "board_without_login": board_without_login(), "board": board_pages(), "words": words(),
+                      "menu": menu(),
+                      "board_without_login": board_without_login(), "board": board_pages(), "words": words(),
                       "approval": approval(bag.dags["train_weekly__sba"].get_task("approve").body),
                       "replayed": nights_of_a_replay(),
                       "buttons": buttons(bag.dags["train_weekly__sba"])}))
