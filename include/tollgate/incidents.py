@@ -88,7 +88,7 @@ def lives(book: str) -> list[list[Line]]:
         PassingFault: the lake did not answer.
     """
     found: dict[int, list[Line]] = {}
-    for line in sorted(lake.read(lake.incidents(book)).to_pylist(), key=itemgetter("seq")):
+    for line in sorted(lake.records(lake.incidents(book)), key=itemgetter("seq")):
         found.setdefault(line["began"], []).append(line)
     return list(found.values())
 

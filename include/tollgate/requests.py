@@ -194,7 +194,7 @@ def _find(book: str, events: list[Event], key: str) -> Request:
 
 
 def _events(book: str) -> list[Event]:
-    return lake.read(lake.requests(book)).to_pylist()
+    return lake.records(lake.requests(book))
 
 
 def _event(events: list[Event], *, kind: str, key: str, as_of: date, cause: str | None = None, reason: str = "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -67,5 +67,5 @@ def register(book: Book, files: list[tuple[str, str]], seen: Mapping[str, Seen] 
 
 def deliveries(book: str) -> dict[str, Seen]:
     """Every delivery that was seen, by its fingerprint, in order."""
-    rows: list[dict[str, Any]] = lake.read(lake.deliveries(book)).to_pylist()
+    rows = lake.records(lake.deliveries(book))
     return {row["fingerprint"]: Seen(row["delivery"], row["seen_on"], rows[0]["seen_on"]) for row in rows}

@@ -174,8 +174,7 @@ def read_rows(opened: DeltaTable, table: Table, keep: Sequence[tuple[str, str, A
     """Rows that keep every filter, in the table's order, with the ``wanted`` columns."""
     import pyarrow as pa
 
-    # An order may repeat across partitions, and under a key in its versions.
-    order = list(dict.fromkeys([*table.order, *(["version"] if table.versioned else []), table.partition]))
+    order = order_of(table)
     with faults_named(table, at):
         try:
             rows = opened.to_pyarrow_table(columns=list(dict.fromkeys([*wanted, *order])), filters=list(keep) or None,
@@ -183,6 +182,12 @@ def read_rows(opened: DeltaTable, table: Table, keep: Sequence[tuple[str, str, A
         except pa.ArrowInvalid as err:
             raise torn(table, err) from err
     return cast_to(table, in_order(rows, order), wanted)
+
+
+def order_of(table: Table) -> list[str]:
+    """The columns that rows of the whole table are sorted by."""
+    # An order may repeat across partitions, and under a key in its versions.
+    return list(dict.fromkeys([*table.order, *(["version"] if table.versioned else []), table.partition]))
 
 
 def in_order(rows: pa.Table, order: Sequence[str]) -> pa.Table:

@@ -171,7 +171,7 @@ def _incidents(book: str) -> list[Row]:
 
 def _acknowledged(book: str) -> dict[tuple[str, str, date], Row]:
     return {_identity(note): {name: note[name] for name in ("by", "login", "comment")}
-            for note in lake.read(lake.acknowledgements(book)).to_pylist()}
+            for note in lake.records(lake.acknowledgements(book))}
 
 
 def _identity(row: Row) -> tuple[str, str, date]:
