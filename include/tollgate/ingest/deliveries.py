@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from tollgate import lake
 from tollgate.clock import today
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tollgate.books import Book
 
 SEEN = "seen"
@@ -51,6 +51,8 @@ def register(book: Book, files: list[tuple[str, str]], seen: Mapping[str, Seen] 
     table, day = lake.deliveries(book.name), today(book.time_zone)
 
     def unseen(rows: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
         known, last = set(rows["fingerprint"].to_pylist()), max(rows["delivery"].to_pylist(), default=0)
         fresh = [(fingerprint, name) for fingerprint, name in dict(files).items() if fingerprint not in known]
         return pa.Table.from_pylist([

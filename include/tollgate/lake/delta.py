@@ -50,15 +50,15 @@ def _check_format(table: Table, opened: DeltaTable, at: int | None) -> None:
     """Raise ``BadInput`` for a table whose columns are not what is read of it: half of it would be, or another."""
     held = {field.name: _kind(field.type) for field in opened.schema().fields}
     which = "The table" if at is None else f"Version {at} of the table"
-    lacking = [name for name in table.schema.names if name not in held]
+    lacking = [name for name in table.names if name not in held]
     if lacking:
         raise BadInput(f"{which} {table.book}/{table.name} lacks the columns {', '.join(lacking)}: an older Tollgate "
                        "wrote it", value=location(table),
                        remedy=f"tollgate ingest migrate {table.book} brings the table up to date; a run that pinned an "
                               "older version of it must be opened anew. If another program changed the table, restore "
                               "the version before.")
-    other = [f"{field.name} is {held[field.name]}, not {kind}" for field in table.schema
-             if (kind := _KINDS.get(str(field.type))) and held[field.name] != kind]
+    other = [f"{name} is {held[name]}, not {kind}" for name, of in table.columns
+             if (kind := _KINDS.get(of)) and held[name] != kind]
     if other:
         raise BadInput(f"The columns of {which[0].lower()}{which[1:]} {table.book}/{table.name} have another type than "
                        f"the book gives them: {', '.join(other)}", value=location(table),

@@ -26,7 +26,7 @@ def records(table: Table) -> list[Row]:
     if opened is None:
         return []
     try:
-        rows = _select(opened, table.schema.names)
+        rows = _select(opened, table.names)
     except Exception:  # the engine's faults are of no class of their own; the other reader says what is wrong
         found: list[Row] = read(table).to_pylist()
         return found
