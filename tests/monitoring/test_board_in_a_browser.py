@@ -46,7 +46,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def page(board: Night, tmp_path: Path) -> str:
     """The address of a Board under the policy that Airflow serves it with."""
     path = tmp_path / "board.html"
-    path.write_text(board_page(board.book).replace("<head>", f"<head>{POLICY}"), encoding="utf-8")
+    path.write_text(board_page("consumer").replace("<head>", f"<head>{POLICY}"), encoding="utf-8")
     return path.as_uri()
 
 
@@ -115,7 +115,7 @@ def test_mlflow_opens_in_a_tab_of_its_own_and_airflows_pages_in_the_boards_place
     pages: dict[str, str] = {}
     with site(pages) as airflow, site({}) as mlflow:
         monkeypatch.setenv("TOLLGATE_MLFLOW_UI", mlflow)
-        pages["/tollgate/consumer"] = board_page(board.book).replace("<head>", f"<head>{POLICY}")
+        pages["/tollgate/consumer"] = board_page("consumer").replace("<head>", f"<head>{POLICY}")
         browser.show(f"{airflow}/tollgate/consumer", DESK)
         browser.click("a[href*='/versions/3']")
         browser.wait_for_tab(f"{mlflow}/#/models/tollgate-consumer/versions/3")

@@ -24,7 +24,7 @@ from tollgate.monitoring.board.canvas import (
     canvas,
 )
 from tollgate.monitoring.events import ENDED
-from tollgate.monitoring.measures import LEVELS
+from tollgate.monitoring.levels import LEVELS
 from tollgate.monitoring.performance import AUC, DEFAULT_RATE, auc_error
 from tollgate.stats.intervals import normal_quantile
 

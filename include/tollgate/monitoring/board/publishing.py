@@ -28,6 +28,7 @@ from tollgate.monitoring.board.pictures import (
     psi_picture,
     vintages_picture,
 )
+from tollgate.monitoring.board.published import path_of
 from tollgate.monitoring.board.timeline import with_incidents
 from tollgate.monitoring.events import gravest_first, of_nights
 from tollgate.monitoring.measures import PSI, watched
@@ -38,7 +39,6 @@ MONTHS = 36   # that the page goes back
 COHORTS = 12  # in which a challenger is shown beside the champion, the newest
 
 Row = dict[str, Any]
-NOTHING: Row = {"as_of": None, "nights": [], "alerts": [], "shadows": [], "feeds": [], "guard": [], "pictures": []}
 
 
 def publish_board(book: Book, params: Params) -> str:
@@ -59,7 +59,7 @@ def publish_board(book: Book, params: Params) -> str:
     recent = partial(_between, months_before(as_of, MONTHS), as_of)
     events, measures = recent(lake.events(book.name)), recent(lake.measures(book.name))
     lake.Store(settings().store).write_json(path_of(book.name), {
-        "as_of": newest, "nights": _nights(recent(lake.verdicts(book.name)), events),
+        "title": book.title, "as_of": newest, "nights": _nights(recent(lake.verdicts(book.name)), events),
         "alerts": gravest_first(of_nights(book.name)), "shadows": _shadows(recent(lake.shadow_performance(book.name))),
         "feeds": lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist(),
         "guard": [{"version": row["model_version"], "loans": row["n"], "level": row["level"],
@@ -68,21 +68,6 @@ def publish_board(book: Book, params: Params) -> str:
         "pictures": [asdict(picture) for picture in _pictures(book, as_of, params, events, measures) if picture]})
     registry.publish_gates(book.name)
     return path_of(book.name)
-
-
-def read_board(book: str) -> Row:
-    """What was published last; its ``as_of`` is None where nothing was, and empty what an older Tollgate left out.
-
-    Raises:
-        PassingFault: the store did not answer.
-    """
-    store = lake.Store(settings().store)
-    return {**NOTHING, **(store.read_json(path_of(book)) if store.exists(path_of(book)) else {})}
-
-
-def path_of(book: str) -> str:
-    """Where it is in the store."""
-    return f"board/{book}.json"
 
 
 def _between(first: date, last: date, table: lake.Table) -> list[Row]:

@@ -1,12 +1,10 @@
-"""Registering what a training run made, and the versions that the ledger knows."""
+"""Registering what a training run made, and fetching it: whole, as it was judged, or a file of its run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,12 @@ from tollgate.registry.entries import Entry
 from tollgate.registry.erased_evidence import expected
 from tollgate.registry.facts import CARD, keep_facts
 from tollgate.registry.former import check_rivals
+from tollgate.registry.known import registration
 from tollgate.registry.looks import check_looks, count_look, look_of
 from tollgate.registry.origin import MODIFIED, origin_of
 from tollgate.registry.people import trained_by
 from tollgate.registry.runs import check_no_pickle, gates_passed, read_json, record_run, refit_of, refusals
-from tollgate.registry.standing import (
-    REGISTERED,
-    champion_at,
-    first_in_force,
-    registrations,
-    standing,
-    states,
-    version_in,
-)
+from tollgate.registry.standing import REGISTERED, registrations, version_in
 from tollgate.registry.tracking import bring, client, faults_named, name_of
 from tollgate.registry.versions import ARTEFACT, Version, kept, rehash
 
@@ -208,20 +199,6 @@ def fetch_to_compare(book: str, version: str) -> Path:
     return judged
 
 
-def registration(book: str, version: str) -> Entry:
-    """The line that registered a version. Raises ``BadInput`` when the ledger knows no such version."""
-    return registered(book, ledger.trusted(book), version)
-
-
-def registered(book: str, chain: Sequence[Entry], version: str) -> Entry:
-    """As ``registration``, in a ledger that was read already."""
-    for entry in registrations(chain):
-        if version_in(entry).version == version:
-            return entry
-    raise BadInput(f"{book} has no registered version of this number", value=version,
-                   remedy=f"See tollgate models {book}.")
-
-
 def registered_file(line: Entry, name: str, folder: str | Path) -> Path:
     """A file that is kept with a version's MLflow run, downloaded, as it was when this line registered the version,
     or as an erasure since has left it.
@@ -240,32 +217,3 @@ def registered_file(line: Entry, name: str, folder: str | Path) -> Path:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def challenger(book: str) -> Version | None:
-    """The candidate that passed its gates and waits for approval, by the ledger alone."""
-    return standing(ledger.trusted(book)).challenger
-
-
-def champion_on(book: str, day: date) -> Version | None:
-    """The champion of a date, by the ledger alone: what a backfill of that date scores with."""
-    return champion_at(ledger.trusted(book), day)
-
-
-def champions_since(book: str) -> date | None:
-    """The first day that has a champion, by the ledger alone; None when no model was ever promoted."""
-    return first_in_force(ledger.trusted(book))
-
-
-def models(book: str) -> list[dict[str, Any]]:
-    """Every registered version, newest first, by the ledger alone.
-
-    Each is the version's fields with ``state`` (champion, challenger, former champion, rejected or replaced),
-    ``metrics``, ``decline_rate``, that of its operating point, and ``trained_in``, the run of Airflow as DAG/RUN; None
-    where none is known.
-    """
-    chain = ledger.trusted(book)
-    state = states(chain)
-    return [{**version_in(e).to_json(), "state": state[version_in(e).version], "metrics": e.payload["metrics"],
-             "decline_rate": e.payload.get("decline_rate"), "trained_in": e.payload.get("trained_in")}
-            for e in reversed(registrations(chain))]
