@@ -202,7 +202,8 @@ def test_one_drift_is_one_retrain_and_its_request_is_closed_however_the_training
 
 
 def test_the_menu_opens_the_board_outside_of_airflows_frame_which_lets_no_link_out(seen: dict[str, Any]) -> None:
-    assert [(view["href"], view.get("url_route")) for view in seen["menu"]] == [("/tollgate/", None)]
+    assert [(view["href"], view.get("url_route"), view["category"]) for view in seen["menu"]] == [
+        ("/tollgate/", None, "browse")]
 
 
 def test_the_model_board_is_closed_to_strangers(seen: dict[str, Any]) -> None:
