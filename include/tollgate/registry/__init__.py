@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tollgate.registry.origin import code_commit, code_digest
     from tollgate.registry.points import scorecard
     from tollgate.registry.promotion import promote, reject, rollback
+    from tollgate.registry.proof import prove
     from tollgate.registry.rebuild import reproduce
     from tollgate.registry.registering import fetch_model, fetch_to_compare, fetch_to_score, register
     from tollgate.registry.reopening import reopen, reopened
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
 
 # What reads the ledger is there at once: the Board waits for nothing else of this room.
 __getattr__ = found_in(__name__, "aliases", "erasing", "reopening", "lineage", "origin", "erased_evidence",
-                       "registering", "model_card", "points", "promotion", "reports", "rivalry", "rebuild")
+                       "registering", "model_card", "points", "proof", "promotion", "reports", "rivalry", "rebuild")
 
 __all__ = [
     "Reign", "Version", "address", "adopt", "begin_erasure", "card", "challenger", "champion", "champion_on",
     "champions_since", "check_keys", "code_commit", "code_digest", "comments", "decisions", "end_erasure",
     "entries", "erase_from_evidence", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget", "gate_report",
-    "mlflow_pages", "models", "open_erasures", "prepare", "promote", "publish_gates", "published_gates", "record",
-    "register", "registered_gates", "reign", "reject", "reopen", "reopened", "reproduce", "rivals", "rollback",
-    "scorecard", "signed_by", "trace", "verify",
+    "mlflow_pages", "models", "open_erasures", "prepare", "promote", "prove", "publish_gates", "published_gates",
+    "record", "register", "registered_gates", "reign", "reject", "reopen", "reopened", "reproduce", "rivals",
+    "rollback", "scorecard", "signed_by", "trace", "verify",
 ]
