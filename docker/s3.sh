@@ -1,12 +1,19 @@
 #!/bin/sh
-# An S3 server with one identity, taken from the environment, so that no key stands in a file of the repository.
+# An S3 server with two identities, taken from the environment, so that no key stands in a file of the repository:
+# whoever writes tables reads the ledger, and whoever decides writes it.
 set -eu
 umask 077
 cat >/tmp/s3.json <<JSON
-{"identities": [{"name": "tollgate",
+{"identities": [{"name": "tables",
                  "credentials": [{"accessKey": "$AWS_ACCESS_KEY_ID", "secretKey": "$AWS_SECRET_ACCESS_KEY"}],
+                 "actions": ["Read:tollgate", "List:tollgate", "Tagging:tollgate", "Write:tollgate",
+                             "Read:tollgate-ledger", "List:tollgate-ledger"]},
+                {"name": "decisions",
+                 "credentials": [{"accessKey": "$S3_LEDGER_ACCESS_KEY", "secretKey": "$S3_LEDGER_SECRET_KEY"}],
                  "actions": ["Admin", "Read", "List", "Tagging", "Write"]}]}
 JSON
+# Of keys that it finds in its environment the server makes an administrator.
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY S3_LEDGER_ACCESS_KEY S3_LEDGER_SECRET_KEY
 # The S3 gateway's own gRPC port listens wherever S3 does, and without this key it makes whoever asks an administrator
 # (seaweedfs/seaweedfs#11190). Nobody else needs the key, so it is a new one at every start.
 WEED_JWT_FILER_SIGNING_KEY=$(head -c 32 /dev/urandom | base64)

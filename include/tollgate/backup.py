@@ -105,6 +105,8 @@ def _places(here: Settings) -> dict[str, str]:
     """Where what cannot be made again lies; workspaces and caches are copies of it."""
     found = {"landing": here.landing, "lake": here.lake, "store": here.store, "dvc-remote": here.dvc_remote,
              "mlflow-artifacts": here.mlflow_artifacts}
+    if here.ledger != here.lake:
+        found["ledger"] = here.ledger
     return found | ({"keys": str(here.data / "keys")} if here.ledger_key == EMBEDDED else {})
 
 

@@ -46,8 +46,9 @@ def prepare(take_over: bool = False) -> dict[str, Any]:
             if _make_bucket(bucket)]
     for place in places:
         _write_once(place)
-    if here.lake.startswith("s3://"):
-        lake.prove_put_if_absent(here.lake)
+    for tables in sorted({here.lake, here.ledger}):
+        if tables.startswith("s3://"):
+            lake.prove_put_if_absent(tables)
     database, code = _database(here.optuna), registry.code_digest(PROJECT)
     note_format()
     _mark(lake.Store(here.store), database, code, take_over)
@@ -114,7 +115,8 @@ def check_owner() -> bool:
 
 
 def _places(here: Settings) -> list[str]:
-    return [here.landing, here.lake, here.store, here.dvc_remote, here.mlflow_artifacts]
+    ledger = [here.ledger] if here.ledger != here.lake else []
+    return [here.landing, here.lake, *ledger, here.store, here.dvc_remote, here.mlflow_artifacts]
 
 
 def _make_bucket(name: str) -> bool:

@@ -59,7 +59,8 @@ def seaweed(folder: Path, script: str) -> Iterator[dict[int, int]]:
     script = script.replace("=8333", f"={moved[8333]}").replace("=8081", f"={moved[8081]}")
     script = script.replace("weed server", f"weed server -master.port={moved[9333]} -filer.port={moved[8888]}")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path, "AWS_ACCESS_KEY_ID": "our-access-key", "AWS_SECRET_ACCESS_KEY": SECRET}
+    environment = {"PATH": path, "AWS_ACCESS_KEY_ID": "our-access-key", "AWS_SECRET_ACCESS_KEY": SECRET,
+                   "S3_LEDGER_ACCESS_KEY": "deciding-key", "S3_LEDGER_SECRET_KEY": f"{SECRET}-too"}
     healthy = Door("s3", moved[8333], "http", "", "", "/healthz")
     with running([*AS_NOBODY_SPECIAL, "sh", "-c", script], folder / "s3.log",
                  lambda: knock(healthy, "127.0.0.1").startswith("200"), environment=environment):

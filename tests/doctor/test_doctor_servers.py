@@ -194,6 +194,22 @@ def test_a_key_that_nobody_believes_and_one_that_is_not_there_are_named(
     assert "The key that signs decisions is not held here" in said("keys")["keys"]
 
 
+def test_a_ledger_that_can_be_written_to_where_no_decision_is_taken_is_named(
+        well: Scratch, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
+        on_s3: Callable[[str], None]) -> None:
+    server = request.getfixturevalue("s3_server")
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    on_s3(server.bucket)
+    monkeypatch.setenv("TOLLGATE_LEDGER", f"s3://{server.bucket}/decisions")
+    assert said("object store") == {}, "decisions are taken here"
+    other = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    monkeypatch.setenv("TOLLGATE_LEDGER_PUBLIC_KEYS", base64.b64encode(other).decode())
+    found = said("object store")["object store"]
+    assert f"the ledger can be written to all the same (got: s3://{server.bucket}/decisions)" in found
+    assert "a key of the object store that may read there alone" in found
+
+
 def test_secrets_that_others_may_read_are_named(well: Scratch) -> None:
     (well.folder / ".env").touch(mode=0o600)
     (well.folder / ".env").chmod(0o644)

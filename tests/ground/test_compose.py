@@ -157,6 +157,13 @@ def test_the_key_that_signs_decisions_is_given_to_the_decider_alone_and_it_takes
     assert "--queues decide" in (PROJECT / "docker" / "decider.sh").read_text(encoding="utf-8")
 
 
+def test_the_keys_that_write_the_ledger_are_given_to_the_decider_and_to_init_alone() -> None:
+    holders = {service for service, _, value in environments() if "{S3_LEDGER_" in value}
+    assert holders == {"s3", "init", "decider"}
+    assert {value for service, name, value in environments() if name == "TOLLGATE_LEDGER"} == {
+        "s3://tollgate-ledger/ledger"}
+
+
 def test_no_command_line_of_the_topology_carries_a_secret() -> None:
     secret = {name for name in re.findall(r"^(\w+)=replace-me$", (PROJECT / ".env.example").read_text(), re.MULTILINE)}
     for service, body in SERVICES.items():

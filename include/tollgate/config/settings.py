@@ -20,6 +20,7 @@ class Settings:
     data: Path          # local scratch and the embedded defaults
     landing: str        # where lenders' files arrive
     lake: str           # Delta tables
+    ledger: str         # that of decisions, which others than who decides need only read
     store: str          # run records, shards in flight, reports
     dvc_remote: str     # DVC's content-addressed remote
     mlflow: str         # tracking and registry: a server, a database, or EMBEDDED
@@ -46,6 +47,7 @@ def settings() -> Settings:
         data=data,
         landing=env("TOLLGATE_LANDING") or str(data / "landing"),
         lake=env("TOLLGATE_LAKE") or str(data / "lake"),
+        ledger=env("TOLLGATE_LEDGER") or env("TOLLGATE_LAKE") or str(data / "lake"),
         store=env("TOLLGATE_STORE") or str(data / "store"),
         dvc_remote=env("TOLLGATE_DVC_REMOTE") or str(data / "dvc-remote"),
         mlflow=env("TOLLGATE_MLFLOW") or EMBEDDED,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tollgate import lake
+from tollgate import lake, registry
 from tollgate.config import Settings
 from tollgate.doctor import clocks
 from tollgate.doctor.findings import Finding, error, fault, ok, warning
@@ -15,6 +15,7 @@ from tollgate.errors import BadInput, PassingFault, TollgateError
 
 PROBE = ".tollgate-doctor"
 REACH_SECONDS = 5
+DECIDED = ("TOLLGATE_LEDGER", "TOLLGATE_LEDGER_ANCHOR")  # what the deciding side alone writes
 
 
 def check_locations(here: Settings) -> Iterator[Finding]:
@@ -56,6 +57,9 @@ def check_object_store(here: Settings) -> Iterator[Finding]:
             continue
         inside = [(name, place) for name, place in places if bucket_of(place) == bucket]
         bad = []
+        if read_only := [place for name, place in inside if name in DECIDED and not _decides()]:
+            inside = [(name, place) for name, place in inside if place not in read_only]
+            yield from map(_others_ledger, read_only)
         for name, place in inside:
             try:
                 _probe(place)
@@ -63,7 +67,7 @@ def check_object_store(here: Settings) -> Iterator[Finding]:
                 bad.append(error(f"{name} cannot be written to: {err.cause} (got: {place})",
                                  "Let the key of AWS_ACCESS_KEY_ID write and delete there."))
         yield from bad
-        if not bad:
+        if not bad and inside:
             yield ok(f"the bucket {bucket} is there, and {', '.join(name for name, _ in inside)} can be written to")
         if not bad and here.lake.startswith("s3://") and bucket_of(here.lake) == bucket:
             try:
@@ -71,6 +75,25 @@ def check_object_store(here: Settings) -> Iterator[Finding]:
                 yield ok("of several who put one key at once, one wins")
             except TollgateError as err:
                 yield fault(err)
+
+
+def _decides() -> bool:
+    """Whether decisions are or may yet be taken here; a key that is wrong is another check's finding."""
+    try:
+        signs, read_by = registry.check_keys()
+    except TollgateError:
+        return False
+    return signs or not read_by
+
+
+def _others_ledger(place: str) -> Finding:
+    """Whoever does not decide need not write where the ledger is."""
+    try:
+        _probe(place)
+    except TollgateError:
+        return ok(f"the ledger at {place} is for those who decide to write")
+    return warning(f"No decision is taken here, and the ledger can be written to all the same (got: {place})",
+                   "Give this service a key of the object store that may read there alone.")
 
 
 def _reach(bucket: str) -> Iterator[Finding]:

@@ -12,9 +12,14 @@ LOCATIONS = ("landing", "lake", "store", "dvc_remote", "mlflow_artifacts")
 
 
 def locations(here: Settings) -> Iterator[tuple[str, str]]:
-    """``(name of the setting, location)`` of everything that is kept, the ledger's anchor too where there is one."""
+    """``(name of the setting, location)`` of everything that is kept.
+
+    The ledger and its anchor are among them where they have a place of their own.
+    """
     for name in LOCATIONS:
         yield f"TOLLGATE_{name.upper()}", getattr(here, name)
+    if here.ledger != here.lake:
+        yield "TOLLGATE_LEDGER", here.ledger
     if here.ledger_anchor:
         yield "TOLLGATE_LEDGER_ANCHOR", here.ledger_anchor
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault
-from tollgate.lake.schemas import Table
+from tollgate.lake.schemas import LEDGER, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,9 @@ INCOMPLETE = ("Expected contiguous commit files", "No table metadata or protocol
 
 
 def location(table: Table) -> str:
-    """The folder of a table under the lake."""
-    return f"{settings().lake.rstrip('/')}/{table.book}/{table.name}"
+    """The folder of a table under the lake, or of the ledger where that has a place of its own."""
+    root = settings().ledger if table.name == LEDGER else settings().lake
+    return f"{root.rstrip('/')}/{table.book}/{table.name}"
 
 
 def storage_options() -> dict[str, str]:
@@ -27,7 +28,7 @@ def storage_options() -> dict[str, str]:
 
     A server that is away is given up on in seconds (its own default is three minutes): the caller's retry knows more.
     """
-    if "://" not in settings().lake:
+    if "://" not in settings().lake + settings().ledger:
         return {}
     patience = {"connect_timeout": "5s", "max_retries": "4", "retry_timeout": "20s"}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from tollgate.books import Book
 
+LEDGER = "ledger"
 Columns = tuple[tuple[str, str], ...]
 
 # Types as Arrow writes them.
@@ -299,7 +300,7 @@ def ledger(book: str) -> Table:
 
     ``key`` and ``signature`` are null in the lines that an older Tollgate wrote.
     """
-    return Table(book, "ledger", (
+    return Table(book, LEDGER, (
         ("kind", TEXT), ("seq", COUNT), ("at", TEXT), ("payload", TEXT), ("previous", TEXT), ("digest", TEXT),
         ("key", TEXT), ("signature", TEXT),
     ), "kind", ("seq",))

@@ -177,8 +177,10 @@ def keep_last(book: str, chain: Sequence[Entry]) -> None:
 
 
 def _places() -> list[str]:
-    """The stores in which the last digest is kept: that of the lake, and one outside where there is one."""
-    return [settings().store, *([settings().ledger_anchor] if settings().ledger_anchor else [])]
+    """Where the last digest is kept: in the store, or beside a ledger that lies apart; and outside, if anywhere."""
+    here = settings()
+    own = here.store if here.ledger == here.lake else here.ledger
+    return [own, *([here.ledger_anchor] if here.ledger_anchor else [])]
 
 
 def _told(last: Entry) -> dict[str, Any]:
