@@ -12,7 +12,8 @@ from tollgate.books import Book, load_book
 from tollgate.config import SEVERITIES, known_books
 from tollgate.errors import BadInput, TollgateError
 from tollgate.monitoring.events import alerts
-from tollgate.monitoring.measures import LEVELS, MISSING, PSI, of_metric
+from tollgate.monitoring.levels import LEVELS
+from tollgate.monitoring.measures import MISSING, PSI, of_metric
 from tollgate.monitoring.performance import ESTIMATED
 from tollgate.monitoring.rules import FEED_RANKS
 
