@@ -17,9 +17,9 @@ from tollgate.books import Event, Target
 from tollgate.errors import BadInput
 from tollgate.labels import BAD, GOOD, UNBOOKED, read_labels
 from tollgate.monitoring import performance_step
+from tollgate.monitoring.cohorts import WATCHED_MONTHS
 from tollgate.monitoring.performance import auc_error, decline_rates, matured, parity_gaps, widest
 from tollgate.monitoring.rules import signals
-from tollgate.monitoring.steps import WATCHED_MONTHS
 from tollgate.monitoring.window import load_window
 from tollgate.stats.ranking import area_under
 
@@ -90,7 +90,7 @@ def test_tonights_decline_rate_is_on_record_before_any_label(night: Night) -> No
     night.drift(FEB)
     performance_step(night.book, FEB, night.params)
     measures = lake.read(lake.measures("consumer")).to_pylist()
-    kinds = {"feature", "prediction", "fairness", "decision", "performance"}
+    kinds = {"feature", "prediction", "fairness", "decision", "performance", "business"}
     assert {row["kind"] for row in measures} == kinds, "one step keeps the other's"
     assert "female and male" in {row["segment"] for row in measures if row["subject"] == "sex"}
 
