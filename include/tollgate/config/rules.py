@@ -45,6 +45,8 @@ MEASURES = {
     "decline_rate_gap": Measure("difference of the decline rates of two protected groups", ("above",)),
     "matured_auc": Measure("AUC of the newest matured loans, from that of the model's test months", EITHER_WAY,
                            relative=True),
+    "estimated_auc": Measure("AUC that the scores of the window promise, from that of the model's test months",
+                             EITHER_WAY, relative=True),
     "auc": Measure("AUC of the newest matured loans, from that which their scores had promised", EITHER_WAY,
                    relative=True),
     "default_rate": Measure("default rate of these loans, from that which their scores had promised", EITHER_WAY,

@@ -22,6 +22,7 @@ from tollgate.monitoring.performance import (
     DECLINE_RATE,
     DECLINE_RATE_GAP,
     DEFAULT_RATE,
+    ESTIMATED_AUC,
     MATURED_AUC,
     MISS_RATE,
     REFUSED_SHARE,
@@ -55,6 +56,8 @@ SAID = {
                         f"({LUCK}; the limit is {{limit:.1%}})",
     MATURED_AUC: f"AUC {{value:.3f}} {OF_COHORT}, where its test months promised {{reference:.3f}} "
                    "(the limit is {limit:.3f}; luck explains {null:.3f})",
+    ESTIMATED_AUC: "The scores until {window_to} promise an AUC of {value:.3f}, where the test months of "
+                     "v{model_version} had {reference:.3f} (the limit is {limit:.3f}; luck explains {null:.3f})",
     AUC: f"AUC {{value:.3f}} {OF_COHORT}, where their scores promised {{reference:.3f}} "
            "(the limit is {limit:.3f}; luck explains {null:.3f})",
     DEFAULT_RATE: f"{{value:.1%}} {OF_COHORT} defaulted, where their scores promised {{reference:.1%}} "
@@ -92,6 +95,7 @@ class Signal:
         event: names what may be going on, ``measure:subject``. rank: how many rules hold; 0 is quiet.
         severity: of the gravest of these rules. value, limit: the measured number and what it passed of that rule.
         text: in words. actions: what the rules that hold ask for, all of them.
+        parts: the text of each segment that moves, the one that moves most first; of the only one otherwise.
     """
 
     event: str
@@ -101,6 +105,7 @@ class Signal:
     limit: float
     text: str
     actions: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 def signals(book: Book, params: Monitoring, measures: Iterable[Row]) -> list[Signal]:
@@ -221,8 +226,8 @@ def _signal(event: str, row: Row, holding: list[Rule], rules: list[Rule]) -> Sig
 def _joined(readings: list[tuple[int, float, Signal]]) -> Signal:
     """The signal of the segment that moved most, which tells of all that moved."""
     readings = sorted(readings, key=lambda one: one[:2], reverse=True)
-    texts = [signal.text for rank, _, signal in readings if rank] or [readings[0][2].text]
-    return replace(readings[0][2], text="; ".join(texts))
+    texts = tuple(signal.text for rank, _, signal in readings if rank) or (readings[0][2].text,)
+    return replace(readings[0][2], text="; ".join(texts), parts=texts)
 
 
 def _joint(judged: Judged) -> list[Signal]:

@@ -28,6 +28,7 @@ from tollgate.monitoring.performance import (
     PERFORMANCE,
     decided,
     decline_rates,
+    estimated,
     expected,
     matured,
     of_cohort,
@@ -116,7 +117,8 @@ def record_performance(book: Book, as_of: date, params: Params, baselines: Mappi
     evidence = feed_evidence(book, as_of)
     aged = at_ages(vintages(evidence, as_of) if book.dated else [], params.monitoring.min_sample, confidence)
     record_measures(book, as_of, window.first, window.version,
-                    [*gaps, *tonight, *business, *expected(window.score, declined, confidence), *came_true,
+                    [*gaps, *tonight, *business, *expected(window.score, declined, confidence),
+                     estimated(window.score, baseline, confidence), *came_true,
                      *_of_newest(book, cohorts, params, baselines), *aged],
                     (FAIRNESS, DECISION, BUSINESS, PERFORMANCE, CONCEPT, LABEL))
     shadows = [row for cohort in (one.judged() for one in cohorts)
