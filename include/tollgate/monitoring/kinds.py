@@ -58,7 +58,7 @@ def conclusions(book: Book, params: Monitoring, measures: Iterable[Row], feeds: 
     broken = [row["sentence"] for row in feeds if FEED_RANKS.get(row["level"]) == FEED_RANKS["refuse"]]
     return [_feature(rows.get(FEATURE, []), found[FEATURE], params), _prediction(rows.get(PREDICTION, []), params),
             _label(found[LABEL], broken), _concept(rows.get(CONCEPT, []), found[CONCEPT], broken, params),
-            _performance(found[PERFORMANCE], broken)]
+            _performance(rows.get(PERFORMANCE, []), found[PERFORMANCE], broken, params)]
 
 
 def _feature(rows: Sequence[Row], now: Sequence[Signal], params: Monitoring) -> Conclusion:
@@ -112,26 +112,30 @@ def _concept(rows: Sequence[Row], now: Sequence[Signal], broken: Sequence[str], 
     if broken:
         return _untrusted(CONCEPT, broken)
     if not now:
-        few = max((row["n"] for row in rows), default=0)
-        return Conclusion(CONCEPT, CANNOT_TELL, (
-            f"{few:,} loans with mature labels are too few to tell; {params.min_sample:,} are needed." if few else
-            "No label of a scored loan is mature yet: a change in what the features mean moves no feature and no "
-            "score, and is not seen before."))
+        return Conclusion(CONCEPT, CANNOT_TELL, f"{_immature(rows, params)}: a change in what the features mean moves "
+                                                "no feature and no score, and is not seen before.")
     return _by_signals(CONCEPT, now)
 
 
-def _performance(now: Sequence[Signal], broken: Sequence[str]) -> Conclusion:
+def _performance(rows: Sequence[Row], now: Sequence[Signal], broken: Sequence[str], params: Monitoring) -> Conclusion:
     """By what came true; beside it what is estimated until then."""
     estimates = [signal for signal in now if signal.event == ESTIMATED_AUC]
     true = [] if broken else [signal for signal in now if signal.event != ESTIMATED_AUC]
-    known = _by_signals(PERFORMANCE, true).sentence.removesuffix(".") if true else (
-        f"Labels are not to be trusted ({broken[0]})" if broken else "No label of a scored loan is mature yet")
-    if not estimates:
-        state = CANNOT_TELL if not true else _state(true)
-        return Conclusion(PERFORMANCE, state, f"{known}.")
-    state = MOVED if _state([*true, *estimates]) == MOVED else STEADY if true else CANNOT_TELL
-    said = estimates[0].parts[0]
-    return Conclusion(PERFORMANCE, state, f"{known}; {said[0].lower()}{said[1:]}, {BLIND}.")
+    if true:
+        known = _by_signals(PERFORMANCE, true).sentence.removesuffix(".")
+    else:
+        known = f"Labels are not to be trusted ({broken[0]})" if broken else _immature(rows, params)
+    loud = any(signal.rank for signal in (*true, *estimates))
+    state = MOVED if loud else STEADY if true else CANNOT_TELL
+    beside = "".join(f"; {one.parts[0][0].lower()}{one.parts[0][1:]}, {BLIND}" for one in estimates)
+    return Conclusion(PERFORMANCE, state, f"{known}{beside}.")
+
+
+def _immature(rows: Sequence[Row], params: Monitoring) -> str:
+    """Why nothing is known of matured loans: there are none, or too few."""
+    few = max((row["n"] for row in rows if row["value"] is not None and row["metric"] != ESTIMATED_AUC), default=0)
+    return (f"{few:,} loans with mature labels are too few to tell, {params.min_sample:,} are needed" if few else
+            "No label of a scored loan is mature yet")
 
 
 def _untrusted(kind: str, broken: Sequence[str]) -> Conclusion:
@@ -147,6 +151,3 @@ def _by_signals(kind: str, now: Sequence[Signal]) -> Conclusion:
     more = f"; so did {others} {'other' if others == 1 else 'others'}" if others else ""
     return Conclusion(kind, MOVED, f"{loud[0].parts[0]}{more}.")
 
-
-def _state(now: Sequence[Signal]) -> str:
-    return MOVED if any(signal.rank for signal in now) else STEADY

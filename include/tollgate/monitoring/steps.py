@@ -119,6 +119,7 @@ def record_performance(book: Book, as_of: date, params: Params, baselines: Mappi
     record_measures(book, as_of, window.first, window.version,
                     [*gaps, *tonight, *business, *expected(window.score, declined, confidence),
                      estimated(window.score, baseline, confidence), *came_true,
+                     *_of_small_nights(cohorts, params, baselines),
                      *_of_newest(book, cohorts, params, baselines), *aged],
                     (FAIRNESS, DECISION, BUSINESS, PERFORMANCE, CONCEPT, LABEL))
     shadows = [row for cohort in (one.judged() for one in cohorts)
@@ -157,6 +158,19 @@ def _of_cohort(cohort: Cohort, told: Answer, params: Params, baseline: Baseline 
             *worth(judged.score, judged.declined, params.train.cost_of_default, confidence, judged.bad)]
     return [{**row, "model_version": cohort.version, "window_from": cohort.day, "window_to": cohort.day,
              "segment": f"scored {cohort.day}"} for row in rows]
+
+
+def _of_small_nights(cohorts: list[Cohort], params: Params, baselines: Mapping[str, Baseline]) -> list[Answer]:
+    """What came true of the newest nights together, until they have as many loans as a rule asks for; none where the
+    newest has by itself.
+    """
+    limits = params.monitoring
+    newest = newest_judged(cohorts, limits.min_sample, limits.window_days)
+    if newest is None or newest.day == newest.last_day:
+        return []
+    rows = of_cohort(newest.score, newest.declined, _in_brief(newest), baselines.get(newest.version), limits.confidence)
+    return [{**row, "model_version": newest.version, "window_from": newest.day, "window_to": newest.last_day,
+             "segment": f"scored {newest.day} to {newest.last_day}"} for row in rows if row["kind"] == PERFORMANCE]
 
 
 def _of_newest(book: Book, cohorts: list[Cohort], params: Params, baselines: Mapping[str, Baseline]) -> list[Answer]:
