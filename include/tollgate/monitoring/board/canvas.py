@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +65,25 @@ def canvas(name: str, size: tuple[float, float] = SIZE) -> Iterator[Canvas]:
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     drawing.svg = _for_page(name, out.getvalue())
+
+
+def at(days: Iterable[date]) -> list[float]:
+    """Where days stand on an axis of time."""
+    from matplotlib.dates import date2num
+
+    return [float(date2num(day)) for day in days]
+
+
+def by_day(axes: Axes, shown: Callable[[float], str] | None, columns: int = 3) -> None:
+    """The axes of a picture over time: few dates, values as people write them, a legend above."""
+    from matplotlib.dates import AutoDateLocator, DateFormatter
+
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=5))
+    axes.xaxis.set_major_formatter(DateFormatter("%Y-%m"))
+    if shown is not None:
+        axes.yaxis.set_major_formatter(lambda value, _: shown(value))
+        axes.grid(axis="y", alpha=.6)
+        axes.figure.legend(loc="outside upper left", ncols=columns, handlelength=1.4, columnspacing=1.2)
 
 
 def _for_page(name: str, svg: str) -> str:
