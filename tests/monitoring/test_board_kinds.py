@@ -17,6 +17,7 @@ from tollgate.monitoring.board.business import profit_picture, volume_picture
 from tollgate.monitoring.board.publishing import read_board
 from tollgate.monitoring.business import LOSS, PROFIT, approvals, volume, worth
 from tollgate.monitoring.kinds import conclusions
+from tollgate.stats.intervals import wilson
 
 if TYPE_CHECKING:
     from conftest import Night
@@ -66,7 +67,7 @@ def test_profit_that_came_true_has_an_interval_of_its_own(board: Night) -> None:
             lake.read(lake.measures("consumer")).to_pylist() if row["metric"] == PROFIT and row["value"] is not None}
     assert len(true) >= 2
     assert {row[0]: row[2].split(" ± ")[0] for row in picture["rows"] if row[2]} == true
-    assert all(" ± " in row[2] for row in picture["rows"] if row[2])
+    assert all(float(row[2].split(" ± ")[1]) > 0 for row in picture["rows"] if row[2]), "nor where nobody went bad"
 
 
 def test_the_interval_of_a_profit_is_that_of_the_share_of_the_approved_that_defaulted() -> None:
@@ -75,7 +76,12 @@ def test_the_interval_of_a_profit_is_that_of_the_share_of_the_approved_that_defa
             for row in worth(score, score > 0.5, 10.0, 0.95, bad)]
     picture = profit_picture(rows, 0.95)
     assert picture is not None
-    assert picture.rows == [["2007-02-01", "-0.100 ± 0.205", f"-0.100 ± {1.96 * 11 * (0.1 * 0.9 / 1_000) ** 0.5:.3f}"]]
+    high = wilson(100, 1_000, 0.95)[1]
+    assert picture.rows == [["2007-02-01", "-0.100 ± 0.205", f"-0.100 ± {11 * (high - 0.1):.3f}"]]
+    spared = [{**row, "as_of": BROKEN, "window_to": CALM[0], "segment": "scored"}
+              for row in worth(score, score > 0.5, 10.0, 0.95, bad & (score > 1))]
+    picture = profit_picture(spared, 0.95)
+    assert picture is not None and picture.rows[0][2] == f"1.000 ± {11 * wilson(0, 1_000, 0.95)[1]:.3f}"
 
 
 def test_without_a_night_there_is_no_picture_and_one_that_scored_nobody_has_its_volume() -> None:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from tests.published import publish
 from tests.scored import publish_night
 
 from tollgate import lake, nights
-from tollgate.monitoring.cohorts import matured_cohorts, newest_judged
+from tollgate.books import load_book
+from tollgate.labels import GOOD
+from tollgate.monitoring.cohorts import Cohort, matured_cohorts, newest_judged, parted_by
 from tollgate.monitoring.concept import BANDS, CALIBRATION, RESIDUAL, calibration
 from tollgate.nights import tidy_nights
 from tollgate.nights.tidying import DAY_SECONDS
 from tollgate.stats.calibration import count_test
 from tollgate.stats.intervals import garwood
+from tollgate.training import slice_columns
 
 if TYPE_CHECKING:
     from conftest import Night
@@ -115,6 +119,31 @@ def test_parts_are_cut_by_what_was_known_when_the_loans_were_scored_also_where_t
     tidy_nights("consumer", time.time() + 2 * DAY_SECONDS, 1, 1)
     assert not nights.was_pinned(nights.publications("consumer", until=MAR)[0].attempt)
     assert seen(night) == before
+
+
+def test_parts_of_a_book_with_histories_are_cut_by_what_these_told_on_the_night(home: object) -> None:
+    book, night = load_book("instalment"), date(2006, 4, 1)
+    live = date(2003, 1, 1)
+    asked = {"loan_amount": 9_000.0, "term_months": 24, "annual_income": 50_000.0, "purpose": "car",
+             "applicant_id": "ann"}
+    loans = [{**asked, "loan_id": "A", "applied_on": date(2005, 3, 10)},
+             {**asked, "loan_id": "B", "applied_on": date(2006, 3, 10)}]
+    publish(book, "applications", loans, number=1, day=date(2006, 3, 10), live_on=live)
+
+    def pay(number: int, due: date, days_late: int) -> None:
+        publish(book, "payments", [{"loan_id": "A", "applicant_id": "ann", "due_on": due, "amount_due": 400.0,
+                                    "amount_paid": 0.0, "status": "open", "days_past_due": days_late,
+                                    "reported_on": due + timedelta(days=5)}], number=number,
+                day=due + timedelta(days=6), live_on=live)
+
+    pay(2, date(2005, 12, 1), 0)
+    pay(3, date(2006, 1, 1), 40)
+    scores = pa.table({"as_of": [night], "loan_id": ["B"], "applied_on": [date(2006, 3, 10)]})
+    columns, known = parted_by(book, Cohort(scores, np.array([GOOD], dtype=object)))
+    assert known.tolist() == [0] and tuple(columns.column_names) == slice_columns(book)
+    assert columns["late_share_12m"].to_pylist() == [0.5]
+    pay(4, date(2006, 4, 1), 40)
+    assert parted_by(book, Cohort(scores, np.array([GOOD], dtype=object)))[0] == columns
 
 
 def test_the_newest_nights_of_one_model_are_taken_together_until_they_are_enough(night: Night) -> None:

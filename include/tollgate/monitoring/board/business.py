@@ -10,7 +10,7 @@ from typing import Any
 from tollgate.monitoring.board.canvas import BLUE, INK, Picture, at, by_day, canvas
 from tollgate.monitoring.board.pictures import promise_and_truth
 from tollgate.monitoring.business import APPROVAL_RATE, LOSS, PROFIT, VOLUME
-from tollgate.stats.intervals import normal_quantile
+from tollgate.stats.intervals import wilson
 
 Row = dict[str, Any]
 
@@ -50,7 +50,7 @@ def volume_picture(rows: Iterable[Row]) -> Picture | None:
     night, applied, mean, approved, loss, profit = line(max(nights))
     said = f"{applied} applied in the night of {night}{f', where {mean} are usual' if mean else ''}"
     said += f"; {approved} of all applications are approved" if approved else ""
-    said += f", and {profit} paid loans are left of each once defaults have cost {loss}" if profit else ""
+    said += f", and each is due to be worth {profit} of a paid loan once defaults have cost {loss}" if profit else ""
     return Picture("volume", "Applications, and what they are worth", f"{said}.", drawing.svg,
                    ["night", "applications", "usual", "approved", "loss, promised", "profit, promised"],
                    [line(day) for day in reversed(nights)])
@@ -63,17 +63,20 @@ def profit_picture(rows: Iterable[Row], confidence: float) -> Picture | None:
         rows: of ``measures``, on business. confidence: of the interval around what came true.
     """
     told = list(rows)
-    known, reach = [row for row in told if row["value"] is not None], normal_quantile((1 + confidence) / 2)
+    known = [row for row in told if row["value"] is not None]
     lost = {row["window_to"]: row["value"] for row in known if row["metric"] == LOSS}
-    errors = {row["window_to"]: reach * _error(row, lost[row["window_to"]]) for row in known
+    errors = {row["window_to"]: _error(row, lost[row["window_to"]], confidence) for row in known
               if row["metric"] == PROFIT}
     return promise_and_truth("profit", "Profit of an application, in paid loans", PROFIT, told,
                              lambda value: f"{value:.3f}", errors, [])
 
 
-def _error(profit: Row, loss: float) -> float:
-    """The standard error of what came true, by how many of the approved defaulted."""
+def _error(profit: Row, loss: float, confidence: float) -> float:
+    """How far what came true may lie from what was to be expected, by the share of the approved that defaulted."""
     cost, n = json.loads(profit["parameters"])["cost_of_default"], profit["n"]
     bad = loss * n / cost
     approved = (profit["value"] + loss) * n + bad
-    return float((1 + cost) * (bad * max(1 - bad / approved, 0.0)) ** 0.5 / n) if approved else 0.0
+    if not round(approved):
+        return 0.0
+    low, high = wilson(round(bad), round(approved), confidence)
+    return (1 + cost) * max(high - bad / approved, bad / approved - low) * approved / n
