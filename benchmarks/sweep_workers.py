@@ -29,7 +29,7 @@ def climb(rows: Rows, params: Params, name: str, start: Barrier) -> None:
     folds = training.prepare_folds(rows.book, rows.features, rows.split, params)
     study = training.open_study(params, name)
     start.wait()
-    training.work(study, folds, params)
+    training.work(study, folds, training.Course(params))
 
 
 def seconds(rows: Rows, workers: int, name: str) -> float:

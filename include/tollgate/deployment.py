@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tollgate.lake import Store
 
 RECORD = "deployment.json"
+FORMAT_RECORD, FORMAT = "format.json", 1  # of what the store holds; tables, and the ledger as one, tell their own
 PROBE = ".tollgate-probe"
 
 
@@ -33,7 +34,8 @@ def prepare(take_over: bool = False) -> dict[str, Any]:
     Returns ``{"database", "code", "locations", "buckets_made"}``.
 
     Raises:
-        BadInput: a location is not ours to write to, belongs to another deployment, or its store breaks its word.
+        BadInput: a location is not ours to write to, belongs to another deployment or is of another format, or its
+            store breaks its word.
         PassingFault: something did not answer.
     """
     from tollgate import lake, registry
@@ -47,6 +49,7 @@ def prepare(take_over: bool = False) -> dict[str, Any]:
     if here.lake.startswith("s3://"):
         lake.prove_put_if_absent(here.lake)
     database, code = _database(here.optuna), registry.code_digest(PROJECT)
+    note_format()
     _mark(lake.Store(here.store), database, code, take_over)
     return {"database": database, "code": code, "locations": places, "buckets_made": made}
 
@@ -68,6 +71,27 @@ def check_code() -> None:
         raise PassingFault("This machine runs other code than the deployment was prepared with",
                            value=f"{code[:12]}, not {known['code'][:12]}",
                            remedy="Give every service the same image, and run tollgate prepare with it.")
+
+
+def note_format() -> None:
+    """Note the format of the store's records where nobody has; raises as ``check_format``."""
+    from tollgate.lake import Store
+
+    store = Store(settings().store)
+    if not store.exists(FORMAT_RECORD):
+        store.create(FORMAT_RECORD, (json.dumps({"format": FORMAT}) + "\n").encode())
+    check_format()
+
+
+def check_format() -> None:
+    """Raise ``BadInput`` where another Tollgate wrote the records of the store, which this one does not read."""
+    from tollgate.lake import Store
+
+    store = Store(settings().store)
+    if store.exists(FORMAT_RECORD) and (told := store.read_json(FORMAT_RECORD).get("format")) != FORMAT:
+        raise BadInput(f"The records of the store are of format {told}, which another Tollgate wrote",
+                       value=f"{store.root}, read as format {FORMAT}",
+                       remedy="Install the version of Tollgate that wrote them, or a later one.")
 
 
 def check_owner() -> bool:

@@ -141,7 +141,7 @@ def split(run: Path, params: Params) -> None:
 
 def sweep_work(run: Path, params: Params) -> Answer:
     """One worker's share of the sweep: it climbs with the others until every rung is whole."""
-    tried = training.work(training.open_study(params, _data_digest(run)), _folds(run, params), params)
+    tried = training.work(training.open_study(params, _data_digest(run)), _folds(run, params), training.Course(params))
     return {"points": tried, "best": max((t["auc"] for t in tried if t["auc"] is not None), default=None)}
 
 

@@ -32,7 +32,7 @@ def test_a_missing_bucket_is_made_and_preparing_again_changes_nothing(shared: st
     first = deployment.prepare()
     assert first["buckets_made"] == [shared]
     assert deployment.prepare() == {**first, "buckets_made": []}
-    assert [entry.path for entry in lake.Store(settings().store).list("")] == ["deployment.json"]
+    assert [entry.path for entry in lake.Store(settings().store).list("")] == ["deployment.json", "format.json"]
 
 
 def test_a_second_deployment_on_the_same_store_is_refused_until_it_says_that_it_takes_over(shared: str) -> None:
@@ -54,6 +54,19 @@ def test_a_machine_with_other_code_is_told_so_and_may_be_tried_again(shared: str
     store.write_json(deployment.RECORD, {**store.read_json(deployment.RECORD), "code": "f" * 64})
     with pytest.raises(PassingFault, match=r"other code than the deployment was prepared with \(got: \w+, not f{12}\)"):
         deployment.check_code()
+
+
+def test_a_store_that_another_tollgate_wrote_is_refused_and_left_as_it_is(home: Path) -> None:
+    deployment.check_format()  # one that nobody has written to is of any
+    deployment.note_format()
+    deployment.note_format()
+    store = lake.Store(settings().store)
+    assert store.read_json("format.json") == {"format": 1}
+    store.write_json("format.json", {"format": 2})
+    for ask in (deployment.check_format, deployment.note_format):
+        with pytest.raises(BadInput, match="records of the store are of format 2, which another Tollgate wrote"):
+            ask()
+    assert store.read_json("format.json") == {"format": 2}
 
 
 def test_a_key_that_the_store_does_not_know_is_told_with_the_bucket(shared: str,

@@ -101,3 +101,15 @@ def test_a_file_that_is_read_while_it_is_replaced_is_the_old_one_or_the_new(stor
         read = list(readers.map(lambda _: store.read("ledger/consumer.json"), range(200)))
     assert [one.result() for one in written] == [None] * 200
     assert all(len(content) == 95 and len(set(content)) == 1 for content in read)
+
+
+def test_files_are_copied_to_this_machine_and_back_under_their_names(store: Store, tmp_path: Path) -> None:
+    for path in ("a/one.json", "a/b/two.json", "three"):
+        store.write(path, path.encode())
+    store.copy_to(tmp_path / "copy", ["a/b/two.json", "three"])
+    assert sorted(str(found.relative_to(tmp_path / "copy")) for found in (tmp_path / "copy").rglob("*")
+                  if found.is_file()) == ["a/b/two.json", "three"]
+    store.delete("")
+    store.copy_from(tmp_path / "copy", ["a/b/two.json", "three"])
+    assert {entry.path: store.read(entry.path) for entry in store.list("")} == {
+        "a/b/two.json": b"a/b/two.json", "three": b"three"}

@@ -20,6 +20,7 @@ from s3fs import S3FileSystem
 from tollgate import lake
 from tollgate.books import load_book
 from tollgate.errors import BadInput, PassingFault
+from tollgate.lake import delta
 
 WRITERS, ROUNDS, ROWS = 4, 4, 50
 
@@ -268,3 +269,13 @@ def test_a_version_that_the_log_no_longer_reaches_is_told(home: Path) -> None:
     assert lake.read(table)["value"].to_pylist() == [2]
     with pytest.raises(BadInput, match=f"Version {pinned} of the table sba/measures is no longer in the lake"):
         lake.read(table, at=pinned)
+
+
+def test_a_table_of_another_format_is_refused_and_left_as_it_is(home: Path) -> None:
+    table = lake.requests("consumer")
+    opened = delta.open_or_create(table)
+    assert opened.metadata().configuration["tollgate.format"] == "1"
+    opened.alter.set_table_properties({"tollgate.format": "2"}, raise_if_not_exists=False)
+    for use in (lake.read, delta.open_or_create):
+        with pytest.raises(BadInput, match="consumer/requests is of format 2, which another Tollgate wrote"):
+            use(table)

@@ -24,7 +24,7 @@ from tollgate.books.shipped import consumer
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.features import make_features
-from tollgate.training import Parts, course, draw, finish, open_study, prepare, prepare_folds, sweep, work
+from tollgate.training import Course, Parts, course, draw, finish, open_study, prepare, prepare_folds, sweep, work
 from tollgate.training.sweep import study_name, told
 
 Folds = tuple[Parts, ...]
@@ -63,7 +63,7 @@ def test_one_worker_and_three_find_the_same(parts: Folds, small: Params, elsewhe
     three = changed(small, sweep={"workers": 3})
     with ThreadPoolExecutor(3) as pool:
         shares = [worker.result() for worker in
-                  [pool.submit(work, open_study(three, "d"), parts, three) for _ in range(3)]]
+                  [pool.submit(work, open_study(three, "d"), parts, Course(three)) for _ in range(3)]]
     scored = [(answer["rung"], answer["point"]) for share in shares for answer in share]
     assert finish(open_study(three, "d"), parts, three) == alone
     assert sorted(scored) == sorted((rung["budget"], trial["point"]) for trial in alone["trials"]
@@ -73,7 +73,7 @@ def test_one_worker_and_three_find_the_same(parts: Folds, small: Params, elsewhe
 CLIMBING = """
 import signal, sys
 from tollgate.config import Params, settings
-from tollgate.training import open_study, rungs, work
+from tollgate.training import Course, open_study, rungs, work
 
 def stand(climb, budget, *_):
     if budget == int(sys.argv[1]):
@@ -84,7 +84,7 @@ def stand(climb, budget, *_):
 rungs.Climb.__init__ = lambda climb, *_: vars(climb).update(auc=0.0, rounds=0)
 rungs.Climb.to = stand
 params = Params.model_validate_json(sys.stdin.read())
-work(open_study(params, "d"), (), params)
+work(open_study(params, "d"), (), Course(params))
 """
 
 
@@ -116,7 +116,7 @@ def test_a_worker_waits_for_the_point_that_a_living_one_has_claimed_and_takes_it
         parts: Folds, small: Params) -> None:
     study = open_study(small, "d")
     with climbing(small, 5) as slow, ThreadPoolExecutor(1) as pool:
-        mine = pool.submit(work, study, parts, small)
+        mine = pool.submit(work, study, parts, Course(small))
         tenacity.Retrying(retry=tenacity.retry_if_not_result(lambda scored: scored == {1, 2, 3}),
                           stop=tenacity.stop_after_delay(60), wait=tenacity.wait_fixed(0.1))(
             lambda: {point for point, _ in told(study)})
@@ -187,7 +187,7 @@ def test_each_batch_climbs_rungs_of_its_own(parts: Folds, learning: Params) -> N
 
 def test_finishing_twice_tries_nothing_again(parts: Folds, small: Params) -> None:
     first = finish(open_study(small, "d"), parts, small)
-    assert work(open_study(small, "d"), parts, small) == []
+    assert work(open_study(small, "d"), parts, Course(small)) == []
     assert finish(open_study(small, "d"), parts, small) == first
 
 
@@ -332,7 +332,7 @@ def test_a_database_that_goes_away_in_the_middle_of_a_climb_is_a_passing_fault(
         return map(fold_auc, *folds)
 
     with pytest.raises(PassingFault, match="The sweep's database did not answer.*Check TOLLGATE_OPTUNA"):
-        work(study, parts, small, each=cut_off)
+        work(study, parts, Course(small), each=cut_off)
     assert finish(study, parts, small)["best"]["state"] == "complete"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,6 +43,24 @@ def doctor(context: typer.Context,
     raise typer.Exit(doctor.exit_code(found))
 
 
+@app.command(rich_help_panel=Panel.LOOP)
+def backup(context: typer.Context,
+           folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="that is not there yet")]) -> None:
+    """Copy what cannot be made again into a folder: tables, records, models, files, keys. Nothing may run meanwhile."""
+    from tollgate.backup import backup
+
+    _answer(context, backup(folder, _say))
+
+
+@app.command(rich_help_panel=Panel.LOOP)
+def restore(context: typer.Context,
+            folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="of a backup")]) -> None:
+    """Bring a backup back into an empty deployment, and prove its ledgers and its champions' last scores."""
+    from tollgate.backup import restore
+
+    _answer(context, restore(folder, _say))
+
+
 # The cluster --------------------------------------------------------------------------------------------------
 
 @cluster_app.command("start")
@@ -49,8 +68,7 @@ def cluster_start(context: typer.Context) -> None:
     """Start every service of docker-compose.yml, and return when all are well."""
     from tollgate import cluster
 
-    _answer(context, cluster.start(lambda line: print(line, file=sys.stderr, flush=True)),
-            readable.started)
+    _answer(context, cluster.start(_say), readable.started)
 
 
 @cluster_app.command("stop")
@@ -133,3 +151,7 @@ def demo_clean(context: typer.Context) -> None:
     from tollgate import demo
 
     _answer(context, demo.clean())
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -46,8 +46,13 @@ def check_keys(here: Settings) -> Iterator[Finding]:
 
 
 def check_migrations(_: Settings) -> Iterator[Finding]:
-    """Whether an older Tollgate wrote a table that this one does not read."""
+    """Whether another Tollgate wrote a table, or the records of the store, that this one does not read."""
     seen, bad = 0, 0
+    try:
+        deployment.check_format()
+    except BadInput as err:
+        bad += 1
+        yield fault(err)
     for book in _books():
         old = []
         for table in (*(lake.published(book, of.name) for of in book.tables), *(of(book.name) for of in OF_A_BOOK)):

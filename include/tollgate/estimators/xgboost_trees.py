@@ -128,13 +128,13 @@ class Learner:
     """Matrices of XGBoost's, shared by every choice: a byte or a few for a value of the training rows, not four.
 
     However these come in batches, the trees are the same, bit for bit: XGBoost's sketch of an input's quantiles goes
-    through the rows one by one.
+    through the rows one by one. Inputs have no names here: XGBoost would compare them in every round.
     """
 
     def __init__(self, inputs: Inputs, train: Rows, validation: Rows, seed: int, threads: int) -> None:
         self._inputs, self._seed, self._threads, self._rows = inputs, seed, threads, train
-        self._validation = _data(inputs, validation.matrix)
-        self._binned: tuple[int, xgboost.QuantileDMatrix] | None = None
+        self._validation = _data(inputs, validation.matrix, named=False)
+        self._binned = BINS, _quantised(inputs, train, BINS, threads)
 
     def start(self, choice: Mapping[str, Any]) -> _Fitting:
         """A fit with these hyperparameters."""
@@ -143,7 +143,7 @@ class Learner:
                     "seed_per_iteration": True, "nthread": self._threads,
                     "monotone_constraints": self._inputs.directions, "max_bin": BINS, **choice}
         bins = int(settings["max_bin"])
-        if self._binned is None or self._binned[0] != bins:
+        if self._binned[0] != bins:
             self._binned = bins, _quantised(self._inputs, self._rows, bins, self._threads)
         return _Fitting(settings, self._inputs, self._binned[1], self._validation)
 
@@ -165,13 +165,16 @@ class _Fitting:
         return self._booster.predict(self._validation)
 
     def at(self, rounds: int) -> Trees:
-        return Trees(self._booster[:rounds], self._inputs)
+        booster = self._booster[:rounds]
+        booster.feature_names = list(self._inputs.names)
+        return Trees(booster, self._inputs)
 
 
-def _data(inputs: Inputs, matrix: np.ndarray) -> xgboost.DMatrix:
+def _data(inputs: Inputs, matrix: np.ndarray, *, named: bool = True) -> xgboost.DMatrix:
     import xgboost
 
-    return xgboost.DMatrix(matrix, enable_categorical=True, **_columns(inputs))
+    return xgboost.DMatrix(matrix, enable_categorical=True, feature_types=_types(inputs),
+                           feature_names=list(inputs.names) if named else None)
 
 
 def _quantised(inputs: Inputs, rows: Rows, bins: int, threads: int) -> xgboost.QuantileDMatrix:
@@ -188,12 +191,12 @@ def _quantised(inputs: Inputs, rows: Rows, bins: int, threads: int) -> xgboost.Q
                 return False
             here = slice(self._done, self._done + len(batch))
             weight = rows.weight[here] if rows.weight is not None else None
-            input_data(data=batch, label=rows.label[here], weight=weight, **_columns(inputs))
+            input_data(data=batch, label=rows.label[here], weight=weight, feature_types=_types(inputs))
             self._done = here.stop
             return True
 
     return xgboost.QuantileDMatrix(Batches(), max_bin=bins, nthread=threads, enable_categorical=True)
 
 
-def _columns(inputs: Inputs) -> dict[str, list[str]]:
-    return {"feature_names": list(inputs.names), "feature_types": ["c" if n else "q" for n in inputs.codes]}
+def _types(inputs: Inputs) -> list[str]:
+    return ["c" if codes else "q" for codes in inputs.codes]

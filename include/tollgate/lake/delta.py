@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 RACES_LOST_AT_MOST = 50
 SEQUENCE = "tollgate.sequence"
-KEPT = {"delta.enableExpiredLogCleanup": "false"}  # else the versions that runs have pinned are forgotten in 30 days
+FORMAT = "tollgate.format"  # of a table that does not tell it is the first
+KEPT = {"delta.enableExpiredLogCleanup": "false",  # else the versions that runs have pinned are forgotten in 30 days
+        FORMAT: "1"}
 T = TypeVar("T")
 
 
@@ -50,6 +52,10 @@ def _check_format(table: Table, opened: DeltaTable, at: int | None) -> None:
     """Raise ``BadInput`` for a table whose columns are not what is read of it: half of it would be, or another."""
     held = {field.name: _kind(field.type) for field in opened.schema().fields}
     which = "The table" if at is None else f"Version {at} of the table"
+    if (form := opened.metadata().configuration.get(FORMAT, KEPT[FORMAT])) != KEPT[FORMAT]:
+        raise BadInput(f"{which} {table.book}/{table.name} is of format {form}, which another Tollgate wrote",
+                       value=f"{location(table)}, read as format {KEPT[FORMAT]}",
+                       remedy="Install the version of Tollgate that wrote it, or a later one.")
     lacking = [name for name in table.schema.names if name not in held]
     if lacking:
         raise BadInput(f"{which} {table.book}/{table.name} lacks the columns {', '.join(lacking)}: an older Tollgate "
@@ -83,7 +89,8 @@ def open_or_create(table: Table) -> DeltaTable:
         prove_put_if_absent(settings().lake)
         with faults_named(table):
             opened = DeltaTable.create(location(table), schema=table.schema, partition_by=[table.partition],
-                                       mode="ignore", storage_options=storage_options(), configuration=KEPT)
+                                       mode="ignore", storage_options=storage_options(), configuration=KEPT,
+                                       raise_if_key_not_exists=False)
     return opened
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,6 +125,23 @@ class Store:
         """
         with self._at(path) as (fs, full):
             return _is_local(fs) and _is_open_for_writing(Path(full))
+
+    def copy_to(self, folder: Path, paths: Sequence[str]) -> None:
+        """Copy files into a folder of this machine, under the names that they have here."""
+        with self._at("") as (fs, base):
+            for path in paths:
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            if paths:
+                fs.get([f"{base}/{path}" for path in paths], [str(folder / path) for path in paths])
+
+    def copy_from(self, folder: Path, paths: Sequence[str]) -> None:
+        """Copy files of a folder of this machine here, under the names that they have there."""
+        with self._at("") as (fs, base):
+            if _is_local(fs):
+                for path in paths:
+                    Path(base, path).parent.mkdir(parents=True, exist_ok=True)
+            if paths:
+                fs.put([str(folder / path) for path in paths], [f"{base}/{path}" for path in paths])
 
     def delete(self, folder: str) -> None:
         """Remove a file or a folder with all in it; nothing happens when it is not there."""

@@ -21,6 +21,7 @@ from tollgate.registry.origin import code_commit, code_digest
 from tollgate.registry.people import signed_by
 from tollgate.registry.points import scorecard
 from tollgate.registry.promotion import promote, reject, rollback
+from tollgate.registry.proof import prove
 from tollgate.registry.rebuild import reproduce
 from tollgate.registry.reigns import Reign, reign
 from tollgate.registry.reopening import reopen, reopened
@@ -33,7 +34,7 @@ __all__ = [
     "Reign", "Version", "address", "adopt", "begin_erasure", "card", "challenger", "champion", "champion_on",
     "champions_since", "check_keys", "code_commit", "code_digest", "comments", "decisions", "end_erasure",
     "entries", "erase_from_evidence", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget", "gate_report",
-    "models", "open_erasures", "prepare", "promote", "publish_gates", "published_gates", "record", "register",
+    "models", "open_erasures", "prepare", "promote", "prove", "publish_gates", "published_gates", "record", "register",
     "registered_gates", "reign", "reject", "reopen", "reopened", "reproduce", "rivals", "rollback", "scorecard",
     "signed_by", "trace", "verify",
 ]

@@ -1,5 +1,6 @@
 """The servers that Tollgate runs on this machine: child processes that outlive us, and the embedded PostgreSQL."""
 
+from tollgate.services.dumps import dump_database, restore_database
 from tollgate.services.locks import alone, claim, locked_out, session
 from tollgate.services.postgres import database, empty_database, running_database, stop_embedded
 from tollgate.services.processes import (
@@ -14,6 +15,6 @@ from tollgate.services.processes import (
     wait_until_up,
 )
 
-__all__ = ["Service", "adopt", "alone", "claim", "database", "empty_database", "environment_of", "free_port",
-           "locked_out", "page_answers", "running", "running_database", "session", "start", "stop", "stop_embedded",
-           "wait_until_up"]
+__all__ = ["Service", "adopt", "alone", "claim", "database", "dump_database", "empty_database", "environment_of",
+           "free_port", "locked_out", "page_answers", "restore_database", "running", "running_database", "session",
+           "start", "stop", "stop_embedded", "wait_until_up"]

@@ -2,6 +2,7 @@
 
 from tollgate.training.artefact import write_fit, write_references
 from tollgate.training.baseline import learn_baseline
+from tollgate.training.course import Course
 from tollgate.training.evaluate import evidence, metrics, plots
 from tollgate.training.fit import Fit, Parts, fit, fit_inferred, prepare, prepare_folds
 from tollgate.training.operating import decision_costs, operating_point
@@ -15,7 +16,7 @@ from tollgate.training.sweep import finish, open_study, work
 from tollgate.training.sweep_plots import draw
 
 __all__ = [
-    "EVENTS_MIN", "Fit", "Matured", "Parts", "Refit", "Slice", "Snapshot", "assign", "beside_training",
+    "EVENTS_MIN", "Course", "Fit", "Matured", "Parts", "Refit", "Slice", "Snapshot", "assign", "beside_training",
     "cut_slices", "decision_costs", "draw", "evidence", "finish", "fit", "fit_inferred", "fit_younger", "folds",
     "freeze", "learn_baseline", "metrics", "open_study", "operating_point", "parts", "pin_lake", "plots", "prepare",
     "prepare_folds", "rank_slices", "reference_sample", "refit_all", "select", "selected", "slice_columns",

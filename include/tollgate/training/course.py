@@ -64,8 +64,8 @@ class Course:
     """
 
     def __init__(self, params: Params) -> None:
-        self._params = params
-        self._batches: list[dict[int, Choice]] = []  # drawn so far; drawing again would give the same
+        self.params = params
+        self._batches: dict[int, dict[int, Choice]] = {}  # drawn so far; drawing again would give the same
 
     def open(self, told: Told) -> Rung | None:
         """The rung that is to be climbed now, the first that misses an answer; None when none does."""
@@ -74,14 +74,14 @@ class Course:
 
     def rungs(self, told: Told) -> Iterator[Rung]:
         """Every rung that is known, up to the first that misses an answer."""
-        sweep, drawn = self._params.sweep, 0
+        sweep, drawn = self.params.sweep, 0
         tried: list[FrozenTrial] = []
         size = sweep.batch if sweep.sampler == "tpe" else sweep.trials
         for batch in range(-(-sweep.trials // size)):
-            if batch == len(self._batches):
+            if batch not in self._batches:
                 count = min(size, sweep.trials - drawn)
-                choices = _learned(self._params, batch, count, tried) if batch else _even(self._params, count)
-                self._batches.append(dict(enumerate(choices, start=drawn)))
+                choices = _learned(self.params, batch, count, tried) if batch else _even(self.params, count)
+                self._batches[batch] = dict(enumerate(choices, start=drawn))
             points = self._batches[batch]
             drawn, standing, climb = drawn + len(points), list(points), budgets(sweep, len(points))
             for budget in climb:
@@ -89,7 +89,7 @@ class Course:
                 yield rung
                 if rung.missing(told):
                     return
-                tried += [_trial(self._params, rung, k, told[k, budget]) for k in standing]
+                tried += [_trial(self.params, rung, k, told[k, budget]) for k in standing]
                 standing = best_third({k: auc for k in standing if (auc := told[k, budget].auc) is not None})
 
 

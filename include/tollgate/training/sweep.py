@@ -55,12 +55,12 @@ def open_study(params: Params, data_digest: str) -> str:
     return study_name(params, data_digest)
 
 
-def work(study: str, folds: tuple[Parts, ...], params: Params,
+def work(study: str, folds: tuple[Parts, ...], course: Course,
          paused: dict[int, Climb] | None = None, each: Each = map) -> list[dict[str, Any]]:
     """Climb with whoever else does until every rung is whole; the records of what this worker scored.
 
     Args:
-        study: its name, by ``open_study``.
+        study: its name, by ``open_study``. course: of the same parameters; workers of one process may share it.
         paused: climbs by their points, to go on with and to add to. A point without one starts from the ground and
             scores the same.
         each: ``map``, or another that does the folds side by side.
@@ -71,7 +71,7 @@ def work(study: str, folds: tuple[Parts, ...], params: Params,
     from tollgate.services import claim
     from tollgate.training import answers
 
-    course, mine = Course(params), list[dict[str, Any]]()
+    mine = list[dict[str, Any]]()
     paused = {} if paused is None else paused
     with answers.session() as database:
         while (rung := course.open(known := answers.read(database, study))) is not None:
@@ -83,7 +83,7 @@ def work(study: str, folds: tuple[Parts, ...], params: Params,
                 with claim(database, f"{study} {point} {rung.budget}") as had:
                     if not had or (point, rung.budget) in answers.read(database, study):
                         continue
-                    climb = paused[point] = paused.get(point) or Climb(folds, params, rung.points[point])
+                    climb = paused[point] = paused.get(point) or Climb(folds, course.params, rung.points[point])
                     climb.to(rung.budget, each)
                     answer = Answer(None if math.isnan(climb.auc) else climb.auc, climb.rounds)
                     answers.write(database, study, point, rung.budget, answer)
@@ -103,12 +103,13 @@ def finish(study: str, folds: tuple[Parts, ...], params: Params) -> dict[str, An
         BadInput: no point has a score.
         PassingFault: the study's database cannot be reached.
     """
-    workers, paused = params.sweep.workers, dict[int, Climb]()
+    workers, course, paused = params.sweep.workers, Course(params), dict[int, Climb]()
+    course.open({})  # its first points are drawn once, not by each of us
     with ThreadPoolExecutor(workers) as fitting, ThreadPoolExecutor(workers) as pool:
-        for worker in [pool.submit(work, study, folds, params, paused, fitting.map) for _ in range(workers)]:
+        for worker in [pool.submit(work, study, folds, course, paused, fitting.map) for _ in range(workers)]:
             worker.result()
     known, climbed = told(study), dict[int, list[tuple[Rung, Answer]]]()
-    for rung in Course(params).rungs(known):
+    for rung in course.rungs(known):
         for point in rung.points:
             climbed.setdefault(point, []).append((rung, known[point, rung.budget]))
     trials = [_report(point, rungs[0][0].points[point], rungs) for point, rungs in climbed.items()]

@@ -1,0 +1,145 @@
+"""A backup and its restoration: after the loss of everything, the ledger holds and last night can be scored again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from registry.world import BOOK, aliases, kinds
+from scoring.nightly import ROWS, pin, score, score_shards, scores
+
+from tollgate import lake, registry, scoring
+from tollgate.backup import backup, restore
+from tollgate.config import settings
+from tollgate.errors import BadInput, PassingFault
+
+Settle = Callable[[Path], Path]
+
+
+@pytest.fixture
+def saved(night: Path, tmp_path: Path) -> Path:
+    """A deployment with a published night, and its backup."""
+    score()
+    backup(tmp_path / "backup")
+    return tmp_path / "backup"
+
+
+@pytest.fixture
+def lost(saved: Path, night: Path, tmp_path: Path, settle: Settle, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The backup of a deployment of which nothing is left; we live where nothing is."""
+    shutil.rmtree(night)
+    settle(tmp_path / "elsewhere")
+    monkeypatch.setenv("TOLLGATE_MLFLOW_ARTIFACTS", str(night / "mlflow-artifacts"))
+    return saved
+
+
+def test_what_was_lost_is_restored_with_its_decisions_and_gives_last_nights_scores_again(
+        night: Path, tmp_path: Path, settle: Settle, monkeypatch: pytest.MonkeyPatch) -> None:
+    score()
+    before = scores(), kinds(), aliases(), registry.champion(BOOK)
+    told: list[str] = []
+    backup(tmp_path / "backup", told.append)
+    shutil.rmtree(night)
+    settle(tmp_path / "elsewhere")
+    monkeypatch.setenv("TOLLGATE_MLFLOW_ARTIFACTS", str(night / "mlflow-artifacts"))
+    assert registry.champion(BOOK) is None
+
+    found = restore(tmp_path / "backup", told.append)
+
+    assert found["ledgers"] == {BOOK: len(registry.entries(BOOK))}
+    assert found["proved"] == [{"book": BOOK, "version": "1", "source": "scores of 2006-10-01", "rows": ROWS}]
+    assert (scores(), kinds(), aliases(), registry.champion(BOOK)) == before
+    assert f"{BOOK}: version 1 gives all {ROWS} scores of 2006-10-01 again" in told
+
+
+def test_what_was_restored_goes_on_with_the_next_night_and_the_next_decision(lost: Path) -> None:
+    restore(lost)
+    following = pin("next", as_of=date(2006, 11, 1))
+    scoring.publish(score_shards(following))
+    challenger = registry.challenger(BOOK)
+    assert challenger is not None
+    registry.promote(BOOK, challenger.version, challenger.digest, by="ann")
+    assert registry.verify(BOOK)["entries"] == len(registry.entries(BOOK))
+
+
+def test_a_backup_is_for_its_owner_alone_and_so_is_the_key_that_comes_back(lost: Path) -> None:
+    assert stat.S_IMODE(lost.stat().st_mode) == 0o700
+    restore(lost)
+    assert stat.S_IMODE((settings().data / "keys" / "ledger.pem").stat().st_mode) == 0o600
+
+
+def test_a_restoration_that_was_cut_off_is_begun_again_by_the_same_command(lost: Path) -> None:
+    def cut(line: str) -> None:
+        if line.startswith("lake"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore(lost, cut)
+    assert restore(lost)["proved"][0]["rows"] == ROWS
+
+
+def test_a_backup_in_which_a_file_was_changed_is_refused_before_anything_is_written(lost: Path) -> None:
+    changed = next((lost / "lake").rglob("*.parquet"))
+    changed.write_bytes(changed.read_bytes()[:-1])
+    with pytest.raises(BadInput, match="A file of the backup is gone or is not what was copied") as err:
+        restore(lost)
+    assert str(changed) in str(err.value)
+    assert not Path(settings().lake).exists()
+
+
+def test_a_backup_that_was_cut_off_is_none(lost: Path) -> None:
+    (lost / "backup.json").unlink()
+    with pytest.raises(BadInput, match="no whole backup.*backup.json is written last"):
+        restore(lost)
+
+
+def test_a_backup_of_another_format_is_refused(lost: Path) -> None:
+    record = json.loads((lost / "backup.json").read_text())
+    (lost / "backup.json").write_text(json.dumps({**record, "format": 0}))
+    with pytest.raises(BadInput, match="Another Tollgate made this backup.*format 0, not 1"):
+        restore(lost)
+
+
+def test_nothing_of_a_deployment_that_went_on_is_written_over(saved: Path) -> None:
+    scoring.publish(score_shards(pin("next", as_of=date(2006, 11, 1))))
+    before = scores(), lake.version(lake.scores(BOOK))
+    with pytest.raises(BadInput, match="restored where nothing is"):
+        restore(saved)
+    assert (scores(), lake.version(lake.scores(BOOK))) == before
+
+
+def test_artefacts_that_would_lie_elsewhere_than_mlflow_says_are_refused(
+        lost: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    then = settings().mlflow_artifacts
+    monkeypatch.setenv("TOLLGATE_MLFLOW_ARTIFACTS", "/elsewhere")
+    with pytest.raises(BadInput, match=f"Set TOLLGATE_MLFLOW_ARTIFACTS to {then}"):
+        restore(lost)
+
+
+def test_what_is_written_while_a_backup_is_made_makes_it_none(night: Path, tmp_path: Path) -> None:
+    def write(line: str) -> None:
+        if line.startswith("lake"):
+            score()
+
+    with pytest.raises(PassingFault, match="written while the backup was made.*Pause the DAGs"):
+        backup(tmp_path / "backup", write)
+    assert not (tmp_path / "backup" / "backup.json").exists()
+
+
+def test_a_backup_is_not_mixed_with_what_is_in_a_folder(saved: Path) -> None:
+    with pytest.raises(BadInput, match="folder of its own"):
+        backup(saved)
+
+
+def test_a_key_that_lies_elsewhere_is_named_as_left_out(
+        night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = Path(shutil.copy(night / "keys" / "ledger.pem", tmp_path / "key.pem"))
+    monkeypatch.setenv("TOLLGATE_LEDGER_KEY", str(key))
+    made = backup(tmp_path / "backup")
+    assert made["elsewhere"] == [f"the key of the ledger, {key}"]
+    assert not list((tmp_path / "backup").rglob("*.pem"))
