@@ -39,7 +39,7 @@ from tollgate.gates import GATES, run_gates, write_report
 from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
 from tollgate.labels.evidence import count
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.rivalry import no_rivals
 
 AS_OF = date(2007, 1, 1)
 MONTHS = 24

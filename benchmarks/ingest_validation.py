@@ -48,11 +48,11 @@ def eager(path: Path) -> int:
     from pandera.errors import SchemaErrors
 
     from tollgate.books import load_book
-    from tollgate.ingest import contract
+    from tollgate.ingest import schema_of
 
     book = load_book("consumer")
     landed = datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
-    schema = contract(book, "applications", landed)
+    schema = schema_of(book, "applications", landed)
     columns = {column.source: column.name for column in book.applications if not column.personal}
     for column in schema.columns.values():  # numpy's types instead of Arrow's
         column.dtype = None

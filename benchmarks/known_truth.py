@@ -27,7 +27,7 @@ from tollgate.features import digest_of
 from tollgate.gates import Verdict
 from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.rivalry import no_rivals
 
 SEED = 20_070_101
 LOANS_A_MONTH = 6_000       # half a million loans in the seven years that the book covers

@@ -33,7 +33,7 @@ from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params
 from tollgate.gates import run_gates
 from tollgate.labels.evidence import count
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.rivalry import no_rivals
 
 TRIALS = 15
 CHOICE = {"max_depth": 3, "learning_rate": 0.2, "min_child_weight": 20, "subsample": 0.9}

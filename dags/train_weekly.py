@@ -45,7 +45,7 @@ for book in scheduled():
             doc_md="One gate's verdict: the measured value, its interval, the limit.").expand(item=gate.output)
         refit = stage("refit", "The judged model fitted again on all matured loans, where that is proven better.")
         register = stage("register", "The run in MLflow; the challenger, if every gate passed.", kind=GateOperator,
-                         options=forms.TRAINED_BY, **forms.DECIDES)
+                         options=forms.TRAINED, **forms.DECIDES)
         approve = ModelApproval(
             task_id="approve", book=book.name, gate="gate", register="register", approve="promote", reject="reject",
             params={"comment": forms.comment()}, doc_md="A person answers, under *Required Actions*.", **forms.DECIDES)

@@ -84,6 +84,19 @@ class Browser:
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
 
+    def click(self, selector: str) -> None:
+        """The left button of a mouse, in the middle of the first element that the selector finds."""
+        x, y = self.run(f"""(() => {{ const found = document.querySelector({json.dumps(selector)});
+            found.scrollIntoView({{block: 'center'}}); const box = found.getClientRects()[0];
+            return [box.x + box.width / 2, box.y + box.height / 2]; }})()""")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def wait_for_tab(self, url: str) -> None:
+        """Until one of the tabs is at this address."""
+        while all(found["url"] != url for found in self.ask("Target.getTargets")["targetInfos"]):
+            pass
+
     def press_tab(self) -> None:
         """The key that goes on to the next control."""
         for kind in ("rawKeyDown", "keyUp"):

@@ -11,6 +11,28 @@ from typing import Any
 
 
 @contextmanager
+def site(pages: dict[str, str]) -> Iterator[str]:
+    """The address of a web server with these pages of HTML, by their paths; every other one says its own path."""
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(pages.get(self.path, self.path).encode())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
 def posts(status: int = 200) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
     """A web server's port, and what was posted to it: path and JSON."""
     heard: list[tuple[str, Any]] = []

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-import numpy as np
 
 from tollgate.config import AS_OF, settings
 from tollgate.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 def add_months(days: np.ndarray, months: int) -> np.ndarray:
     """The same day ``months`` later (or earlier), clipped to the month's end; ``datetime64[D]`` in and out."""
+    import numpy as np
+
     month = days.astype("datetime64[M]")
     into = (days - month.astype("datetime64[D]")).astype(int)
     target = month + months
@@ -25,6 +29,8 @@ def add_months(days: np.ndarray, months: int) -> np.ndarray:
 
 def months_before(day: date, months: int) -> date:
     """The date ``months`` before ``day``."""
+    import numpy as np
+
     moved: date = add_months(np.array([day], dtype="datetime64[D]"), -months)[0].item()
     return moved
 

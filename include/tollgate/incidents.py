@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from operator import itemgetter
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
 from tollgate.config import SEVERITIES, check_book
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BEGAN, WORSENED, LASTS, ENDED = "began", "worsened", "lasts", "ended"
 WAITING = "waiting:"   # what waits in a run waits no longer than the run
@@ -54,7 +55,7 @@ def begin(book: str, event: str, as_of: date, message: str, *, severity: str = "
         if last is not None:
             stood.update(status=WORSENED if rank > last["reached"] else LASTS, began=last["began"],
                          since=last["since"], reached=max(rank, last["reached"]))
-        return pa.Table.from_pylist([stood], table.schema)
+        return _rows(table, [stood])
 
     lake.append_next(table, make)
     return {"book": book, "event": event, "status": stood["status"], "id": name_of(stood)}
@@ -74,8 +75,8 @@ def end(book: str, events: Sequence[str], as_of: date, *, run_id: str = "") -> d
     def make(rows: pa.Table) -> pa.Table | None:
         over = [line for line in _newest(rows.to_pylist()) if line["status"] != ENDED and (
             line["event"] in events or (run_id and run_id == line["run_id"] and line["event"].startswith(WAITING)))]
-        return pa.Table.from_pylist([{**line, "seq": rows.num_rows + k, "as_of": as_of, "status": ENDED, "rank": 0}
-                                     for k, line in enumerate(over)], table.schema)
+        return _rows(table, [{**line, "seq": rows.num_rows + k, "as_of": as_of, "status": ENDED, "rank": 0}
+                             for k, line in enumerate(over)])
 
     ended = lake.append_next(table, make)
     return {"book": book, "ended": [] if ended is None else sorted(ended["event"].to_pylist())}
@@ -88,7 +89,7 @@ def lives(book: str) -> list[list[Line]]:
         PassingFault: the lake did not answer.
     """
     found: dict[int, list[Line]] = {}
-    for line in sorted(lake.read(lake.incidents(book)).to_pylist(), key=itemgetter("seq")):
+    for line in sorted(lake.records(lake.incidents(book)), key=itemgetter("seq")):
         found.setdefault(line["began"], []).append(line)
     return list(found.values())
 
@@ -101,6 +102,12 @@ def name_of(line: Line) -> str:
 def key_of(line: Line) -> str:
     """Its key among all that people are told of a day."""
     return f"{line['event']}#{line['seq']}"
+
+
+def _rows(table: lake.Table, lines: list[Line]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist(lines, table.schema)
 
 
 def _newest(lines: Iterable[Line]) -> list[Line]:

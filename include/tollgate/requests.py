@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from tollgate import incidents, lake
 from tollgate.config import check_book, known_books
 from tollgate.errors import BadInput, Refused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 OPENED, CLAIMED, CLOSED = "opened", "claimed", "closed"
 OPEN_STATES = ("open", "claimed")
@@ -194,7 +195,7 @@ def _find(book: str, events: list[Event], key: str) -> Request:
 
 
 def _events(book: str) -> list[Event]:
-    return lake.read(lake.requests(book)).to_pylist()
+    return lake.records(lake.requests(book))
 
 
 def _event(events: list[Event], *, kind: str, key: str, as_of: date, cause: str | None = None, reason: str = "",
@@ -204,4 +205,6 @@ def _event(events: list[Event], *, kind: str, key: str, as_of: date, cause: str 
 
 
 def _rows(book: str, events: list[Event]) -> pa.Table:
+    import pyarrow as pa
+
     return pa.Table.from_pylist(events, lake.requests(book).schema)

@@ -20,7 +20,8 @@ AGAIN = "{{ params.again or '' }}"
 # Airflow's run ids are unique in a DAG alone, and every DAG's runs meet in the store.
 RUN = "{{ (ti.dag_id ~ '__' ~ run_id) | replace(':', '-') | replace('+', '-') | replace('~', '-') }}"
 DECIDES = {"queue": "decide"}  # of a worker that holds the ledger's key; an executor without queues does not look at it
-TRAINED_BY = {"trained-by": "{{ dag_run.triggering_user_name or 'scheduler' }}"}
+TRAINED = {"trained-by": "{{ dag_run.triggering_user_name or 'scheduler' }}",
+           "trained-in": "{{ ti.dag_id }}/{{ run_id }}"}
 BOOK_NAME = "^[a-z][a-z0-9_]*$"
 MAP_NAME = "{{ task.item['name'] }}"
 GATE_NAME = "{{ task.item['gate'] }}"

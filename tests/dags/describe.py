@@ -61,6 +61,13 @@ def of_dag(dag: Any) -> dict[str, Any]:
             "tasks": {task.task_id: of_task(task) for task in dag.tasks}}
 
 
+def menu() -> list[dict[str, Any]]:
+    """What the plugin adds to Airflow's menu."""
+    from tollgate_plugin import TollgatePlugin
+
+    return TollgatePlugin.external_views
+
+
 def board_without_login() -> int:
     """The status that the Model Board answers to a stranger."""
     from fastapi.testclient import TestClient
@@ -186,6 +193,7 @@ def main() -> None:
     print(json.dumps({"errors": {**bag.import_errors, **plugins_manager.get_import_errors()},
                       "plugins": [plugin.name for plugin in plugins_manager._get_plugins()[0]],
                       "dags": {name: of_dag(dag) for name, dag in bag.dags.items()},
+                      "menu": menu(),
                       "board_without_login": board_without_login(), "board": board_pages(), "words": words(),
                       "approval": approval(bag.dags["train_weekly__sba"].get_task("approve").body),
                       "replayed": nights_of_a_replay(),

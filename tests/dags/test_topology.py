@@ -201,6 +201,11 @@ def test_one_drift_is_one_retrain_and_its_request_is_closed_however_the_training
         "broken": ["failed", "failed at snapshot"], "removed": ["failed", "ended without a decision"]}
 
 
+def test_the_menu_opens_the_board_outside_of_airflows_frame_which_lets_no_link_out(seen: dict[str, Any]) -> None:
+    assert [(view["href"], view.get("url_route"), view["category"]) for view in seen["menu"]] == [
+        ("/tollgate/", None, "browse")]
+
+
 def test_the_model_board_is_closed_to_strangers(seen: dict[str, Any]) -> None:
     assert seen["board_without_login"] == 401
 

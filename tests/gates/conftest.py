@@ -28,7 +28,7 @@ from tollgate.gates.evidence import Case
 from tollgate.gates.run import judge
 from tollgate.labels import needed
 from tollgate.labels.evidence import count
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.rivalry import no_rivals
 from tollgate.training.baseline import learn_baseline
 from tollgate.training.evaluate import evidence
 from tollgate.training.fit import fit, prepare

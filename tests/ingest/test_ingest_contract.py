@@ -20,7 +20,7 @@ from tollgate import lake
 from tollgate.books import Book, load_book
 from tollgate.config import Ingest, settings
 from tollgate.errors import BadInput, Refused
-from tollgate.ingest import contract, contract_table, ingest_file, new_files
+from tollgate.ingest import contract_table, ingest_file, new_files, schema_of
 
 Drop = Callable[..., str]
 Loans = Callable[..., list[dict[str, str]]]
@@ -227,7 +227,7 @@ def test_the_docs_say_of_every_column_what_the_contract_checks(sba: Book) -> Non
     assert "<= 10000000" in lines["approved"]["rule"]
     assert lines["term"]["known"] == "later"
     assert lines["borrower"]["rule"] == "dropped, never read"
-    assert set(contract(sba, "applications").columns) == {c.name for c in sba.applications if not c.personal}
+    assert set(schema_of(sba, "applications").columns) == {c.name for c in sba.applications if not c.personal}
 
 
 cells = st.fixed_dictionaries({}, optional={

@@ -22,7 +22,7 @@ from tollgate.books import Book, Column, load_book
 from tollgate.clock import today
 from tollgate.config import known_books
 from tollgate.errors import Refused
-from tollgate.ingest import check_file, contract, ingest_file, quarantined_rows
+from tollgate.ingest import check_file, ingest_file, quarantined_rows, schema_of
 from tollgate.ingest.publishing import publish
 from tollgate.ingest.reading import columnar, delimited, json_lines
 
@@ -79,7 +79,7 @@ def broken_rows(book: Book, table: str) -> list[tuple[str, Record]]:
 
 def eager(book: Book, table: str, rows: list[Record]) -> set[tuple[int, str, str]]:
     """``(row, rule, column)`` by the contract alone, over one frame."""
-    schema = contract(book, table, LANDED)
+    schema = schema_of(book, table, LANDED)
     frame = pa.Table.from_pylist(rows, pa.schema([pa.field(f.name, f.type) for f in book.table(table).schema()]))
     with pytest.raises(SchemaErrors) as caught:
         schema.validate(frame.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)

@@ -18,7 +18,7 @@ from tollgate import lake
 from tollgate.books import Book, Reader, Source
 from tollgate.config import settings
 from tollgate.errors import Refused
-from tollgate.ingest import audit, check_file, contract, ingest_file, release
+from tollgate.ingest import audit, check_file, ingest_file, release, schema_of
 from tollgate.ingest.reading import parse, spell
 from tollgate.lake import Store
 
@@ -361,7 +361,7 @@ def test_the_longest_beginning_tells_a_source(home: object) -> None:
                       Source(begins="loans_old", tables=("applications",), reader=Reader(delimiter=";")))
     assert taken(book, text(HEAD, row(1)), "loans_new.csv")["published"] == 1
     assert taken(book, text(HEAD.replace(",", ";"), row(2).replace(",", ";")), "loans_old.csv")["published"] == 1
-    assert set(contract(book, "applications").columns) == {"loan_id", "applied_on", "amount", "rate", "income", "term",
+    assert set(schema_of(book, "applications").columns) == {"loan_id", "applied_on", "amount", "rate", "income", "term",
                                                            "purpose"}
 
 

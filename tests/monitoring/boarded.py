@@ -28,12 +28,12 @@ METRICS = {"auc": 0.85, "auc_low": 0.83, "auc_high": 0.87, "rows": 12_000, "appr
 _LIVED: list[Path] = []
 
 
-def register(version: str, decline_rate: float = 0.2) -> dict[str, Any]:
+def register(version: str, decline_rate: float = 0.2, trained_in: str | None = None) -> dict[str, Any]:
     """Record a version as `register` would, and publish what its gates said; what the ledger calls it."""
     model = registry.Version("consumer", version, version * 64, "5" * 64, date(2007, 1, 1), version * 32).to_json()
     registry.record("consumer", "registered", {
         "model": model, "compared_with": None, "files": {"gates.json": "a" * 64}, "metrics": METRICS,
-        "decline_rate": decline_rate})
+        "decline_rate": decline_rate, "trained_in": trained_in})
     Store(settings().store).write_json(f"gates/consumer/{version}.json", [
         {"gate": "Ranking (AUC)", "measured": "0.8500", "interval": "0.8300 to 0.8700", "limit": "> 0.82",
          "verdict": "pass", "why": f"It ranks well {HTML}."}])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser import Browser, chromium
-from monitoring.boarded import HTML, board
+from listening import site
+from monitoring.boarded import HTML, board, register
 
 from tollgate.monitoring import board_page
 
@@ -45,7 +46,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def page(board: Night, tmp_path: Path) -> str:
     """The address of a Board under the policy that Airflow serves it with."""
     path = tmp_path / "board.html"
-    path.write_text(board_page(board.book).replace("<head>", f"<head>{POLICY}"), encoding="utf-8")
+    path.write_text(board_page("consumer").replace("<head>", f"<head>{POLICY}"), encoding="utf-8")
     return path.as_uri()
 
 
@@ -78,7 +79,7 @@ def test_a_screen_reader_is_told_what_each_picture_shows_and_has_its_numbers_bes
     browser.show(page, DESK)
     roles = browser.roles()
     pictures = [name for role, name in roles if role == "image"]
-    assert pictures == [name for role, name in roles if role == "heading" and name in pictures] and len(pictures) == 8
+    assert pictures == [name for role, name in roles if role == "heading" and name in pictures] and len(pictures) == 9
     assert all(pictures)
     described = browser.run("[...document.querySelectorAll('figure svg')].map(svg => document.getElementById("
                             "svg.getAttribute('aria-describedby')).innerText.length)")
@@ -106,3 +107,18 @@ def test_the_keyboard_goes_through_the_page_from_top_to_bottom_and_into_every_ta
     browser.show(page, DESK)
     browser.press_tab()
     assert browser.run("getComputedStyle(document.activeElement).clipPath") == "none", "focus is not seen"
+
+
+def test_mlflow_opens_in_a_tab_of_its_own_and_airflows_pages_in_the_boards_place(
+        browser: Browser, board: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    register("3", trained_in="train_weekly__consumer/a run")
+    pages: dict[str, str] = {}
+    with site(pages) as airflow, site({}) as mlflow:
+        monkeypatch.setenv("TOLLGATE_MLFLOW_UI", mlflow)
+        pages["/tollgate/consumer"] = board_page("consumer").replace("<head>", f"<head>{POLICY}")
+        browser.show(f"{airflow}/tollgate/consumer", DESK)
+        browser.click("a[href*='/versions/3']")
+        browser.wait_for_tab(f"{mlflow}/#/models/tollgate-consumer/versions/3")
+        assert browser.run("location.pathname") == "/tollgate/consumer", "the Board is gone"
+        browser.click("a[href$='a%20run']")
+        browser.wait_for_tab(f"{airflow}/dags/train_weekly__consumer/runs/a%20run")

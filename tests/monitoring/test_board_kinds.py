@@ -14,7 +14,7 @@ from tollgate import lake
 from tollgate.config import settings
 from tollgate.monitoring import board_page
 from tollgate.monitoring.board.business import profit_picture, volume_picture
-from tollgate.monitoring.board.publishing import read_board
+from tollgate.monitoring.board.published import read_board
 from tollgate.monitoring.business import LOSS, PROFIT, approvals, volume, worth
 from tollgate.monitoring.kinds import conclusions
 from tollgate.stats.intervals import wilson
@@ -33,7 +33,7 @@ def _of_night(day: date) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def test_the_board_shows_each_kind_of_drift_with_its_sentence(board: Night) -> None:
     told = [asdict(one) for one in conclusions(board.book, board.params.monitoring, *_of_night(BROKEN))]
     assert read_board("consumer")["kinds"] == told
-    page = board_page(board.book)
+    page = board_page("consumer")
     assert "What moved, as of 2007-05-01" in page
     assert all(escape(one["sentence"]) in page for one in told)
     by_kind = {one["kind"]: one for one in told}
@@ -45,7 +45,7 @@ def test_a_board_that_an_older_tollgate_published_has_no_such_section(board: Nig
     store, told = lake.Store(settings().store), read_board("consumer")
     del told["kinds"]
     store.write_json("board/consumer.json", told)
-    page = board_page(board.book)
+    page = board_page("consumer")
     assert "What moved" not in page and "What the nights show" in page
 
 

@@ -81,8 +81,10 @@ def test_whoever_had_a_model_trained_does_not_approve_it_where_four_eyes_are_ask
 
 def test_somebody_else_approves_where_four_eyes_are_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOLLGATE_TRAINED_BY", "scheduler")
+    monkeypatch.setenv("TOLLGATE_TRAINED_IN", "train_weekly__consumer/a run")
     monkeypatch.setenv("TOLLGATE_FOUR_EYES", "on")
     world.promoted("a")
+    assert [model["trained_in"] for model in registry.models(BOOK)] == ["train_weekly__consumer/a run"]
     assert [e["payload"]["trained_by"] for e in registry.entries(BOOK) if e["kind"] == "registered"] == ["scheduler"]
     assert kinds() == ["registered", "promotion-intent", "promotion-committed"]
 

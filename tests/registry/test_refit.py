@@ -20,7 +20,7 @@ from tollgate.config import Params, load_params
 from tollgate.errors import BadInput, Refused
 from tollgate.features import Model, artefact_of, digest_of, gated_fit
 from tollgate.registry.proof import prove
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.rivalry import no_rivals
 
 AFTER_THE_SHIFT, BEFORE_IT = date(2010, 1, 20), date(2009, 1, 1)
 LIMITS = {"auc_min": 0.5001, "ks_min": 0.01, "false_negative_max": 0.9, "approval_min": 0.0, "cost_max": 50.0,

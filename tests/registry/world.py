@@ -23,7 +23,7 @@ from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params, settings
 from tollgate.features import digest_of
 from tollgate.gates import GATES, Verdict
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.rivalry import no_rivals
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -20,7 +20,7 @@ from tollgate.books.shipped import consumer
 from tollgate.config import Params
 from tollgate.errors import BadInput
 from tollgate.features import Encoder, Model, make_features
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.rivalry import no_rivals
 from tollgate.training import learn_baseline
 
 ROWS = 6_000

@@ -18,7 +18,7 @@ from tollgate.books import Book, load_book
 from tollgate.books.shipped import consumer
 from tollgate.config import PROJECT, Params, load_params
 from tollgate.features import Model, digest_of
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.rivalry import no_rivals
 from tollgate.scoring.shards import judge
 
 STEPS = ("snapshot", "features", "split", "train", "evaluate")

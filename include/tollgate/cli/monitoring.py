@@ -92,10 +92,9 @@ def monitor_list(context: typer.Context, book: BookName) -> None:
 @app.command(rich_help_panel=Panel.MODELS)
 def board(context: typer.Context, book: BookName, out: Page = None) -> None:
     """The Model Board: is the model all right, and if not, since when and why."""
-    from tollgate.books import load_book
     from tollgate.monitoring import board_page
 
-    _answer(context, {"book": book, **_page(board_page(load_book(book)), out)})
+    _answer(context, {"book": book, **_page(board_page(book), out)})
 
 
 @app.command(rich_help_panel=Panel.STEPS)

@@ -58,13 +58,16 @@ def run_open(context: typer.Context, run: RunId, book: Annotated[str, typer.Opti
 def run_stage(context: typer.Context, run: RunId,
               name: Annotated[str, typer.Argument(metavar="STAGE", help="snapshot to register")],
               trained_by: Annotated[str | None, typer.Option(
-                  help="who asked for the run, which a registration keeps; default: your login")] = None) -> None:
+                  help="who asked for the run, which a registration keeps; default: your login")] = None,
+              trained_in: Annotated[str | None, typer.Option(
+                  metavar="DAG/RUN", help="the run of Airflow that this is, which a registration keeps")] = None
+              ) -> None:
     """Run one DVC stage in the run's workspace and push what it made."""
     from tollgate import stages
     from tollgate.versioning import run_stage as reproduce
 
-    if trained_by:
-        os.environ["TOLLGATE_TRAINED_BY"] = trained_by  # DVC starts the stage as a program of its own
+    told = {"TOLLGATE_TRAINED_BY": trained_by, "TOLLGATE_TRAINED_IN": trained_in}
+    os.environ |= {name: value for name, value in told.items() if value}  # DVC starts the stage as a program of its own
     _answer(context, {"run": run, **stages.answer(name, reproduce(run, name) / "run")})
 
 

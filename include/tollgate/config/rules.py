@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-Severity = Literal["info", "warning", "page"]
-SEVERITIES: tuple[str, ...] = get_args(Severity)
+from tollgate.config.severities import SEVERITIES, Severity
+
 EITHER_WAY = ("rises", "falls", "moves")
 
 

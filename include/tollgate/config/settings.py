@@ -24,12 +24,14 @@ class Settings:
     dvc_remote: str     # DVC's content-addressed remote
     mlflow: str         # tracking and registry: a server, a database, or EMBEDDED
     mlflow_artifacts: str
+    mlflow_ui: str      # where a browser finds MLflow's pages; empty: at `mlflow`, where that is a server
     optuna: str         # database of the sweeps' studies, or EMBEDDED
     ledger_key: str     # file of the private key that signs decisions, or EMBEDDED
     ledger_public_keys: str  # Base64 with commas between; empty: that of the private key
     ledger_anchor: str  # a second store, in which the head of each ledger is kept too; empty: none
     four_eyes: str      # on: whoever had a model trained may not approve it; or off
     trained_by: str     # who asked for the training that runs here; empty: the login
+    trained_in: str     # the run of Airflow that trains here, DAG/RUN; empty: none
     today: str          # a replay's clock: the day that it is, or AS_OF; empty: the machine's
 
 
@@ -48,11 +50,13 @@ def settings() -> Settings:
         dvc_remote=env("TOLLGATE_DVC_REMOTE") or str(data / "dvc-remote"),
         mlflow=env("TOLLGATE_MLFLOW") or EMBEDDED,
         mlflow_artifacts=env("TOLLGATE_MLFLOW_ARTIFACTS") or str(data / "mlflow-artifacts"),
+        mlflow_ui=env("TOLLGATE_MLFLOW_UI") or "",
         optuna=env("TOLLGATE_OPTUNA") or EMBEDDED,
         ledger_key=env("TOLLGATE_LEDGER_KEY") or EMBEDDED,
         ledger_public_keys=env("TOLLGATE_LEDGER_PUBLIC_KEYS") or "",
         ledger_anchor=env("TOLLGATE_LEDGER_ANCHOR") or "",
         four_eyes=env("TOLLGATE_FOUR_EYES") or "off",
         trained_by=env("TOLLGATE_TRAINED_BY") or "",
+        trained_in=env("TOLLGATE_TRAINED_IN") or "",
         today=env("TOLLGATE_TODAY") or "",
     )

@@ -56,6 +56,7 @@ def airflow() -> Service:
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "TOLLGATE_PROJECT": str(here.project),
         "TOLLGATE_DATA": str(here.data),
+        "TOLLGATE_MLFLOW_UI": here.mlflow_ui or f"http://127.0.0.1:{_port('TOLLGATE_MLFLOW_PORT', 5000)}",
         "TOLLGATE_TODAY": AS_OF,  # years go by in minutes
     }
     binary = here.project / ".venv-airflow" / "bin" / "airflow"

@@ -54,6 +54,9 @@ def _of_no_use(here: Settings) -> Iterator[Finding]:
     if here.four_eyes not in ("on", "off"):
         yield error(f"TOLLGATE_FOUR_EYES is on or off (got: {here.four_eyes})",
                     "Correct it, or unset it, which is off.")
+    if here.mlflow_ui and not here.mlflow_ui.startswith(("http://", "https://")):
+        yield error(f"TOLLGATE_MLFLOW_UI is an address for a browser (got: {here.mlflow_ui})", "Write http(s)://…, or "
+                    "unset it: then the Board links to MLflow only where TOLLGATE_MLFLOW is a server.")
     try:
         today("UTC")
     except BadInput as err:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from tollgate import lake
 from tollgate.clock import today
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tollgate.books import Book
 
 SEEN = "seen"
@@ -51,6 +51,8 @@ def register(book: Book, files: list[tuple[str, str]], seen: Mapping[str, Seen] 
     table, day = lake.deliveries(book.name), today(book.time_zone)
 
     def unseen(rows: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
         known, last = set(rows["fingerprint"].to_pylist()), max(rows["delivery"].to_pylist(), default=0)
         fresh = [(fingerprint, name) for fingerprint, name in dict(files).items() if fingerprint not in known]
         return pa.Table.from_pylist([
@@ -67,5 +69,5 @@ def register(book: Book, files: list[tuple[str, str]], seen: Mapping[str, Seen] 
 
 def deliveries(book: str) -> dict[str, Seen]:
     """Every delivery that was seen, by its fingerprint, in order."""
-    rows: list[dict[str, Any]] = lake.read(lake.deliveries(book)).to_pylist()
+    rows = lake.records(lake.deliveries(book))
     return {row["fingerprint"]: Seen(row["delivery"], row["seen_on"], rows[0]["seen_on"]) for row in rows}

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
-from tollgate.books import load_book
 from tollgate.clock import MONTH
 from tollgate.config import known_books, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.ingest.deliveries import Seen, deliveries
 from tollgate.ingest.reading import MANIFEST, fingerprint_of, sha256_of, source_of, spelled
 from tollgate.lake import Entry, Store
-from tollgate.nights import NEW
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,6 +60,8 @@ def land_table(book: Book, table: str, first: str, last: str) -> tuple[str, int]
 
 
 def _champions_decisions(book: Book) -> pa.Table:
+    from tollgate.nights import NEW
+
     return lake.read(lake.scores(book.name), filters=[("population", "=", NEW)],
                      columns=["loan_id", "as_of", "decision", "score", "model_version"])
 
@@ -140,6 +140,8 @@ def _ranks(book: str, names: list[str]) -> dict[str, int]:
 
     A file of no source comes last. A book that cannot be loaded does not stop the others: taking in tells.
     """
+    from tollgate.books import load_book
+
     ranks = dict.fromkeys(names, len(names))
     with suppress(BadInput):
         described = load_book(book)

@@ -56,15 +56,15 @@ def _check_format(table: Table, opened: DeltaTable, at: int | None) -> None:
         raise BadInput(f"{which} {table.book}/{table.name} is of format {form}, which another Tollgate wrote",
                        value=f"{location(table)}, read as format {KEPT[FORMAT]}",
                        remedy="Install the version of Tollgate that wrote it, or a later one.")
-    lacking = [name for name in table.schema.names if name not in held]
+    lacking = [name for name in table.names if name not in held]
     if lacking:
         raise BadInput(f"{which} {table.book}/{table.name} lacks the columns {', '.join(lacking)}: an older Tollgate "
                        "wrote it", value=location(table),
                        remedy=f"tollgate ingest migrate {table.book} brings the table up to date; a run that pinned an "
                               "older version of it must be opened anew. If another program changed the table, restore "
                               "the version before.")
-    other = [f"{field.name} is {held[field.name]}, not {kind}" for field in table.schema
-             if (kind := _KINDS.get(str(field.type))) and held[field.name] != kind]
+    other = [f"{name} is {held[name]}, not {kind}" for name, of in table.columns
+             if (kind := _KINDS.get(of)) and held[name] != kind]
     if other:
         raise BadInput(f"The columns of {which[0].lower()}{which[1:]} {table.book}/{table.name} have another type than "
                        f"the book gives them: {', '.join(other)}", value=location(table),
@@ -181,8 +181,7 @@ def read_rows(opened: DeltaTable, table: Table, keep: Sequence[tuple[str, str, A
     """Rows that keep every filter, in the table's order, with the ``wanted`` columns."""
     import pyarrow as pa
 
-    # An order may repeat across partitions, and under a key in its versions.
-    order = list(dict.fromkeys([*table.order, *(["version"] if table.versioned else []), table.partition]))
+    order = order_of(table)
     with faults_named(table, at):
         try:
             rows = opened.to_pyarrow_table(columns=list(dict.fromkeys([*wanted, *order])), filters=list(keep) or None,
@@ -190,6 +189,12 @@ def read_rows(opened: DeltaTable, table: Table, keep: Sequence[tuple[str, str, A
         except pa.ArrowInvalid as err:
             raise torn(table, err) from err
     return cast_to(table, in_order(rows, order), wanted)
+
+
+def order_of(table: Table) -> list[str]:
+    """The columns that rows of the whole table are sorted by."""
+    # An order may repeat across partitions, and under a key in its versions.
+    return list(dict.fromkeys([*table.order, *(["version"] if table.versioned else []), table.partition]))
 
 
 def in_order(rows: pa.Table, order: Sequence[str]) -> pa.Table:

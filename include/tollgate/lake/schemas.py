@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-from tollgate.books import Book
+    from tollgate.books import Book
 
-TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
+Columns = tuple[tuple[str, str], ...]
+
+# Types as Arrow writes them.
+TEXT, COUNT, NUMBER, DAY, FLAG, TEXTS = "string", "int64", "double", "date32[day]", "bool", "list<item: string>"
 # First, so that Delta keeps their least and largest values of every file, however many columns the lender sends. The
 # line of the delivery's file that a version came from is unknown where an older Tollgate took it in.
-VERSIONS = pa.schema([pa.field("known_on", DAY, nullable=False), pa.field("delivery", COUNT, nullable=False),
-                      pa.field("version", COUNT, nullable=False), pa.field("line", COUNT)])
+VERSIONS = (("known_on", DAY), ("delivery", COUNT), ("version", COUNT), ("line", COUNT))
+STAMPED = ("month", "known_on", "delivery", "version")  # of every version
 
 OF_NIGHT = (("day", TEXT), ("as_of", DAY), ("population", TEXT), ("attempt", COUNT))
 SCORED = (("loan_id", TEXT), ("applied_on", DAY), ("status", TEXT), ("refusal", TEXT), ("score", NUMBER),
@@ -26,7 +32,7 @@ class Table:
 
     Attributes:
         book, name: its folder under the lake.
-        schema: columns and types; ``partition`` is one of them.
+        columns: names and types; ``partition`` is one of them. required: those that are never null.
         partition: the text column whose values are replaced atomically.
         order: rows of a partition are sorted by these, so that the same rows give the same bytes.
         known: the date column on which a row became known; as-of reads filter on it.
@@ -35,23 +41,42 @@ class Table:
 
     book: str
     name: str
-    schema: pa.Schema
+    columns: Columns
     partition: str
     order: tuple[str, ...]
     known: str | None = None
     versioned: bool = False
+    required: frozenset[str] = frozenset()
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Its columns as Arrow knows them."""
+        import pyarrow as pa
+
+        types = {TEXT: pa.string(), COUNT: pa.int64(), NUMBER: pa.float64(), DAY: pa.date32(), FLAG: pa.bool_(),
+                 TEXTS: pa.list_(pa.string())}
+        return pa.schema([pa.field(name, types[kind], name not in self.required) for name, kind in self.columns])
+
+    @property
+    def names(self) -> list[str]:
+        """Of its columns."""
+        return [name for name, _ in self.columns]
 
     @property
     def in_files(self) -> pa.Schema:
         """The columns that its files hold: that of the partition stands in the log, and in the folder's name."""
+        import pyarrow as pa
+
         return pa.schema([field for field in self.schema if field.name != self.partition])
 
 
 def published(book: Book, name: str) -> Table:
     """A table of the book by its name: every version of every row, by the month of the first of its ``told`` days."""
     of = book.table(name)
-    schema = pa.schema([pa.field("month", TEXT, nullable=False), *VERSIONS, *of.schema()])
-    return Table(book.name, name, schema, "month", of.key, "known_on", versioned=True)
+    theirs = of.schema()
+    columns = (("month", TEXT), *VERSIONS, *((field.name, str(field.type)) for field in theirs))
+    required = frozenset([*STAMPED, *(field.name for field in theirs if not field.nullable)])
+    return Table(book.name, name, columns, "month", of.key, "known_on", versioned=True, required=required)
 
 
 def applications(book: Book) -> Table:
@@ -71,9 +96,9 @@ def outcomes(book: Book) -> Table:
 
 def deliveries(book: str) -> Table:
     """Every file in the order in which it was first seen, and the day of that."""
-    return Table(book, "deliveries", pa.schema([
+    return Table(book, "deliveries", (
         ("kind", TEXT), ("delivery", COUNT), ("fingerprint", TEXT), ("file", TEXT), ("seen_on", DAY),
-    ]), "kind", ("delivery",))
+    ), "kind", ("delivery",))
 
 
 def quarantine(book: str) -> Table:
@@ -83,11 +108,11 @@ def quarantine(book: str) -> Table:
     ``row`` is the place among the file's rows, ``line`` that in the file itself, what stands above the rows counted.
     ``table`` is the one whose contract is broken; all that the file feeds, where no cell of a row is known.
     """
-    return Table(book, "quarantine", pa.schema([
+    return Table(book, "quarantine", (
         ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("landed", TEXT), ("row", COUNT), ("line", COUNT),
         ("rule", TEXT),
         ("column", TEXT), ("value", TEXT), ("record", TEXT),
-    ]), "fingerprint", ("row", "rule", "column"))
+    ), "fingerprint", ("row", "rule", "column"))
 
 
 def received(book: str) -> Table:
@@ -97,19 +122,19 @@ def received(book: str) -> Table:
     delivery; the others say what the lake knew. A file that feeds several tables has all of them in ``table``, with
     commas between, its rows counted once and their changes added up over the tables.
     """
-    return Table(book, "received", pa.schema([
+    return Table(book, "received", (
         ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("delivery", COUNT), ("known_on", DAY),
         ("received", COUNT), ("published", COUNT), ("quarantined", COUNT), ("added", COUNT), ("restated", COUNT),
-        ("superseded", COUNT), ("partitions", pa.list_(TEXT)), ("verdict", TEXT),
-    ]), "fingerprint", ("file",))
+        ("superseded", COUNT), ("partitions", TEXTS), ("verdict", TEXT),
+    ), "fingerprint", ("file",))
 
 
 def checks(book: str) -> Table:
     """What was surprising in a received file, by the months before it: one line a check and column."""
-    return Table(book, "checks", pa.schema([
+    return Table(book, "checks", (
         ("fingerprint", TEXT), ("file", TEXT), ("table", TEXT), ("check", TEXT), ("column", TEXT), ("value", NUMBER),
         ("limit", NUMBER), ("level", TEXT), ("sentence", TEXT),
-    ]), "fingerprint", ("check", "column"))
+    ), "fingerprint", ("check", "column"))
 
 
 def scores(book: str) -> Table:
@@ -117,30 +142,30 @@ def scores(book: str) -> Table:
 
     ``status`` is ``scored``, with a score and a decision, or ``refused``, with the rule that says why.
     """
-    return Table(book, "scores", pa.schema([*OF_NIGHT, *SCORED, ("reasons", pa.list_(TEXT)), *MADE_BY]),
+    return Table(book, "scores", (*OF_NIGHT, *SCORED, ("reasons", TEXTS), *MADE_BY),
                  "day", ("population", "loan_id"), "as_of")
 
 
 def superseded(book: str) -> Table:
     """Rows of ``scores`` that counted until a newer attempt, ``superseded_by``, was published."""
     of = scores(book)
-    return Table(book, "superseded", of.schema.append(pa.field("superseded_by", COUNT)), "day",
+    return Table(book, "superseded", (*of.columns, ("superseded_by", COUNT)), "day",
                  ("population", "attempt", "loan_id"), "as_of")
 
 
 def shadow_scores(book: str) -> Table:
     """What other models than the champion said of a night's loans; no decision rests on it."""
-    return Table(book, "shadow_scores", pa.schema([*OF_NIGHT, *SCORED, *MADE_BY]), "day",
+    return Table(book, "shadow_scores", (*OF_NIGHT, *SCORED, *MADE_BY), "day",
                  ("population", "attempt", "model_version", "loan_id"), "as_of")
 
 
 def nights(book: str) -> Table:
     """One row a published attempt: rows = scored + refused. Of each night the highest attempt counts."""
-    return Table(book, "nights", pa.schema([
+    return Table(book, "nights", (
         *OF_NIGHT, ("run_id", TEXT), ("model_version", TEXT), ("model_digest", TEXT), ("snapshot_version", TEXT),
         ("rows", COUNT), ("scored", COUNT), ("refused", COUNT), ("declined", COUNT), ("rows_digest", TEXT),
         ("replaces", COUNT),
-    ]), "day", ("population", "attempt"), "as_of")
+    ), "day", ("population", "attempt"), "as_of")
 
 
 def shadows(book: str) -> Table:
@@ -149,11 +174,11 @@ def shadows(book: str) -> Table:
     Of ``rows`` both scored ``both``: ``agree`` decisions are alike, ``only_declines`` and ``only_approves`` are the
     shadow's alone. ``psi`` is of its scores from the champion's; ``rank_correlation`` is Spearman's.
     """
-    return Table(book, "shadows", pa.schema([
+    return Table(book, "shadows", (
         *OF_NIGHT, ("champion", TEXT), ("model_version", TEXT), ("rows", COUNT), ("both", COUNT), ("agree", COUNT),
         ("only_declines", COUNT), ("only_approves", COUNT), ("psi", NUMBER), ("rank_correlation", NUMBER),
         ("fault", TEXT),
-    ]), "day", ("population", "attempt", "model_version"), "as_of")
+    ), "day", ("population", "attempt", "model_version"), "as_of")
 
 
 def shadow_performance(book: str) -> Table:
@@ -163,12 +188,12 @@ def shadow_performance(book: str) -> Table:
     champion's, ``low`` and ``high`` its interval. Of the loans that the shadow alone would have declined, or approved,
     so many went bad.
     """
-    return Table(book, "shadow_performance", pa.schema([
+    return Table(book, "shadow_performance", (
         ("day", TEXT), ("as_of", DAY), ("scored_as_of", DAY), ("champion", TEXT), ("model_version", TEXT),
         ("labelled", COUNT), ("defaults", COUNT), ("auc_champion", NUMBER), ("auc_shadow", NUMBER),
         ("difference", NUMBER), ("low", NUMBER), ("high", NUMBER), ("only_declines", COUNT),
         ("only_declines_bad", COUNT), ("only_approves", COUNT), ("only_approves_bad", COUNT),
-    ]), "day", ("scored_as_of", "model_version"), "as_of")
+    ), "day", ("scored_as_of", "model_version"), "as_of")
 
 
 def measures(book: str) -> Table:
@@ -184,28 +209,28 @@ def measures(book: str) -> Table:
     two lie apart by luck alone is ``null_value``. ``level`` is what was concluded, where something was; ``parameters``
     are those that were used, as JSON.
     """
-    return Table(book, "measures", pa.schema([
+    return Table(book, "measures", (
         ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("window_to", DAY), ("model_version", TEXT),
         ("kind", TEXT), ("subject", TEXT), ("segment", TEXT), ("metric", TEXT),
         ("value", NUMBER), ("reference", NUMBER), ("null_value", NUMBER), ("p_value", NUMBER),
         ("n", COUNT), ("reference_n", COUNT), ("level", TEXT), ("parameters", TEXT),
-    ]), "day", ("kind", "subject", "segment", "metric", "window_to"), "as_of")
+    ), "day", ("kind", "subject", "segment", "metric", "window_to"), "as_of")
 
 
 def feeds(book: str) -> Table:
     """What was found of the feed of outcomes at each scoring date, one line a check."""
-    return Table(book, "feeds", pa.schema([
+    return Table(book, "feeds", (
         ("day", TEXT), ("as_of", DAY), ("check", TEXT), ("value", NUMBER), ("limit", NUMBER), ("level", TEXT),
         ("sentence", TEXT),
-    ]), "day", ("check",), "as_of")
+    ), "day", ("check",), "as_of")
 
 
 def alerts(book: str) -> Table:
     """What people were told; ``key`` names the event, so that one event alerts once."""
-    return Table(book, "alerts", pa.schema([
+    return Table(book, "alerts", (
         ("day", TEXT), ("as_of", DAY), ("key", TEXT), ("severity", TEXT), ("subject", TEXT), ("value", NUMBER),
         ("limit", NUMBER), ("message", TEXT),
-    ]), "day", ("key",), "as_of")
+    ), "day", ("key",), "as_of")
 
 
 def events(book: str) -> Table:
@@ -214,11 +239,11 @@ def events(book: str) -> Table:
     ``since`` the date on which it began, ``reached`` the highest rank since; ``value`` and ``limit`` are those of the
     date. ``model_version`` is empty for what is about no model.
     """
-    return Table(book, "events", pa.schema([
+    return Table(book, "events", (
         ("day", TEXT), ("as_of", DAY), ("event", TEXT), ("model_version", TEXT), ("status", TEXT), ("since", DAY),
         ("rank", COUNT), ("reached", COUNT), ("severity", TEXT), ("value", NUMBER), ("limit", NUMBER),
         ("message", TEXT),
-    ]), "day", ("event",), "as_of")
+    ), "day", ("event",), "as_of")
 
 
 def incidents(book: str) -> Table:
@@ -227,23 +252,23 @@ def incidents(book: str) -> Table:
     ``began`` is the ``seq`` of the line with which this life of the event began, ``since`` that line's date;
     ``reached`` the highest rank since.
     """
-    return Table(book, "incidents", pa.schema([
+    return Table(book, "incidents", (
         ("event", TEXT), ("seq", COUNT), ("as_of", DAY), ("status", TEXT), ("began", COUNT), ("since", DAY),
         ("rank", COUNT), ("reached", COUNT), ("severity", TEXT), ("run_id", TEXT), ("message", TEXT),
-    ]), "event", ("seq",))
+    ), "event", ("seq",))
 
 
 def acknowledgements(book: str) -> Table:
     """Who has seen which event, a line each, in sequence."""
-    return Table(book, "acknowledgements", pa.schema([
+    return Table(book, "acknowledgements", (
         ("event", TEXT), ("seq", COUNT), ("model_version", TEXT), ("since", DAY), ("by", TEXT), ("login", TEXT),
         ("comment", TEXT),
-    ]), "event", ("seq",))
+    ), "event", ("seq",))
 
 
 def told(book: str) -> Table:
     """Which alert people were told of by which channel, a line each, in sequence."""
-    return Table(book, "told", pa.schema([("channel", TEXT), ("seq", COUNT), ("day", TEXT), ("key", TEXT)]),
+    return Table(book, "told", (("channel", TEXT), ("seq", COUNT), ("day", TEXT), ("key", TEXT)),
                  "channel", ("seq",))
 
 
@@ -253,11 +278,11 @@ def verdicts(book: str) -> Table:
     ``asked`` whether a rule asked for a retrain; null in the lines that an older Tollgate wrote, of which a major
     ``level`` did.
     """
-    return Table(book, "verdicts", pa.schema([
+    return Table(book, "verdicts", (
         ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("model_version", TEXT), ("level", TEXT),
-        ("features", pa.list_(TEXT)),
-        ("rows", COUNT), ("asked", pa.bool_()), ("tripped", pa.bool_()), ("request", TEXT), ("sentence", TEXT),
-    ]), "day", ("as_of",), "as_of")
+        ("features", TEXTS),
+        ("rows", COUNT), ("asked", FLAG), ("tripped", FLAG), ("request", TEXT), ("sentence", TEXT),
+    ), "day", ("as_of",), "as_of")
 
 
 def requests(book: str) -> Table:
@@ -265,10 +290,10 @@ def requests(book: str) -> Table:
 
     ``cause`` of one that is opened, ``outcome`` of one that is closed; null in the lines that an older Tollgate wrote.
     """
-    return Table(book, "requests", pa.schema([
+    return Table(book, "requests", (
         ("kind", TEXT), ("seq", COUNT), ("key", TEXT), ("as_of", DAY), ("cause", TEXT), ("reason", TEXT),
         ("run_id", TEXT), ("result", TEXT), ("outcome", TEXT),
-    ]), "kind", ("seq",), "as_of")
+    ), "kind", ("seq",), "as_of")
 
 
 def ledger(book: str) -> Table:
@@ -276,7 +301,7 @@ def ledger(book: str) -> Table:
 
     ``key`` and ``signature`` are null in the lines that an older Tollgate wrote.
     """
-    return Table(book, "ledger", pa.schema([
+    return Table(book, "ledger", (
         ("kind", TEXT), ("seq", COUNT), ("at", TEXT), ("payload", TEXT), ("previous", TEXT), ("digest", TEXT),
         ("key", TEXT), ("signature", TEXT),
-    ]), "kind", ("seq",))
+    ), "kind", ("seq",))

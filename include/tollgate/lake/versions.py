@@ -123,7 +123,7 @@ def _revised(opened: DeltaTable, table: Table, needed: Sequence[str], filters: F
 def _sent(table: Table) -> list[str]:
     from tollgate.lake.schemas import VERSIONS
 
-    return [name for name in table.schema.names if name != table.partition and name not in VERSIONS.names]
+    return [name for name in table.names if name != table.partition and name not in dict(VERSIONS)]
 
 
 def _is_revised(opened: DeltaTable) -> bool:

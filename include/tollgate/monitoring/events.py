@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from operator import itemgetter
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from tollgate import lake
 from tollgate.config import SEVERITIES, check_book
 from tollgate.errors import BadInput
 from tollgate.incidents import BEGAN, ENDED, LASTS, WORSENED, lives
-from tollgate.monitoring.rules import FEED, Signal
 from tollgate.registry import signed_by
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tollgate.monitoring.rules import Signal
 
 MEASURED = ("event", "model_version", "status", "since", "rank", "reached", "severity", "value", "limit", "message")
 MEMORY_DAYS = 400  # how long after the last night an event may still be the same event
@@ -36,6 +38,8 @@ def follow(before: Iterable[Row], now: Iterable[Signal], as_of: date, version: s
     Args:
         before: the rows of the night before. now: the signals of this one, on the model ``version`` and the feed.
     """
+    from tollgate.monitoring.rules import FEED
+
     under_way = {row["event"]: row for row in before if row["status"] != ENDED}
     rows = {}
     for signal in now:
@@ -150,6 +154,8 @@ def acknowledge(book: str, event: str, comment: str, by: str | None = None) -> d
         who = signed_by(by)
         note = {"event": row["of"], "model_version": row["model_version"], "since": since, "by": who["by"],
                 "login": who.get("login", who["by"]), "comment": comment}
+        import pyarrow as pa
+
         table = lake.acknowledgements(book)
 
         def make(there: pa.Table) -> pa.Table | None:
@@ -162,7 +168,7 @@ def acknowledge(book: str, event: str, comment: str, by: str | None = None) -> d
 
 
 def _nights(book: str) -> list[Row]:
-    return sorted(lake.read(lake.events(book)).to_pylist(), key=itemgetter("as_of"))
+    return sorted(lake.records(lake.events(book)), key=itemgetter("as_of"))
 
 
 def _incidents(book: str) -> list[Row]:
@@ -171,7 +177,7 @@ def _incidents(book: str) -> list[Row]:
 
 def _acknowledged(book: str) -> dict[tuple[str, str, date], Row]:
     return {_identity(note): {name: note[name] for name in ("by", "login", "comment")}
-            for note in lake.read(lake.acknowledgements(book)).to_pylist()}
+            for note in lake.records(lake.acknowledgements(book))}
 
 
 def _identity(row: Row) -> tuple[str, str, date]:

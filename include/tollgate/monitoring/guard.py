@@ -15,7 +15,8 @@ from tollgate.books import LOAN, Book
 from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
 from tollgate.labels import BAD, GOOD, label_of, read_labels
-from tollgate.monitoring.measures import FEATURE, LEVELS, PSI
+from tollgate.monitoring.levels import LEVELS
+from tollgate.monitoring.measures import FEATURE, PSI
 from tollgate.monitoring.paired import (
     ANOTHER_REGIME,
     BEYOND,

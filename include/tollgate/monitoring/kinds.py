@@ -14,7 +14,8 @@ from tollgate.books import Book
 from tollgate.config import Monitoring, Rule
 from tollgate.monitoring.concept import CALIBRATION, CONCEPT, RESIDUAL
 from tollgate.monitoring.label_drift import DEFAULT_RATE_AT_AGE, LABEL, MATURED_DEFAULT_RATE
-from tollgate.monitoring.measures import FEATURE, LEVELS, MISSING, PREDICTION, PSI, UNKNOWN, UNSEEN, of_metric
+from tollgate.monitoring.levels import LEVELS
+from tollgate.monitoring.measures import FEATURE, MISSING, PREDICTION, PSI, UNKNOWN, UNSEEN, of_metric
 from tollgate.monitoring.performance import ESTIMATED_AUC, PERFORMANCE
 from tollgate.monitoring.rules import FEED_RANKS, Signal, signals
 

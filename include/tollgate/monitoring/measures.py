@@ -16,12 +16,12 @@ import pyarrow as pa
 from tollgate.books import Book
 from tollgate.config import Monitoring
 from tollgate.features import check_made
+from tollgate.monitoring.levels import LEVELS
 from tollgate.stats.distributions import Counts, counts, jensen_shannon, kullback_leibler, psi_test
 from tollgate.stats.page_hinkley import TOLERANCE, PageHinkley, page_hinkley_null
 from tollgate.stats.positions import Positions
 from tollgate.stats.two_samples import chi_square_test, ks_test, share_test
 
-LEVELS = ("stable", "minor", "moderate", "major")
 BANDS = (0.10, 0.20, 0.25)  # of a PSI, above which it is called so; what is done about it is a rule's
 UNKNOWN = "unknown"
 SCORE = "score"

@@ -14,7 +14,8 @@ from tollgate.errors import BadInput, TollgateError
 from tollgate.monitoring.business import APPROVAL_RATE, LOSS, PROFIT
 from tollgate.monitoring.events import alerts
 from tollgate.monitoring.kinds import CANNOT_TELL, MOVED, STEADY, conclusions
-from tollgate.monitoring.measures import LEVELS, MISSING, PSI, of_metric
+from tollgate.monitoring.levels import LEVELS
+from tollgate.monitoring.measures import MISSING, PSI, of_metric
 from tollgate.monitoring.performance import ESTIMATED
 from tollgate.monitoring.rules import FEED_RANKS
 

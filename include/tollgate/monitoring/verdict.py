@@ -17,7 +17,8 @@ from tollgate.monitoring.asking import Ask, asks
 from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
 from tollgate.monitoring.guard import guard_signals
 from tollgate.monitoring.kinds import conclusions
-from tollgate.monitoring.measures import LEVELS, MISSING, PREDICTION, PSI, UNSEEN, of_metric, watched, worst
+from tollgate.monitoring.levels import LEVELS
+from tollgate.monitoring.measures import MISSING, PREDICTION, PSI, UNSEEN, of_metric, watched, worst
 from tollgate.monitoring.rules import Signal, alert_rows, feed_signals, requesting, signals, unwatched
 from tollgate.requests import DRIFT, Request, open_request
 

@@ -37,10 +37,8 @@ class Publication:
 
 def publications(book: str, *, until: date | None = None, population: str = NEW) -> list[Publication]:
     """What counts of every night up to ``until``, that day with it, newest first: its newest published attempt."""
-    filters: list[tuple[str, str, Any]] = [("population", "=", population)]
-    if until is not None:
-        filters.append(("day", "<=", until.isoformat()))
-    newest = {row["day"]: row for row in lake.read(lake.nights(book), filters=filters).to_pylist()}
+    newest = {row["day"]: row for row in lake.records(lake.nights(book))
+              if row["population"] == population and (until is None or row["as_of"] <= until)}
     return [_publication(book, row) for _, row in sorted(newest.items(), reverse=True)]
 
 

@@ -26,12 +26,13 @@ from tollgate.registry.standing import ADOPTED
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Line = dict[str, Any]  # a row of the table
 log = logging.getLogger(__name__)
 
 
 def entries(book: str) -> list[dict[str, Any]]:
     """Every decision of a book in sequence, whether or not the chain holds, for people to read."""
-    return [asdict(entry) for entry in _entries(lake.read(lake.ledger(book)))]
+    return [asdict(entry) for entry in _entries(lake.records(lake.ledger(book)))]
 
 
 def decisions(book: str) -> list[dict[str, Any]]:
@@ -51,8 +52,8 @@ def decisions(book: str) -> list[dict[str, Any]]:
             for line, payload in said]
 
 
-def _entries(rows: pa.Table) -> list[Entry]:
-    return [Entry(**{**line, "payload": read_payload(line["payload"])}) for line in rows.to_pylist()]
+def _entries(lines: Sequence[Line]) -> list[Entry]:
+    return [Entry(**{**line, "payload": read_payload(line["payload"])}) for line in lines]
 
 
 def _model(payload: dict[str, Any]) -> dict[str, Any]:
@@ -91,9 +92,9 @@ def record(book: str, kind: str, payload: dict[str, Any], *,
     """
     anchors = _anchors(book)
 
-    def trusting(rows: pa.Table) -> bool:
-        _check(book, rows, _anchor_faults(rows, anchors))
-        return given is None or given(_entries(rows))
+    def trusting(lines: list[Line]) -> bool:
+        _check(book, lines, _anchor_faults(lines, anchors))
+        return given is None or given(_entries(lines))
 
     return _append(book, kind, payload, trusting)
 
@@ -128,7 +129,7 @@ def adopt(book: str, last: str, by: str | None, why: str) -> dict[str, Any]:
 
     _check(book, rows, _anchor_faults(rows, anchors), vouched=len(lines))
 
-    def as_seen(then: pa.Table) -> bool:
+    def as_seen(then: list[Line]) -> bool:
         return head(_entries(then)) == last
 
     if _append(book, ADOPTED, {"entries": len(lines), "head": last, **signed, "why": why}, as_seen) is None:
@@ -137,7 +138,7 @@ def adopt(book: str, last: str, by: str | None, why: str) -> dict[str, Any]:
     return verify(book)
 
 
-def _append(book: str, kind: str, payload: dict[str, Any], given: Callable[[pa.Table], bool]) -> Entry | None:
+def _append(book: str, kind: str, payload: dict[str, Any], given: Callable[[list[Line]], bool]) -> Entry | None:
     import pyarrow as pa
 
     table, signer = lake.ledger(book), keys.signer()
@@ -149,9 +150,10 @@ def _append(book: str, kind: str, payload: dict[str, Any], given: Callable[[pa.T
                        remedy="Write names and comments in UTF-8.") from err
 
     def line(rows: pa.Table) -> pa.Table | None:
-        if not given(rows):
+        lines = rows.to_pylist()
+        if not given(lines):
             return None
-        so_far = _entries(rows)
+        so_far = _entries(lines)
         seq, previous = (so_far[-1].seq + 1 if so_far else 1), head(so_far)
         digest = digest_of_entry(seq, at, kind, text, previous)
         signature = base64.b64encode(signer.sign(signed_text(book, digest))).decode()
@@ -161,7 +163,7 @@ def _append(book: str, kind: str, payload: dict[str, Any], given: Callable[[pa.T
     appended = lake.append_next(table, line)
     if appended is None:
         return None
-    entry = _entries(appended)[0]
+    entry = _entries(appended.to_pylist())[0]
     for place in _places():
         _keep(book, place, entry)
     return entry
@@ -235,20 +237,19 @@ def trusted(book: str) -> list[Entry]:
     """Every decision of a book. Raises ``Refused`` when a line is forged or illegal: no decision may rest on it."""
     # The anchors are read first: lines written in between are then beyond them, never missing.
     anchors = _anchors(book)
-    rows, own = _read(book, anchors), f"{settings().store}/{_anchor(book)}"
-    if own not in anchors and rows.num_rows > 1:
+    lines, own = _read(book, anchors), f"{settings().store}/{_anchor(book)}"
+    if own not in anchors and len(lines) > 1:
         # Whoever wrote the first line may have been about to keep its digest.
         anchors = _anchors(book)
-        rows = _read(book, anchors)
+        lines = _read(book, anchors)
     missing = [f"the digest of its last line, kept in {own}, is missing"
-               ] if own not in anchors and rows.num_rows > 1 else []
-    _check(book, rows, [*_anchor_faults(rows, anchors), *missing])
-    return _entries(rows)
+               ] if own not in anchors and len(lines) > 1 else []
+    _check(book, lines, [*_anchor_faults(lines, anchors), *missing])
+    return _entries(lines)
 
 
-def _check(book: str, rows: pa.Table, beside: list[str], vouched: int = 0) -> None:
+def _check(book: str, lines: list[Line], beside: list[str], vouched: int = 0) -> None:
     """Raise ``Refused`` for the faults of the lines, the first one first, and those that were found ``beside`` them."""
-    lines = rows.to_pylist()
     faults = [*faults_of(book, lines, keys.known(), vouched), *beside]
     if not faults:
         return
@@ -260,9 +261,9 @@ def _check(book: str, rows: pa.Table, beside: list[str], vouched: int = 0) -> No
                   remedy=remedy)
 
 
-def _read(book: str, anchors: dict[str, dict[str, Any]]) -> pa.Table:
+def _read(book: str, anchors: dict[str, dict[str, Any]]) -> list[Line]:
     try:
-        return lake.read(lake.ledger(book))
+        return lake.records(lake.ledger(book))
     except BadInput as torn:
         seq = max((anchor["seq"] for anchor in anchors.values()), default=None)
         last = f"its last line was number {seq}" if seq else "nothing was kept of its last line"
@@ -270,9 +271,9 @@ def _read(book: str, anchors: dict[str, dict[str, Any]]) -> pa.Table:
                       remedy=f"{torn.remedy} Until then no decision is taken.") from torn
 
 
-def _anchor_faults(rows: pa.Table, anchors: dict[str, dict[str, Any]]) -> list[str]:
+def _anchor_faults(lines: list[Line], anchors: dict[str, dict[str, Any]]) -> list[str]:
     """What the digests that are kept outside the table say against its rows."""
-    last, digests = max((seq or 0 for seq in rows["seq"].to_pylist()), default=0), set(rows["digest"].to_pylist())
+    last, digests = max((line["seq"] or 0 for line in lines), default=0), {line["digest"] for line in lines}
     return [f"line {anchor['seq']} " + ("was written and is missing at the end" if anchor["seq"] > last else
                                         "is not the one that was written") + f", as {path} tells"
             for path, anchor in anchors.items() if anchor["seq"] > last or anchor["digest"] not in digests]

@@ -10,7 +10,7 @@ from tollgate.books import load_book
 from tollgate.errors import BadInput
 from tollgate.registry import ledger
 from tollgate.registry.entries import Entry
-from tollgate.registry.models import registered
+from tollgate.registry.known import registered
 from tollgate.registry.reopening import REOPENED
 from tollgate.registry.sources import sources_of
 from tollgate.registry.standing import COMMITS, answered_at, version_in

@@ -9,7 +9,7 @@ from typing import Any
 from tollgate.errors import BadInput
 from tollgate.estimators import Scorecard
 from tollgate.features import BASELINE, Model, gated_fit
-from tollgate.registry.models import fetch_model
+from tollgate.registry.registering import fetch_model
 from tollgate.registry.tracking import faults_named
 
 

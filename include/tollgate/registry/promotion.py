@@ -12,7 +12,7 @@ from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry import keys, ledger
 from tollgate.registry.aliases import CHALLENGER, change, check_compared, lost, mend, point, unchanged, unmoved
-from tollgate.registry.models import registered
+from tollgate.registry.known import registered
 from tollgate.registry.people import check_four_eyes, signed_by
 from tollgate.registry.proof import last_scored, prove
 from tollgate.registry.standing import COMMITS, PROMOTION, REJECTED, ROLLBACK, Standing, states, version_in

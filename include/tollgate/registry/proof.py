@@ -11,7 +11,8 @@ from tollgate import lake, nights
 from tollgate.books import load_book
 from tollgate.errors import Refused
 from tollgate.features import Model, gated_fit, make_features, with_histories
-from tollgate.registry.models import registered_file, registration
+from tollgate.registry.known import registration
+from tollgate.registry.registering import registered_file
 from tollgate.registry.tracking import name_of
 from tollgate.registry.versions import Version, kept, rehash
 

@@ -23,9 +23,10 @@ from tollgate.registry import ledger
 from tollgate.registry.differences import of_models, of_predictions
 from tollgate.registry.entries import Entry
 from tollgate.registry.erasing import erasures_since
-from tollgate.registry.models import fetch_model, registered_file, registration
+from tollgate.registry.known import registration
 from tollgate.registry.origin import MODIFIED, Origin, code_digest
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.registering import fetch_model, registered_file
+from tollgate.registry.rivalry import no_rivals
 from tollgate.registry.runs import flat, read_json
 from tollgate.registry.standing import version_in
 from tollgate.registry.surroundings import interpreter

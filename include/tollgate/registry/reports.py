@@ -12,7 +12,9 @@ from tollgate.config import settings
 from tollgate.errors import BadInput
 from tollgate.gates import Verdict, cells
 from tollgate.registry import ledger
-from tollgate.registry.models import registered, registered_file, registration
+from tollgate.registry.known import registered, registration
+from tollgate.registry.published import path_of
+from tollgate.registry.registering import registered_file
 from tollgate.registry.standing import registrations, standing, version_in
 from tollgate.registry.tracking import bring, client, faults_named
 
@@ -80,26 +82,11 @@ def publish_gates(book: str) -> None:
     chain, store = ledger.trusted(book), lake.Store(settings().store)
     now = standing(chain)
     for version in {model.version for model in (now.champion, now.challenger) if model is not None}:
-        if store.exists(_published(book, version)):
+        if store.exists(path_of(book, version)):
             continue
         with faults_named(), tempfile.TemporaryDirectory() as folder:
             line = registered(book, chain, version)
             told = json.loads(registered_file(line, GATES, folder).read_text(encoding="utf-8"))
-        store.write_json(_published(book, version), [
+        store.write_json(path_of(book, version), [
             dict(zip(VERDICT, (*cells(verdict), verdict.verdict, verdict.sentence), strict=True))
             for verdict in (Verdict(**one) for one in told["verdicts"])])
-
-
-def published_gates(book: str, version: str) -> list[dict[str, str]]:
-    """What ``publish_gates`` put there of a version; nothing where it did not yet.
-
-    Raises:
-        PassingFault: the store did not answer.
-    """
-    store, path = lake.Store(settings().store), _published(book, version)
-    found: list[dict[str, str]] = store.read_json(path) if store.exists(path) else []
-    return found
-
-
-def _published(book: str, version: str) -> str:
-    return f"gates/{book}/{version}.json"

@@ -11,7 +11,6 @@ from typing import Any
 
 from tollgate.config import settings
 from tollgate.errors import Refused
-from tollgate.features import digest_of
 from tollgate.registry.tracking import bring, client, faults_named, name_of
 
 ARTEFACT = "model"
@@ -66,6 +65,8 @@ def find(book: str, version: str) -> Version | None:
 
 def kept(digest: str) -> Path | None:
     """The folder of the model with this digest, if this machine has it whole."""
+    from tollgate.features import digest_of
+
     folder = _kept(digest)
     return folder if folder.is_dir() and digest_of(folder) == digest else None
 
@@ -78,6 +79,8 @@ def rehash(version: Version) -> Path:
         Refused: it is gone, or it is not the artefact that was registered.
         PassingFault: MLflow or its artefact store did not answer.
     """
+    from tollgate.features import digest_of
+
     home = _kept(version.digest)
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetching-") as draft:

@@ -3,8 +3,8 @@
 from tollgate.ingest.contract.cells import MASKED, masked
 from tollgate.ingest.contract.judgement import PUBLISHED, REFUSED, Judgement, judge, judge_records, tally
 from tollgate.ingest.contract.quarantine import begins_with, quarantined, quarantined_loan, quarantined_rows
-from tollgate.ingest.contract.rules import DUPLICATE, contract, contract_rules, contract_table
+from tollgate.ingest.contract.rules import DUPLICATE, contract_rules, contract_table, schema_of
 
-__all__ = ["DUPLICATE", "MASKED", "PUBLISHED", "REFUSED", "Judgement", "begins_with", "contract", "contract_rules",
+__all__ = ["DUPLICATE", "MASKED", "PUBLISHED", "REFUSED", "Judgement", "begins_with", "contract_rules",
            "contract_table", "judge", "judge_records", "masked", "quarantined", "quarantined_loan", "quarantined_rows",
-           "tally"]
+           "schema_of", "tally"]

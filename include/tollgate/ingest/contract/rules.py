@@ -22,7 +22,7 @@ REQUIRED = "required"
 Frame = Callable[["pd.DataFrame"], "pd.Series[bool]"]
 
 
-def contract(book: Book, table: str, seen_on: date | None = None) -> pandera.DataFrameSchema:
+def schema_of(book: Book, table: str, seen_on: date | None = None) -> pandera.DataFrameSchema:
     """The Pandera schema of a table of the book, under the lake's names and Arrow types.
 
     Personal columns are not in it: they are never read. Of rows that share a key, the first keeps it and every later

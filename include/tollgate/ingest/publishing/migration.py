@@ -98,7 +98,7 @@ def _nights(book: Book) -> int:
 def _measures(book: str) -> int:
     """Bring over what an older Tollgate kept in the table ``drift``, a line a feature; that table is left as it is."""
     table = lake.measures(book)
-    held = lake.rewrite(lake.Table(book, "drift", table.schema, "day", ()), lambda rows: rows)
+    held = lake.rewrite(lake.Table(book, "drift", table.columns, "day", ()), lambda rows: rows)
     there = set(lake.partitions(table))
     rows = []
     for old in [] if held is None else held.to_pylist():
@@ -121,7 +121,7 @@ def _performance(book: str) -> int:
     What a model had promised is not known of these lines any more: no rule is about them.
     """
     table, found = lake.measures(book), 0
-    held = lake.rewrite(lake.Table(book, "performance", table.schema, "day", ()), lambda rows: rows)
+    held = lake.rewrite(lake.Table(book, "performance", table.columns, "day", ()), lambda rows: rows)
     lines = [] if held is None else held.to_pylist()
     for day in sorted({old["day"] for old in lines}):
         new = [row for old in lines if old["day"] == day for row in _of_performance(old)]

@@ -3,7 +3,14 @@
 The pictures are drawn and published when a night is reported on; the page is put together when somebody looks.
 """
 
+from typing import TYPE_CHECKING
+
+from tollgate.lazily import found_in
 from tollgate.monitoring.board.page import board_page
-from tollgate.monitoring.board.publishing import publish_board
+
+if TYPE_CHECKING:
+    from tollgate.monitoring.board.publishing import publish_board
+
+__getattr__ = found_in(__name__, "publishing")
 
 __all__ = ["board_page", "publish_board"]

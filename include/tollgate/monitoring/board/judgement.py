@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from tollgate.monitoring.events import ENDED
-from tollgate.monitoring.measures import LEVELS
+from tollgate.monitoring.levels import LEVELS
 
 ACT, WATCH, WELL, BLIND, NONE = "act", "watch", "all right", "cannot tell", "no champion"
 WHYS = 3  # reasons that are told in the sentence itself; the table of alerts has them all

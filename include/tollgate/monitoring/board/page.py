@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from tollgate import nights, registry, requests
-from tollgate.books import Book
 from tollgate.config import known_books
 from tollgate.monitoring.board.judgement import ACT, BLIND, NONE, WATCH, WELL, judge
-from tollgate.monitoring.board.publishing import read_board
+from tollgate.monitoring.board.published import read_board
 from tollgate.monitoring.events import gravest_first, of_operation, seen
 
 DECISIONS = 12  # lines of the ledger that are shown, the newest
@@ -21,8 +21,10 @@ MARKS = {ACT: "▲", WATCH: "◆", WELL: "●", BLIND: "?", NONE: "○"}  # no l
 Row = dict[str, Any]
 
 
-def board_page(book: Book) -> str:
+def board_page(book: str) -> str:
     """One book's page of HTML: no script, no network, every text of it escaped. Its links are the Airflow plugin's.
+
+    The title is that of the last night; the book's own description is read where there was none.
 
     Raises:
         Refused: the ledger is not to be trusted. PassingFault: the lake or the store did not answer.
@@ -34,13 +36,13 @@ def board_page(book: Book) -> str:
     return pages.get_template("page.html.j2").render(_contents(book), metrics=_metrics)
 
 
-def _contents(book: Book) -> Row:
+def _contents(name: str) -> Row:
     """What the template shows."""
-    name, night = book.name, read_board(book.name)
-    models, decisions = registry.models(name), registry.decisions(name)
+    night = read_board(name)
+    models, decisions = [_with_pages(model) for model in registry.models(name)], registry.decisions(name)
     judgement = judge(models, night["nights"], night["alerts"])
     return {
-        **night, "book": name, "title": book.title, "books": known_books(),
+        **night, "book": name, "title": night["title"] or _title(name), "books": known_books(),
         "judgement": judgement, "mark": MARKS[judgement.level],
         "notes": _notes(models, nights.publications(name)[:1], night["as_of"]), "models": models,
         "contenders": [_contender(model, decisions) for state in CONTENDERS for model in models
@@ -48,6 +50,19 @@ def _contents(book: Book) -> Row:
         "alerts": seen(name, gravest_first([*night["alerts"], *of_operation(name)])),
         "requests": requests.open_requests(name),
         "decisions": decisions[:DECISIONS], "lines": len(decisions), "nights": night["nights"][:NIGHTS]}
+
+
+def _title(book: str) -> str:
+    from tollgate.books import load_book
+
+    return load_book(book).title
+
+
+def _with_pages(model: Row) -> Row:
+    """A version with where MLflow shows it, ``mlflow``, and where Airflow shows the run that trained it, or None."""
+    dag, _, run = (model["trained_in"] or "").partition("/")
+    return {**model, "mlflow": registry.mlflow_pages(model["book"], model["version"], model["run_id"]),
+            "training": f"../dags/{quote(dag)}/runs/{quote(run, safe='')}" if run else None}
 
 
 def _notes(models: list[Row], scored: list[nights.Publication], judged: str | None) -> list[str]:

@@ -19,10 +19,12 @@ from tollgate.monitoring.board.canvas import (
     RED,
     SIZE,
     Picture,
+    at,
+    by_day,
     canvas,
 )
 from tollgate.monitoring.events import ENDED
-from tollgate.monitoring.measures import LEVELS
+from tollgate.monitoring.levels import LEVELS
 from tollgate.monitoring.performance import AUC, DEFAULT_RATE, auc_error
 from tollgate.stats.intervals import normal_quantile
 
@@ -144,17 +146,17 @@ def promise_and_truth(name: str, title: str, metric: str, rows: Iterable[Row], s
         axes = drawing.axes
         low, high = zip(*((row["reference"] - (row["null_value"] or 0), row["reference"] + (row["null_value"] or 0))
                           for row in map(promised.__getitem__, days)), strict=True)
-        axes.fill_between(_at(days), low, high, color=BLUE, alpha=.2, linewidth=0)
-        axes.plot(_at(days), [promised[day]["reference"] for day in days], color=BLUE, linewidth=1.6, marker=".",
+        axes.fill_between(at(days), low, high, color=BLUE, alpha=.2, linewidth=0)
+        axes.plot(at(days), [promised[day]["reference"] for day in days], color=BLUE, linewidth=1.6, marker=".",
                   markersize=4, label="promised")
         if true:
             ripe = sorted(true)
-            axes.errorbar(_at(ripe), [true[day]["value"] for day in ripe], yerr=[errors.get(day, 0.0) for day in ripe],
+            axes.errorbar(at(ripe), [true[day]["value"] for day in ripe], yerr=[errors.get(day, 0.0) for day in ripe],
                           color=RED, fmt="o", markersize=4, elinewidth=1.2, label="came true")
         if tested:
-            axes.plot(_at(day for day, _ in tested), [value for _, value in tested], color=INK, linewidth=1,
+            axes.plot(at(day for day, _ in tested), [value for _, value in tested], color=INK, linewidth=1,
                       linestyle=":", label="test months")
-        _by_day(axes, shown)
+        by_day(axes, shown)
 
     def line(day: date) -> list[str]:
         row, came = promised[day], true.get(day)
@@ -186,14 +188,14 @@ def decline_picture(rows: Iterable[Row]) -> Picture | None:
     asked = {row["as_of"]: row["reference"] for row in told if row["reference"] is not None}
     with canvas("declined") as drawing:
         axes = drawing.axes
-        axes.plot(_at(row["as_of"] for row in told), [row["value"] for row in told], color=BLUE, linewidth=1.6,
+        axes.plot(at(row["as_of"] for row in told), [row["value"] for row in told], color=BLUE, linewidth=1.6,
                   marker=".", markersize=4, label="declined")
         if asked:
-            axes.plot(_at(asked), list(asked.values()), color=INK, linewidth=1, linestyle=":", label="approved for",
+            axes.plot(at(asked), list(asked.values()), color=INK, linewidth=1, linestyle=":", label="approved for",
                       drawstyle="steps-post")
         axes.margins(y=.15)
         axes.set_ylim(bottom=0)
-        _by_day(axes, lambda value: f"{value:.0%}")
+        by_day(axes, lambda value: f"{value:.0%}")
     last = told[-1]
     said = f"On {last['as_of']} {last['value']:.1%} of {last['n']:,} applications were declined"
     if last["as_of"] in asked:
@@ -209,11 +211,11 @@ def alerts_picture(events: Iterable[Row]) -> Picture | None:
     """What was going on, from when until when, by how grave it was.
 
     Args:
-        events: rows of that table, every night's.
+        events: rows of that table, every night's, and those of incidents, of which one event may begin twice on a day.
     """
-    lives: dict[tuple[str, str, date], list[Row]] = {}
+    lives: dict[tuple[str, str, date, int], list[Row]] = {}
     for row in sorted(events, key=lambda row: row["as_of"]):
-        lives.setdefault((row["event"], row["model_version"], row["since"]), []).append(row)
+        lives.setdefault((row["event"], row["model_version"], row["since"], row.get("began", 0)), []).append(row)
     if not lives:
         return None
     end = max(rows[-1]["as_of"] for rows in lives.values())
@@ -227,12 +229,12 @@ def alerts_picture(events: Iterable[Row]) -> Picture | None:
                 for row, after in zip(rows, [*rows[1:], None], strict=True):
                     until = (after or row)["as_of"]
                     if row["status"] != ENDED:
-                        axes.barh(names.index(event), max((until - row["as_of"]).days, least), left=_at([row["as_of"]]),
+                        axes.barh(names.index(event), max((until - row["as_of"]).days, least), left=at([row["as_of"]]),
                                   height=.6, color=SEVERITY_COLOURS[row["severity"]])
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - .5, -.5)
         axes.tick_params(axis="y", length=0)
-        _by_day(axes, None)
+        by_day(axes, None)
         _legend_of_severities(axes)
     under_way = [life for life, rows in lives.items() if rows[-1]["as_of"] == end and rows[-1]["status"] != ENDED]
     told = ", ".join(sorted(event for event, *_ in under_way)) or "none"
@@ -240,10 +242,10 @@ def alerts_picture(events: Iterable[Row]) -> Picture | None:
     return Picture("alerts", "Alerts, from when until when", said, drawing.svg,
                    ["alert", "model", "since", "until", "gravest"],
                    [[event, version and f"v{version}", since.isoformat(),
-                     "under way" if (event, version, since) in under_way else rows[-1]["as_of"].isoformat(),
+                     "under way" if (event, version, since, began) in under_way else rows[-1]["as_of"].isoformat(),
                      max((row["severity"] for row in rows), key=SEVERITIES.index)]
-                    for (event, version, since), rows in sorted(
-                        lives.items(), key=lambda life: (life[0][2], life[0][0]), reverse=True)])
+                    for (event, version, since, began), rows in sorted(
+                        lives.items(), key=lambda life: (life[0][2], life[0]), reverse=True)])
 
 
 def _legend_of_severities(axes: Axes) -> None:
@@ -286,22 +288,3 @@ def vintages_picture(vintages: list[Row]) -> Picture | None:
                    [[year, f"{loans:,}", f"{bad:,}", f"{due:,.0f}",
                      *(f"{shares[age]:.2%}" if age < len(shares) else "" for age in AGES)]
                     for year, (loans, bad, due, shares) in reversed(years.items())])
-
-
-def _at(days: Iterable[date]) -> list[float]:
-    """Where days stand on an axis of time."""
-    from matplotlib.dates import date2num
-
-    return [float(date2num(day)) for day in days]
-
-
-def _by_day(axes: Axes, shown: Callable[[float], str] | None) -> None:
-    """The axes of a picture over time: few dates, values as people write them, a legend above."""
-    from matplotlib.dates import AutoDateLocator, DateFormatter
-
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=5))
-    axes.xaxis.set_major_formatter(DateFormatter("%Y-%m"))
-    if shown is not None:
-        axes.yaxis.set_major_formatter(lambda value, _: shown(value))
-        axes.grid(axis="y", alpha=.6)
-        axes.figure.legend(loc="outside upper left", ncols=3, handlelength=1.4, columnspacing=1.2)

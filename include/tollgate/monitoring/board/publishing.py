@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from tollgate import lake, registry
+from tollgate import incidents, lake, registry
 from tollgate.books import Book
 from tollgate.clock import months_before
 from tollgate.config import Params, settings
@@ -19,6 +19,7 @@ from tollgate.labels import feed_evidence, vintages
 from tollgate.monitoring.baselines import promised
 from tollgate.monitoring.board.business import profit_picture, volume_picture
 from tollgate.monitoring.board.canvas import Picture
+from tollgate.monitoring.board.groups import fairness_picture
 from tollgate.monitoring.board.judgement import level_of_night
 from tollgate.monitoring.board.pictures import (
     alerts_picture,
@@ -28,18 +29,19 @@ from tollgate.monitoring.board.pictures import (
     psi_picture,
     vintages_picture,
 )
+from tollgate.monitoring.board.published import path_of
+from tollgate.monitoring.board.timeline import with_incidents
 from tollgate.monitoring.business import BUSINESS
 from tollgate.monitoring.events import gravest_first, of_nights
 from tollgate.monitoring.kinds import conclusions
 from tollgate.monitoring.measures import PSI, watched
 from tollgate.monitoring.paired import JUDGEMENT
-from tollgate.monitoring.performance import DECLINE_RATE, PERFORMANCE
+from tollgate.monitoring.performance import DECLINE_RATE, DECLINE_RATE_GAP, PERFORMANCE
 
 MONTHS = 36   # that the page goes back
 COHORTS = 12  # in which a challenger is shown beside the champion, the newest
 
 Row = dict[str, Any]
-NOTHING: Row = {"as_of": None, "nights": [], "alerts": [], "shadows": [], "feeds": [], "guard": [], "pictures": []}
 
 
 def publish_board(book: Book, params: Params) -> str:
@@ -60,7 +62,7 @@ def publish_board(book: Book, params: Params) -> str:
     recent = partial(_between, months_before(as_of, MONTHS), as_of)
     events, measures = recent(lake.events(book.name)), recent(lake.measures(book.name))
     lake.Store(settings().store).write_json(path_of(book.name), {
-        "as_of": newest, "nights": _nights(recent(lake.verdicts(book.name)), events),
+        "title": book.title, "as_of": newest, "nights": _nights(recent(lake.verdicts(book.name)), events),
         "alerts": gravest_first(of_nights(book.name)), "shadows": _shadows(recent(lake.shadow_performance(book.name))),
         "feeds": lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist(),
         "guard": [{"version": row["model_version"], "loans": row["n"], "level": row["level"],
@@ -73,21 +75,6 @@ def publish_board(book: Book, params: Params) -> str:
                                                      *_of_business(params, measures)) if picture]})
     registry.publish_gates(book.name)
     return path_of(book.name)
-
-
-def read_board(book: str) -> Row:
-    """What was published last; its ``as_of`` is None where nothing was, and empty what an older Tollgate left out.
-
-    Raises:
-        PassingFault: the store did not answer.
-    """
-    store = lake.Store(settings().store)
-    return {**NOTHING, **(store.read_json(path_of(book)) if store.exists(path_of(book)) else {})}
-
-
-def path_of(book: str) -> str:
-    """Where it is in the store."""
-    return f"board/{book}.json"
 
 
 def _between(first: date, last: date, table: lake.Table) -> list[Row]:
@@ -116,7 +103,10 @@ def _pictures(book: Book, as_of: date, params: Params, events: list[Row], measur
     return [psi_picture([row for row in measures if row["metric"] == PSI], watched(book)),
             auc_picture(performance, promised(registry.models(book.name)), confidence),
             default_picture(performance, confidence),
-            decline_picture(row for row in measures if row["metric"] == DECLINE_RATE), alerts_picture(events),
+            decline_picture(row for row in measures if row["metric"] == DECLINE_RATE),
+            fairness_picture(row for row in measures if row["metric"] == DECLINE_RATE_GAP),
+            alerts_picture(with_incidents(events, incidents.lives(book.name), book.name,
+                                          months_before(as_of, MONTHS), as_of)),
             vintages_picture(vintages(feed_evidence(book, as_of), as_of)) if book.dated else None]
 
 

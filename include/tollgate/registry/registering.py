@@ -1,16 +1,14 @@
-"""Registering what a training run made, and the versions that the ledger knows."""
+"""Registering what a training run made, and fetching it: whole, as it was judged, or a file of its run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tollgate.config import Params
+from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
 from tollgate.features import GATED, artefact_of, check_golden, digest_of, gated_fit
 from tollgate.registry import keys, ledger
@@ -19,19 +17,12 @@ from tollgate.registry.entries import Entry
 from tollgate.registry.erased_evidence import expected
 from tollgate.registry.facts import CARD, keep_facts
 from tollgate.registry.former import check_rivals
+from tollgate.registry.known import registration
 from tollgate.registry.looks import check_looks, count_look, look_of
 from tollgate.registry.origin import MODIFIED, origin_of
 from tollgate.registry.people import trained_by
 from tollgate.registry.runs import check_no_pickle, gates_passed, read_json, record_run, refit_of, refusals
-from tollgate.registry.standing import (
-    REGISTERED,
-    champion_at,
-    first_in_force,
-    registrations,
-    standing,
-    states,
-    version_in,
-)
+from tollgate.registry.standing import REGISTERED, registrations, version_in
 from tollgate.registry.tracking import bring, client, faults_named, name_of
 from tollgate.registry.versions import ARTEFACT, Version, kept, rehash
 
@@ -110,7 +101,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         {"model": version.to_json(), "compared_with": compared.get("version"),
          "metrics": read_json(run_folder / "metrics.json"), "origin": origin, "files": files,
          "decline_rate": read_json(artefact / "model.json")["operating"]["decline_rate"],
-         "trained_by": trained_by()},
+         "trained_by": trained_by(), "trained_in": settings().trained_in or None},
         given=unmoved(now))
     if line is None:
         raise lost(version)
@@ -208,20 +199,6 @@ def fetch_to_compare(book: str, version: str) -> Path:
     return judged
 
 
-def registration(book: str, version: str) -> Entry:
-    """The line that registered a version. Raises ``BadInput`` when the ledger knows no such version."""
-    return registered(book, ledger.trusted(book), version)
-
-
-def registered(book: str, chain: Sequence[Entry], version: str) -> Entry:
-    """As ``registration``, in a ledger that was read already."""
-    for entry in registrations(chain):
-        if version_in(entry).version == version:
-            return entry
-    raise BadInput(f"{book} has no registered version of this number", value=version,
-                   remedy=f"See tollgate models {book}.")
-
-
 def registered_file(line: Entry, name: str, folder: str | Path) -> Path:
     """A file that is kept with a version's MLflow run, downloaded, as it was when this line registered the version,
     or as an erasure since has left it.
@@ -240,31 +217,3 @@ def registered_file(line: Entry, name: str, folder: str | Path) -> Path:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def challenger(book: str) -> Version | None:
-    """The candidate that passed its gates and waits for approval, by the ledger alone."""
-    return standing(ledger.trusted(book)).challenger
-
-
-def champion_on(book: str, day: date) -> Version | None:
-    """The champion of a date, by the ledger alone: what a backfill of that date scores with."""
-    return champion_at(ledger.trusted(book), day)
-
-
-def champions_since(book: str) -> date | None:
-    """The first day that has a champion, by the ledger alone; None when no model was ever promoted."""
-    return first_in_force(ledger.trusted(book))
-
-
-def models(book: str) -> list[dict[str, Any]]:
-    """Every registered version, newest first, by the ledger alone.
-
-    Each is the version's fields with ``state`` (champion, challenger, former champion, rejected or replaced),
-    ``metrics`` and ``decline_rate``, that of its operating point; None where an older Tollgate wrote the line.
-    """
-    chain = ledger.trusted(book)
-    state = states(chain)
-    return [{**version_in(e).to_json(), "state": state[version_in(e).version], "metrics": e.payload["metrics"],
-             "decline_rate": e.payload.get("decline_rate")}
-            for e in reversed(registrations(chain))]

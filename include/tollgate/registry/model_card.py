@@ -13,7 +13,8 @@ from typing import Any
 from tollgate.registry import ledger
 from tollgate.registry.card_page import page
 from tollgate.registry.facts import CARD
-from tollgate.registry.models import registered, registered_file
+from tollgate.registry.known import registered
+from tollgate.registry.registering import registered_file
 from tollgate.registry.shadowing import in_the_shadow
 from tollgate.registry.standing import COMMITS, REJECTED, answered_at, states, version_in
 from tollgate.registry.tracking import faults_named

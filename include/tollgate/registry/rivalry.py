@@ -9,7 +9,7 @@ from tollgate.features import digest_of
 from tollgate.registry.aliases import mend
 from tollgate.registry.former import comparable, unfit
 from tollgate.registry.looks import looks
-from tollgate.registry.models import fetch_to_compare
+from tollgate.registry.registering import fetch_to_compare
 from tollgate.registry.versions import Version
 
 
