@@ -126,8 +126,8 @@ class Life:
         self.reference = reference_sample(past.features, past.score, SEED)
         self._fresh = Comparison(freeze(past.features, past.score, BOOK), self.reference)
         auc, bad = area_under(past.bad, past.score), int(past.bad.sum())
-        self._baseline = Baseline(float(np.mean(past.score >= THRESHOLD)), auc, auc_error(auc, bad, REFERENCE - bad),
-                                  REFERENCE)
+        self.baseline = Baseline(float(np.mean(past.score >= THRESHOLD)), auc, auc_error(auc, bad, REFERENCE - bad),
+                                 REFERENCE, bad / REFERENCE)
 
     def window(self, scenario: str) -> tuple[World, list[Row], list[Row]]:
         """Loans of a window, what is measured of them at once, and what once their labels are known."""
@@ -137,11 +137,11 @@ class Life:
         tests.follow(now.score)
         declined = now.score >= THRESHOLD
         seen = [*tests.measures(PARAMS.monitoring), *expected(now.score, declined, confidence),
-                *decided(declined, 0, self._baseline, confidence),
+                *decided(declined, 0, self.baseline, confidence),
                 *parity_gaps(decline_rates(declined, now.groups), PARAMS.gates.group_min, confidence)]
         truth = {"rows": self.rows, "labelled": self.rows, "unbooked": 0, "indeterminate": 0,
                  "decline_rate": float(declined.mean()), **matured(now.bad.astype(np.int8), now.score, declined)}
-        return now, seen, of_cohort(now.score, declined, truth, self._baseline, confidence)
+        return now, seen, of_cohort(now.score, declined, truth, self.baseline, confidence)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Night:
 
     def performance(self, as_of: date, *, version: str = "1") -> dict:
         told = json.loads((self.model / "model.json").read_text())["operating"]["decline_rate"]
-        return record_performance(self.book, as_of, self.params, {version: Baseline(told, 0.85, 0.01, 12_000)})
+        return record_performance(self.book, as_of, self.params, {version: Baseline(told, 0.85, 0.01, 12_000, 0.148)})
 
     def verdict(self, as_of: date) -> dict:
         return verdict_step(self.book, as_of, self.params)

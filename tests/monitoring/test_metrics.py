@@ -48,6 +48,8 @@ def test_the_gauges_are_the_newest_numbers_of_the_lake(night: Night) -> None:
               if (row["metric"], row["subject"]) == ("psi", "annual_income")]
     assert found["psi", "annual_income"] == psi and found["drift_level",] == 3
     assert 0 < found["expected", "default_rate"] < 1
+    assert 0 < found["approval_rate",] < 1 and found["expected", "loss"] > 0 > -1 < found["expected", "profit"]
+    assert (found["moved", "feature"], found["moved", "concept"]) == (1, -1)
     assert found["alerts", "yes", "warning"] == 1 and found["alerts", "no", "warning"] >= 1
     assert found["requests", "open"] == 1 and found["requests", "claimed"] == 0
 
@@ -88,7 +90,7 @@ def test_the_rules_and_the_dashboard_ask_for_gauges_and_labels_that_there_are() 
         names = re.findall(r"tollgate_(\w+)", expression)
         assert names and set(names) <= set(GAUGES), expression
         for name, within in re.findall(r"tollgate_(\w+)\{([^}]*)\}", expression):
-            labels = {part.split("=")[0].rstrip("!~ ").strip() for part in within.split(",")}
+            labels = {part.strip(' ~!"').split("=")[0].split("!")[0] for part in within.split(",")}
             assert labels <= {"book", *GAUGES[name][1]}, expression
 
 

@@ -17,9 +17,9 @@ from tollgate.books import Event, Target
 from tollgate.errors import BadInput
 from tollgate.labels import BAD, GOOD, UNBOOKED, read_labels
 from tollgate.monitoring import performance_step
+from tollgate.monitoring.cohorts import WATCHED_MONTHS
 from tollgate.monitoring.performance import auc_error, decline_rates, matured, parity_gaps, widest
 from tollgate.monitoring.rules import signals
-from tollgate.monitoring.steps import WATCHED_MONTHS
 from tollgate.monitoring.window import load_window
 from tollgate.stats.ranking import area_under
 
@@ -90,7 +90,7 @@ def test_tonights_decline_rate_is_on_record_before_any_label(night: Night) -> No
     night.drift(FEB)
     performance_step(night.book, FEB, night.params)
     measures = lake.read(lake.measures("consumer")).to_pylist()
-    kinds = {"feature", "prediction", "fairness", "decision", "performance"}
+    kinds = {"feature", "prediction", "fairness", "decision", "performance", "business"}
     assert {row["kind"] for row in measures} == kinds, "one step keeps the other's"
     assert "female and male" in {row["segment"] for row in measures if row["subject"] == "sex"}
 
@@ -124,6 +124,23 @@ def test_a_cohort_is_judged_when_its_last_label_is_mature_and_not_a_day_before(n
     told = {"matured_auc": "auc", "matured_ks": "ks", "miss_rate": "false_negative_rate"}
     assert [kept[metric] for metric in told] == [cohort[name] for name in told.values()]
     assert kept["unbooked_share"] == 0
+
+
+def test_the_newest_of_small_nights_are_judged_together_by_the_rules(night: Night) -> None:
+    night = night.tuned(min_sample=1_500)
+    night.outcomes("prior_shift")
+    for as_of in (FEB, MAR):
+        night.publish("stationary", as_of)
+    tonight = date(2009, 3, 31)
+    cohorts(night, tonight)
+    rows = [row for row in lake.read(lake.measures("consumer"), filters=[
+        ("day", "=", tonight.isoformat()), ("kind", "=", "performance")]).to_pylist() if row["value"] is not None]
+    together = [row for row in rows if row["segment"] == "scored 2007-02-01 to 2007-03-01"]
+    assert {(row["n"], row["window_from"], row["window_to"]) for row in together} == {(2_000, FEB, MAR)}
+    (signal,) = signals(night.book, night.params.monitoring, rows)
+    assert signal.event == "default_rate" and signal.rank and "scored as of 2007-03-01" in signal.text
+    alone = [row for row in rows if row not in together]
+    assert signals(night.book, night.params.monitoring, alone) == [], "a night by itself is too few loans"
 
 
 def test_a_correction_moves_a_cohorts_performance_once_it_is_known_and_not_before(night: Night) -> None:

@@ -38,6 +38,7 @@ def test_the_report_is_two_pages_made_without_the_network_and_the_same_again(
     text = _text_of(index.decode())
     assert verdict["sentence"] in text and verdict["alerts"][0]["message"] in text
     assert "The scores alone promise an AUC of 0." in text and "not seen before the labels come" in text
+    assert "feature: moved" in text and all(one["sentence"] in text for one in verdict["kinds"])
     assert all(feature.name in text for feature in night.book.features)
     assert b'href="drift.html"' in index
     assert b"credit_score" in beside and b'src="http' not in beside

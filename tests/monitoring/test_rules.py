@@ -41,7 +41,8 @@ def _loud(night: Night, rules: list[Rule], *rows: dict[str, Any]) -> list[Signal
 
 def test_every_measure_that_a_rule_may_be_about_is_measured(night: Night) -> None:
     night.outcomes("stationary")
-    night.publish("stationary", FEB)
+    for day in (FEB, MAR, APR):
+        night.publish("stationary", day)
     loans = _world("stationary", night.book).slice(0, 500)
     publish_night(night.book, LATER, loans, loans["true_probability"].to_numpy(), 0.15)
     night.drift(LATER)

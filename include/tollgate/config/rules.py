@@ -45,12 +45,31 @@ MEASURES = {
     "decline_rate_gap": Measure("difference of the decline rates of two protected groups", ("above",)),
     "matured_auc": Measure("AUC of the newest matured loans, from that of the model's test months", EITHER_WAY,
                            relative=True),
+    "estimated_auc": Measure("AUC that the scores of the window promise, from that of the model's test months",
+                             EITHER_WAY, relative=True),
     "auc": Measure("AUC of the newest matured loans, from that which their scores had promised", EITHER_WAY,
                    relative=True),
     "default_rate": Measure("default rate of these loans, from that which their scores had promised", EITHER_WAY,
                             relative=True),
     "miss_rate": Measure("share of these loans' defaults that had been approved, from that promised", EITHER_WAY,
                          relative=True),
+    "calibration": Measure("default rate of the newest matured loans, of all and of each fifth of the scores, from the "
+                           "mean score", EITHER_WAY, relative=True),
+    "residual": Measure("default rate of a part of these loans (a category, a protected group, a quarter of a critical "
+                        "number), from the mean score", EITHER_WAY, relative=True),
+    "matured_default_rate": Measure("default rate of these loans, from that of the model's test months", EITHER_WAY,
+                                    relative=True),
+    "default_rate_at_age": Measure("share known to be bad of the newest loans that are 6, 12 and 24 months old, from "
+                                   "that of the loans booked in the year before them at the same age", EITHER_WAY,
+                                   relative=True),
+    "volume": Measure("applications of a night, from the mean of the 28 nights before it", EITHER_WAY, share=False,
+                      relative=True),
+    "approval_rate": Measure("share of all applications that is approved, from that which was approved with the model",
+                             EITHER_WAY, relative=True),
+    "loss": Measure("what the newest matured loans cost by defaults, in paid loans an application, from that promised",
+                    EITHER_WAY, share=False, relative=True),
+    "profit": Measure("what these loans earned less that loss, from that which their scores had promised", EITHER_WAY,
+                      share=False, relative=True),
 }
 
 

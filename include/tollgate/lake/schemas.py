@@ -202,11 +202,13 @@ def measures(book: str) -> Table:
 
     ``kind`` says what may have moved: a ``feature`` (the ``subject``), the ``prediction``, ``fairness`` (the protected
     attribute), ``decision`` (what is declined, or could not be scored), ``guard`` (how a promoted champion fares beside
-    the one that it replaced), or ``performance``: ``reference`` is what the scores promise, or of the ``matured_auc``
-    the test months, ``value``, once the loans have matured, what came true. ``segment`` is the part of the window that
-    it is about; null is the whole. ``value`` is told of ``n`` values, ``reference`` of ``reference_n`` others; how far
-    the two lie apart by luck alone is ``null_value``. ``level`` is what was concluded, where something was;
-    ``parameters`` are those that were used, as JSON.
+    the one that it replaced), ``label`` (how many default, beside loans before them at equal age), ``concept`` (whether
+    they do so as their scores say, by band of the scores and part of the book), ``business`` (what the decisions are
+    worth), or ``performance``. Of the last two ``reference`` is what the scores promise (of the ``matured_auc`` the
+    test months), ``value``, once the loans have matured, what came true. ``segment`` is the part of the window that it
+    is about; null is the whole. ``value`` is told of ``n`` values, ``reference`` of ``reference_n`` others; how far the
+    two lie apart by luck alone is ``null_value``. ``level`` is what was concluded, where something was; ``parameters``
+    are those that were used, as JSON.
     """
     return Table(book, "measures", (
         ("day", TEXT), ("as_of", DAY), ("window_from", DAY), ("window_to", DAY), ("model_version", TEXT),

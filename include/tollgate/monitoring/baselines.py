@@ -15,13 +15,14 @@ class Baseline:
 
     Attributes:
         decline_rate: of its operating point. auc, auc_error: on its test months, which it had never seen, and the
-            standard error. rows: of the test months.
+            standard error. rows: of the test months. default_rate: of these, where the ledger tells it.
     """
 
     decline_rate: float
     auc: float
     auc_error: float
     rows: int
+    default_rate: float | None = None
 
 
 def promised(registered: Iterable[dict[str, Any]]) -> dict[str, Baseline]:
@@ -36,5 +37,6 @@ def promised(registered: Iterable[dict[str, Any]]) -> dict[str, Baseline]:
         if {"auc_low", "auc_high", "rows", "approval_rate"} <= metrics.keys():
             found[model["version"]] = Baseline(
                 1 - metrics["approval_rate"] if told is None else told, metrics["auc"],
-                (metrics["auc_high"] - metrics["auc_low"]) / width, int(metrics["rows"]))
+                (metrics["auc_high"] - metrics["auc_low"]) / width, int(metrics["rows"]),
+                metrics.get("label_rate"))
     return found

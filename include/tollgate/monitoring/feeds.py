@@ -10,6 +10,7 @@ import pyarrow as pa
 from tollgate import lake
 from tollgate.books import Book
 from tollgate.config import Params
+from tollgate.labels import feed_evidence
 from tollgate.monitoring.events import before, follow, fresh
 from tollgate.monitoring.rules import alert_rows, feed_signals
 from tollgate.monitoring.steps import record_feed
@@ -24,7 +25,7 @@ def feed_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     Raises:
         PassingFault: the lake did not answer.
     """
-    found = record_feed(book, as_of, params)
+    found = record_feed(book, as_of, params, feed_evidence(book, as_of))
     days = lake.read(lake.verdicts(book.name), columns=["day", "model_version"],
                      filters=[("day", "<=", as_of.isoformat())]).to_pylist()
     answer = {"book": book.name, "as_of": as_of.isoformat(), "feed": found}

@@ -9,9 +9,11 @@ from typing import Any
 
 from tollgate import lake, nights, registry, requests
 from tollgate.books import Book, load_book
-from tollgate.config import SEVERITIES, known_books
+from tollgate.config import SEVERITIES, known_books, load_params
 from tollgate.errors import BadInput, TollgateError
+from tollgate.monitoring.business import APPROVAL_RATE, LOSS, PROFIT
 from tollgate.monitoring.events import alerts
+from tollgate.monitoring.kinds import CANNOT_TELL, MOVED, STEADY, conclusions
 from tollgate.monitoring.levels import LEVELS
 from tollgate.monitoring.measures import MISSING, PSI, of_metric
 from tollgate.monitoring.performance import ESTIMATED
@@ -27,14 +29,18 @@ GAUGES = {
     "drift_level": ("0 stable, 1 minor, 2 moderate, 3 major; -1 too few rows to tell", ()),
     "psi": ("Population stability index of the newest window", ("subject",)),
     "psi_null": ("What that index stays below by luck alone", ("subject",)),
+    "moved": ("1 a kind of drift has moved beyond luck and the limit, 0 it has not; -1 cannot be told", ("kind",)),
+    "approval_rate": ("Share of the newest window's applications that is approved", ()),
     "missing_share": ("Share of the newest window's rows that have no value", ("subject",)),
     "expected": ("What the newest scores promise until labels are mature", ("metric",)),
-    "came_true": ("What came true of the newest cohort whose labels are mature", ("metric",)),
-    "promised": ("What the scores of that cohort had promised", ("metric",)),
+    "came_true": ("What came true of the newest loans whose labels are mature", ("metric",)),
+    "promised": ("What the scores of these loans had promised", ("metric",)),
     "feed_level": ("A check of the outcomes' feed: 0 well, 1 a warning, 2 refused; -1 cannot be told", ("check",)),
     "alerts": ("Alerts under way", ("severity", "seen")),
     "requests": ("Requests for a retrain that are not closed", ("state",)),
 }
+
+STATES = {MOVED: 1, STEADY: 0, CANNOT_TELL: -1}
 
 
 def exposition(books: Sequence[str] | None = None) -> str:
@@ -84,7 +90,7 @@ Sample = tuple[str, tuple[str, ...], float]
 
 def _of(book: Book) -> list[Sample]:
     """The samples of one book."""
-    return [("up", (), 1), *_nights(book.name), *_champion(book.name), *_verdict(book.name), *_measures(book.name),
+    return [("up", (), 1), *_nights(book.name), *_champion(book.name), *_verdict(book.name), *_measures(book),
             *_feed(book.name), *_open(book.name)]
 
 
@@ -110,18 +116,20 @@ def _verdict(book: str) -> list[Sample]:
         ("drift_level", (), LEVELS.index(row["level"]) if row["level"] in LEVELS else -1))]
 
 
-def _measures(book: str) -> list[Sample]:
-    rows = _newest(lake.measures(book))
-    found: list[Sample] = []
+def _measures(book: Book) -> list[Sample]:
+    rows = _newest(lake.measures(book.name))
+    kinds = conclusions(book, load_params(book=book.name).monitoring, rows, _newest(lake.feeds(book.name)))
+    found: list[Sample] = [("moved", (one.kind,), STATES[one.state]) for one in kinds if rows]
     for row in of_metric(rows, PSI):
         found += [("psi", (row["subject"],), row["value"]), ("psi_null", (row["subject"],), row["null_value"])]
     found += [("missing_share", (row["subject"],), row["value"]) for row in of_metric(rows, MISSING)]
-    told = [row for row in rows if row["metric"] in ESTIMATED and row["reference"] is not None]
-    found += [("expected", (row["metric"],), row["reference"]) for row in told if row["segment"] is None]
-    cohort = max((row["segment"] for row in told if row["segment"] is not None), default=None)
-    for row in told:
-        if row["segment"] == cohort is not None and row["value"] is not None:
-            found += [("came_true", (row["metric"],), row["value"]), ("promised", (row["metric"],), row["reference"])]
+    found += [("approval_rate", (), row["value"]) for row in of_metric(rows, APPROVAL_RATE)]
+    for metric in (*ESTIMATED, LOSS, PROFIT):
+        told = [row for row in rows if row["metric"] == metric and row["reference"] is not None]
+        found += [("expected", (metric,), row["reference"]) for row in told if row["segment"] is None]
+        true = [row for row in told if row["segment"] is not None and row["value"] is not None]
+        for row in sorted(true, key=lambda row: (row["window_to"], row["n"]))[-1:]:
+            found += [("came_true", (metric,), row["value"]), ("promised", (metric,), row["reference"])]
     return found
 
 

@@ -24,7 +24,7 @@ Row = dict[str, Any]
 FAIRNESS, DECLINE_RATE_GAP = "fairness", "decline_rate_gap"
 PERFORMANCE, AUC, DEFAULT_RATE, MISS_RATE = "performance", "auc", "default_rate", "miss_rate"
 ESTIMATED = (AUC, DEFAULT_RATE, MISS_RATE)  # from scores alone, before labels are mature
-MATURED_AUC, MATURED_KS = "matured_auc", "matured_ks"
+MATURED_AUC, MATURED_KS, ESTIMATED_AUC = "matured_auc", "matured_ks", "estimated_auc"
 DECISION, DECLINE_RATE, REFUSED_SHARE = "decision", "decline_rate", "refused_share"
 UNBOOKED_SHARE, INDETERMINATE_SHARE = "unbooked_share", "indeterminate_share"
 NOT_STATED = "not stated"
@@ -82,6 +82,24 @@ def expected(score: np.ndarray, declined: np.ndarray, confidence: float) -> list
     return [{"kind": PERFORMANCE, "subject": "score", "segment": None, "metric": metric, "value": None,
              "reference": value, "n": len(score), "null_value": None if error is None else reach * error,
              "p_value": None, "parameters": told} for metric, (value, error) in errors.items()]
+
+
+def estimated(score: np.ndarray, baseline: Baseline | None, confidence: float) -> Row:
+    """The AUC that the scores of loans without labels promise, beside that of the model's test months.
+
+    It falls where loans become harder to tell apart. It is blind to a change in how likely they default.
+
+    Args:
+        score: P(default).
+    """
+    auc, bad = expected_auc(score), float(score.sum())
+    reference = null = rows = None
+    if baseline is not None and auc is not None:
+        reference, rows = baseline.auc, baseline.rows
+        null = normal_quantile(confidence) * float(np.hypot(auc_error(auc, bad, len(score) - bad), baseline.auc_error))
+    return {"kind": PERFORMANCE, "subject": "score", "segment": None, "metric": ESTIMATED_AUC, "value": auc,
+            "reference": reference, "n": len(score), "reference_n": rows, "null_value": null, "p_value": None,
+            "parameters": json.dumps({"confidence": confidence})}
 
 
 def of_cohort(score: np.ndarray, declined: np.ndarray, cohort: Row, baseline: Baseline | None,

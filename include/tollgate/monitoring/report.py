@@ -18,6 +18,7 @@ from tollgate.books import Book
 from tollgate.config import Params, settings
 from tollgate.errors import BadInput
 from tollgate.monitoring.board import publish_board
+from tollgate.monitoring.kinds import Conclusion, conclusions
 from tollgate.monitoring.measures import CHI_SQUARE, FEATURE, JS, KS, MISSING, PREDICTION, PSI, UNSEEN, watched
 from tollgate.monitoring.performance import AUC, DEFAULT_RATE, MISS_RATE, PERFORMANCE
 from tollgate.monitoring.reference import read_reference
@@ -54,6 +55,10 @@ td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; }}
 below, and beyond what one of so many features shows by chance.
 {beside}</p>
 {promised}
+<h2>What moved</h2>
+<ul>
+{kinds}
+</ul>
 <h2>Features</h2>
 <table>
 <tr><th>feature</th><th class="n">PSI</th><th class="n">null</th><th class="n">JS</th><th class="n">KS</th>
@@ -109,8 +114,10 @@ def write_report(book: Book, as_of: date, params: Params, window: Window, model:
     if not verdict:
         raise BadInput(f"{book.name} has no verdict as of {as_of}", value=as_of,
                        remedy=f"Conclude first: tollgate monitor verdict {book.name} --as-of {as_of}.")
-    alerts = lake.read(lake.alerts(book.name), filters=day).to_pylist()
-    page = index_page(book, verdict[0], lake.read(lake.measures(book.name), filters=day).to_pylist(), alerts)
+    alerts, measures = (lake.read(table, filters=day).to_pylist()
+                        for table in (lake.alerts(book.name), lake.measures(book.name)))
+    kinds = conclusions(book, params.monitoring, measures, lake.read(lake.feeds(book.name), filters=day).to_pylist())
+    page = index_page(book, verdict[0], measures, alerts, kinds)
     store, folder = lake.Store(settings().store), _folder(book.name, as_of)
     if alerts:
         current = window.features.append_column("score", window.scores["score"])
@@ -121,7 +128,7 @@ def write_report(book: Book, as_of: date, params: Params, window: Window, model:
 
 
 def index_page(book: Book, verdict: dict[str, Any], measures: Iterable[dict[str, Any]],
-               alerts: list[dict[str, Any]]) -> str:
+               alerts: list[dict[str, Any]], kinds: Iterable[Conclusion]) -> str:
     """Tollgate's own page of one as-of, from that day's lake rows."""
     rows, subjects = list(measures), dict[str, dict[str, dict[str, Any]]]()
     for row in (row for row in rows if row["kind"] in (FEATURE, PREDICTION)):
@@ -131,6 +138,8 @@ def index_page(book: Book, verdict: dict[str, Any], measures: Iterable[dict[str,
     told = "\n".join(f"<li><strong>{alert['severity']}</strong>: {escape(alert['message'])}</li>" for alert in alerts)
     return PAGE.format(title=escape(f"{book.title}: drift as of {verdict['as_of']}, model v{verdict['model_version']}"),
                        sentence=escape(verdict["sentence"]), features=lines, promised=_promised(rows),
+                       kinds="\n".join(f"<li><strong>{one.kind}: {one.state}</strong>. {escape(one.sentence)}</li>"
+                                       for one in kinds),
                        beside=f'<a href="{DISTRIBUTIONS}">The distributions, by Evidently</a>.' if alerts else "",
                        alerts=f"<ul>\n{told}\n</ul>" if told else "<p>None: nothing began or worsened.</p>")
 

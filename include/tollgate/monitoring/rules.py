@@ -12,6 +12,9 @@ from typing import Any
 
 from tollgate.books import Book
 from tollgate.config import MEASURES, SEVERITIES, Monitoring, Rule
+from tollgate.monitoring.business import APPROVAL_RATE, LOSS, PROFIT, VOLUME
+from tollgate.monitoring.concept import CALIBRATION, RESIDUAL
+from tollgate.monitoring.label_drift import DEFAULT_RATE_AT_AGE, MATURED_DEFAULT_RATE
 from tollgate.monitoring.measures import FEATURE, KS, MISSING, PSI, UNSEEN, discovered, level_of, watched
 from tollgate.monitoring.paired import GUARD
 from tollgate.monitoring.performance import (
@@ -19,6 +22,7 @@ from tollgate.monitoring.performance import (
     DECLINE_RATE,
     DECLINE_RATE_GAP,
     DEFAULT_RATE,
+    ESTIMATED_AUC,
     MATURED_AUC,
     MISS_RATE,
     REFUSED_SHARE,
@@ -31,11 +35,13 @@ FEED = "feed:"  # events about the feed of outcomes, and no model
 FEED_RANKS = {"ok": 0, "warn": 1, "refuse": 2}
 FEED_SEVERITY = {"warn": "info", "refuse": "warning"}
 EVENTS = {DECLINE_RATE_GAP: "parity", REFUSED_SHARE: "refused", MATURED_AUC: "auc", AUC: "auc_expected"}
+BY_SUBJECT = (DECLINE_RATE_GAP, RESIDUAL)  # of which each subject is an event of its own, as each feature is
 FIRST = (PSI, MISSING, UNSEEN)  # in which order a message about features tells them
 JOINTLY = {KS: "{} features fail the KS test together"}
 
 LUCK = "luck explains {null:.1%}"
 OF_COHORT = "of the loans scored as of {window_to} by v{model_version}"
+OF_NEWEST = "of the loans scored until {window_to} by v{model_version}"
 SAID = {
     PSI: "{subject} moved: PSI {value:.2f}, over {limit:.2f} ({level}; luck explains {null:.3f})",
     MISSING: "{value:.1%} of the rows have no {subject}, where {reference:.1%} were to be expected "
@@ -50,12 +56,33 @@ SAID = {
                         f"({LUCK}; the limit is {{limit:.1%}})",
     MATURED_AUC: f"AUC {{value:.3f}} {OF_COHORT}, where its test months promised {{reference:.3f}} "
                    "(the limit is {limit:.3f}; luck explains {null:.3f})",
+    ESTIMATED_AUC: "The scores until {window_to} promise an AUC of {value:.3f}, where the test months of "
+                     "v{model_version} had {reference:.3f} (the limit is {limit:.3f}; luck explains {null:.3f})",
     AUC: f"AUC {{value:.3f}} {OF_COHORT}, where their scores promised {{reference:.3f}} "
            "(the limit is {limit:.3f}; luck explains {null:.3f})",
     DEFAULT_RATE: f"{{value:.1%}} {OF_COHORT} defaulted, where their scores promised {{reference:.1%}} "
                     f"(the limit is {{limit:.1%}}; {LUCK})",
     MISS_RATE: f"{{value:.1%}} of the defaults {OF_COHORT} had been approved, where their scores promised "
                  f"{{reference:.1%}} (the limit is {{limit:.1%}}; {LUCK})",
+    CALIBRATION: f"{{value:.1%}} {OF_NEWEST}, {{segment}}, defaulted, {{times:.2f}} times the {{reference:.1%}} that "
+                   f"was promised (a move of more than {{allowed:.1%}}; {LUCK})",
+    RESIDUAL: f"{{value:.1%}} {OF_NEWEST} with {{subject}} {{segment}} defaulted, {{times:.2f}} times the "
+                f"{{reference:.1%}} that was promised (a move of more than {{allowed:.1%}}; {LUCK})",
+    MATURED_DEFAULT_RATE: f"{{value:.1%}} {OF_NEWEST} defaulted, where {{reference:.1%}} of its test months did at the "
+                            f"same age (a move of more than {{allowed:.1%}}; {LUCK})",
+    DEFAULT_RATE_AT_AGE: "{value:.1%} of the {n:,} loans {segment}, are known to be bad, where {reference:.1%} of "
+                           "those booked in the year before were at that age (a move of more than "
+                           f"{{allowed:.1%}}; {LUCK})",
+    VOLUME: "{value:,.0f} applied, where {reference:,.0f} did in a night before (a move of more than {allowed:,.0f}; "
+              "luck explains {null:,.0f})",
+    APPROVAL_RATE: "{value:.1%} of all applications are approved where v{model_version} was approved for "
+                     f"{{reference:.1%}} (a move of more than {{allowed:.1%}}; {LUCK})",
+    LOSS: "Defaults of the loans scored as of {window_to} by v{model_version} cost {value:.3f} paid loans an "
+            "application, where their scores promised {reference:.3f} (a move of more than {allowed:.3f}; luck "
+            "explains {null:.3f})",
+    PROFIT: "The loans scored as of {window_to} by v{model_version} leave the worth of {value:.3f} paid loans an "
+              "application, where their scores promised {reference:.3f} (a move of more than {allowed:.3f}; luck "
+              "explains {null:.3f})",
 }
 OF_ANY = "{subject} moved: {metric} {value:.3f}, over {limit:.3f} (luck explains {null:.3f})"
 
@@ -68,6 +95,7 @@ class Signal:
         event: names what may be going on, ``measure:subject``. rank: how many rules hold; 0 is quiet.
         severity: of the gravest of these rules. value, limit: the measured number and what it passed of that rule.
         text: in words. actions: what the rules that hold ask for, all of them.
+        parts: the text of each segment that moves, the one that moves most first; of the only one otherwise.
     """
 
     event: str
@@ -77,6 +105,7 @@ class Signal:
     limit: float
     text: str
     actions: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 def signals(book: Book, params: Monitoring, measures: Iterable[Row]) -> list[Signal]:
@@ -178,7 +207,7 @@ def _each(judged: Judged) -> list[Signal]:
     for row, rules, known in judged:
         if rules:
             holding = [rule for rule in rules if known and _holds(rule, row)]
-            named = MEASURES[row["metric"]].features or row["metric"] == DECLINE_RATE_GAP
+            named = MEASURES[row["metric"]].features or row["metric"] in BY_SUBJECT
             signal = _signal(_event(row["metric"], row["subject"] if named else None), row, holding, rules)
             found.setdefault(signal.event, []).append((signal.rank, _effect(rules[0], row), signal))
     return [_joined(readings) for readings in found.values()]
@@ -187,8 +216,9 @@ def _each(judged: Judged) -> list[Signal]:
 def _signal(event: str, row: Row, holding: list[Rule], rules: list[Rule]) -> Signal:
     gravest = max(holding or rules[:1], key=lambda rule: (SEVERITIES.index(rule.severity), _allowed(rule, row)))
     limit = _limit(gravest, row)
-    words = {**row, "limit": limit, "allowed": _allowed(gravest, row), "null": row["null_value"] or 0.0,
-             "hits": round(row["value"] * row["n"]), "level": level_of(row["value"])}
+    words = {**row, "segment": row.get("segment") or "all of them", "limit": limit, "allowed": _allowed(gravest, row),
+             "null": row["null_value"] or 0.0, "hits": round(row["value"] * row["n"]), "level": level_of(row["value"]),
+             "times": row["value"] / row["reference"] if row["reference"] else 0.0}
     return Signal(event, len(holding), gravest.severity, row["value"], limit,
                   SAID.get(row["metric"], OF_ANY).format(**words), tuple(rule.action for rule in holding))
 
@@ -196,8 +226,8 @@ def _signal(event: str, row: Row, holding: list[Rule], rules: list[Rule]) -> Sig
 def _joined(readings: list[tuple[int, float, Signal]]) -> Signal:
     """The signal of the segment that moved most, which tells of all that moved."""
     readings = sorted(readings, key=lambda one: one[:2], reverse=True)
-    texts = [signal.text for rank, _, signal in readings if rank] or [readings[0][2].text]
-    return replace(readings[0][2], text="; ".join(texts))
+    texts = tuple(signal.text for rank, _, signal in readings if rank) or (readings[0][2].text,)
+    return replace(readings[0][2], text="; ".join(texts), parts=texts)
 
 
 def _joint(judged: Judged) -> list[Signal]:
@@ -227,7 +257,7 @@ def _effect(rule: Rule, row: Row) -> float:
 
 
 def _allowed(rule: Rule, row: Row) -> float:
-    return rule.limit * row["reference"] if rule.relative else rule.limit
+    return rule.limit * abs(row["reference"]) if rule.relative else rule.limit
 
 
 def _limit(rule: Rule, row: Row) -> float:
@@ -235,8 +265,7 @@ def _limit(rule: Rule, row: Row) -> float:
     if rule.condition in ("above", "surely_above"):
         return rule.limit
     down = rule.condition == "falls" or (rule.condition == "moves" and row["value"] < row["reference"])
-    sign = -1 if down else 1
-    return float(row["reference"] * (1 + sign * rule.limit) if rule.relative else row["reference"] + sign * rule.limit)
+    return float(row["reference"] + (-1 if down else 1) * _allowed(rule, row))
 
 
 def _holds(rule: Rule, row: Row) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,13 @@ import pyarrow.compute as pc
 
 from tollgate import lake, nights, registry
 from tollgate.books import Book
-from tollgate.clock import months_before
 from tollgate.config import Params
-from tollgate.labels import (
-    BAD,
-    GOOD,
-    IMMATURE,
-    INDETERMINATE,
-    UNBOOKED,
-    feed_evidence,
-    findings,
-    label_of,
-    mature_before,
-    read_labels,
-)
+from tollgate.labels import INDETERMINATE, UNBOOKED, feed_evidence, findings, vintages
 from tollgate.monitoring.baselines import Baseline, promised
+from tollgate.monitoring.business import BUSINESS, approvals, volume, worth
+from tollgate.monitoring.cohorts import Cohort, matured_cohorts, newest_judged, parted_by
+from tollgate.monitoring.concept import BANDS, CONCEPT, calibration, residuals
+from tollgate.monitoring.label_drift import LABEL, at_ages, at_maturity
 from tollgate.monitoring.measures import FEATURE, PREDICTION, PSI, Comparison, watched, worst
 from tollgate.monitoring.performance import (
     DECISION,
@@ -36,6 +28,7 @@ from tollgate.monitoring.performance import (
     PERFORMANCE,
     decided,
     decline_rates,
+    estimated,
     expected,
     matured,
     of_cohort,
@@ -44,9 +37,7 @@ from tollgate.monitoring.performance import (
 )
 from tollgate.monitoring.reference import read_profile, read_reference
 from tollgate.monitoring.shadows import matured_shadows
-from tollgate.monitoring.window import Window, is_declined, load_window, scored_only
-
-WATCHED_MONTHS = 12  # matured cohorts older than this have been reported long ago
+from tollgate.monitoring.window import Window, is_declined, load_window
 
 Answer = dict[str, Any]
 
@@ -93,9 +84,11 @@ def performance_step(book: Book, as_of: date, params: Params) -> Answer:
     """How decisions fared, into the lake's ``measures``, and whether outcomes still arrive, into ``feeds``.
 
     Of tonight: the shares that are declined and that could not be scored, the gaps between the decline rates of
-    protected groups, each pair with its own null, and what the scores promise of their loans. Of each scoring date of
-    the last 12 months whose every label has matured: what came true, beside what its scores had promised and what
-    the model had when it was registered. Shadows of these dates go into ``shadow_performance``.
+    protected groups, each pair with its own null, how many applied, and what the scores promise of their loans. Of each
+    scoring date of the last 12 months whose every label has matured: what came true, beside what its scores had
+    promised and what the model had when it was registered. Of the newest of these: whether the scores held in every
+    band and part of the book, and the default rate beside that of loans before them, at equal age. Shadows of these
+    dates go into ``shadow_performance``.
 
     ``groups`` of the answer are tonight's decline rates by protected group, ``cohorts`` the matured ones in brief,
     ``feed`` what was found of the feed of outcomes.
@@ -109,76 +102,87 @@ def performance_step(book: Book, as_of: date, params: Params) -> Answer:
 def record_performance(book: Book, as_of: date, params: Params, baselines: Mapping[str, Baseline]) -> Answer:
     """``performance_step`` once it is known what the model versions concerned have promised."""
     window, confidence = load_window(book, as_of, params.monitoring), params.monitoring.confidence
-    declined = is_declined(window.scores)
+    declined, baseline = is_declined(window.scores), baselines.get(window.version)
     groups = decline_rates(declined, window.applications.select(list(book.protected())))
     gaps = parity_gaps(groups, params.gates.group_min, confidence)
     gap, null = widest(gaps)
-    tonight = decided(declined, window.refused, baselines.get(window.version), confidence)
-    cohorts, kept, shadows = _matured_cohorts(book, as_of, params, baselines)
+    tonight = decided(declined, window.refused, baseline, confidence)
+    applications = [one.rows for one in nights.publications(book.name, until=as_of)]
+    business = [volume(applications, confidence), approvals(declined, window.refused, baseline, confidence),
+                *worth(window.score, declined, params.train.cost_of_default, confidence)]
+    cohorts = matured_cohorts(book, as_of, params.snapshot.horizon_months)
+    brief = [_in_brief(cohort) for cohort in cohorts]
+    came_true = [row for cohort, told in zip(cohorts, brief, strict=True)
+                 for row in _of_cohort(cohort, told, params, baselines.get(cohort.version))]
+    evidence = feed_evidence(book, as_of)
+    aged = at_ages(vintages(evidence, as_of) if book.dated else [], params.monitoring.min_sample, confidence)
     record_measures(book, as_of, window.first, window.version,
-                    [*gaps, *tonight, *expected(window.score, declined, confidence), *kept],
-                    (FAIRNESS, DECISION, PERFORMANCE))
+                    [*gaps, *tonight, *business, *expected(window.score, declined, confidence),
+                     estimated(window.score, baseline, confidence), *came_true,
+                     *_of_small_nights(cohorts, params, baselines),
+                     *_of_newest(book, cohorts, params, baselines), *aged],
+                    (FAIRNESS, DECISION, BUSINESS, PERFORMANCE, CONCEPT, LABEL))
+    shadows = [row for cohort in (one.judged() for one in cohorts)
+               for row in matured_shadows(book.name, cohort.scores, cohort.bad, confidence)]
     beside, stamp = lake.shadow_performance(book.name), {"day": as_of.isoformat(), "as_of": as_of}
     lake.replace_partitions(beside, pa.Table.from_pylist([{**stamp, **row} for row in shadows], beside.schema),
                             [as_of.isoformat()])
     return {"book": book.name, "as_of": as_of.isoformat(), "model_version": window.version,
-            "feed": record_feed(book, as_of, params), "decline_rate": tonight[0]["value"], "parity_gap": gap,
+            "feed": record_feed(book, as_of, params, evidence), "decline_rate": tonight[0]["value"], "parity_gap": gap,
             "parity_null": null, "groups": groups,
-            "cohorts": [{**row, "scored_as_of": row["scored_as_of"].isoformat()} for row in cohorts]}
+            "cohorts": [{**row, "scored_as_of": row["scored_as_of"].isoformat()} for row in brief]}
 
 
-def record_feed(book: Book, as_of: date, params: Params) -> list[Answer]:
-    """What the outcomes that were known by then say of their feed, into the lake's ``feeds`` table."""
-    found = [asdict(one) for one in findings(feed_evidence(book, as_of), book, as_of, params.labels)]
+def record_feed(book: Book, as_of: date, params: Params, evidence: pa.Table) -> list[Answer]:
+    """What the outcomes that were known by then, ``labels.feed_evidence``, say of their feed, into ``feeds``."""
+    found = [asdict(one) for one in findings(evidence, book, as_of, params.labels)]
     table, stamp = lake.feeds(book.name), {"day": as_of.isoformat(), "as_of": as_of}
     lake.replace_partitions(table, pa.Table.from_pylist([{**stamp, **row} for row in found], table.schema),
                             [as_of.isoformat()])
     return found
 
 
-def _matured_cohorts(book: Book, as_of: date, params: Params, baselines: Mapping[str, Baseline],
-                     ) -> tuple[list[Answer], list[Answer], list[Answer]]:
-    """Each scoring date of which every booked loan's label had matured by ``as_of``, in brief.
-
-    And the ``measures`` of what came true of it; and one row of ``shadow_performance`` for each shadow of these dates.
-
-    A loan was applied for before the date it was scored on. Where loans are booked later than that, their cohort waits
-    for the last of them.
-    """
-    horizon_months = params.snapshot.horizon_months
-    until = mature_before(book, as_of, horizon_months)
-    since = months_before(until, WATCHED_MONTHS)
-    scores = scored_only(lake.read(lake.scores(book.name), columns=[
-        "as_of", "attempt", "loan_id", "applied_on", "model_version", "score", "decision"], filters=[
-        ("day", ">=", since.isoformat()), ("day", "<=", until.isoformat()), ("population", "=", nights.NEW)]))
-    if not scores.num_rows:
-        return [], [], []
-    first, last = pc.min_max(scores["applied_on"]).as_py().values()
-    labels = read_labels(book, as_of, horizon_months, since=first, until=last + timedelta(days=1))
-    label = label_of(scores["loan_id"], labels)
-    day = scores["as_of"].to_numpy()
-    order = np.argsort(day, kind="stable")
-    starts = np.flatnonzero(np.diff(day[order], prepend=day[order][:1] - 1))
-    score, declined = scores["score"].to_numpy(), is_declined(scores)
-    ripe = [cohort for cohort in np.split(order, starts[1:]) if not np.any(label[cohort] == IMMATURE)]
-    judged = [cohort[(label[cohort] == GOOD) | (label[cohort] == BAD)] for cohort in ripe]
-    cohorts = [_cohort(scores, cohort, label, score, declined) for cohort in ripe]
-    confidence = params.monitoring.confidence
-    kept = [{**row, "model_version": told["model_version"], "window_from": told["scored_as_of"],
-             "window_to": told["scored_as_of"], "segment": f"scored {told['scored_as_of']}"}
-            for told, of in zip(cohorts, judged, strict=True)
-            for row in of_cohort(score[of], declined[of], told, baselines.get(told["model_version"]), confidence)]
-    return (cohorts, kept,
-            [row for cohort in judged for row in matured_shadows(
-                book.name, scores.take(cohort), label[cohort] == BAD, confidence)])
-
-
-def _cohort(scores: pa.Table, cohort: np.ndarray, label: np.ndarray, score: np.ndarray,
-            declined: np.ndarray) -> Answer:
+def _in_brief(cohort: Cohort) -> Answer:
     """A matured scoring date: power and error on its good and bad loans, the decline rate of all that were scored."""
-    judged = cohort[(label[cohort] == GOOD) | (label[cohort] == BAD)]
-    counts = {name: int(np.sum(label[cohort] == name)) for name in (UNBOOKED, INDETERMINATE)}
-    of = int(cohort[0])
-    return {"scored_as_of": scores["as_of"][of].as_py(), "model_version": scores["model_version"][of].as_py(),
-            "rows": len(cohort), "labelled": len(judged), **counts, "decline_rate": float(declined[cohort].mean()),
-            **matured((label[judged] == BAD).astype(np.int8), score[judged], declined[judged])}
+    judged = cohort.judged()
+    counts = {name: int(np.sum(cohort.label == name)) for name in (UNBOOKED, INDETERMINATE)}
+    return {"scored_as_of": cohort.day, "model_version": cohort.version, "rows": len(cohort), "labelled": len(judged),
+            **counts, "decline_rate": float(cohort.declined.mean()),
+            **matured(judged.bad.astype(np.int8), judged.score, judged.declined)}
+
+
+def _of_cohort(cohort: Cohort, told: Answer, params: Params, baseline: Baseline | None) -> list[Answer]:
+    """What came true of a matured scoring date, beside what its scores had promised."""
+    judged, confidence = cohort.judged(), params.monitoring.confidence
+    rows = [*of_cohort(judged.score, judged.declined, told, baseline, confidence),
+            *worth(judged.score, judged.declined, params.train.cost_of_default, confidence, judged.bad)]
+    return [{**row, "model_version": cohort.version, "window_from": cohort.day, "window_to": cohort.day,
+             "segment": f"scored {cohort.day}"} for row in rows]
+
+
+def _of_small_nights(cohorts: list[Cohort], params: Params, baselines: Mapping[str, Baseline]) -> list[Answer]:
+    """What came true of the newest nights together, until they have as many loans as a rule asks for; none where the
+    newest has by itself.
+    """
+    limits = params.monitoring
+    newest = newest_judged(cohorts, limits.min_sample, limits.window_days)
+    if newest is None or newest.day == newest.last_day:
+        return []
+    rows = of_cohort(newest.score, newest.declined, _in_brief(newest), baselines.get(newest.version), limits.confidence)
+    return [{**row, "model_version": newest.version, "window_from": newest.day, "window_to": newest.last_day,
+             "segment": f"scored {newest.day} to {newest.last_day}"} for row in rows if row["kind"] == PERFORMANCE]
+
+
+def _of_newest(book: Book, cohorts: list[Cohort], params: Params, baselines: Mapping[str, Baseline]) -> list[Answer]:
+    """What the newest loans whose labels have matured say of the concept and of the default rate."""
+    limits = params.monitoring
+    newest = newest_judged(cohorts, BANDS * limits.min_sample, limits.window_days)
+    if newest is None:
+        return []
+    columns, known = parted_by(book, newest)
+    parted = newest.take(known)
+    rows = [*calibration(newest.score, newest.bad, limits.confidence),
+            *residuals(book, columns, parted.score, parted.bad, limits.confidence, limits.min_sample),
+            *at_maturity(newest.bad, baselines.get(newest.version), limits.confidence)]
+    return [{**row, "model_version": newest.version, "window_from": newest.day,
+             "window_to": newest.last_day} for row in rows]

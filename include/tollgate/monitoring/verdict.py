@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from tollgate.errors import BadInput
 from tollgate.monitoring.asking import Ask, asks
 from tollgate.monitoring.events import MEMORY_DAYS, before, follow, fresh
 from tollgate.monitoring.guard import guard_signals
+from tollgate.monitoring.kinds import conclusions
 from tollgate.monitoring.levels import LEVELS
 from tollgate.monitoring.measures import MISSING, PREDICTION, PSI, UNSEEN, of_metric, watched, worst
 from tollgate.monitoring.rules import Signal, alert_rows, feed_signals, requesting, signals, unwatched
@@ -32,7 +34,8 @@ def has_tripped(asked: Sequence[bool], params: Monitoring) -> bool:
 def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     """Conclude from the ``measures`` of ``as_of`` by the rules: alerts, a verdict, perhaps a retrain request.
 
-    Running it again for the same as-of writes the same rows and opens nothing twice.
+    Running it again for the same as-of writes the same rows and opens nothing twice. ``kinds`` of the answer tells of
+    each kind of drift whether it moved, in a sentence.
 
     Raises:
         BadInput: drift was not measured for that as-of.
@@ -58,8 +61,8 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     beside = [*(_name(row) for row in drifted if row not in moved), *_shares(tonight, now)]
     sentence = f"{_finding(level, moved, beside, version, count, params.monitoring)} {action}"
     earlier = before(book.name, as_of)
-    now += [*unwatched(earlier, params.monitoring), *guard_signals(tonight),
-            *feed_signals(_on(lake.feeds(book.name), as_of))]
+    feeds = _on(lake.feeds(book.name), as_of)
+    now += [*unwatched(earlier, params.monitoring), *guard_signals(tonight), *feed_signals(feeds)]
     rows = follow(earlier, now, as_of, version)
     alerts = alert_rows(fresh(rows, now), version, action)
     key = request["key"] if request is not None and ask is not None else None
@@ -71,7 +74,8 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
                                  "tripped": tripped,
                                  "request": key, "sentence": sentence})
     return {"book": book.name, "as_of": as_of.isoformat(), "level": level, "tripped": tripped,
-            "request": key, "alerts": alerts, "sentence": sentence}
+            "request": key, "alerts": alerts, "sentence": sentence,
+            "kinds": [asdict(one) for one in conclusions(book, params.monitoring, tonight, feeds)]}
 
 
 def verdicts(book: str) -> list[Row]:

@@ -63,6 +63,20 @@ def observed_over_expected(label: np.ndarray, score: np.ndarray, confidence: flo
     return defaults / expected, (low / expected, high / expected)
 
 
+def count_test(defaults: int, expected: float, confidence: float) -> tuple[float, float]:
+    """Whether as many loans default as the scores add up to: the p-value, and by how many luck alone lets them differ.
+
+    Two-sided, twice the smaller tail of a Poisson count, which errs on the side of luck as ``observed_over_expected``
+    does: a difference is beyond what luck explains just where the p-value is below 1 - ``confidence``.
+    """
+    from scipy.stats import poisson
+
+    of = poisson(max(expected, np.finfo(float).eps))
+    p_value = min(1.0, 2 * min(float(of.cdf(defaults)), float(of.sf(defaults - 1))))
+    most = float(of.ppf((1 + confidence) / 2 if defaults >= expected else (1 - confidence) / 2))
+    return p_value, abs(most - expected)
+
+
 def calibration_line(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Intercept and slope of the logistic regression of the outcomes on the log-odds of the scores.
 

@@ -9,7 +9,7 @@ from tollgate.training.operating import decision_costs, operating_point
 from tollgate.training.profile import freeze, reference_sample
 from tollgate.training.refit import Matured, Refit, fit_younger, refit_all
 from tollgate.training.selection import select, selected
-from tollgate.training.slices import EVENTS_MIN, Slice, cut_slices, rank_slices, slice_columns
+from tollgate.training.slices import EVENTS_MIN, Slice, cut_slices, parts, rank_slices, slice_columns
 from tollgate.training.snapshot import Snapshot, pin_lake, take_snapshot
 from tollgate.training.split import assign, beside_training, folds
 from tollgate.training.sweep import finish, open_study, work
@@ -18,7 +18,7 @@ from tollgate.training.sweep_plots import draw
 __all__ = [
     "EVENTS_MIN", "Course", "Fit", "Matured", "Parts", "Refit", "Slice", "Snapshot", "assign", "beside_training",
     "cut_slices", "decision_costs", "draw", "evidence", "finish", "fit", "fit_inferred", "fit_younger", "folds",
-    "freeze", "learn_baseline", "metrics", "open_study", "operating_point", "pin_lake", "plots", "prepare",
+    "freeze", "learn_baseline", "metrics", "open_study", "operating_point", "parts", "pin_lake", "plots", "prepare",
     "prepare_folds", "rank_slices", "reference_sample", "refit_all", "select", "selected", "slice_columns",
     "take_snapshot", "work", "write_fit", "write_references",
 ]

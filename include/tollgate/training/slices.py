@@ -52,15 +52,36 @@ def cut_slices(book: Book, rows: pa.Table) -> tuple[Members, int]:
         rows: ``label`` (both kinds) and the ``slice_columns``.
     """
     label, found, small = rows["label"].to_numpy() == 1, [], 0
-    for name, member in _members(book, rows):
+    for column, part, member in parts(book, rows):
         if len(member) == len(label):
             continue
         defaults = int(label[member].sum())
         if min(defaults, len(member) - defaults) < EVENTS_MIN:
             small += 1
         else:
-            found.append((name, member))
+            found.append((f"{column} {part}", member))
     return found, small
+
+
+def parts(book: Book, rows: pa.Table) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Every part that the ``slice_columns`` of ``rows`` cut them into: its column, which values of that one it has, and
+    the places of its rows, ascending.
+    """
+    numbers = {f.name for f in book.features if f.kind == "number"} - set(book.protected())
+    for column in slice_columns(book):
+        if column in numbers:
+            values = rows[column].to_numpy()
+            known = np.isfinite(values)
+            band = np.full(len(values), -1)
+            band[known] = quantile_bins(values[known], BANDS) if known.any() else 0
+            for code in np.unique(band):
+                member = np.flatnonzero(band == code)
+                yield column, _range(values[member]), member
+        else:
+            codes = rows[column].combine_chunks().dictionary_encode(null_encoding="encode")
+            place = codes.indices.to_numpy()
+            for code, value in enumerate(codes.dictionary.to_pylist()):
+                yield column, "missing" if value is None else f"= {value}", np.flatnonzero(place == code)
 
 
 def rank_slices(members: Members, label: np.ndarray, score: np.ndarray) -> list[Slice]:
@@ -96,25 +117,6 @@ def _added(label: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, float]:
     added = np.empty(len(label))
     added[label], added[~label] = (bad - area) / len(bad), (good - area) / len(good)
     return added, area
-
-
-def _members(book: Book, rows: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
-    """The name of each slice, and the places of its rows."""
-    numbers = {f.name for f in book.features if f.kind == "number"} - set(book.protected())
-    for column in slice_columns(book):
-        if column in numbers:
-            values = rows[column].to_numpy()
-            known = np.isfinite(values)
-            band = np.full(len(values), -1)
-            band[known] = quantile_bins(values[known], BANDS) if known.any() else 0
-            for code in np.unique(band):
-                member = np.flatnonzero(band == code)
-                yield f"{column} {_range(values[member])}", member
-        else:
-            codes = rows[column].combine_chunks().dictionary_encode(null_encoding="encode")
-            place = codes.indices.to_numpy()
-            for code, value in enumerate(codes.dictionary.to_pylist()):
-                yield f"{column} {'missing' if value is None else f'= {value}'}", np.flatnonzero(place == code)
 
 
 def _range(values: np.ndarray) -> str:

@@ -109,7 +109,7 @@ def auc_picture(rows: Iterable[Row], baselines: Mapping[str, Baseline], confiden
         for row in told if row["metric"] == AUC and row["value"] is not None}
     tested = [(row["as_of"], baselines[row["model_version"]].auc) for row in told
               if row["metric"] == AUC and row["segment"] is None and row["model_version"] in baselines]
-    return _promise_and_truth("auc", "Ranking (AUC): estimated and realised", AUC, told,
+    return promise_and_truth("auc", "Ranking (AUC): estimated and realised", AUC, told,
                               lambda value: f"{value:.3f}", errors, tested)
 
 
@@ -122,11 +122,11 @@ def default_picture(rows: Iterable[Row], confidence: float) -> Picture | None:
     told, reach = list(rows), normal_quantile((1 + confidence) / 2)
     errors = {row["window_to"]: reach * (row["value"] * (1 - row["value"]) / row["n"]) ** .5 for row in told
               if row["metric"] == DEFAULT_RATE and row["value"] is not None}
-    return _promise_and_truth("defaults", "Calibration: promised and true defaults", DEFAULT_RATE, told,
+    return promise_and_truth("defaults", "Calibration: promised and true defaults", DEFAULT_RATE, told,
                               lambda value: f"{value:.1%}", errors, [])
 
 
-def _promise_and_truth(name: str, title: str, metric: str, rows: Iterable[Row], shown: Callable[[float], str],
+def promise_and_truth(name: str, title: str, metric: str, rows: Iterable[Row], shown: Callable[[float], str],
                        errors: Mapping[date, float], tested: list[tuple[date, float]]) -> Picture | None:
     """A band of what was promised, and points of what came true with their own intervals, by the night of scoring."""
     promised: dict[date, Row] = {}

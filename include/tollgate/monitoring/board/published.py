@@ -9,7 +9,7 @@ from tollgate.config import settings
 
 Row = dict[str, Any]
 NOTHING: Row = {"title": None, "as_of": None, "nights": [], "alerts": [], "shadows": [], "feeds": [], "guard": [],
-                "pictures": []}
+                "kinds": [], "pictures": []}
 
 
 def read_board(book: str) -> Row:

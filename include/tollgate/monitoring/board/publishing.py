@@ -17,6 +17,7 @@ from tollgate.config import Params, settings
 from tollgate.errors import BadInput
 from tollgate.labels import feed_evidence, vintages
 from tollgate.monitoring.baselines import promised
+from tollgate.monitoring.board.business import profit_picture, volume_picture
 from tollgate.monitoring.board.canvas import Picture
 from tollgate.monitoring.board.groups import fairness_picture
 from tollgate.monitoring.board.judgement import level_of_night
@@ -30,7 +31,9 @@ from tollgate.monitoring.board.pictures import (
 )
 from tollgate.monitoring.board.published import path_of
 from tollgate.monitoring.board.timeline import with_incidents
+from tollgate.monitoring.business import BUSINESS
 from tollgate.monitoring.events import gravest_first, of_nights
+from tollgate.monitoring.kinds import conclusions
 from tollgate.monitoring.measures import PSI, watched
 from tollgate.monitoring.paired import JUDGEMENT
 from tollgate.monitoring.performance import DECLINE_RATE, DECLINE_RATE_GAP, PERFORMANCE
@@ -65,7 +68,11 @@ def publish_board(book: Book, params: Params) -> str:
         "guard": [{"version": row["model_version"], "loans": row["n"], "level": row["level"],
                    **json.loads(row["parameters"])}
                   for row in measures if (row["metric"], row["day"]) == (JUDGEMENT, newest)],
-        "pictures": [asdict(picture) for picture in _pictures(book, as_of, params, events, measures) if picture]})
+        "kinds": [asdict(one) for one in conclusions(
+            book, params.monitoring, (row for row in measures if row["day"] == newest),
+            lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist())],
+        "pictures": [asdict(picture) for picture in (*_pictures(book, as_of, params, events, measures),
+                                                     *_of_business(params, measures)) if picture]})
     registry.publish_gates(book.name)
     return path_of(book.name)
 
@@ -101,3 +108,8 @@ def _pictures(book: Book, as_of: date, params: Params, events: list[Row], measur
             alerts_picture(with_incidents(events, incidents.lives(book.name), book.name,
                                           months_before(as_of, MONTHS), as_of)),
             vintages_picture(vintages(feed_evidence(book, as_of), as_of)) if book.dated else None]
+
+
+def _of_business(params: Params, measures: list[Row]) -> list[Picture | None]:
+    rows = [row for row in measures if row["kind"] == BUSINESS]
+    return [volume_picture(rows), profit_picture(rows, params.monitoring.confidence)]
