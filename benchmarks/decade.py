@@ -204,9 +204,8 @@ class Replay:
 
     def _take_in(self) -> None:
         """Ask for it at once: the look at landing comes every ten seconds."""
-        waiting = sorted(ingest.new_files(BOOK))
-        if waiting:
-            self.airflow.trigger(dag_id("ingest_validate", BOOK), f"decade__{waiting[-1].split('.')[0]}", {})
+        if waiting := ingest.new_files(BOOK):
+            self.airflow.trigger(dag_id("ingest_validate", BOOK), f"decade__{Path(waiting[-1]['name']).stem}", {})
 
     def _ingested(self) -> None:
         self._take_in()
