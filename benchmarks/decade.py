@@ -3,8 +3,8 @@
     python -m benchmarks.decade [--from 1997-01] [--to 2010-12] [--every 1] [--home data/decade] [--out docs/decade.md]
     python -m benchmarks.decade --page --home data/decade --out docs/decade.md
 
-In a home of its own, in the Airflow that `make demo` starts. From the first month on a model is asked for every year until one passes its gates; from then on each month is landed, taken in, scored, monitored, and retrained where the
-loop asks for it. Whoever approves is this script, with the replay's clock: what passed its gates, it approves.
+In a home of its own, in the Airflow that `make demo` starts. From the first month on a model is asked for every year until
+one passes its gates; from then on each month is scored, monitored, and retrained where the loop asks for it. Whoever approves is this script, with the replay's clock: what passed its gates, it approves.
 
 All that is known of how far it came stands in the lake and in Airflow: a replay that was killed goes on where it was.
 `--page` makes the page of what is there, without Airflow; the replay itself ends with it.
@@ -113,8 +113,10 @@ def home_of(folder: Path, plan: Plan) -> Scratch:
 def living_in(project: Scratch) -> Iterator[None]:
     """Our own process has the replay's settings from here on."""
     before = dict(os.environ)
-    os.environ.update(project.places, TOLLGATE_AIRFLOW_PORT=str(free_port(713, 714)),
-                      TOLLGATE_MLFLOW_PORT=str(free_port()))
+    port = project.folder / "airflow.port"  # the same again: an Airflow that outlived a killed replay still listens
+    if not port.exists():
+        port.write_text(str(free_port(713, 714)), encoding="utf-8")
+    os.environ.update(project.places, TOLLGATE_AIRFLOW_PORT=port.read_text(encoding="utf-8"))
     try:
         yield
     finally:
@@ -149,15 +151,10 @@ class Replay:
         for dag in dags_of(BOOK):
             self.airflow.pause(dag, False)
         begin = self._first_model()
-        nights = self.plan.nights(begin)
-        for place, day in enumerate(nights):
+        for day in self.plan.nights(begin):
             began = time.monotonic()
             self._land(month_before(day))
-            self._ingested()
             self._score(day)
-            if place + 1 < len(nights):  # arrives while this night is judged: as-of reads keep them apart
-                self._land(month_before(nights[place + 1]))
-                self._take_in()
             self._until(lambda day=day: self._verdict(day) is not None, f"the verdict as of {day}")
             self._until(lambda: not requests.open_requests(BOOK), "retrain_on_drift to answer", trains=True)
             verdict = self._verdict(day) or {}
@@ -165,7 +162,6 @@ class Replay:
                   f"{time.monotonic() - began:.0f} s", flush=True)
         self._until(lambda: self._idle("monitor_drift"), "monitor_drift to finish")
         self._land(LAST_OUTCOME)
-        self._ingested()
 
     def _first_model(self) -> date:
         """Ask for a model every year until there is a champion; the as-of of the first."""
@@ -174,7 +170,6 @@ class Replay:
                 return found
             began = time.monotonic()
             self._land(month_before(day))
-            self._ingested()
             run = f"decade__{day}"
             if self._state("train_weekly", run) is None:
                 self.airflow.trigger(dag_id("train_weekly", BOOK), run,
@@ -194,20 +189,12 @@ class Replay:
             raise PassingFault("A night failed", value=run, remedy=f"Read its log at {self.airflow.url}, and go on.")
 
     def _land(self, month: str) -> None:
-        """Everything up to ``month`` that was not landed yet, in one file a table."""
-        book = load_book(BOOK)
+        """Have everything up to the end of ``month``'s year taken in: as-of reads keep apart what a night may see."""
+        book, until = load_book(BOOK), f"{month[:4]}-12"
         since = max((f"{months_before(_month(told[2]), -1):%Y-%m}" for entry in files(BOOK)
                      if (told := months_of(book, Path(entry.path).name))), default=book.require_sender().first_month)
-        if since <= month:
-            ingest.land(book, month, since)
-
-    def _take_in(self) -> None:
-        """Ask for it at once: the look at landing comes every ten seconds."""
-        if waiting := ingest.new_files(BOOK):
-            self.airflow.trigger(dag_id("ingest_validate", BOOK), f"decade__{Path(waiting[-1]['name']).stem}", {})
-
-    def _ingested(self) -> None:
-        self._take_in()
+        if since <= until:
+            ingest.land(book, until, since)
         self._until(lambda: not ingest.new_files(BOOK) and self._idle("ingest_validate"), "ingest_validate")
 
     def _verdict(self, day: date) -> dict[str, Any] | None:
