@@ -3,8 +3,9 @@
     python -m benchmarks.decade [--from 1997-01] [--to 2010-12] [--every 1] [--home data/decade] [--out docs/decade.md]
     python -m benchmarks.decade --page --home data/decade --out docs/decade.md
 
-In a home of its own, in the Airflow that `make demo` starts. From the first month on a model is asked for every year until
-one passes its gates; from then on each month is scored, monitored, and retrained where the loop asks for it. Whoever approves is this script, with the replay's clock: what passed its gates, it approves.
+In a home of its own, in the Airflow that `make demo` starts. From the first month on a model is asked for every year
+until one passes its gates; from then on each month is scored, monitored, and retrained where the loop asks for it.
+Whoever approves is this script, with the replay's clock: what passed its gates, it approves.
 
 All that is known of how far it came stands in the lake and in Airflow: a replay that was killed goes on where it was.
 `--page` makes the page of what is there, without Airflow; the replay itself ends with it.
