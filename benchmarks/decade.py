@@ -3,8 +3,8 @@
     python -m benchmarks.decade [--from 1997-01] [--to 2010-12] [--every 1] [--home data/decade] [--out docs/decade.md]
     python -m benchmarks.decade --page --home data/decade --out docs/decade.md
 
-In a home of its own, in the Airflow that `make demo` starts. From the first month on a model is asked for every year
-until one passes its gates; from then on each month is scored, monitored, and retrained where the loop asks for it.
+In a home of its own, in the Airflow that `make demo` starts. From the first month on a model is asked for until
+one passes its gates; from then on each month is scored, monitored, and retrained where the loop asks for it.
 Whoever approves is this script, with the replay's clock: what passed its gates, it approves.
 
 All that is known of how far it came stands in the lake and in Airflow: a replay that was killed goes on where it was.
@@ -41,7 +41,6 @@ from tollgate.errors import PassingFault
 from tollgate.ingest.landing import files, months_of
 
 BOOK = "sba"
-ATTEMPT_MONTHS = 12               # between two attempts at a first model
 LAST_OUTCOME = "2014-12"          # of the book: labels of the last nights mature after them
 POLL_SECONDS, PATIENCE_SECONDS = 1.5, 30 * 60
 # What the replay lays over params.yaml, and why: docs/decade.md repeats it.
@@ -63,15 +62,17 @@ class Plan:
 
     Attributes:
         first, last: months, as their first days. every: months between two nights, each of which scores them all.
+        ask_every: months between two attempts at a first model.
     """
 
     first: date
     last: date
     every: int = 1
+    ask_every: int = 12
 
     def attempts(self) -> list[date]:
         """The as-ofs at which a first model is asked for, until one passes."""
-        return _days(self.first, self.last, ATTEMPT_MONTHS)
+        return _days(self.first, self.last, self.ask_every)
 
     def nights(self, begin: date) -> list[date]:
         """The as-ofs of the nights after a first model of ``begin``: each scores the months since the one before."""
@@ -165,7 +166,7 @@ class Replay:
         self._land(LAST_OUTCOME)
 
     def _first_model(self) -> date:
-        """Ask for a model every year until there is a champion; the as-of of the first."""
+        """Ask for a model until there is a champion; the as-of of the first."""
         for day in self.plan.attempts():
             if (found := registry.champions_since(BOOK)) is not None:
                 return found
@@ -238,19 +239,22 @@ def main() -> None:
     options.add_argument("--from", dest="first", type=_month, default=_month("1997-01"), metavar="YYYY-MM")
     options.add_argument("--to", dest="last", type=_month, default=_month("2010-12"), metavar="YYYY-MM")
     options.add_argument("--every", type=int, default=1, help="months between two nights")
+    options.add_argument("--ask-every", type=int, default=12, help="months between two attempts at a first model")
     options.add_argument("--home", type=Path, default=None, help="where the replay lives, and goes on")
     options.add_argument("--out", type=Path, default=None, help="the page; its pictures go to images/ beside it")
     options.add_argument("--page", action="store_true", help="make the page alone, of what is there")
     chosen = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that Airflow is ended with us
-    plan = Plan(chosen.first, chosen.last, chosen.every)
+    plan = Plan(chosen.first, chosen.last, chosen.every, chosen.ask_every)
     project = home_of((chosen.home or settings().data / "decade").resolve(), plan)
     with living_in(project):
         if not chosen.page:
             with airflow_of(project) as airflow:
                 Replay(plan, airflow).run()
         if chosen.out:
-            decade_page.write(decade_told.told(BOOK, plan.every), chosen.out)
+            overlay = [(section, values, why) for section, (values, why) in OVERLAY.items()]
+            told = {**decade_told.told(BOOK), "first": f"{plan.first:%Y-%m}", "every": plan.every, "overlay": overlay}
+            decade_page.write(told, chosen.out)
 
 
 if __name__ == "__main__":

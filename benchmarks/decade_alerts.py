@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
@@ -50,7 +51,7 @@ def explain(told: Row) -> list[Explained]:
     """Each alert of a replay, as ``decade_told.told`` has it, in the order of time."""
     nights = {night["day"]: night for night in told["nights"]}
     order = sorted(nights)
-    following = {day: nights[later] for day, later in zip(order, order[1:], strict=False)}
+    following = {day: nights[later] for day, later in pairwise(order)}
     results = {one["key"]: one for one in told["requests"]}
     return [_explained(alert, nights.get(alert["day"]), following.get(alert["day"]), results, told["nights"])
             for alert in sorted(told["alerts"], key=lambda alert: (alert["day"], alert["key"]))]
@@ -104,10 +105,9 @@ def _of_request(request: Row | None, nights: Sequence[Row]) -> tuple[bool | None
 
 def together(others: Sequence[Row]) -> tuple[float, float, float]:
     """The difference of AUC over several nights and its 95 % interval, each night weighted by its defaults."""
-    weights = [one["defaults"] for one in others]
-    total = sum(weights)
-    ahead = sum(w * one["ahead"] for w, one in zip(weights, others, strict=True)) / total
-    error = sum((w * (one["high"] - one["low"]) / 2) ** 2 for w, one in zip(weights, others, strict=True)) ** 0.5 / total
+    total = sum(one["defaults"] for one in others)
+    ahead = sum(one["defaults"] * one["ahead"] for one in others) / total
+    error = sum((one["defaults"] * (one["high"] - one["low"]) / 2) ** 2 for one in others) ** 0.5 / total
     return ahead, ahead - error, ahead + error
 
 

@@ -21,7 +21,7 @@ from tollgate.config import load_params
 from tollgate.features import Model
 from tollgate.labels import BAD, GOOD, label_of, read_labels
 from tollgate.monitoring.measures import PSI, watched
-from tollgate.monitoring.performance import AUC, DEFAULT_RATE, MATURED_AUC, matured
+from tollgate.monitoring.performance import MATURED_AUC, matured
 from tollgate.monitoring.reference import read_profile
 from tollgate.monitoring.window import is_declined, scored_only
 from tollgate.nights import Publication
@@ -39,14 +39,13 @@ CONFIDENCE = 0.95
 COMMITTED, REJECTED = "-committed", "rejected"
 
 
-def told(book_name: str, every: int) -> Row:
-    """Everything that the page tells, of a replay with a night every so many months."""
+def told(book_name: str) -> Row:
+    """Everything that the page tells of a replay, but for its plan."""
     book = load_book(book_name)
     found = list(reversed(nights.publications(book.name)))
     decisions = [line for line in reversed(registry.decisions(book.name))]
     reigns = [line for line in decisions if line["kind"].endswith(COMMITTED)]
-    return {"book": book.name, "every": every,
-            "attempts": _attempts(book.name),
+    return {"attempts": _attempts(book.name),
             "models": [_plain(model) for model in reversed(registry.models(book.name))],
             "decisions": [_decision(line) for line in decisions
                           if line["kind"].endswith(COMMITTED) or line["kind"] == REJECTED],
