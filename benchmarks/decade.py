@@ -36,13 +36,13 @@ from tollgate.books import load_book
 from tollgate.clock import months_before
 from tollgate.config import settings
 from tollgate.demo import stack
-from tollgate.demo.airflow import OVER, Airflow, dag_id, dags_of
+from tollgate.demo.airflow import OVER, Airflow, dag_id
 from tollgate.errors import PassingFault
 from tollgate.ingest.landing import files, months_of
 
 BOOK = "sba"
 LAST_OUTCOME = "2014-12"          # of the book: labels of the last nights mature after them
-POLL_SECONDS, PATIENCE_SECONDS = 1.5, 30 * 60
+POLL_SECONDS, PATIENCE_SECONDS = 3, 60 * 60
 # What the replay lays over params.yaml, and why: docs/decade.md repeats it.
 OVERLAY: dict[str, tuple[dict[str, Any], str]] = {
     "snapshot": ({"min_defaults": 40}, "a year of loans has 25-60 charge-offs within 24 months until 1998"),
@@ -150,20 +150,19 @@ class Replay:
     def run(self) -> None:
         """Every month of the plan that is not behind it; a line a month."""
         self._until(lambda: self.airflow.ready(BOOK), "the DAG files")
-        for dag in dags_of(BOOK):
-            self.airflow.pause(dag, False)
+        for kind in ("train_weekly", "score_nightly", "monitor_drift"):
+            self.airflow.pause(dag_id(kind, BOOK), False)
         begin = self._first_model()
+        self._land(LAST_OUTCOME)
         for day in self.plan.nights(begin):
             began = time.monotonic()
-            self._land(month_before(day))
             self._score(day)
             self._until(lambda day=day: self._verdict(day) is not None, f"the verdict as of {day}")
-            self._until(lambda: not requests.open_requests(BOOK), "retrain_on_drift to answer", trains=True)
+            self._retrain()
             verdict = self._verdict(day) or {}
             print(f"{day} v{verdict['model_version']} {verdict['level']} request={verdict['request']} "
                   f"{time.monotonic() - began:.0f} s", flush=True)
         self._until(lambda: self._idle("monitor_drift"), "monitor_drift to finish")
-        self._land(LAST_OUTCOME)
 
     def _first_model(self) -> date:
         """Ask for a model until there is a champion; the as-of of the first."""
@@ -191,13 +190,34 @@ class Replay:
             raise PassingFault("A night failed", value=run, remedy=f"Read its log at {self.airflow.url}, and go on.")
 
     def _land(self, month: str) -> None:
-        """Have everything up to the end of ``month``'s year taken in: as-of reads keep apart what a night may see."""
-        book, until = load_book(BOOK), f"{month[:4]}-12"
+        """Have everything up to ``month`` taken in: as-of reads keep apart what a night may see.
+
+        Landing is watched only meanwhile: each look is a process, and costs as much as a task in every ten seconds.
+        """
+        book = load_book(BOOK)
         since = max((f"{months_before(_month(told[2]), -1):%Y-%m}" for entry in files(BOOK)
                      if (told := months_of(book, Path(entry.path).name))), default=book.require_sender().first_month)
-        if since <= until:
-            ingest.land(book, until, since)
-        self._until(lambda: not ingest.new_files(BOOK) and self._idle("ingest_validate"), "ingest_validate")
+        if since <= month:
+            ingest.land(book, month, since)
+        if ingest.new_files(BOOK):
+            self.airflow.pause(dag_id("ingest_validate", BOOK), False)
+            self._until(lambda: not ingest.new_files(BOOK) and self._idle("ingest_validate"), "ingest_validate")
+        self.airflow.pause(dag_id("ingest_validate", BOOK), True)
+
+    def _retrain(self) -> None:
+        """Have an open request answered; for as long as there is none, nothing looks for one."""
+        dag = dag_id("retrain_on_drift", BOOK)
+        if requests.open_requests(BOOK):
+            before = self._over(dag)
+            self.airflow.pause(dag, False)
+            self._until(lambda: not requests.open_requests(BOOK) and self._over(dag) > before, dag, trains=True)
+        self.airflow.pause(dag, True)
+        for run in self.airflow.runs(dag):
+            if run["state"] not in OVER:  # the next, which waits for the next request
+                self.airflow.call("DELETE", f"/dags/{dag}/dagRuns/{run['dag_run_id']}", accept=(404,))
+
+    def _over(self, dag: str) -> set[str]:
+        return {run["dag_run_id"] for run in self.airflow.runs(dag) if run["state"] in OVER}
 
     def _verdict(self, day: date) -> dict[str, Any] | None:
         found = lake.read(lake.verdicts(BOOK), filters=[("day", "=", str(day))]).to_pylist()
