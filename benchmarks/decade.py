@@ -215,8 +215,8 @@ class Replay:
         for run in self.airflow.runs(dag):
             if run["state"] not in OVER:  # the next, which waits for the next request
                 path = f"/dags/{dag}/dagRuns/{run['dag_run_id']}"
-                self.airflow.call("PATCH", f"{path}?update_mask=state", body={"state": "success"}, accept=(404,))
-                self.airflow.call("DELETE", path, accept=(404,))
+                self.airflow.call("PATCH", f"{path}?update_mask=state", body={"state": "failed"}, accept=(404,))
+                self.airflow.call("DELETE", path, accept=(404, 409))
 
     def _over(self, dag: str) -> set[str]:
         return {run["dag_run_id"] for run in self.airflow.runs(dag) if run["state"] in OVER}
