@@ -20,7 +20,7 @@ from tollgate.books import Book, load_book
 from tollgate.config import load_params
 from tollgate.features import Model
 from tollgate.labels import BAD, GOOD, label_of, read_labels
-from tollgate.monitoring.measures import PSI, watched
+from tollgate.monitoring.measures import KS, MISSING, PSI, UNSEEN, watched
 from tollgate.monitoring.performance import MATURED_AUC, matured
 from tollgate.monitoring.reference import read_profile
 from tollgate.monitoring.window import is_declined, scored_only
@@ -36,6 +36,7 @@ KNOWN = date(2015, 1, 1)  # after the book's last outcome
 PLAIN = (0.10, 0.25)      # the limits of plain PSI rules
 FEWEST = 2                # of either class, for an interval
 CONFIDENCE = 0.95
+OF_FEATURES = (PSI, KS, MISSING, UNSEEN)
 COMMITTED, REJECTED = "-committed", "rejected"
 
 
@@ -103,7 +104,7 @@ def _alerts(book: Book, found: Iterable[Publication]) -> list[Row]:
     return told
 
 
-_NAMES = {"auc": (MATURED_AUC,), "ks": ("ks",)}  # of an event, the measure behind it
+_NAMES = {"auc": (MATURED_AUC,), KS: (KS,)}  # of an event, the measure behind it
 
 
 def _moved_most(book: str, night: Publication, subject: str) -> str | None:
@@ -136,7 +137,9 @@ def _night(book: Book, night: Publication, former: str | None) -> Row:
     day = night.attempt.day
     measures = lake.read(lake.measures(book.name), filters=[("day", "=", day.isoformat())]).to_pylist()
     verdict = lake.read(lake.verdicts(book.name), filters=[("day", "=", day.isoformat())]).to_pylist()
-    psi = {row["subject"]: row["value"] for row in measures if row["metric"] == PSI and row["value"] is not None}
+    measured = {metric: {row["subject"]: row["value"] for row in measures
+                         if row["metric"] == metric and row["value"] is not None} for metric in OF_FEATURES}
+    psi = measured[PSI]
     worst = max(((psi[one], one) for one in watched(book) if one in psi), default=(None, None))
     scores = scored_only(lake.read(lake.scores(book.name), columns=[
         "loan_id", "applied_on", "score", "decision"], filters=[
@@ -147,8 +150,8 @@ def _night(book: Book, night: Publication, former: str | None) -> Row:
               for name, version in (("alone", "1"), ("former", former)) if version is not None}
     return {"day": day.isoformat(), "version": night.version, "rows": night.rows, "former_version": former,
             "level": verdict[0]["level"] if verdict else None, "request": verdict[0]["request"] if verdict else None,
-            "asked": bool(verdict and verdict[0]["asked"]), "psi": psi, "worst": worst[1], "worst_psi": worst[0],
-            "guard": None if guard is None else guard["level"],
+            "asked": bool(verdict and verdict[0]["asked"]), "measured": measured, "worst": worst[1],
+            "worst_psi": worst[0], "guard": None if guard is None else guard["level"],
             "plain": {f"{limit:.2f}": sorted(name for name, value in psi.items() if value > limit) for limit in PLAIN},
             "own": _own(scores, label), **others}
 

@@ -25,7 +25,8 @@ def night(day: str, version: str, psi: float, *, request: str | None = None, ahe
     over = {"0.10": ["state"] if psi > 0.10 else [], "0.25": ["state"] if psi > 0.25 else []}
     return {"day": day, "version": version, "former_version": None if version == "1" else "1", "rows": 1_000,
             "level": "major" if psi > 0.25 else "stable", "request": request, "asked": psi > 0.25,
-            "psi": {"state": psi, "score": 0.01}, "worst": "state", "worst_psi": psi, "guard": None, "plain": over,
+            "measured": {"psi": {"state": psi, "score": 0.01}, "ks": {"state": psi, "sector": 0.3}},
+            "worst": "state", "worst_psi": psi, "guard": None, "plain": over,
             "own": fared(0.70, 0.02), "alone": fared(0.66, 0.01, ahead=ahead),
             **({} if version == "1" else {"former": fared(0.66, 0.01, ahead=ahead)})}
 
