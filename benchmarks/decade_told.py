@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from tollgate import lake, nights, registry, requests
 from tollgate.books import Book, load_book
-from tollgate.config import load_params
+from tollgate.config import load_params, settings
 from tollgate.features import Model
 from tollgate.labels import BAD, GOOD, label_of, read_labels
 from tollgate.monitoring.measures import KS, MISSING, PSI, UNSEEN, watched
@@ -159,7 +159,7 @@ def _night(book: Book, night: Publication, former: str | None) -> Row:
 def _labels(book: Book, scores: pa.Table) -> np.ndarray:
     """GOOD, BAD, or something else, of each score's loan."""
     ends = pc.min_max(scores["applied_on"]).as_py()
-    horizon = load_params(book=book.name).snapshot.horizon_months
+    horizon = load_params(settings().project / "params.yaml", book=book.name).snapshot.horizon_months
     return label_of(scores["loan_id"], read_labels(book, KNOWN, horizon, since=ends["min"],
                                                    until=ends["max"] + timedelta(days=1)))
 
