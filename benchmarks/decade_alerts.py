@@ -1,9 +1,9 @@
 """Every alert of the decade explained: what was measured, what followed, and whether it was true.
 
-True is an alert that says what is so, and what lasts: a feature's move that the next night still sees, or of which a
-known event is the cause; what became of loans, for labels say it. A complaint about the feed of outcomes is false, for
-nothing is missing from this release. A request is true where the model that came of it ranked better than the one that
-it replaced.
+True is an alert that says what is so, and what lasts: a feature's move of which a cause is known, or that the next
+night still sees; what became of loans, for labels say it. A complaint about the feed of outcomes is false, for nothing
+is missing from this release. A request is true where the model that came of it ranked better than the one that it
+replaced; where none came of it, as the drift is that it names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 OF_FEATURES = ("psi", "ks", "missing", "unseen", "request")
 OF_LABELS = ("auc", "default_rate", "miss_rate")
-KS_LIMIT = 0.10  # of the rule about features that move together
+TOGETHER = {"ks": ("ks", 0.10), "request": ("psi", 0.25)}  # the measure and the limit of their rules
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def _explained(alert: Row, night: Row | None, later: Row | None, results: Mappin
     key = alert["key"].split(":", 1)[1] if kind == "request" else (night or {}).get("request")
     followed = _followed(alert, results.get(key) if key else None)
     if kind == "request":
-        return Explained(alert, followed, *_of_request(results.get(str(key)), nights))
+        answered = _of_model(results.get(str(key)), nights)
+        return Explained(alert, followed, *(answered or _of_features(alert, night, later)))
     if kind == "feed":
         return Explained(alert, followed, False, "nothing is missing from the release: few were charged off")
     if kind in OF_LABELS:
@@ -102,19 +103,19 @@ def _result(request: Row) -> str:
     return str(request["result"] or request["state"]).split(" by ")[0]
 
 
-def _of_request(request: Row | None, nights: Sequence[Row]) -> tuple[bool | None, str]:
-    """Whether the model that came of it ranked better than its former over the nights that it scored."""
+def _of_model(request: Row | None, nights: Sequence[Row]) -> tuple[bool | None, str] | None:
+    """Whether the model that came of it ranked better than its former on the nights that it scored; None of none."""
     if request is None or not str(request["result"]).startswith("promoted"):
-        return None, "no model came of it"
+        return None
     after = [night for night in nights if night["day"] > request["as_of"]]
-    version = after[0]["version"] if after else None
-    reign = [night for night in after if night["version"] == version and (night.get("former") or {}).get("ahead")
-             is not None]
+    reign = [night for night in after if night["version"] == after[0]["version"]
+             and (night.get("former") or {}).get("ahead") is not None]
     if not reign:
-        return None, "no night of the new model has labels of both kinds"
+        return None, "no night of the new model has defaults yet"
     ahead, low, high = together([night["former"] for night in reign])
-    said = f"version {version} ranked {ahead:+.3f} AUC ({low:+.3f} to {high:+.3f}) from the model that it replaced"
-    return (True if low > 0 else False if high < 0 else ahead > 0), said
+    said = (f"on its {len(reign)} nights version {reign[0]['version']} is {ahead:+.3f} AUC ({low:+.3f} to {high:+.3f}) "
+            f"from version {reign[0]['former_version']}, which it replaced")
+    return (None if low <= 0 <= high else ahead > 0), said
 
 
 def together(others: Sequence[Row]) -> tuple[float, float, float]:
@@ -127,21 +128,25 @@ def together(others: Sequence[Row]) -> tuple[float, float, float]:
 
 def _of_features(alert: Row, night: Row | None, later: Row | None) -> tuple[bool | None, str]:
     """By a known cause, or by whether the next night of the same model still sees it."""
-    metric, subjects = alert["key"].split(":")[0], alert["subject"].split("+")
-    limit = alert["limit"]
-    if metric == "ks" and night is not None:  # of several features together: the value is how many
-        limit = KS_LIMIT
-        subjects = [name for name, value in night["measured"]["ks"].items() if value > limit]
-    causes = [cause.what for cause in CAUSES if cause.first <= alert["day"] <= cause.last
-              and set(cause.subjects) & set(subjects)]
-    if causes:
-        return True, "; ".join(causes)
+    metric, subjects, limit = alert["key"].split(":")[0], alert["subject"].split("+"), alert["limit"]
+    if night is not None and metric in TOGETHER:  # told of several features at once, which its subject does not name
+        metric, limit = TOGETHER[metric]
+        subjects = [name for name, value in night["measured"][metric].items() if value > limit]
+    known = causes(alert["day"], subjects)
+    if known:
+        return True, f"cause {' and '.join(str(place) for place in known)}"
     if night is None or later is None:
         return None, "no later night tells"
     if later["version"] != night["version"]:
         return None, "the next night has another model"
-    above = alert["value"] > alert["limit"] or metric == "ks"
     found = later["measured"].get(metric, {})
+    above = metric in ("psi", "ks") or alert["value"] > limit
     lasting = [one for one in subjects if one in found and (found[one] > limit) is above]
-    return (True, f"the next night sees it too, its cause is not known: {', '.join(lasting)}") if lasting else (
+    return (True, f"the next night sees it too, for no cause that is known: {', '.join(lasting)}") if lasting else (
         False, "gone the next night, and no cause is known")
+
+
+def causes(day: str, subjects: Sequence[str]) -> list[int]:
+    """The places in ``CAUSES``, from 1 on, of what is known to move one of these features at that time."""
+    return [place for place, cause in enumerate(CAUSES, 1) if cause.first <= day <= cause.last
+            and set(cause.subjects) & set(subjects)]

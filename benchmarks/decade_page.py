@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks.decade_alerts import Explained, explain, together
+from benchmarks.decade_alerts import CAUSES, Explained, explain, together
 
 Row = dict[str, Any]
 
@@ -27,10 +27,10 @@ requests, retrains, approvals and the guard as they come ({every}: it scores all
 and monitoring compares them as one window). `--every 1` has a night a month, and takes longer. A replay that was
 stopped goes on where it was; `--page` makes the page of what there is, without Airflow.
 
-Whoever approves is the script: what passed its gates, it approves, as of the night that asked. The files of a year
-land in one piece in its January; what a night, a training or a measure may see of them is what was known by its as-of.
-What came true is told by all labels that were known in the end (charged off within 24 months), also of loans whose
-label the replay itself never lived to see mature.
+Whoever approves is the script: what passed its gates, it approves, as of the night that asked. The files of many months
+land in one piece; what a night, a training or a measure may see of them is what was known before its as-of. Landing is
+watched, and `retrain_on_drift` runs, only while there is something for them. What came true is told by the labels that
+were known in the end (charged off within 24 months), also where the replay did not live to see them mature.
 
 These parameters are not as shipped:
 
@@ -45,7 +45,8 @@ These parameters are not as shipped:
 ## Before the first champion
 
 Each of these was asked for through `train_weekly`, and no model came of it: the loans of 1995 on that had matured by
-then hold too few charge-offs. Until there is a champion nothing is scored, and nothing can drift.
+then hold too few charge-offs. Until there is a champion nothing is scored, and nothing can drift. Line by line, as the
+tasks told it:
 
 | as of | why not |
 |---|---|
@@ -90,11 +91,15 @@ On the same windows and references: any feature, or the score, above the limit.
 
 ## Every alert
 
-{counted} `True` is an alert that says what is so, and what lasts: a move of a feature that the next night on the same
-model still sees, or that has a known cause; what became of loans, for labels say it. A complaint about the feed of
-outcomes is false, for nothing is missing from this release. A request is true where the model that came of it ranked
-better than the one that it replaced, over all nights that it scored. *Where it moved* names the bin that adds most to
-the PSI, its share of the reference then and of the window now.
+{counted} `True` is an alert that says what is so, and what lasts: a move of a feature of which
+a cause below is known, or that the next night on the same model still sees; what became of loans, for labels say it. A
+complaint about the feed of outcomes is false, for nothing is missing from this release. A request is true where the
+model that came of it ranked better than the one that it replaced; where none came of it, as the drift is that it names.
+*Where it moved* names the bin that adds most to the PSI: its share of the reference then, of the window now.
+
+The causes, by shares and medians counted in the release by the year of approval:
+
+{causes}
 
 | night | about | measured | luck | limit | where it moved, or what was said | what followed | true? | why |
 |---|---|---|---|---|---|---|---|---|
@@ -128,6 +133,8 @@ def page(told: Row) -> str:
         requests=_rows((one["key"], one["cause"], _short(one["reason"]), _short(one["result"] or one["state"]))
                        for one in told["requests"]) or "| none | | | |",
         alone=_rows(_years(nights)), plain=_rows(_plain(nights, explained)),
+        causes="\n".join(f"{place}. {', '.join(f'`{name}`' for name in cause.subjects)}: {cause.what}."
+                         for place, cause in enumerate(CAUSES, 1)),
         counted=_counted(explained), alerts=_rows(_alert(one) for one in explained),
         incidents=", ".join(f"{count} of `{kind}`" for kind, count in sorted(Counter(
             line["event"].split(":")[0] for line in told["incidents"] if line["status"] == "began").items())) or "none")

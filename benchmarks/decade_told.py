@@ -128,8 +128,9 @@ def _bin(entry: Row, place: int) -> str:
         return f"`{entry['levels'][place]}`"
     low = entry["edges"][place - 1] if place else None
     high = entry["edges"][place] if place < len(entry["edges"]) else None
-    return (f"below {high:,.4g}" if low is None else f"from {low:,.4g} on" if high is None
-            else f"{low:,.4g} to {high:,.4g}")
+    if low is None or high is None:
+        return f"from {low:,.4g} on" if high is None else f"below {high:,.4g}"
+    return f"about {low:,.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:,.4g} to {high:,.4g}"
 
 
 def _night(book: Book, night: Publication, former: str | None) -> Row:

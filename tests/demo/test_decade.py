@@ -97,6 +97,23 @@ def test_a_request_is_true_where_the_model_that_came_of_it_ranked_better(ahead: 
     assert (asked.true, asked.followed) == (true, "retrain: promoted")
 
 
+def test_a_request_that_no_model_came_of_is_as_true_as_the_drift_that_it_names() -> None:
+    told = copy.deepcopy(TOLD)
+    told["requests"][0]["result"] = "refused by train_weekly__sba run drift__x"
+    for one in told["nights"][2:]:
+        one["version"] = "1"
+    (asked,) = [one for one in explain(told) if one.alert["key"].startswith("request:")]
+    assert (asked.true, asked.followed) == (False, "retrain: refused")  # state is at 0.12 the night after
+
+
+def test_a_move_that_has_a_known_cause_then_is_true_and_names_it() -> None:
+    told = {**TOLD, "alerts": [alert("2009-04-01", "psi:guaranteed_share:major:v1", "guaranteed_share", 0.4, 0.25),
+                               alert("1999-04-01", "psi:guaranteed_share:major:v1", "guaranteed_share", 0.4, 0.25)]}
+    before, after = explain(told)
+    assert (after.true, after.why) == (True, "cause 4")
+    assert before.true is None
+
+
 def test_the_page_has_every_night_every_alert_and_what_came_of_each_request() -> None:
     written = page(TOLD)
     assert all(f"| {one['day']} | 1,000 | v{one['version']} |" in written for one in TOLD["nights"])
