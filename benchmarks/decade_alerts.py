@@ -2,8 +2,9 @@
 
 True is an alert that says what is so, and what lasts: a feature's move of which a cause is known, or that the next
 night still sees; what became of loans, for labels say it. A complaint about the feed of outcomes is false, for nothing
-is missing from this release. A request is true where the model that came of it ranked better than the one that it
-replaced; where none came of it, as the drift is that it names.
+is missing from this release. The guard is right where the former champion fared better on the same loans, in rank and
+in calibration, and cannot be told where the two disagree. A request is true where the model that came of it ranked
+better than the one that it replaced; where none came of it, as the drift is that it names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import log
 from typing import Any
 
 Row = dict[str, Any]
@@ -81,6 +83,8 @@ def _explained(alert: Row, night: Row | None, later: Row | None, results: Mappin
         return Explained(alert, followed, *(answered or _of_features(alert, night, later)))
     if kind == "feed":
         return Explained(alert, followed, False, "nothing is missing from the release: few were charged off")
+    if kind == "guard" and night is not None:
+        return Explained(alert, followed, *_of_guard(night))
     if kind in OF_LABELS:
         return Explained(alert, followed, True, "the labels of these loans say so")
     if kind in OF_FEATURES:
@@ -116,6 +120,21 @@ def _of_model(request: Row | None, nights: Sequence[Row]) -> tuple[bool | None, 
     said = (f"on its {len(reign)} nights version {reign[0]['version']} is {ahead:+.3f} AUC ({low:+.3f} to {high:+.3f}) "
             f"from version {reign[0]['former_version']}, which it replaced")
     return (None if low <= 0 <= high else ahead > 0), said
+
+
+def _of_guard(night: Row) -> tuple[bool | None, str]:
+    """Whether the champion that was taken back fared worse than the former on that night's loans, once it was known."""
+    own, former = night["own"], night.get("former")
+    if former is None or not own["rate"] or former["ahead"] is None:
+        return None, "not known in the end"
+    apart = [abs(log(one["rate"] / one["expected_rate"])) for one in (own, former)]
+    said = (f"{own['rate']:.1%} defaulted: version {night['version']} had promised {own['expected_rate']:.1%}, version "
+            f"{night['former_version']} {former['expected_rate']:.1%}; their AUC were {own['auc']:.3f} and "
+            f"{former['auc']:.3f}")
+    if former["low"] > 0 or former["high"] < 0:
+        worse = former["high"] < 0
+        return (worse if worse == (apart[0] > apart[1]) else None), said
+    return apart[0] > apart[1], said
 
 
 def together(others: Sequence[Row]) -> tuple[float, float, float]:

@@ -93,8 +93,10 @@ On the same windows and references: any feature, or the score, above the limit.
 
 {counted} `True` is an alert that says what is so, and what lasts: a move of a feature of which
 a cause below is known, or that the next night on the same model still sees; what became of loans, for labels say it. A
-complaint about the feed of outcomes is false, for nothing is missing from this release. A request is true where the
-model that came of it ranked better than the one that it replaced; where none came of it, as the drift is that it names.
+complaint about the feed of outcomes is false, for nothing is missing from this release. The guard is right where the
+former champion fared better on the same loans, in rank and in calibration, and cannot be told where these disagree. A
+request is true where the model that came of it ranked better than the one that it replaced; where none came of it, as
+the drift is that it names.
 *Where it moved* names the bin that adds most to the PSI: its share of the reference then, of the window now.
 
 The causes, by shares and medians counted in the release by the year of approval:

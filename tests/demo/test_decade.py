@@ -106,6 +106,18 @@ def test_a_request_that_no_model_came_of_is_as_true_as_the_drift_that_it_names()
     assert (asked.true, asked.followed) == (False, "retrain: refused")  # state is at 0.12 the night after
 
 
+@pytest.mark.parametrize(("rank", "promised", "true"), [
+    (0.05, 0.02, False), (-0.05, 0.02, None), (0.0, 0.02, False), (-0.05, 0.005, True)])
+def test_the_guard_is_right_where_the_former_champion_fared_better_in_rank_and_in_calibration(
+        rank: float, promised: float, true: bool | None) -> None:
+    told = {**TOLD, "alerts": [alert("2007-10-01", "guard:champion:v2", "guard", 1.9, 1.1)]}
+    told["nights"] = copy.deepcopy(TOLD["nights"])
+    told["nights"][2] |= {"own": fared(0.70, promised), "former": fared(0.70 - rank, 0.01, ahead=rank)}
+    (one,) = explain(told)
+    assert one.true is true
+    assert f"4.0% defaulted: version 2 had promised {promised:.1%}, version 1 1.0%" in one.why
+
+
 def test_a_move_that_has_a_known_cause_then_is_true_and_names_it() -> None:
     told = {**TOLD, "alerts": [alert("2009-04-01", "psi:guaranteed_share:major:v1", "guaranteed_share", 0.4, 0.25),
                                alert("1999-04-01", "psi:guaranteed_share:major:v1", "guaranteed_share", 0.4, 0.25)]}
