@@ -132,7 +132,7 @@ def page(told: Row) -> str:
         timeline=_rows(_night(told, night, explained) for night in nights),
         decisions=_rows((one["kind"], one["version"], one["since"] or "", one["by"] or "", _short(one["reason"] or ""))
                         for one in told["decisions"]),
-        requests=_rows((one["key"], one["cause"], _short(one["reason"]), _short(one["result"] or one["state"]))
+        requests=_rows((one["key"], one["cause"], _short(one["reason"]), _came(one))
                        for one in told["requests"]) or "| none | | | |",
         alone=_rows(_years(nights)), plain=_rows(_plain(nights, explained)),
         causes="\n".join(f"{place}. {', '.join(f'`{name}`' for name in cause.subjects)}: {cause.what}."
@@ -140,6 +140,11 @@ def page(told: Row) -> str:
         counted=_counted(explained), alerts=_rows(_alert(one) for one in explained),
         incidents=", ".join(f"{count} of `{kind}`" for kind, count in sorted(Counter(
             line["event"].split(":")[0] for line in told["incidents"] if line["status"] == "began").items())) or "none")
+
+
+def _came(request: Row) -> str:
+    result = str(request["result"] or request["state"])
+    return f"{result}: {_short(request['why'], 400)}" if request["why"] else result
 
 
 def _rows(rows: Iterable[Sequence[Any]]) -> str:

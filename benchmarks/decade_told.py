@@ -19,6 +19,7 @@ from tollgate import lake, nights, registry, requests
 from tollgate.books import Book, load_book
 from tollgate.config import load_params, settings
 from tollgate.features import Model
+from tollgate.incidents import ENDED
 from tollgate.labels import BAD, GOOD, label_of, read_labels
 from tollgate.monitoring.measures import KS, MISSING, PSI, UNSEEN, watched
 from tollgate.monitoring.performance import MATURED_AUC, matured
@@ -45,14 +46,15 @@ def told(book_name: str) -> Row:
     book = load_book(book_name)
     found = list(reversed(nights.publications(book.name)))
     decisions = [line for line in reversed(registry.decisions(book.name))]
+    incidents = lake.read(lake.incidents(book.name)).to_pylist()
     reigns = [line for line in decisions if line["kind"].endswith(COMMITTED)]
-    return {"attempts": _attempts(book.name),
+    return {"attempts": _attempts(incidents, registry.champions_since(book.name)),
             "models": [_plain(model) for model in reversed(registry.models(book.name))],
             "decisions": [_decision(line) for line in decisions
                           if line["kind"].endswith(COMMITTED) or line["kind"] == REJECTED],
-            "requests": [_plain(one) for one in _requests(book.name)],
+            "requests": [{**_plain(one), "why": _refusal(incidents, one["key"])} for one in _requests(book.name)],
             "alerts": _alerts(book, found),
-            "incidents": [_plain(line) for line in lake.read(lake.incidents(book.name)).to_pylist()],
+            "incidents": [_plain(line) for line in incidents],
             "nights": [_night(book, night, _replaced(reigns, night.version)) for night in found]}
 
 
@@ -61,11 +63,16 @@ def _plain(row: Row) -> Row:
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
 
 
-def _attempts(book: str) -> list[Row]:
-    """The trainings that failed before there was a champion."""
-    lines = lake.read(lake.incidents(book)).to_pylist()
-    return [{"as_of": line["as_of"].isoformat(), "message": line["message"]} for line in lines
-            if line["event"].startswith("failed:train_weekly") and line["status"] != "ended"]
+def _attempts(incidents: Iterable[Row], since: date | None) -> list[Row]:
+    """The trainings that came to nothing before there was a champion, with the last that each task told."""
+    told = {line["as_of"].isoformat(): _error(line["message"]) for line in incidents
+            if ":train_weekly" in line["event"] and line["status"] != ENDED and (since is None or line["as_of"] < since)}
+    return [{"as_of": day, "message": message} for day, message in sorted(told.items())]
+
+
+def _error(message: str) -> str:
+    """Without which task told it at which try."""
+    return message.split(" error: ", 1)[-1]
 
 
 def _decision(line: Row) -> Row:
@@ -84,6 +91,13 @@ def _replaced(reigns: Iterable[Row], version: str) -> str | None:
 def _requests(book: str) -> list[Row]:
     events = lake.read(lake.requests(book)).to_pylist()
     return [{**one, "book": book} for one in requests.fold(book, events).values()]
+
+
+def _refusal(incidents: Iterable[Row], key: str) -> str:
+    """Why the gates refused the model that a request led to; nothing where they did not."""
+    told = [_error(line["message"]) for line in incidents
+            if line["event"].startswith("refused:") and line["status"] != ENDED and line["run_id"] == f"drift__{key}"]
+    return told[-1] if told else ""
 
 
 def _alerts(book: Book, found: Iterable[Publication]) -> list[Row]:

@@ -45,7 +45,7 @@ TOLD: Row = {
         {"kind": "promotion", "version": "1", "by": "a", "since": "2007-01-01", "reason": "", "previous": None},
         {"kind": "promotion", "version": "2", "by": "a", "since": "2007-07-01", "reason": "", "previous": "1"}],
     "requests": [{"key": KEY, "as_of": "2007-07-01", "cause": "drift", "reason": "drift from model v1", "state":
-                  "closed", "result": "promoted by train_weekly__sba run drift__x", "outcome": "verdict"}],
+                  "closed", "result": "promoted by train_weekly__sba run drift__x", "outcome": "verdict", "why": ""}],
     "alerts": [alert("2007-04-01", "psi:state:major:v1", "state", 0.30, 0.25),
                alert("2007-07-01", "psi:state:major:v1", "state", 0.31, 0.25),
                alert("2007-07-01", f"request:{KEY}", "retrain", 0.31, 0.25),
