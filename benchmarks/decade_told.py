@@ -66,7 +66,8 @@ def _plain(row: Row) -> Row:
 def _attempts(incidents: Iterable[Row], since: date | None) -> list[Row]:
     """The trainings that came to nothing before there was a champion, with the last that each task told."""
     told = {line["as_of"].isoformat(): _error(line["message"]) for line in incidents
-            if ":train_weekly" in line["event"] and line["status"] != ENDED and (since is None or line["as_of"] < since)}
+            if ":train_weekly" in line["event"] and line["status"] != ENDED
+            and (since is None or line["as_of"] < since)}
     return [{"as_of": day, "message": message} for day, message in sorted(told.items())]
 
 
