@@ -295,7 +295,8 @@ def main() -> None:
         if chosen.out:
             idle = services.running_database("mlflow") is None
             overlay = [(section, values, why) for section, (values, why) in OVERLAY.items()]
-            told = {**decade_told.told(BOOK), "first": f"{plan.first:%Y-%m}", "every": plan.every, "overlay": overlay}
+            told = {**decade_told.told(BOOK), "first": f"{plan.first:%Y-%m}", "every": plan.every,
+                    "ask_every": plan.ask_every, "overlay": overlay}
             decade_page.write(told, chosen.out)
             if idle:
                 services.stop_embedded()

@@ -13,7 +13,7 @@ from benchmarks.decade_alerts import CAUSES, Explained, explain, together
 
 Row = dict[str, Any]
 
-COMMAND = "python -m benchmarks.decade --every {every} --out docs/decade.md"
+COMMAND = "python -m benchmarks.decade --every {every} --ask-every {ask_every} --out docs/decade.md"
 EVERY = {1: "a night a month", 3: "a night a quarter"}
 WORDS = {True: "true", False: "false", None: "cannot be told"}
 PICTURE = "decade.svg"
@@ -123,7 +123,7 @@ def page(told: Row) -> str:
     nights, explained = told["nights"], explain(told)
     every = EVERY.get(told["every"], f"a night every {told['every']} months")
     return PAGE.format(
-        command=COMMAND.format(every=told["every"]), begun=told["first"], nights=len(nights), every=every,
+        command=COMMAND.format(**told), begun=told["first"], nights=len(nights), every=every,
         last=nights[-1]["day"] if nights else "", picture=PICTURE,
         overlay=_rows((name, ", ".join(f"`{key}: {value}`" for key, value in values.items()), why)
                       for name, values, why in told["overlay"]),

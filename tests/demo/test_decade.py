@@ -38,7 +38,7 @@ def alert(day: str, key: str, subject: str, value: float, limit: float, message:
 
 KEY = "sba-v1-2007-07-01"
 TOLD: Row = {
-    "first": "1997-01", "every": 3, "overlay": [("gates", {"auc_min": 0.6}, "labels are few")],
+    "first": "1997-01", "every": 3, "ask_every": 12, "overlay": [("gates", {"auc_min": 0.6}, "labels are few")],
     "attempts": [{"as_of": "1997-01-01", "message": "the lake holds 0 matured loans"}],
     "models": [], "incidents": [{"event": "failed:train_weekly__sba.snapshot", "status": "began"}],
     "decisions": [

@@ -46,6 +46,6 @@ def test_a_replay_is_told_from_its_tables_with_the_first_champion_and_the_former
     assert first["own"]["expected_rate"] == pytest.approx(sum(scores(day=str(NIGHT))["score"].to_pylist()) / ROWS)
     assert [(one["kind"], one["version"], one["previous"]) for one in told["decisions"]] == [
         ("promotion", "1", None), ("promotion", "2", "1")]
-    written = page({**told, "first": "2006-07", "every": 1, "overlay": []})
+    written = page({**told, "first": "2006-07", "every": 1, "ask_every": 12, "overlay": []})
     assert f"| 2006-11-01 | {ROWS} | v2 |" in written
     assert all(f"| {alert['day']} |" in written for alert in told["alerts"])
