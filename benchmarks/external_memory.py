@@ -34,7 +34,7 @@ from tollgate.clock import months_before
 from tollgate.config import load_params
 from tollgate.features import encode
 from tollgate.labels import mature_before
-from tollgate.registry.rivals import no_rivals
+from tollgate.registry.rivalry import no_rivals
 from tollgate.run_files import write_json, write_rows
 from tollgate.stats.ranking import area_under
 

@@ -208,7 +208,7 @@ def test_killed_around_any_write_it_rolls_back_once_when_it_is_run_again(
 
 def test_a_night_that_was_not_published_is_named(at: Callable[[Path], Path], promoted: Path) -> None:
     at(promoted)
-    assert registry.reign(BOOK, "2") == Reign("2", "1", FIRST, None) and registry.reign(BOOK, "1") is None
+    assert registry.reign(BOOK, "2") == Reign("2", "1", FIRST, None, None) and registry.reign(BOOK, "1") is None
     with pytest.raises(BadInput, match=r"No night of consumer is published as of 2006-10-01 .*Score first"):
         guard(SECOND)
 

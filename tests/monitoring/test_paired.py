@@ -9,7 +9,7 @@ import pytest
 from benchmarks.guard import LIMITS, PARAMS, Case, trials
 
 from tollgate.config import Params
-from tollgate.monitoring.paired import Pair, compare, either_approves, in_words
+from tollgate.monitoring.paired import Approved, Pair, compare, either_approves, in_words
 from tollgate.stats.ranking import area_under
 
 N = 4_000
@@ -51,6 +51,19 @@ def test_who_expects_far_fewer_defaults_is_told_and_so_is_who_expects_far_more(e
     assert levels(replace(equal, champion=equal.champion / 5)) == ["within", "beyond", *EQUAL_BY_ALL[2:]]
     assert levels(replace(equal, former=equal.former / 5)) == ["within", "beyond", *EQUAL_BY_ALL[2:]]
     assert "apart by more than 3 times" in told(replace(equal, champion=equal.champion / 5))
+
+
+def test_defaults_are_expected_as_many_times_as_often_as_when_the_gates_judged_or_else_it_is_told(equal: Pair) -> None:
+    """A model of a world that got worse rightly expects more of them than the one before it."""
+    more, then = replace(equal, former=equal.former / 5), Approved(float(np.log(5)), 0.05)
+    levels_then = [row["level"] for row in compare(more, PARAMS, all_booked=True, approved=then)]
+    assert (levels(more), levels_then) == (["within", "beyond", *EQUAL_BY_ALL[2:]], EQUAL_BY_ALL)
+    for now in (equal, replace(equal, former=equal.former / 25)):
+        found = compare(now, PARAMS, all_booked=True, approved=then)
+        assert found[1]["level"] == "beyond"
+        assert "where it was 5 times on the rows of its gates, apart by more than 3 times" in in_words(found, "1", 6)
+    unsure = compare(equal, PARAMS, all_booked=True, approved=replace(then, error=1.0))
+    assert unsure[1]["level"] == "within", "what the gates saw was of few loans"
 
 
 def test_labels_tell_a_worse_ranking_that_no_limit_before_them_does(equal: Pair) -> None:

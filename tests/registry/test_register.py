@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from registry.world import BOOK, World, aliases, client, kinds, let_through, params_of
 from tests.databases import Databases
@@ -129,6 +131,25 @@ def test_a_report_that_lacks_the_verdict_of_a_gate_is_refused(world: World) -> N
     with pytest.raises(Refused, match="A gate gave no verdict") as refusal:
         registry.register(run, params_of("a"))
     assert refusal.value.value == "fairness" and kinds() == []
+
+
+def test_the_ledger_keeps_what_both_models_expected_on_the_rows_of_the_gates(world: World) -> None:
+    world.promoted("a")
+    run = world.run("b")
+    evidence = pq.read_table(run / "evidence.parquet")
+    place = evidence.schema.get_field_index("champion_score")
+    halved = pc.divide(evidence["score"], 2.0)
+    pq.write_table(evidence.set_column(place, "champion_score", halved), run / "evidence.parquet")
+    registry.register(run, params_of("b"))
+    challenger = registry.challenger(BOOK)
+    assert challenger is not None
+    registry.promote(BOOK, challenger.version, challenger.digest, by="ann")
+    reign = registry.reign(BOOK, challenger.version)
+    assert reign is not None and reign.expected is not None
+    test = evidence.filter(pc.equal(evidence["split"], "test"))
+    assert reign.expected["model"] == pytest.approx(pc.mean(test["score"]).as_py())
+    assert reign.expected["model"] / reign.expected["champion"] == pytest.approx(2)
+    assert reign.expected["error"] == pytest.approx(0, abs=1e-9), "of scores that move together"
 
 
 def test_gates_that_compared_with_an_earlier_champion_are_refused(world: World) -> None:

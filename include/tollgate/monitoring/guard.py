@@ -28,7 +28,9 @@ from tollgate.monitoring.paired import (
     ROLLED_BACK,
     SUPERSEDED,
     UNKNOWN,
+    UNLIKE_NOTHING,
     WITHIN,
+    Approved,
     Pair,
     compare,
     in_words,
@@ -68,7 +70,8 @@ def guard_step(book: Book, as_of: date, params: Params) -> Row:
         return answer
     months = min(params.monitoring.guard_months, params.snapshot.horizon_months)
     pair = _both_scored(book, reign, as_of, months, params.monitoring.guard_days)
-    rows = [{**row, "subject": CHAMPION} for row in compare(pair, params, all_booked=book.all_booked)]
+    rows = [{**row, "subject": CHAMPION} for row in compare(pair, params, all_booked=book.all_booked,
+                                                            approved=_approved(reign))]
     evidence = in_words(rows, reign.former, months)
     told: Row = {"former": reign.former, "evidence": evidence}
     if not evidence:
@@ -134,6 +137,13 @@ def another_regime(psi: Iterable[Row], as_of: date) -> list[Row]:
         return [_regime(CHAMPION, None, None, 0)]
     return [_regime(name, row["value"], then[name]["value"], row["n"]) for name, row in sorted(now.items())
             if {_drifts(row), _drifts(then[name])} == {True, False}]
+
+
+def _approved(reign: registry.Reign) -> Approved:
+    if reign.expected is None:
+        return UNLIKE_NOTHING
+    told = reign.expected
+    return Approved(float(np.log(told["model"] / told["champion"])), told["error"])
 
 
 def _drifts(row: Row) -> bool | None:

@@ -45,16 +45,33 @@ class Pair:
     known: np.ndarray
 
 
-def compare(pair: Pair, params: Params, *, all_booked: bool) -> list[Row]:
+@dataclass(frozen=True)
+class Approved:
+    """How far apart the two models' scores were on the rows that the gates judged, as the ledger has it.
+
+    Attributes:
+        log_ratio: the logarithm of how many times as many defaults the champion expected. error: its standard error.
+    """
+
+    log_ratio: float
+    error: float
+
+
+UNLIKE_NOTHING = Approved(0.0, 0.0)
+
+
+def compare(pair: Pair, params: Params, *, all_booked: bool, approved: Approved = UNLIKE_NOTHING) -> list[Row]:
     """Each of ``PAIRED``: measured columns of ``measures``, without the subject. That of the expected defaults is the
     natural logarithm of how many times as many the champion expects; the others are the champion's less the former's.
 
-    ``value`` is beyond its limit where it is by more than ``null_value``, its reach at all looks together: each of the
-    four errs with a quarter of what ``monitoring.confidence`` leaves. ``level`` is beyond, within, or unknown, of too
-    few loans.
+    ``value`` is beyond its limit where its distance from ``reference`` is by more than ``null_value``, its reach at all
+    looks together: each of the four errs with a quarter of what ``monitoring.confidence`` leaves. ``level`` is beyond,
+    within, or unknown, of too few loans.
 
     Args:
         all_booked: whether the outcomes of declined loans are seen too.
+        approved: what the defaults' ratio is held against: a model that expects more of them than an older one rightly
+            does, was let through because it does.
     """
     limits, n = params.monitoring, len(pair.champion)
     confidence = 1 - (1 - limits.confidence) / len(PAIRED)
@@ -69,7 +86,8 @@ def compare(pair: Pair, params: Params, *, all_booked: bool) -> list[Row]:
         _judged(DECLINES, float(shift.mean()), shift, n, TIGHTEST_LOANS, either_way, limits.guard_decline_shift, {
             "only_champion": int(np.sum(shift > 0)), "only_former": int(np.sum(shift < 0))}),
         _judged(DEFAULTS, float(np.log(mine / theirs)), ratio, n, TIGHTEST_LOANS, either_way,
-                float(np.log(limits.guard_defaults_ratio)), {"champion": float(mine), "former": float(theirs)}),
+                float(np.log(limits.guard_defaults_ratio)), {"champion": float(mine), "former": float(theirs)},
+                reference=approved.log_ratio, error=approved.error),
         _ranked(EXPECTED_AUC, former, champion, former, n, TIGHTEST_LOANS, confidence,
                 limits.guard_auc_drop),
         _labelled(pair, params, confidence, all_booked)]
@@ -107,15 +125,17 @@ def _ranked(metric: str, bad: np.ndarray, champion: np.ndarray, former: np.ndarr
 
 
 def _judged(metric: str, value: float, influence: np.ndarray, n: int, tightest: int, confidence: float, limit: float,
-            told: Row, *, falls: bool = False) -> Row:
-    reach = always_valid_reach(float(influence.std() / np.sqrt(len(influence))), n, confidence, tightest)
-    surely = (-value if falls else abs(value)) - reach
+            told: Row, *, falls: bool = False, reference: float = 0.0, error: float = 0.0) -> Row:
+    own = float(influence.std() / np.sqrt(len(influence)))
+    reach = always_valid_reach(float(np.hypot(own, error)), n, confidence, tightest)
+    surely = (-value if falls else abs(value - reference)) - reach
     return _row(metric, value, len(influence), reach, {**told, "confidence": confidence, "limit": limit},
-                BEYOND if surely > limit else WITHIN)
+                BEYOND if surely > limit else WITHIN, reference)
 
 
-def _row(metric: str, value: float | None, n: int, reach: float | None, told: Row, level: str) -> Row:
-    return {"kind": GUARD, "metric": metric, "value": value, "reference": 0.0, "null_value": reach, "n": n,
+def _row(metric: str, value: float | None, n: int, reach: float | None, told: Row, level: str,
+         reference: float = 0.0) -> Row:
+    return {"kind": GUARD, "metric": metric, "value": value, "reference": reference, "null_value": reach, "n": n,
             "level": level, "parameters": json.dumps(told, sort_keys=True)}
 
 
@@ -133,8 +153,10 @@ def _in_words(rows: list[Row], former: str, months: int) -> Iterator[str]:
                    f"{told['only_former']:,} that it declines: {row['value']:+.1%} of them, over {told['limit']:.0%} "
                    f"({sure})")
         elif row["metric"] == DEFAULTS:
-            yield (f"it expects {told['champion']:.1%} of {n} to default, version {former} {told['former']:.1%}, apart "
-                   f"by more than {np.exp(told['limit']):.3g} times (luck explains {np.exp(row['null_value']):.2f})")
+            yield (f"it expects {told['champion']:.1%} of {n} to default, version {former} {told['former']:.1%}: "
+                   f"{np.exp(row['value']):.3g} times as many, where it was {np.exp(row['reference']):.3g} times on "
+                   f"the rows of its gates, apart by more than {np.exp(told['limit']):.3g} times (luck explains "
+                   f"{np.exp(row['null_value']):.2f})")
         elif row["metric"] == EXPECTED_AUC:
             yield (f"were the scores of version {former} right, its AUC on {n} would be {told['champion']:.3f} against "
                    f"{told['former']:.3f}, lower by more than {told['limit']:g} ({sure})")

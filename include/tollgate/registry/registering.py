@@ -101,6 +101,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
         {"model": version.to_json(), "compared_with": compared.get("version"),
          "metrics": read_json(run_folder / "metrics.json"), "origin": origin, "files": files,
          "decline_rate": read_json(artefact / "model.json")["operating"]["decline_rate"],
+         "beside_champion": _beside_champion(run_folder / "evidence.parquet"),
          "trained_by": trained_by(), "trained_in": settings().trained_in or None},
         given=unmoved(now))
     if line is None:
@@ -140,6 +141,25 @@ def _check_evidence(folder: Path, gates: dict[str, Any], digest: str) -> None:
         if of != digest:
             raise Refused(f"The run's {what} are of another model", value=of or "no digest",
                           remedy=f"Run evaluate and gate again for {digest}.")
+
+
+def _beside_champion(evidence: Path) -> dict[str, float] | None:
+    """What its scores and the champion's add up to on the test rows, as shares of them; None without a champion.
+
+    ``error`` is the standard error of the logarithm of the two shares' ratio, the scores being paired (delta method).
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(evidence, columns=["split", "score", "champion_score"])
+    test = rows.filter(pc.and_(pc.equal(rows["split"], "test"), pc.is_valid(rows["champion_score"])))
+    if not test.num_rows:
+        return None
+    mine, theirs = test["score"].to_numpy(), test["champion_score"].to_numpy()
+    apart = mine / mine.mean() - theirs / theirs.mean()
+    return {"model": float(mine.mean()), "champion": float(theirs.mean()),
+            "error": float(apart.std() / np.sqrt(len(apart)))}
 
 
 def _create_version(params: Params, digest: str, snapshot: str, run_id: str) -> Version:
