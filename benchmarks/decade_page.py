@@ -19,7 +19,7 @@ WORDS = {True: "true", False: "false", None: "cannot be told"}
 PICTURE = "decade.svg"
 BLUE, RED, GREY, INK = "#1f6fb4", "#c0392b", "#888888", "#222222"
 
-PAGE = """# Fourteen years, replayed
+PAGE = """# The decade, replayed
 
 `{command}` writes this page whole, through the Airflow that `make demo` starts: the real loans of `sba`, asked for a
 first model from {begun} on, and from the first that passed its gates on {nights} nights to {last}, with monitoring,
