@@ -19,7 +19,8 @@ from tollgate import deployment, registry
 import boto3
 for bucket in ("tollgate", "tollgate-ledger"):
     boto3.client("s3").create_bucket(Bucket=bucket)
-registry.record("consumer", "note", {"first": True})
+for number in range(3):
+    registry.record("consumer", "note", {"number": number})
 print(json.dumps({"public": registry.check_keys()[1]}))
 """
 PUBLIC = """
@@ -80,6 +81,6 @@ def test_who_writes_tables_reads_the_ledger_and_cannot_write_overwrite_or_shorte
     public = str(run(PUBLIC, *decider))
     told = run(TABLES, endpoint, tmp_path / "worker", "our-access-key", SECRET, TOLLGATE_LEDGER_PUBLIC_KEYS=public)
     assert isinstance(told, dict)
-    assert (told["read"], told["after"], told["table"]) == (1, 1, "done")
+    assert (told["read"], told["after"], told["table"]) == (3, 3, "done")
     refused = [told["forge"], told["overwrite"], told["bucket"], *told["cut"]]
     assert all("AccessDenied" in str(answer) or "Access Denied" in str(answer) for answer in refused), refused

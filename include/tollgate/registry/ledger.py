@@ -177,7 +177,7 @@ def keep_last(book: str, chain: Sequence[Entry]) -> None:
 
 
 def _places() -> list[str]:
-    """Where the last digest is kept: in the store, or beside a ledger that lies apart; and outside, if anywhere."""
+    """Where the last digest is kept: first in the store or beside a ledger that lies apart, then outside."""
     here = settings()
     own = here.store if here.ledger == here.lake else here.ledger
     return [own, *([here.ledger_anchor] if here.ledger_anchor else [])]
@@ -239,7 +239,7 @@ def trusted(book: str) -> list[Entry]:
     """Every decision of a book. Raises ``Refused`` when a line is forged or illegal: no decision may rest on it."""
     # The anchors are read first: lines written in between are then beyond them, never missing.
     anchors = _anchors(book)
-    lines, own = _read(book, anchors), f"{settings().store}/{_anchor(book)}"
+    lines, own = _read(book, anchors), f"{_places()[0]}/{_anchor(book)}"
     if own not in anchors and len(lines) > 1:
         # Whoever wrote the first line may have been about to keep its digest.
         anchors = _anchors(book)
