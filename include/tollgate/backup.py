@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tollgate import deployment, lake, registry, services
-from tollgate.books import load_book
 from tollgate.config import EMBEDDED, Settings, known_books, settings
-from tollgate.errors import BadInput, PassingFault, TollgateError
+from tollgate.errors import BadInput, PassingFault
 
 RECORD, DUMP = "backup.json", "mlflow.dump"
 FORMAT = 1
@@ -103,11 +102,7 @@ def restore(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
 
 def _places(here: Settings) -> dict[str, str]:
     """Where what cannot be made again lies; workspaces and caches are copies of it."""
-    found = {"landing": here.landing, "lake": here.lake, "store": here.store, "dvc-remote": here.dvc_remote,
-             "mlflow-artifacts": here.mlflow_artifacts}
-    if here.ledger != here.lake:
-        found["ledger"] = here.ledger
-    return found | ({"keys": str(here.data / "keys")} if here.ledger_key == EMBEDDED else {})
+    return here.locations() | ({"keys": str(here.data / "keys")} if here.ledger_key == EMBEDDED else {})
 
 
 def _listing(place: str) -> dict[str, tuple[int, str]]:
@@ -142,10 +137,6 @@ def _checked(folder: Path) -> dict[str, Any]:
 def _proof(say: Say) -> dict[str, Any]:
     ledgers, proved = {}, []
     for name in known_books():
-        try:
-            load_book(name)
-        except TollgateError:
-            continue
         if lake.version(lake.ledger(name)) < 0:
             continue
         ledgers[name] = registry.verify(name)["entries"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tollgate import services
-from tollgate.config import EMBEDDED, PROJECT, Settings, settings
+from tollgate.config import EMBEDDED, PROJECT, settings
 from tollgate.errors import BadInput, PassingFault
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def prepare(take_over: bool = False) -> dict[str, Any]:
     from tollgate import lake, registry
 
     here = settings()
-    places = _places(here)
+    places = list(here.locations().values())
     made = [bucket for bucket in sorted({urlsplit(place).netloc for place in places if place.startswith("s3://")})
             if _make_bucket(bucket)]
     for place in places:
@@ -79,9 +79,9 @@ def note_format() -> None:
     from tollgate.lake import Store
 
     store = Store(settings().store)
-    if not store.exists(FORMAT_RECORD):
-        store.create(FORMAT_RECORD, (json.dumps({"format": FORMAT}) + "\n").encode())
-    check_format()
+    if store.exists(FORMAT_RECORD) or not store.create(
+            FORMAT_RECORD, (json.dumps({"format": FORMAT}) + "\n").encode()):
+        _check_format(store)
 
 
 def check_format() -> None:
@@ -89,7 +89,12 @@ def check_format() -> None:
     from tollgate.lake import Store
 
     store = Store(settings().store)
-    if store.exists(FORMAT_RECORD) and (told := store.read_json(FORMAT_RECORD).get("format")) != FORMAT:
+    if store.exists(FORMAT_RECORD):
+        _check_format(store)
+
+
+def _check_format(store: Store) -> None:
+    if (told := store.read_json(FORMAT_RECORD).get("format")) != FORMAT:
         raise BadInput(f"The records of the store are of format {told}, which another Tollgate wrote",
                        value=f"{store.root}, read as format {FORMAT}",
                        remedy="Install the version of Tollgate that wrote them, or a later one.")
@@ -112,11 +117,6 @@ def check_owner() -> bool:
         return False
     _check_owner(store, store.read_json(RECORD), _database(here.optuna))
     return True
-
-
-def _places(here: Settings) -> list[str]:
-    ledger = [here.ledger] if here.ledger != here.lake else []
-    return [here.landing, here.lake, *ledger, here.store, here.dvc_remote, here.mlflow_artifacts]
 
 
 def _make_bucket(name: str) -> bool:

@@ -116,3 +116,13 @@ def on_s3(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             monkeypatch.setenv(f"TOLLGATE_{place}", f"s3://{bucket}/{place.lower()}")
 
     return put
+
+
+@pytest.fixture
+def on_server(request: pytest.FixtureRequest, on_s3: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Put every location into the bucket of a real S3 server; its name."""
+    server = request.getfixturevalue("s3_server")
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    on_s3(server.bucket)
+    return str(server.bucket)

@@ -46,26 +46,18 @@ def test_a_store_that_is_away_is_named_once_and_may_pass(well: Scratch) -> None:
 
 
 def test_a_bucket_that_is_missing_and_a_key_that_is_wrong_are_named(
-        well: Scratch, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
-        on_s3: Callable[[str], None]) -> None:
-    server = request.getfixturevalue("s3_server")
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    on_s3(server.bucket)
+        well: Scratch, on_server: str, monkeypatch: pytest.MonkeyPatch, on_s3: Callable[[str], None]) -> None:
     assert said("object store") == {}
     on_s3("nobody-made-it")
     assert "There is no bucket nobody-made-it" in said("object store")["object store"]
-    on_s3(server.bucket)
+    on_s3(on_server)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     assert "The bucket tollgate is not ours to use (got: status 403)" in said("object store")["object store"]
 
 
 def test_a_deployment_that_nobody_prepared_and_one_of_other_code_are_named(
-        well: Scratch, request: pytest.FixtureRequest, studies: Callable[[], None], monkeypatch: pytest.MonkeyPatch,
+        well: Scratch, on_server: str, studies: Callable[[], None], monkeypatch: pytest.MonkeyPatch,
         on_s3: Callable[[str], None]) -> None:
-    server = request.getfixturevalue("s3_server")
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
     on_s3("b-doctor-prepared")
     deployment.prepare()
     assert said("deployment") == {}
@@ -195,18 +187,13 @@ def test_a_key_that_nobody_believes_and_one_that_is_not_there_are_named(
 
 
 def test_a_ledger_that_can_be_written_to_where_no_decision_is_taken_is_named(
-        well: Scratch, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
-        on_s3: Callable[[str], None]) -> None:
-    server = request.getfixturevalue("s3_server")
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    on_s3(server.bucket)
-    monkeypatch.setenv("TOLLGATE_LEDGER", f"s3://{server.bucket}/decisions")
+        well: Scratch, on_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLGATE_LEDGER", f"s3://{on_server}/decisions")
     assert said("object store") == {}, "decisions are taken here"
     other = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     monkeypatch.setenv("TOLLGATE_LEDGER_PUBLIC_KEYS", base64.b64encode(other).decode())
     found = said("object store")["object store"]
-    assert f"the ledger can be written to all the same (got: s3://{server.bucket}/decisions)" in found
+    assert f"the ledger can be written to all the same (got: s3://{on_server}/decisions)" in found
     assert "a key of the object store that may read there alone" in found
 
 

@@ -35,6 +35,17 @@ class Settings:
     trained_in: str     # the run of Airflow that trains here, DAG/RUN; empty: none
     today: str          # a replay's clock: the day that it is, or AS_OF; empty: the machine's
 
+    @property
+    def ledger_apart(self) -> bool:
+        """Whether the ledger does not lie among the other tables."""
+        return self.ledger != self.lake
+
+    def locations(self) -> dict[str, str]:
+        """Where what several machines share is kept, by the name of the setting."""
+        apart = ("ledger",) if self.ledger_apart else ()
+        return {name: getattr(self, name)
+                for name in ("landing", "lake", *apart, "store", "dvc_remote", "mlflow_artifacts")}
+
 
 def settings() -> Settings:
     """Locations from ``TOLLGATE_*`` environment variables, falling back to what lies under ``data/``."""

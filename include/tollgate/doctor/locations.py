@@ -15,6 +15,7 @@ from tollgate.errors import BadInput, PassingFault, TollgateError
 
 PROBE = ".tollgate-doctor"
 REACH_SECONDS = 5
+TABLES = ("TOLLGATE_LAKE", "TOLLGATE_LEDGER")  # where each commit stands on a put-if-absent
 DECIDED = ("TOLLGATE_LEDGER", "TOLLGATE_LEDGER_ANCHOR")  # what the deciding side alone writes
 
 
@@ -69,9 +70,11 @@ def check_object_store(here: Settings) -> Iterator[Finding]:
         yield from bad
         if not bad and inside:
             yield ok(f"the bucket {bucket} is there, and {', '.join(name for name, _ in inside)} can be written to")
-        if not bad and here.lake.startswith("s3://") and bucket_of(here.lake) == bucket:
+        for name, place in inside if not bad else []:
+            if name not in TABLES:
+                continue
             try:
-                lake.prove_put_if_absent(here.lake)
+                lake.prove_put_if_absent(place)
                 yield ok("of several who put one key at once, one wins")
             except TollgateError as err:
                 yield fault(err)

@@ -7,19 +7,14 @@ from pathlib import Path
 
 from tollgate.config import Settings
 
-# What several machines have to see alike.
-LOCATIONS = ("landing", "lake", "store", "dvc_remote", "mlflow_artifacts")
-
 
 def locations(here: Settings) -> Iterator[tuple[str, str]]:
     """``(name of the setting, location)`` of everything that is kept.
 
     The ledger and its anchor are among them where they have a place of their own.
     """
-    for name in LOCATIONS:
-        yield f"TOLLGATE_{name.upper()}", getattr(here, name)
-    if here.ledger != here.lake:
-        yield "TOLLGATE_LEDGER", here.ledger
+    for name, place in here.locations().items():
+        yield f"TOLLGATE_{name.upper()}", place
     if here.ledger_anchor:
         yield "TOLLGATE_LEDGER_ANCHOR", here.ledger_anchor
 

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.lake.contention import prove_put_if_absent
 from tollgate.lake.disk import Pile
-from tollgate.lake.faults import faults_named, location, storage_options, torn
+from tollgate.lake.faults import faults_named, location, root, storage_options, torn
 from tollgate.lake.schemas import Table
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def open_or_create(table: Table) -> DeltaTable:
 
     opened = open_table(table)
     if opened is None:
-        prove_put_if_absent(settings().lake)
+        prove_put_if_absent(root(table))
         with faults_named(table):
             opened = DeltaTable.create(location(table), schema=table.schema, partition_by=[table.partition],
                                        mode="ignore", storage_options=storage_options(), configuration=KEPT,

@@ -18,9 +18,13 @@ INCOMPLETE = ("Expected contiguous commit files", "No table metadata or protocol
 
 
 def location(table: Table) -> str:
-    """The folder of a table under the lake, or of the ledger where that has a place of its own."""
-    root = settings().ledger if table.name == LEDGER else settings().lake
-    return f"{root.rstrip('/')}/{table.book}/{table.name}"
+    """The folder of a table."""
+    return f"{root(table).rstrip('/')}/{table.book}/{table.name}"
+
+
+def root(table: Table) -> str:
+    """The lake, or where the ledger lies."""
+    return settings().ledger if table.name == LEDGER else settings().lake
 
 
 def storage_options() -> dict[str, str]:

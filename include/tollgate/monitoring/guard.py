@@ -18,6 +18,7 @@ from tollgate.labels import BAD, GOOD, label_of, read_labels
 from tollgate.monitoring.levels import LEVELS
 from tollgate.monitoring.measures import FEATURE, PSI
 from tollgate.monitoring.paired import (
+    ALIKE,
     ANOTHER_REGIME,
     BEYOND,
     GUARD,
@@ -28,7 +29,6 @@ from tollgate.monitoring.paired import (
     ROLLED_BACK,
     SUPERSEDED,
     UNKNOWN,
-    UNLIKE_NOTHING,
     WITHIN,
     Approved,
     Pair,
@@ -141,7 +141,7 @@ def another_regime(psi: Iterable[Row], as_of: date) -> list[Row]:
 
 def _approved(reign: registry.Reign) -> Approved:
     if reign.expected is None:
-        return UNLIKE_NOTHING
+        return ALIKE
     told = reign.expected
     return Approved(float(np.log(told["model"] / told["champion"])), told["error"])
 

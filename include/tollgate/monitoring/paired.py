@@ -57,10 +57,10 @@ class Approved:
     error: float
 
 
-UNLIKE_NOTHING = Approved(0.0, 0.0)
+ALIKE = Approved(0.0, 0.0)
 
 
-def compare(pair: Pair, params: Params, *, all_booked: bool, approved: Approved = UNLIKE_NOTHING) -> list[Row]:
+def compare(pair: Pair, params: Params, *, all_booked: bool, approved: Approved = ALIKE) -> list[Row]:
     """Each of ``PAIRED``: measured columns of ``measures``, without the subject. That of the expected defaults is the
     natural logarithm of how many times as many the champion expects; the others are the champion's less the former's.
 

@@ -156,8 +156,7 @@ def _of_cohort(cohort: Cohort, told: Answer, params: Params, baseline: Baseline 
     judged, confidence = cohort.judged(), params.monitoring.confidence
     rows = [*of_cohort(judged.score, judged.declined, told, baseline, confidence),
             *worth(judged.score, judged.declined, params.train.cost_of_default, confidence, judged.bad)]
-    return [{**row, "model_version": cohort.version, "window_from": cohort.day, "window_to": cohort.day,
-             "segment": f"scored {cohort.day}"} for row in rows]
+    return _on(cohort, rows, segment=f"scored {cohort.day}")
 
 
 def _of_small_nights(cohorts: list[Cohort], params: Params, baselines: Mapping[str, Baseline]) -> list[Answer]:
@@ -169,8 +168,8 @@ def _of_small_nights(cohorts: list[Cohort], params: Params, baselines: Mapping[s
     if newest is None or newest.day == newest.last_day:
         return []
     rows = of_cohort(newest.score, newest.declined, _in_brief(newest), baselines.get(newest.version), limits.confidence)
-    return [{**row, "model_version": newest.version, "window_from": newest.day, "window_to": newest.last_day,
-             "segment": f"scored {newest.day} to {newest.last_day}"} for row in rows if row["kind"] == PERFORMANCE]
+    return _on(newest, [row for row in rows if row["kind"] == PERFORMANCE],
+               segment=f"scored {newest.day} to {newest.last_day}")
 
 
 def _of_newest(book: Book, cohorts: list[Cohort], params: Params, baselines: Mapping[str, Baseline]) -> list[Answer]:
@@ -184,5 +183,10 @@ def _of_newest(book: Book, cohorts: list[Cohort], params: Params, baselines: Map
     rows = [*calibration(newest.score, newest.bad, limits.confidence),
             *residuals(book, columns, parted.score, parted.bad, limits.confidence, limits.min_sample),
             *at_maturity(newest.bad, baselines.get(newest.version), limits.confidence)]
-    return [{**row, "model_version": newest.version, "window_from": newest.day,
-             "window_to": newest.last_day} for row in rows]
+    return _on(newest, rows)
+
+
+def _on(cohort: Cohort, rows: list[Answer], **more: str) -> list[Answer]:
+    """Rows of ``measures`` with whose and of which days they are."""
+    return [{**row, "model_version": cohort.version, "window_from": cohort.day, "window_to": cohort.last_day, **more}
+            for row in rows]

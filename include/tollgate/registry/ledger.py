@@ -179,7 +179,7 @@ def keep_last(book: str, chain: Sequence[Entry]) -> None:
 def _places() -> list[str]:
     """Where the last digest is kept: first in the store or beside a ledger that lies apart, then outside."""
     here = settings()
-    own = here.store if here.ledger == here.lake else here.ledger
+    own = here.ledger if here.ledger_apart else here.store
     return [own, *([here.ledger_anchor] if here.ledger_anchor else [])]
 
 

@@ -110,7 +110,7 @@ def auc_picture(rows: Iterable[Row], baselines: Mapping[str, Baseline], confiden
     tested = [(row["as_of"], baselines[row["model_version"]].auc) for row in told
               if row["metric"] == AUC and row["segment"] is None and row["model_version"] in baselines]
     return promise_and_truth("auc", "Ranking (AUC): estimated and realised", AUC, told,
-                              lambda value: f"{value:.3f}", errors, tested)
+                             lambda value: f"{value:.3f}", errors, tested)
 
 
 def default_picture(rows: Iterable[Row], confidence: float) -> Picture | None:
@@ -123,11 +123,11 @@ def default_picture(rows: Iterable[Row], confidence: float) -> Picture | None:
     errors = {row["window_to"]: reach * (row["value"] * (1 - row["value"]) / row["n"]) ** .5 for row in told
               if row["metric"] == DEFAULT_RATE and row["value"] is not None}
     return promise_and_truth("defaults", "Calibration: promised and true defaults", DEFAULT_RATE, told,
-                              lambda value: f"{value:.1%}", errors, [])
+                             lambda value: f"{value:.1%}", errors, [])
 
 
 def promise_and_truth(name: str, title: str, metric: str, rows: Iterable[Row], shown: Callable[[float], str],
-                       errors: Mapping[date, float], tested: list[tuple[date, float]]) -> Picture | None:
+                      errors: Mapping[date, float], tested: list[tuple[date, float]]) -> Picture | None:
     """A band of what was promised, and points of what came true with their own intervals, by the night of scoring."""
     promised: dict[date, Row] = {}
     true: dict[date, Row] = {}

@@ -61,16 +61,16 @@ def publish_board(book: Book, params: Params) -> str:
     as_of = date.fromisoformat(newest)
     recent = partial(_between, months_before(as_of, MONTHS), as_of)
     events, measures = recent(lake.events(book.name)), recent(lake.measures(book.name))
+    feeds = lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist()
     lake.Store(settings().store).write_json(path_of(book.name), {
         "title": book.title, "as_of": newest, "nights": _nights(recent(lake.verdicts(book.name)), events),
         "alerts": gravest_first(of_nights(book.name)), "shadows": _shadows(recent(lake.shadow_performance(book.name))),
-        "feeds": lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist(),
+        "feeds": feeds,
         "guard": [{"version": row["model_version"], "loans": row["n"], "level": row["level"],
                    **json.loads(row["parameters"])}
                   for row in measures if (row["metric"], row["day"]) == (JUDGEMENT, newest)],
         "kinds": [asdict(one) for one in conclusions(
-            book, params.monitoring, (row for row in measures if row["day"] == newest),
-            lake.read(lake.feeds(book.name), filters=[("day", "=", newest)]).to_pylist())],
+            book, params.monitoring, (row for row in measures if row["day"] == newest), feeds)],
         "pictures": [asdict(picture) for picture in (*_pictures(book, as_of, params, events, measures),
                                                      *_of_business(params, measures)) if picture]})
     registry.publish_gates(book.name)
