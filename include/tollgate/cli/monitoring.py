@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from tollgate.cli.arguments import Alert, AsOf, BookName, By, MaybeBook, Page, Panel, RequestKey
-from tollgate.cli.same_code import same_code
+from tollgate.cli.same_code import note_format, same_code
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
 from tollgate.terminal.answers import page as _page
@@ -18,7 +18,7 @@ Severity = Literal["info", "warning", "page"]
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="mail, slack, webhook, or a name of your own")]
 app = typer.Typer()
 monitor = typer.Typer(no_args_is_help=True, help="Compare what was scored with what was trained on.",
-                      callback=same_code)
+                      callback=same_code, result_callback=note_format)
 alerts = typer.Typer(no_args_is_help=True, help="What is going on, and who has seen it.")
 requests = typer.Typer(no_args_is_help=True, help="Requests for a retrain.")
 app.add_typer(monitor, name="monitor", rich_help_panel=Panel.STEPS)

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from tollgate.cli.arguments import AsOf, AttemptKey, BookName, By, Panel, Population, RunOption
-from tollgate.cli.same_code import same_code
+from tollgate.cli.same_code import note_format, same_code
 from tollgate.terminal import readable
 from tollgate.terminal.answers import answer as _answer
 
 app = typer.Typer()
-score = typer.Typer(no_args_is_help=True, help="Score a book: pin, shards, publish.", callback=same_code)
+score = typer.Typer(no_args_is_help=True, help="Score a book: pin, shards, publish.", callback=same_code,
+                    result_callback=note_format)
 app.add_typer(score, name="score", rich_help_panel=Panel.STEPS)
 
 

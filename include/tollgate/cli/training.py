@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from tollgate.cli.arguments import AsOf, Page, Panel, RunId
-from tollgate.cli.same_code import same_code
+from tollgate.cli.same_code import note_format, same_code
 from tollgate.errors import TollgateError
 from tollgate.terminal.answers import answer as _answer
 from tollgate.terminal.answers import page as _page
 
 app = typer.Typer()
-run = typer.Typer(no_args_is_help=True, help="One training run in its own workspace.", callback=same_code)
+run = typer.Typer(no_args_is_help=True, help="One training run in its own workspace.", callback=same_code,
+                  result_callback=note_format)
 app.add_typer(run, name="run", rich_help_panel=Panel.STEPS)
 
 
