@@ -32,7 +32,7 @@ from gates import build, settle
 from home import own_home
 
 from tollgate import lake, nights, registry, scoring
-from tollgate.books import load_book
+from tollgate.books import LOAN, load_book
 from tollgate.books.shipped import consumer
 from tollgate.config import Params, load_params, settings
 from tollgate.features import Model, digest_of, make_features
@@ -41,6 +41,7 @@ NIGHT = date(2007, 2, 1)
 TRAINED_ON = 20_000
 GOAL = 0.6
 COMPARED = 2_000_000
+WRITTEN = 2_500_000  # applications that one file of the lake holds
 
 
 class Bare(mlflow.pyfunc.PythonModel):
@@ -55,17 +56,21 @@ class Bare(mlflow.pyfunc.PythonModel):
 
 
 def fill(rows: int) -> None:
-    """A month of applications, each known on the day it was asked for."""
+    """A month of applications, each known on the day it was asked for, some at a time."""
     book = load_book("consumer")
-    sent = consumer.simulate(seed=3, rows_a_month=rows, first_month="2007-01", last_month="2007-01")
     table = lake.applications(book)
-    one = pa.array(np.ones(sent.num_rows, np.int64))
-    cells = {"month": pc.strftime(sent["application_date"], format="%Y-%m"), "known_on": sent["application_date"],
-             "delivery": one, "version": one, "line": one}
     names = {column.name: column.source for column in consumer.APPLICATIONS}
-    made = pa.table({field.name: cells.get(field.name, sent[names.get(field.name, field.name)]
-                                           if field.name in names else one) for field in table.schema})
-    write_deltalake(f"{settings().lake}/consumer/applications", made.cast(table.schema), partition_by=["month"])
+    for k, start in enumerate(range(0, rows, WRITTEN)):
+        sent = consumer.simulate(seed=3 + k, rows_a_month=min(WRITTEN, rows - start), first_month="2007-01",
+                                 last_month="2007-01")
+        one = pa.array(np.ones(sent.num_rows, np.int64))
+        cells = {"month": pc.strftime(sent["application_date"], format="%Y-%m"), "known_on": sent["application_date"],
+                 LOAN: pa.array([f"C{i:08d}" for i in range(start, start + sent.num_rows)]),
+                 "delivery": pa.repeat(k + 1, sent.num_rows), "version": one, "line": one}
+        made = pa.table({field.name: cells.get(field.name, sent[names.get(field.name, field.name)]
+                                               if field.name in names else one) for field in table.schema})
+        write_deltalake(f"{settings().lake}/consumer/applications", made.cast(table.schema), partition_by=["month"],
+                        mode="append")
 
 
 def seconds(step: Callable[[], Any]) -> np.ndarray:

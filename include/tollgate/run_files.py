@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,14 @@ def write_rows(path: Path, rows: pa.Table) -> None:
     """Write a Parquet file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(rows, path)
+
+
+def write_pieces(path: Path, pieces: Iterator[pa.Table]) -> None:
+    """Write a Parquet file piece by piece, of which there is at least one."""
+    first = next(pieces)
+    with pq.ParquetWriter(path, first.schema) as out:
+        for piece in chain([first], pieces):
+            out.write_table(piece)
 
 
 def write_csv(path: Path, columns: dict[str, list[Any]]) -> None:

@@ -32,7 +32,7 @@ from tollgate.features import (
     digest_of,
     make_features,
 )
-from tollgate.run_files import missing, open_rows, read_json, read_rows, write_csv, write_json, write_rows
+from tollgate.run_files import missing, open_rows, read_json, read_rows, write_csv, write_json, write_pieces, write_rows
 
 Answer = dict[str, Any]
 
@@ -117,15 +117,9 @@ def snapshot(run: Path, params: Params) -> None:
 
 def features(run: Path, params: Params) -> None:
     """The raw features of the snapshot, with label and protected attributes beside them."""
-    book, rows = load_book(params.book), read_rows(run / "snapshot.parquet")
-    made = make_features(book, rows, _histories(run, book))
-    table = rows.select(["loan_id", "applied_on", "label"])
-    for name in made.column_names:
-        table = table.append_column(name, made[name])
-    for name in (*book.protected(), labels.PROBABILITY):
-        if name in rows.column_names and name not in table.column_names:
-            table = table.append_column(name, rows[name])
-    write_rows(run / "features.parquet", table)
+    book, rows = load_book(params.book), open_rows(run / "snapshot.parquet")
+    histories = _histories(run, book)
+    write_pieces(run / "features.parquet", (_featured(book, piece, histories) for piece in rows.pieces()))
 
 
 def split(run: Path, params: Params) -> None:
@@ -331,6 +325,18 @@ def _histories(run: Path, book: Book) -> dict[str, pa.Table]:
     return {table.name: read_rows(run / "histories" / f"{table.name}.parquet") for table in book.histories}
 
 
+def _featured(book: Book, rows: pa.Table, histories: Histories) -> pa.Table:
+    """A snapshot's rows as ``features.parquet`` has them."""
+    made = make_features(book, rows, histories)
+    table = rows.select(["loan_id", "applied_on", "label"])
+    for name in made.column_names:
+        table = table.append_column(name, made[name])
+    for name in (*book.protected(), labels.PROBABILITY):
+        if name in rows.column_names and name not in table.column_names:
+            table = table.append_column(name, rows[name])
+    return table
+
+
 def _made(book: Book, declined: pa.Table, histories: Histories) -> pa.Table:
     """The features of declined applications, with the day of each."""
     return make_features(book, declined, histories).append_column("applied_on", declined["applied_on"])
@@ -342,8 +348,8 @@ def matured_loans(run: Path, params: Params) -> tuple[training.Matured, Historie
     book, declined = training.selected(whole, about.get("selection", {})), read_rows(run / "declined.parquet")
     histories = _histories(run, book)
     matured = training.Matured(
-        book, read_rows(run / "snapshot.parquet"), read_rows(run / "features.parquet"),
-        read_rows(run / "split.parquet")["split"].to_numpy(), declined,
+        book, open_rows(run / "snapshot.parquet"), open_rows(run / "features.parquet"),
+        open_rows(run / "split.parquet")["split"].to_numpy(), declined,
         _made(whole, declined, histories) if declined.num_rows else declined, about["params"], about["rounds"])
     return matured, histories
 

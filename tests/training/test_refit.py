@@ -18,6 +18,7 @@ from tollgate import stages, training
 from tollgate.books import APPLICANT, load_book
 from tollgate.books.shipped import consumer
 from tollgate.config import PROJECT, Params, load_params
+from tollgate.features import TableFile
 from tollgate.run_files import write_json
 
 CHOICE, ROUNDS = {"max_depth": 3, "min_child_weight": 5, "subsample": 0.8, "learning_rate": 0.2}, 20
@@ -51,10 +52,10 @@ def scored(matured: training.Matured, params: Params) -> np.ndarray:
 
 
 def with_labels_turned(matured: training.Matured, rows: np.ndarray) -> training.Matured:
-    label = matured.features["label"].to_numpy()
+    features = matured.features.read() if isinstance(matured.features, TableFile) else matured.features
+    label = features["label"].to_numpy()
     turned = pa.array(np.where(rows, 1 - label, label).astype(label.dtype))
-    where = matured.features.column_names.index("label")
-    return replace(matured, features=matured.features.set_column(where, "label", turned))
+    return replace(matured, features=features.set_column(features.column_names.index("label"), "label", turned))
 
 
 def test_a_loan_is_scored_by_fits_that_saw_neither_it_nor_another_loan_of_its_applicant(
@@ -80,6 +81,18 @@ def test_the_younger_fit_knows_nothing_of_the_test_months(matured: Callable[...,
     assert np.array_equal(training.fit_younger(loans, params), training.fit_younger(turned, params))
     assert not np.array_equal(training.fit_younger(loans, params),
                               training.fit_younger(with_labels_turned(loans, ~loans.tests), params))
+
+
+@pytest.mark.parametrize("asked", [{}, {"reject_inference": "fuzzy"}], ids=str)
+def test_a_refit_of_loans_that_stay_in_their_file_is_that_of_loans_in_memory(
+        asked: dict[str, object], matured: Callable[..., training.Matured], monkeypatch: pytest.MonkeyPatch) -> None:
+    params = params_with(**asked)
+    loans = matured(params)
+    assert isinstance(loans.features, TableFile)
+    in_memory = scored(loans, params)
+    monkeypatch.setattr("tollgate.features.encode.IN_MEMORY", 0)  # any file is too large for memory
+    monkeypatch.setattr("tollgate.features.table_file.PIECE_ROWS", 1_000)
+    assert np.array_equal(scored(loans, params), in_memory)
 
 
 @pytest.mark.parametrize("asked", [{}, {"reject_inference": "fuzzy"}, {"reject_inference": "weighted"},

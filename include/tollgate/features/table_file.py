@@ -75,7 +75,8 @@ class TableFile:
         start = 0
         # A reader that reads ahead keeps all that it read until it is closed: the whole file in the end.
         with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
-            yield file.schema_arrow.empty_table().select(self.column_names)
+            if not file.metadata.num_rows:
+                yield file.schema_arrow.empty_table().select(self.column_names)
             for batch in file.iter_batches(PIECE_ROWS, columns=self.column_names):
                 kept = self.kept[start:start + batch.num_rows]
                 start += batch.num_rows

@@ -182,14 +182,14 @@ def fit_inferred(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArr
 
 def fit_length(inputs: Inputs, rows: Rows, params: Params, choice: Mapping[str, Any], rounds: int) -> Fitted:
     """A fit of so many rounds, of which nothing is chosen by validation rows."""
-    unused = Rows(rows.matrix[:1], rows.label[:1])
+    unused = Rows(next(rows.batches())[:1], rows.label[:1])
     fitting = estimator(params.train.estimator).learner(inputs, rows, unused, params.seed, params.sweep.threads).start(
         choice)
     fitting.to(rounds)
     return fitting.at(rounds)
 
 
-def fit_rounds(book: Book, rows: pa.Table, unbooked: pa.Table, params: Params, choice: Mapping[str, Any],
+def fit_rounds(book: Book, rows: pa.Table | TableFile, unbooked: pa.Table, params: Params, choice: Mapping[str, Any],
                rounds: int) -> tuple[Encoder, Fitted]:
     """Fit for so many rounds on all of these rows, as ``train.reject_inference`` says; none is kept to validate on.
 
@@ -200,7 +200,7 @@ def fit_rounds(book: Book, rows: pa.Table, unbooked: pa.Table, params: Params, c
         BadInput: ``weighted`` lacks its probabilities, or a half-life is asked for of a book without dates.
     """
 
-    def fitted_on(train: pa.Table) -> tuple[Encoder, Fitted]:
+    def fitted_on(train: pa.Table | TableFile) -> tuple[Encoder, Fitted]:
         encoder, inputs, learned = learn(book, train, params)
         return encoder, fit_length(inputs, learned, params, choice, rounds)
 
@@ -214,4 +214,6 @@ def fit_rounds(book: Book, rows: pa.Table, unbooked: pa.Table, params: Params, c
 
     if method != "weighted":
         booked_only = fitted_on(rows)
+    if isinstance(rows, TableFile):
+        rows = rows.read()  # rows are added to them
     return fitted_on(augment(method, rows, unbooked, scores, params.seed))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from tollgate.books import APPLICANT, LOAN, Book
 from tollgate.config import Params
 from tollgate.estimators import Fitted
-from tollgate.features import Calibration, Encoder, unweighted
+from tollgate.features import Calibration, Encoder, TableFile, unweighted
 from tollgate.stats.ranking import area_under
 from tollgate.training.fit import fit_rounds
 from tollgate.training.operating import operating_point
@@ -30,14 +30,14 @@ class Matured:
 
     Attributes:
         book: with the features that the model takes.
-        applications, features: of the matured loans, row by row. part: of each in the split.
+        applications, features: of the matured loans, row by row; a file's stay there. part: of each in the split.
         declined, declined_features: those that reject inference supposes something of, row by row; perhaps none.
         choice, rounds: what was judged: hyperparameters by the library's names, and how long it was fitted.
     """
 
     book: Book
-    applications: pa.Table
-    features: pa.Table
+    applications: pa.Table | TableFile
+    features: pa.Table | TableFile
     part: np.ndarray
     declined: pa.Table
     declined_features: pa.Table
@@ -129,8 +129,8 @@ def _without(matured: Matured, block: np.ndarray, params: Params) -> np.ndarray:
     who = matured.applicant
     learns = ~block & ~np.isin(who, who[block & (who >= 0)])
     encoder, fitted = _fit(matured, learns, params)
-    score = fitted.predict(encoder.encode(matured.features.filter(pa.array(block))))
-    return unweighted(score, params.train.default_weight)
+    batches = encoder.batches(matured.features.filter(pa.array(block)))
+    return unweighted(np.concatenate([fitted.predict(batch) for batch in batches]), params.train.default_weight)
 
 
 def _fit(matured: Matured, learns: np.ndarray, params: Params) -> tuple[Encoder, Fitted]:
