@@ -163,6 +163,7 @@ def test_every_fault_of_a_description_is_told_at_once_each_with_its_line(write: 
     ('name="purpose", source', 'name="month", source', "the lake has a column of that name itself"),
     ("all_booked=True", "all_booked=False", "there is no table of decisions to say who was booked"),
     ('critical=("amount",)', 'critical=("amount",), time_zone="Mars/North"', "the IANA database has no 'Mars/North'"),
+    ('critical=("amount",)', 'critical=("amount",), amount="purpose"', "the applications have no column purpose of money"),
     ('kind="money", doc="Amount asked for."', 'kind="money", isin=("1",), doc="Amount asked for."',
      "only text has a vocabulary"),
     ('name="applications"', 'name="loans"', "there is none called applications"),

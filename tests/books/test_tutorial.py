@@ -124,6 +124,6 @@ def test_the_page_does_what_it_says(terminal: Terminal) -> None:
 
 def test_no_more_is_written_by_hand_than_a_page() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert by_hand(page) == {"books/personal_loans.py": 14, "books/personal_loans.yaml": 8}
+    assert by_hand(page) == {"books/personal_loans.py": 15, "books/personal_loans.yaml": 8}
     assert sum(by_hand(page).values()) <= BY_HAND_MAX
     assert "14 lines of the module and 8 of parameters" in page

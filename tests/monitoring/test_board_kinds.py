@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from datetime import date
 from html import escape
@@ -15,7 +16,7 @@ from tollgate.config import settings
 from tollgate.monitoring import board_page
 from tollgate.monitoring.board.business import profit_picture, volume_picture
 from tollgate.monitoring.board.published import read_board
-from tollgate.monitoring.business import LOSS, PROFIT, approvals, volume, worth
+from tollgate.monitoring.business import LOSS, LOSS_AMOUNT, PROFIT, approvals, volume, worth
 from tollgate.monitoring.kinds import conclusions
 from tollgate.stats.intervals import wilson
 
@@ -51,12 +52,16 @@ def test_a_board_that_an_older_tollgate_published_has_no_such_section(board: Nig
 
 def test_volume_and_worth_stand_beside_each_other_night_by_night(board: Night) -> None:
     picture = {one["name"]: one for one in read_board("consumer")["pictures"]}["volume"]
-    assert picture["head"] == ["night", "applications", "usual", "approved", "loss, promised", "profit, promised"]
+    assert picture["head"] == ["night", "applications", "usual", "approved", "loss, promised", "profit, promised",
+                               "loss, promised, in money"]
     assert [row[0] for row in picture["rows"]] == [day.isoformat() for day in (BROKEN, *CALM[::-1])]
     rows = {row["metric"]: row for row in _of_night(BROKEN)[0] if row["kind"] == "business" and row["segment"] is None}
     assert picture["rows"][0][1:] == [
         "1,000", "1,000", f"{rows['approval_rate']['value']:.1%}", f"{rows[LOSS]['reference']:.3f}",
-        f"{rows[PROFIT]['reference']:.3f}"]
+        f"{rows[PROFIT]['reference']:.3f}", f"{rows[LOSS_AMOUNT]['reference']:,.0f}"]
+    lent = json.loads(rows[LOSS_AMOUNT]["parameters"])["lent"]
+    assert picture["said"].endswith(f". Of {lent:,.0f} that the approved ask for, {picture['rows'][0][-1]} are due to "
+                                    "be lost, were nothing recovered.")
     assert picture["rows"][-1][2] == "", "nothing is usual in the first nights"
     assert picture["said"].startswith("1,000 applied in the night of 2007-05-01, where 1,000 are usual; ")
 
@@ -90,6 +95,6 @@ def test_without_a_night_there_is_no_picture_and_one_that_scored_nobody_has_its_
     rows = [{**row, "as_of": BROKEN} for row in (
         volume([0, 10, 12, 11], 0.99), approvals(nobody > 0, 0, None, 0.99), *worth(nobody, nobody > 0, 10.0, 0.99))]
     picture = volume_picture(rows)
-    assert picture is not None and picture.rows == [["2007-05-01", "0", "11", "", "", ""]]
+    assert picture is not None and picture.rows == [["2007-05-01", "0", "11", "", "", "", ""]]
     assert picture.said == "0 applied in the night of 2007-05-01, where 11 are usual."
     assert profit_picture(rows, 0.99) is None

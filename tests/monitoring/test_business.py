@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,17 @@ from tests.scored import publish_night
 
 from tollgate import lake
 from tollgate.monitoring.baselines import Baseline
-from tollgate.monitoring.business import FEWEST_NIGHTS, LOSS, NIGHTS, PROFIT, approvals, volume, worth
+from tollgate.monitoring.business import (
+    FEWEST_NIGHTS,
+    LOSS,
+    LOSS_AMOUNT,
+    NIGHTS,
+    PROFIT,
+    approvals,
+    loss_amount,
+    volume,
+    worth,
+)
 from tollgate.training import decision_costs
 
 if TYPE_CHECKING:
@@ -75,6 +86,18 @@ def test_loans_whose_scores_are_right_earn_what_was_promised_but_for_luck() -> N
     assert all(share / 500 >= 0.92 for share in inside.values()), inside
 
 
+def test_the_money_that_is_due_to_be_lost_by_hand_and_but_for_luck() -> None:
+    score, declined = np.array([0.1, 0.2, 0.9, 0.5]), np.array([False, False, True, False])
+    row = loss_amount(score, declined, np.array([1_000.0, 500.0, 9_000.0, np.nan]), 0.99)
+    assert (row["metric"], row["reference"], row["n"]) == (LOSS_AMOUNT, pytest.approx(200), 2)
+    assert json.loads(row["parameters"])["lent"] == 1_500
+    rng = np.random.default_rng(8)
+    score, amount = rng.beta(1, 6, 2_000), rng.lognormal(9, 1, 2_000)
+    row = loss_amount(score, np.zeros(2_000, bool), amount, 0.95)
+    lost = np.array([amount[rng.random(2_000) < score].sum() for _ in range(500)])
+    assert np.mean(np.abs(lost - row["reference"]) <= row["null_value"]) == pytest.approx(0.95, abs=0.03)
+
+
 def test_a_night_promises_and_its_loans_are_held_to_it_once_they_have_matured(night: Night) -> None:
     night.outcomes("stationary")
     loans = night.publish("stationary", FEB, refused=20)
@@ -83,6 +106,10 @@ def test_a_night_promises_and_its_loans_are_held_to_it_once_they_have_matured(ni
         ("kind", "=", "business")]).to_pylist()}
     assert rows["volume"]["value"] == 1_000 and rows["volume"]["reference"] is None
     assert rows["approval_rate"]["n"] == 1_000
+    asked = night.book.amount
+    assert rows["loss_amount"]["n"] == round(1_000 * rows["approval_rate"]["value"]) and asked == "loan_amount"
+    lent = json.loads(rows["loss_amount"]["parameters"])["lent"]
+    assert 0 < rows["loss_amount"]["reference"] < lent
     promised = rows["profit"]["reference"]
     assert rows["profit"]["value"] is None and rows["profit"]["segment"] is None
     publish_night(night.book, LATER, loans.slice(0, 0), np.array([]), 0.5)

@@ -1,7 +1,8 @@
 """What the decisions are worth: how many applied, how many are approved, what the approved are due to lose and earn.
 
-Rows are measured columns of the lake's ``measures``. Money is told in units of what one paid loan earns, and a default
-costs ``train.cost_of_default`` of these, as the gate on cost has it; loans are alike, whatever their amount.
+Rows are measured columns of the lake's ``measures``. Worth is told in units of what one paid loan earns, and a default
+costs ``train.cost_of_default`` of these, as the gate on cost has it; loans are alike, whatever their amount. What may
+be lost in money is told besides, where the book names the amount of a loan.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tollgate.monitoring.baselines import Baseline
 from tollgate.stats.intervals import normal_quantile
 
 BUSINESS, VOLUME, APPROVAL_RATE, LOSS, PROFIT = "business", "volume", "approval_rate", "loss", "profit"
+LOSS_AMOUNT = "loss_amount"
 NIGHTS = 28  # that a night's volume is held against: four of each weekday
 FEWEST_NIGHTS = 3
 
@@ -82,6 +84,23 @@ def worth(score: np.ndarray, declined: np.ndarray, cost_of_default: float, confi
             value = float(np.sum(np.where(bad[~declined], of_bad, of_paid)) / n)
         found.append(_row(metric, value, reference, null, n, confidence, cost_of_default=cost_of_default))
     return found
+
+
+def loss_amount(score: np.ndarray, declined: np.ndarray, amount: np.ndarray, confidence: float) -> Row:
+    """What the approved loans are due to lose in money, were nothing of a default recovered; no value told.
+
+    ``reference`` is in expectation, were the scores the probabilities of default, and ``null_value`` how far the truth
+    then lies from it by luck alone. ``lent`` among the parameters is the sum of their amounts, of ``n`` loans.
+
+    Args:
+        score: P(default), float64 of shape (loans,). declined: the decisions, bool.
+        amount: of each loan, float64; a loan whose amount is not a number is left out.
+    """
+    counted = ~declined & np.isfinite(amount)
+    p, lent = score[counted], amount[counted]
+    error = float(np.sqrt(np.sum(p * (1 - p) * lent**2)))
+    return _row(LOSS_AMOUNT, None, float(p @ lent), normal_quantile((1 + confidence) / 2) * error, len(p), confidence,
+                lent=float(lent.sum()))
 
 
 def _row(metric: str, value: float | None, reference: float | None, null: float | None, n: int, confidence: float, *,

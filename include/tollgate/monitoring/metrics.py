@@ -11,7 +11,7 @@ from tollgate import lake, nights, registry, requests
 from tollgate.books import Book, load_book
 from tollgate.config import SEVERITIES, known_books, load_params
 from tollgate.errors import BadInput, TollgateError
-from tollgate.monitoring.business import APPROVAL_RATE, LOSS, PROFIT
+from tollgate.monitoring.business import APPROVAL_RATE, LOSS, LOSS_AMOUNT, PROFIT
 from tollgate.monitoring.events import alerts
 from tollgate.monitoring.kinds import CANNOT_TELL, MOVED, STEADY, conclusions
 from tollgate.monitoring.levels import LEVELS
@@ -124,7 +124,7 @@ def _measures(book: Book) -> list[Sample]:
         found += [("psi", (row["subject"],), row["value"]), ("psi_null", (row["subject"],), row["null_value"])]
     found += [("missing_share", (row["subject"],), row["value"]) for row in of_metric(rows, MISSING)]
     found += [("approval_rate", (), row["value"]) for row in of_metric(rows, APPROVAL_RATE)]
-    for metric in (*ESTIMATED, LOSS, PROFIT):
+    for metric in (*ESTIMATED, LOSS, PROFIT, LOSS_AMOUNT):
         told = [row for row in rows if row["metric"] == metric and row["reference"] is not None]
         found += [("expected", (metric,), row["reference"]) for row in told if row["segment"] is None]
         true = [row for row in told if row["segment"] is not None and row["value"] is not None]

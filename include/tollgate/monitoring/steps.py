@@ -17,7 +17,7 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.labels import INDETERMINATE, UNBOOKED, feed_evidence, findings, vintages
 from tollgate.monitoring.baselines import Baseline, promised
-from tollgate.monitoring.business import BUSINESS, approvals, volume, worth
+from tollgate.monitoring.business import BUSINESS, approvals, loss_amount, volume, worth
 from tollgate.monitoring.cohorts import Cohort, matured_cohorts, newest_judged, parted_by
 from tollgate.monitoring.concept import BANDS, CONCEPT, calibration, residuals
 from tollgate.monitoring.label_drift import LABEL, at_ages, at_maturity
@@ -110,6 +110,9 @@ def record_performance(book: Book, as_of: date, params: Params, baselines: Mappi
     applications = [one.rows for one in nights.publications(book.name, until=as_of)]
     business = [volume(applications, confidence), approvals(declined, window.refused, baseline, confidence),
                 *worth(window.score, declined, params.train.cost_of_default, confidence)]
+    if book.amount:
+        amount = window.applications[book.amount].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        business.append(loss_amount(window.score, declined, amount, confidence))
     cohorts = matured_cohorts(book, as_of, params.snapshot.horizon_months)
     brief = [_in_brief(cohort) for cohort in cohorts]
     came_true = [row for cohort, told in zip(cohorts, brief, strict=True)

@@ -155,6 +155,9 @@ def _of_features(book: Book) -> Iterator[Fault]:
     for part in ("critical", "required"):
         yield from (Fault(f"{part}: there is no feature {name}", name) for name in getattr(book, part)
                     if name not in names)
+    amount = columns.get(book.amount)
+    if book.amount and (not isinstance(amount, Column) or amount.kind not in ("money", "number", "integer")):
+        yield Fault(f"amount: the applications have no column {book.amount} of money", book.amount)
 
 
 def _of_inputs(feature: Feature, columns: dict[str, Column | Aggregate]) -> Iterator[Fault]:

@@ -31,6 +31,7 @@ class Book:
         retired: former inputs, which no new model takes: still made for a model in service that does.
         critical: names of features whose PSI alone may request a retrain.
         required: names of features without which a row is not scored; without any of them at least one must be there.
+        amount: the column of the applications with the money that a default loses at most; none where empty.
         time_zone: where the lender's days begin, as the IANA database names it.
         nulls: how the lender spells nothing, besides what every book takes for it (empty, NULL, NA, nan and the like).
         dated: False when the rows carry no usable time, so that a split by time is impossible.
@@ -51,6 +52,7 @@ class Book:
     retired: tuple[Feature, ...] = ()
     critical: tuple[str, ...]
     required: tuple[str, ...] = ()
+    amount: str = ""
     time_zone: str = "UTC"
     nulls: tuple[str, ...] = ()
     dated: bool = True

@@ -143,6 +143,7 @@ BOOK = Book(
         *(ratio(f"paid_share_{i}", f"paid_{i}", "limit", reason=PAID_SHARE) for i in range(1, 7)),
     ),
     required=("limit",),
+    amount="limit",
     critical=("limit", "status_1", "utilisation_1"),
     dated=False,
     sender=Sender(first_month="2005-09", last_month="2005-10", file_format="csv", fetch=fetch, extract=extract),

@@ -275,6 +275,7 @@ BOOK = Book(
                                         missing="State of residence is not known")),
     ),
     required=("credit_score", "loan_amount"),
+    amount="loan_amount",
     critical=("credit_score", "loan_amount", "annual_income", "debt_to_income_ratio"),
     sender=Sender(first_month=FIRST_MONTH, last_month="2012-03", file_format="parquet", scenarios=SCENARIOS,
                   follows=True, fetch=fetch, extract=extract),

@@ -376,6 +376,7 @@ BOOK = Book(
             missing=NO_LINES)),
     ),
     required=("loan_amount", "term_months"),
+    amount="loan_amount",
     critical=("instalment_to_income", "card_utilisation", "bureau_days_past_due", "late_share_12m"),
     sender=Sender(first_month="2002-12", last_month="2012-03", file_format="parquet", follows=True, fetch=fetch,
                   scenarios=(STATIONARY, DOWNTURN), extract=extract),

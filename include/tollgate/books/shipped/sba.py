@@ -231,6 +231,7 @@ BOOK = Book(
                      missing="Whether the loan is a revolving line of credit is not known")),
     ),
     required=("approved",),
+    amount="approved",
     critical=("approved", "guaranteed_share", "employees", "state", "sector"),
     sender=Sender(first_month="1995-01", last_month="2014-12", file_format="csv", fetch=fetch, extract=extract),
 )

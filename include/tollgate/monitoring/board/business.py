@@ -9,7 +9,7 @@ from typing import Any
 
 from tollgate.monitoring.board.canvas import BLUE, INK, Picture, at, by_day, canvas
 from tollgate.monitoring.board.pictures import promise_and_truth
-from tollgate.monitoring.business import APPROVAL_RATE, LOSS, PROFIT, VOLUME
+from tollgate.monitoring.business import APPROVAL_RATE, LOSS, LOSS_AMOUNT, PROFIT, VOLUME
 from tollgate.stats.intervals import wilson
 
 Row = dict[str, Any]
@@ -45,14 +45,18 @@ def volume_picture(rows: Iterable[Row]) -> Picture | None:
     def line(day: date) -> list[str]:
         return [day.isoformat(), *(cell(day, *what) for what in (
             (VOLUME, "value", ",.0f"), (VOLUME, "reference", ",.0f"), (APPROVAL_RATE, "value", ".1%"),
-            (LOSS, "reference", ".3f"), (PROFIT, "reference", ".3f")))]
+            (LOSS, "reference", ".3f"), (PROFIT, "reference", ".3f"), (LOSS_AMOUNT, "reference", ",.0f")))]
 
-    night, applied, mean, approved, loss, profit = line(max(nights))
+    night, applied, mean, approved, loss, profit, lost = line(max(nights))
     said = f"{applied} applied in the night of {night}{f', where {mean} are usual' if mean else ''}"
     said += f"; {approved} of all applications are approved" if approved else ""
     said += f", and each is due to be worth {profit} of a paid loan once defaults have cost {loss}" if profit else ""
+    if lost:
+        lent = json.loads(nights[max(nights)][LOSS_AMOUNT]["parameters"])["lent"]
+        said += f". Of {lent:,.0f} that the approved ask for, {lost} are due to be lost, were nothing recovered"
     return Picture("volume", "Applications, and what they are worth", f"{said}.", drawing.svg,
-                   ["night", "applications", "usual", "approved", "loss, promised", "profit, promised"],
+                   ["night", "applications", "usual", "approved", "loss, promised", "profit, promised",
+                    "loss, promised, in money"],
                    [line(day) for day in reversed(nights)])
 
 
