@@ -57,9 +57,6 @@ OVERLAY: dict[str, tuple[dict[str, Any], str]] = {
                "slice_gap_max": 0.35, "calibration_gap_max": 0.06, "calibration_slope_max": 5.0},
               "on so few defaults intervals are 0.05-0.10 wide, and of a hundredth of defaults no rule that catches "
               "most is cheap: as shipped the gates refused every model that was tried as of 2000 to 2006"),
-    "monitoring": ({"guard_defaults_ratio": 15.0},
-                   "charge-offs rise tenfold in these years: at 3, as shipped, a rehearsal took back a model that "
-                   "expected 0.6 % for one that expected 0.1 %, where 1.4 % came true"),
     "sweep": ({"trials": 4}, "time"),
     "scoring": ({"shards": 1}, "time"),
 }

@@ -22,6 +22,7 @@ from pathlib import Path
 ROUNDS = 3
 BROKEN_EVERY = 1_000
 MONTHS = 84  # of the simulated book
+WRITTEN = 5_000_000  # rows that are simulated at a time
 LIBRARIES = ("deltalake", "duckdb", "pandera.pandas", "pyarrow.parquet", "pydantic", "yaml",
              "tollgate.ingest.contract.judgement", "tollgate.ingest.reading.landed")
 
@@ -30,15 +31,21 @@ def make(path: Path, rows: int) -> None:
     """The file: as the lender sends it, its first column after the key out of bounds now and then."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from tollgate.books.shipped.consumer import APPLICATIONS, simulate
+    from tollgate.run_files import write_pieces
 
-    table = simulate(seed=1, rows_a_month=-(-rows // MONTHS)).slice(0, rows)
-    score = table["credit_score"].to_numpy().copy()
-    score[np.arange(0, rows, BROKEN_EVERY)] = 9
-    table = table.set_column(table.schema.get_field_index("credit_score"), "credit_score", pa.array(score))
-    pq.write_table(table.select([column.source for column in APPLICATIONS]), path)
+    names = [column.source for column in APPLICATIONS]
+
+    def some(seed: int, start: int, many: int) -> pa.Table:
+        table = simulate(seed=seed, rows_a_month=-(-many // MONTHS)).slice(0, many)
+        score = table["credit_score"].to_numpy().copy()
+        score[np.arange(0, many, BROKEN_EVERY)] = 9
+        cells = {"credit_score": pa.array(score), "loan_id": pa.array([f"C{start + i:08d}" for i in range(many)])}
+        return pa.table([cells.get(name, table[name]) for name in names], names=names)
+
+    write_pieces(path, (some(1 + k, start, min(WRITTEN, rows - start))
+                        for k, start in enumerate(range(0, rows, WRITTEN))))
 
 
 def eager(path: Path) -> int:

@@ -146,7 +146,7 @@ def trouble(town: Town) -> None:
     town.python("worker-1", f"""
 from tollgate.config import settings
 from tollgate.lake import Store
-Store(settings().landing).write("{town.book}/asked_2008-01.csv", b"no,such,header\\n1,2,3\\n")""")
+Store(settings().landing).write("{town.book}/applications_2008-01.csv", b"no,such,header\\n1,2,3\\n")""")
     town.until(lambda: "failed" in {run["state"] for run in town.over("ingest_validate")})
 
 
