@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 
 from tollgate_airflow.forms import AS_OF
 from tollgate_airflow.process import Child, without_credentials
-from tollgate_airflow.telling import tell, tell_directly
+from tollgate_airflow.telling import tell_directly, tell_of
 from tollgate_airflow.triggers import lives
 
 OVER = ("success", "skipped")
@@ -89,14 +89,16 @@ def _incident(book: str, event: str, as_of: str, severity: str, run_id: str, mes
 
 def _happened(incident: Incident) -> bool:
     """Write the incident down and tell people; where that fails, tell them directly. Whether it is written down."""
+    reached: list[str] = []
     try:
         options = [f"--{name.replace('_', '-')}={incident[name]}" for name in
                    ("as_of", "severity", "run_id", "message")]
         begun = Child(["alerts", "begin", incident["book"], incident["event"], *options], say=log.info).answer()
-        tell(incident["book"], log, only=begun["id"])  # all that wait would be told twice where two tell at once
+        tell_of(incident["book"], begun["id"], log, reached)  # all that wait would be told twice where two tell at once
     except Exception as fault:  # that which is down may be what the task failed of, and no task fails twice for it
         log.error("The alert %s could not be written down: %s", incident["event"], fault)
-        incident["told"] = ",".join(tell_directly({"id": "", "subject": incident["event"], **incident}, log))
+        tell_directly({"id": "", "subject": incident["event"], **incident}, log, reached)
+        incident["told"] = ",".join(reached)
         return False
     return True
 

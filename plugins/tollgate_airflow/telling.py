@@ -56,23 +56,31 @@ SECONDS = 20  # that a server may take to answer
 CHANNELS: dict[str, Callable[[Connection, Alert], Any]] = {"mail": mail, "slack": slack, "webhook": webhook}
 
 
-def tell(book: str, log: Any, only: str | None = None) -> dict[str, int]:
+def tell(book: str, log: Any) -> dict[str, int]:
     """Tell people of a book's alerts of which they were not told yet; how many, by each channel that there is.
 
     A channel that does not work is told in the log, and its alerts wait for the next time.
 
-    Args:
-        only: the id of the one alert to tell of; None for all.
-
     Raises:
         CommandFailed: what they were told of cannot be read or noted.
     """
-    return {channel: _tell(book, channel, connection, log, only) for channel, connection in connected().items()}
+    return {channel: len(_tell(book, channel, connection, log)) for channel, connection in connected().items()}
 
 
-def tell_directly(alert: Alert, log: Any) -> list[str]:
-    """Tell people of one alert that could not be written down; by which channels they were told."""
-    return [channel for channel, connection in connected().items() if _reached(channel, connection, alert, log)]
+def tell_of(book: str, alert: str, log: Any, reached: list[str]) -> None:
+    """Tell people of the one alert of this id; the channels by which they were told join ``reached`` as they are.
+
+    Raises:
+        CommandFailed: as of ``tell``.
+    """
+    for channel, connection in connected().items():
+        _tell(book, channel, connection, log, alert, reached)
+
+
+def tell_directly(alert: Alert, log: Any, reached: list[str]) -> None:
+    """Tell people of one alert that could not be written down, by the channels that have not ``reached`` them."""
+    reached += [channel for channel, connection in connected().items()
+                if channel not in reached and _reached(channel, connection, alert, log)]
 
 
 def connected() -> dict[str, Connection]:
@@ -80,7 +88,9 @@ def connected() -> dict[str, Connection]:
     return {channel: connection for channel in CHANNELS if (connection := _connection(channel)) is not None}
 
 
-def _tell(book: str, channel: str, connection: Connection, log: Any, only: str | None) -> int:
+def _tell(book: str, channel: str, connection: Connection, log: Any, only: str | None = None,
+          reached: list[str] | None = None) -> list[str]:
+    """The ids of what people were told by a channel; of ``only`` one alert, or of all that wait."""
     told: list[str] = []
     for alert in Child(["alerts", "untold", book, channel], say=log.info).answer()["alerts"]:
         if only not in (None, alert["id"]):
@@ -88,9 +98,11 @@ def _tell(book: str, channel: str, connection: Connection, log: Any, only: str |
         if not _reached(channel, connection, alert, log):
             break
         told.append(alert["id"])
+        if reached is not None:
+            reached.append(channel)
     if told:
         Child(["alerts", "told", book, channel, *told], say=log.info).answer()
-    return len(told)
+    return told
 
 
 def _reached(channel: str, connection: Connection, alert: Alert, log: Any) -> bool:

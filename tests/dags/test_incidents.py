@@ -84,6 +84,20 @@ def test_where_the_lake_is_away_people_are_told_directly_and_airflow_keeps_it_un
     assert len(_ids("mail")) == 1, "and whoever could not be is"
 
 
+def test_whoever_was_told_before_the_lake_went_away_is_not_told_again(happen: Happen, tmp_path: Path) -> None:
+    goes = tmp_path / "goes"
+    goes.write_text(f"""#!/bin/sh
+[ "$1 $2" = "alerts told" ] && {{ echo '{GONE}' >&2; exit 75; }}
+exec {TOLLGATE} "$@"
+""")
+    goes.chmod(0o755)
+    with posts() as (hook, heard):
+        ended = happen(("lake", {"tollgate": str(goes)}), ("failed", {"error": GONE}), webhook=http(hook))
+    assert [alert["subject"] for _, alert in heard] == [PIN]
+    (kept,) = ended["started"]
+    assert kept["conf"]["incident"]["told"] == "webhook"
+
+
 def test_a_notifier_that_is_down_fails_nothing_and_a_page_calls_everybody(happen: Happen, away: dict[str, str]) -> None:
     with posts(status=503) as (broken, tried):
         ended = happen(("failed", {"error": GONE}), ("lake", away), ("failed", {}), slack=http(broken))
