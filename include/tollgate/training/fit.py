@@ -182,7 +182,7 @@ def fit_inferred(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArr
 
 def fit_length(inputs: Inputs, rows: Rows, params: Params, choice: Mapping[str, Any], rounds: int) -> Fitted:
     """A fit of so many rounds, of which nothing is chosen by validation rows."""
-    unused = Rows(next(rows.batches())[:1], rows.label[:1])
+    unused = Rows(next(batch for batch in rows.batches() if len(batch))[:1], rows.label[:1])
     fitting = estimator(params.train.estimator).learner(inputs, rows, unused, params.seed, params.sweep.threads).start(
         choice)
     fitting.to(rounds)
