@@ -57,6 +57,8 @@ def test_the_board_is_read_at_a_desk_and_on_a_phone_by_day_and_by_night(browser:
         for dark in (False, True):
             browser.show(page, width, dark=dark)
             assert browser.run("document.documentElement.scrollWidth") == width, "it scrolls sideways"
+            assert browser.run("(box => box.scrollWidth <= box.clientWidth && box.scrollHeight <= box.clientHeight)("
+                               "document.querySelector('[aria-labelledby=kinds] .scroll'))"), "evidence is cut off"
             ratio, text = browser.run(CONTRAST)
             assert ratio >= 4.5, f"{text} is faint"
             backgrounds.add(browser.run("getComputedStyle(document.body).backgroundColor"))
