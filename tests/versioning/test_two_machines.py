@@ -80,7 +80,7 @@ def test_a_stage_that_ran_again_elsewhere_replaces_what_an_earlier_machine_still
     workspace = opened(machine, "moved", "snapshot", "features", "split")
     stale = content(workspace / FEATURES)
     other, shared = another(machine, tmp_path / "b")
-    written = "pq.write_table(rows, path)"
+    written = "pq.ParquetWriter(path, first.schema)"
     for name, old, new in (("run_files.py", written, written.replace(")", ", compression='none')")),
                            ("features/make.py", "def make_features", "# changed\ndef make_features")):
         code = other.folder / "include" / "tollgate" / name
