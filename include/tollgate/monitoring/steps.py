@@ -110,7 +110,7 @@ def record_performance(book: Book, as_of: date, params: Params, baselines: Mappi
     applications = [one.rows for one in nights.publications(book.name, until=as_of)]
     business = [volume(applications, confidence), approvals(declined, window.refused, baseline, confidence),
                 *worth(window.score, declined, params.train.cost_of_default, confidence)]
-    if book.amount:
+    if book.amount in window.applications.column_names:  # nights may be of before the book had it
         amount = window.applications[book.amount].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         business.append(loss_amount(window.score, declined, amount, confidence))
     cohorts = matured_cohorts(book, as_of, params.snapshot.horizon_months)
