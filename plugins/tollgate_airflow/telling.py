@@ -64,7 +64,7 @@ def tell(book: str, log: Any) -> dict[str, int]:
     Raises:
         CommandFailed: what they were told of cannot be read or noted.
     """
-    return {channel: len(_tell(book, channel, connection, log)) for channel, connection in connected().items()}
+    return {channel: _tell(book, channel, connection, log) for channel, connection in connected().items()}
 
 
 def tell_of(book: str, alert: str, log: Any, reached: list[str]) -> None:
@@ -74,7 +74,10 @@ def tell_of(book: str, alert: str, log: Any, reached: list[str]) -> None:
         CommandFailed: as of ``tell``.
     """
     for channel, connection in connected().items():
-        _tell(book, channel, connection, log, alert, reached)
+        for one in _untold(book, channel, log):
+            if one["id"] == alert and _reached(channel, connection, one, log):
+                reached.append(channel)
+                _note_told(book, channel, [alert], log)
 
 
 def tell_directly(alert: Alert, log: Any, reached: list[str]) -> None:
@@ -88,21 +91,24 @@ def connected() -> dict[str, Connection]:
     return {channel: connection for channel in CHANNELS if (connection := _connection(channel)) is not None}
 
 
-def _tell(book: str, channel: str, connection: Connection, log: Any, only: str | None = None,
-          reached: list[str] | None = None) -> list[str]:
-    """The ids of what people were told by a channel; of ``only`` one alert, or of all that wait."""
+def _tell(book: str, channel: str, connection: Connection, log: Any) -> int:
     told: list[str] = []
-    for alert in Child(["alerts", "untold", book, channel], say=log.info).answer()["alerts"]:
-        if only not in (None, alert["id"]):
-            continue
+    for alert in _untold(book, channel, log):
         if not _reached(channel, connection, alert, log):
             break
         told.append(alert["id"])
-        if reached is not None:
-            reached.append(channel)
     if told:
-        Child(["alerts", "told", book, channel, *told], say=log.info).answer()
-    return told
+        _note_told(book, channel, told, log)
+    return len(told)
+
+
+def _untold(book: str, channel: str, log: Any) -> list[Alert]:
+    alerts: list[Alert] = Child(["alerts", "untold", book, channel], say=log.info).answer()["alerts"]
+    return alerts
+
+
+def _note_told(book: str, channel: str, ids: Sequence[str], log: Any) -> None:
+    Child(["alerts", "told", book, channel, *ids], say=log.info).answer()
 
 
 def _reached(channel: str, connection: Connection, alert: Alert, log: Any) -> bool:
