@@ -39,7 +39,8 @@ FIRST = date(2007, 1, 1)      # the as-of of the first model of each book
 EVERY = 5                     # nights of each book between two samples
 LAST_MONTH = "2007-12"        # that landed before the first night; as-of reads keep apart what a night may see
 CRON = "0 2 * * *"
-PATIENCE_SECONDS = 4 * 60 * 60
+PATIENCE_SECONDS = 12 * 60 * 60
+A_PAGE = 100                  # runs that Airflow answers at once
 # What is tested is operation, and not how good a model of a small simulation is.
 WIDE = {"auc_min": 0.6, "ks_min": 0.1, "false_negative_max": 0.5, "calibration_gap_max": 0.1, "slice_gap_max": 0.5,
         "cost_margin": 0.9, "defaults_ratio_max": 5.0, "calibration_slope_max": 5.0, "champion_margin": 0.5,
@@ -76,8 +77,14 @@ class Town(Cluster):
         assert done.returncode == 0, done.stderr[-3_000:]
 
     def over(self, kind: str) -> list[dict[str, Any]]:
-        """The runs of a DAG of the book that have ended."""
-        return [run for run in self.operator.runs(self.dag(kind)) if run["state"] in OVER]
+        """The runs of a DAG of the book that have ended, of all that it ever had."""
+        found = list[dict[str, Any]]()
+        while True:
+            some = self.operator.call("GET", f"/dags/{self.dag(kind)}/dagRuns?order_by=run_after&limit={A_PAGE}"
+                                             f"&offset={len(found)}")
+            found += some["dag_runs"]
+            if len(found) >= some["total_entries"]:
+                return [run for run in found if run["state"] in OVER]
 
 
 @dataclass(frozen=True)
@@ -271,9 +278,9 @@ def page(well: Town, troubled: Town, samples: list[Sample], nights: int, seconds
         versions = sorted({str(verdict["model_version"]) for verdict in judged})
         books.append(f"| {town.book} | {states.count('success')} | {states.count('failed')} | {len(judged)} | "
                      f"version {', '.join(versions)} |")
-    flat = [f"| memory of {name}, MB | {change([one.memory[name] / 2**20 for one in samples])} |"
+    flat = [f"| memory of {name}, MB | {change([one.memory.get(name, 0) / 2**20 for one in samples])} |"
             for name in sorted(samples[0].memory)]
-    flat += [f"| open files of {name} | {change([one.files[name] for one in samples])} |"
+    flat += [f"| open files of {name} | {change([one.files.get(name, 0) for one in samples])} |"
              for name in sorted(samples[0].files)]
     flat += [f"| connections to PostgreSQL | {change([one.connections for one in samples])} |"]
     flat += [f"| seconds of the tasks of a night, {kind}, {town.book} | "
@@ -303,8 +310,8 @@ def draw(well: Town, troubled: Town, samples: list[Sample], path: Path) -> None:
         memory, files, rows, tasks = figure.subplots(4, 1)
         nights = [one.nights for one in samples]
         for name in sorted(samples[0].memory):
-            memory.plot(nights, [one.memory[name] / 2**20 for one in samples], label=name, linewidth=1)
-            files.plot(nights, [one.files[name] for one in samples], linewidth=1)
+            memory.plot(nights, [one.memory.get(name, 0) / 2**20 for one in samples], label=name, linewidth=1)
+            files.plot(nights, [one.files.get(name, 0) for one in samples], linewidth=1)
         memory.set(ylabel="memory (MB)")
         memory.legend(ncols=6, fontsize=7, frameon=False)
         files.set(ylabel="open files")

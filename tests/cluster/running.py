@@ -70,17 +70,19 @@ class People:
         return run_id
 
     def approve(self) -> None:
-        """The approver says yes to the question that stands, once Airflow's scheduler has seen it wait."""
-        stood: set[str] = set()
+        """The approver says yes to the question that stands, until Airflow has taken the answer.
+
+        It loses one that comes before its scheduler has seen the task wait, and asks again (apache/airflow#72716).
+        """
+        asked: dict[str, dict[str, Any]] = {}
 
         def answered() -> bool:
-            questions = self.approver.questions()
-            for question in questions:
-                if question["task_instance"]["id"] in stood:
+            for question in self.approver.questions(self.dag("train_weekly")):
+                if question["task_instance"]["id"] in asked:
                     self.approver.respond(question, "Approve", "looks right")
-                    return True
-            stood.update(question["task_instance"]["id"] for question in questions)
-            return False
+                asked[question["task_instance"]["id"]] = question["task_instance"]
+            return any(task["id"] in asked and task["state"] == "success" for one in asked.values()
+                       for task in self.operator.tasks(one["dag_id"], one["dag_run_id"]))
 
         self.until(answered)
 

@@ -99,7 +99,7 @@ def test_the_same_nights_give_the_same_bytes_and_an_older_one_measured_again_doe
 def test_the_numbers_beside_a_picture_are_those_of_the_lake(board: Night) -> None:
     pictures = {picture["name"]: picture for picture in read_board("consumer")["pictures"]}
     assert list(pictures) == [
-        "psi", "auc", "defaults", "declined", "fairness", "alerts", "vintages", "volume", "profit"]
+        "psi", "auc", "defaults", "declined", "fairness", "alerts", "vintages", "volume", "profit", "loss_amount"]
     rows = lake.read(lake.measures("consumer")).to_pylist()
     psi = {(row["day"][:7], row["subject"]): f"{row['value']:.2f} {row['level']}" for row in rows
            if row["metric"] == "psi"}

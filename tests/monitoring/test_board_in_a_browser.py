@@ -81,7 +81,7 @@ def test_a_screen_reader_is_told_what_each_picture_shows_and_has_its_numbers_bes
     browser.show(page, DESK)
     roles = browser.roles()
     pictures = [name for role, name in roles if role == "image"]
-    assert pictures == [name for role, name in roles if role == "heading" and name in pictures] and len(pictures) == 9
+    assert pictures == [name for role, name in roles if role == "heading" and name in pictures] and len(pictures) == 10
     assert all(pictures)
     described = browser.run("[...document.querySelectorAll('figure svg')].map(svg => document.getElementById("
                             "svg.getAttribute('aria-describedby')).innerText.length)")

@@ -14,9 +14,9 @@ from monitoring.boarded import BROKEN, CALM, board
 from tollgate import lake
 from tollgate.config import settings
 from tollgate.monitoring import board_page
-from tollgate.monitoring.board.business import profit_picture, volume_picture
+from tollgate.monitoring.board.business import loss_picture, profit_picture, volume_picture
 from tollgate.monitoring.board.published import read_board
-from tollgate.monitoring.business import LOSS, LOSS_AMOUNT, PROFIT, approvals, volume, worth
+from tollgate.monitoring.business import LOSS, LOSS_AMOUNT, PROFIT, approvals, loss_amount, volume, worth
 from tollgate.monitoring.kinds import conclusions
 from tollgate.stats.intervals import wilson
 
@@ -87,6 +87,21 @@ def test_the_interval_of_a_profit_is_that_of_the_share_of_the_approved_that_defa
               for row in worth(score, score > 0.5, 10.0, 0.95, bad & (score > 1))]
     picture = profit_picture(spared, 0.95)
     assert picture is not None and picture.rows[0][2] == f"1.000 ± {11 * wilson(0, 1_000, 0.95)[1]:.3f}"
+
+
+def test_money_that_was_lost_stands_beside_what_was_promised_as_a_share_of_what_was_lent(board: Night) -> None:
+    picture = {one["name"]: one for one in read_board("consumer")["pictures"]}["loss_amount"]
+    rows = [row for row in lake.read(lake.measures("consumer")).to_pylist() if row["metric"] == LOSS_AMOUNT]
+    true = {row["window_to"].isoformat(): row["value"] / json.loads(row["parameters"])["lent"]
+            for row in rows if row["value"] is not None}
+    assert len(true) >= 2
+    assert {row[0]: row[2] for row in picture["rows"] if row[2]} == {
+        day: f"{share:.1%}" for day, share in true.items()}
+    score, amount = np.full(4, 0.1), np.array([100.0, 200.0, 300.0, 400.0])
+    told = {"as_of": BROKEN, "window_to": CALM[0], "segment": "scored"}
+    by_hand = loss_picture([{**loss_amount(score, score > 1, amount, 0.95, amount == 300), **told}])
+    assert by_hand is not None and by_hand.rows == [["2007-02-01", "10.0% ± 32.2%", "30.0%"]]
+    assert loss_picture([{**loss_amount(score, score < 1, amount, 0.95), **told}]) is None, "nobody is approved"
 
 
 def test_without_a_night_there_is_no_picture_and_one_that_scored_nobody_has_its_volume() -> None:

@@ -90,7 +90,9 @@ def test_the_money_that_is_due_to_be_lost_by_hand_and_but_for_luck() -> None:
     score, declined = np.array([0.1, 0.2, 0.9, 0.5]), np.array([False, False, True, False])
     row = loss_amount(score, declined, np.array([1_000.0, 500.0, 9_000.0, np.nan]), 0.99)
     assert (row["metric"], row["reference"], row["n"]) == (LOSS_AMOUNT, pytest.approx(200), 2)
-    assert json.loads(row["parameters"])["lent"] == 1_500
+    assert json.loads(row["parameters"])["lent"] == 1_500 and row["value"] is None
+    bad = np.array([False, True, True, True])
+    assert loss_amount(score, declined, np.array([1_000.0, 500.0, 9_000.0, np.nan]), 0.99, bad)["value"] == 500
     rng = np.random.default_rng(8)
     score, amount = rng.beta(1, 6, 2_000), rng.lognormal(9, 1, 2_000)
     row = loss_amount(score, np.zeros(2_000, bool), amount, 0.95)
@@ -116,6 +118,9 @@ def test_a_night_promises_and_its_loans_are_held_to_it_once_they_have_matured(ni
     night.performance(LATER)
     came = {row["metric"]: row for row in lake.read(lake.measures("consumer"), filters=[
         ("day", "=", LATER.isoformat()), ("kind", "=", "business")]).to_pylist() if row["segment"]}
-    assert set(came) == {LOSS, PROFIT} and came["profit"]["segment"] == "scored 2007-02-01"
+    assert set(came) == {LOSS, PROFIT, LOSS_AMOUNT} and came["profit"]["segment"] == "scored 2007-02-01"
     assert came["profit"]["reference"] == promised
     assert abs(came["profit"]["value"] - promised) <= came["profit"]["null_value"]
+    money = came[LOSS_AMOUNT]
+    assert money["reference"] == pytest.approx(rows[LOSS_AMOUNT]["reference"])
+    assert money["value"] > 0 and abs(money["value"] - money["reference"]) <= money["null_value"]

@@ -9,7 +9,7 @@ import traceback
 
 from typer.exceptions import TyperException
 
-from tollgate.cli.app import app
+from tollgate.cli.app import app_of
 from tollgate.cli.parent import end_with_parent
 from tollgate.errors import BadInput, PassingFault, TollgateError
 
@@ -28,7 +28,8 @@ def _run() -> int:
     try:
         # --json and --debug belong before the verb; most people write them at the end.
         words = sorted(sys.argv[1:], key=lambda word: word not in ("--json", "--debug"))
-        code = app(words, standalone_mode=False)  # Typer's own box around a wrong call ends in a line that says nothing
+        # Typer's own box around a wrong call ends in a line that says nothing.
+        code = app_of(words)(words, standalone_mode=False)
         return code if isinstance(code, int) else 0
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 0 if done.code is None else 1

@@ -68,6 +68,8 @@ MEASURES = {
                              EITHER_WAY, relative=True),
     "loss": Measure("what the newest matured loans cost by defaults, in paid loans an application, from that promised",
                     EITHER_WAY, share=False, relative=True),
+    "loss_amount": Measure("what these loans cost by defaults in money, were nothing recovered, from that promised",
+                           EITHER_WAY, share=False, relative=True),
     "profit": Measure("what these loans earned less that loss, from that which their scores had promised", EITHER_WAY,
                       share=False, relative=True),
 }

@@ -86,20 +86,24 @@ def worth(score: np.ndarray, declined: np.ndarray, cost_of_default: float, confi
     return found
 
 
-def loss_amount(score: np.ndarray, declined: np.ndarray, amount: np.ndarray, confidence: float) -> Row:
-    """What the approved loans are due to lose in money, were nothing of a default recovered; no value told.
+def loss_amount(score: np.ndarray, declined: np.ndarray, amount: np.ndarray, confidence: float,
+                bad: np.ndarray | None = None) -> Row:
+    """What the approved loans lose in money, were nothing of a default recovered.
 
     ``reference`` is in expectation, were the scores the probabilities of default, and ``null_value`` how far the truth
-    then lies from it by luck alone. ``lent`` among the parameters is the sum of their amounts, of ``n`` loans.
+    then lies from it by luck alone; ``value`` is what came true, once it has. ``lent`` among the parameters is the sum
+    of their amounts, of ``n`` loans.
 
     Args:
         score: P(default), float64 of shape (loans,). declined: the decisions, bool.
         amount: of each loan, float64; a loan whose amount is not a number is left out.
+        bad: what became of them, bool.
     """
     counted = ~declined & np.isfinite(amount)
     p, lent = score[counted], amount[counted]
     error = float(np.sqrt(np.sum(p * (1 - p) * lent**2)))
-    return _row(LOSS_AMOUNT, None, float(p @ lent), normal_quantile((1 + confidence) / 2) * error, len(p), confidence,
+    value = None if bad is None else float(lent[bad[counted]].sum())
+    return _row(LOSS_AMOUNT, value, float(p @ lent), normal_quantile((1 + confidence) / 2) * error, len(p), confidence,
                 lent=float(lent.sum()))
 
 

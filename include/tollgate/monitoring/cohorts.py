@@ -18,6 +18,7 @@ from tollgate.labels import BAD, GOOD, IMMATURE, label_of, mature_before, read_l
 from tollgate.monitoring.window import is_declined, scored_only
 from tollgate.training import slice_columns
 
+AMOUNT = "amount"
 WATCHED_MONTHS = 12  # matured cohorts older than this have been reported long ago
 
 
@@ -26,7 +27,8 @@ class Cohort:
     """Scored loans, each array of shape (loans,).
 
     Attributes:
-        scores: their rows of the lake's ``scores``. label: one of ``LABELS`` each, object.
+        scores: their rows of the lake's ``scores``, with the ``amount`` of each where the book names one.
+        label: one of ``LABELS`` each, object.
     """
 
     scores: pa.Table
@@ -76,6 +78,11 @@ class Cohort:
         """Whether it turned out bad, bool."""
         return np.asarray(self.label == BAD)
 
+    @property
+    def amount(self) -> np.ndarray | None:
+        """Of each loan, float64, not a number where it is not known; None of a book that names none."""
+        return np.asarray(self.scores[AMOUNT].to_numpy()) if AMOUNT in self.scores.column_names else None
+
 
 def matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[Cohort]:
     """Each night of the last 12 months whose every booked loan's label had matured by ``as_of``, oldest first.
@@ -94,6 +101,8 @@ def matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[Cohort
     if not scores.num_rows:
         return []
     first, last = pc.min_max(scores["applied_on"]).as_py().values()
+    if book.amount is not None:
+        scores = scores.append_column(AMOUNT, _amounts(book, as_of, scores[LOAN], first, last))
     labels = read_labels(book, as_of, horizon_months, since=first, until=last + timedelta(days=1))
     label = label_of(scores[LOAN], labels)
     day = scores["as_of"].to_numpy()
@@ -101,6 +110,14 @@ def matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[Cohort
     starts = np.flatnonzero(np.diff(day[order], prepend=day[order][:1] - 1))
     return [Cohort(scores, label).take(cohort) for cohort in np.split(order, starts[1:])
             if not np.any(label[cohort] == IMMATURE)]
+
+
+def _amounts(book: Book, as_of: date, loans: pa.ChunkedArray, first: date, last: date) -> pa.ChunkedArray:
+    """The amount of each loan as it is known on ``as_of``, float64, asked for from the first day to the last."""
+    rows = lake.view(lake.applications(book), as_of=as_of, columns=[LOAN, str(book.amount)], filters=[
+        ("applied_on", ">=", first), ("applied_on", "<=", last)])
+    place = pc.index_in(loans, value_set=rows[LOAN].combine_chunks())
+    return rows[book.amount].cast(pa.float64(), safe=False).take(place)
 
 
 def newest_judged(cohorts: Iterable[Cohort], loans: int, days: int) -> Cohort | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tollgate.books import Book
 from tollgate.config import MEASURES, SEVERITIES, Monitoring, Rule
-from tollgate.monitoring.business import APPROVAL_RATE, LOSS, PROFIT, VOLUME
+from tollgate.monitoring.business import APPROVAL_RATE, LOSS, LOSS_AMOUNT, PROFIT, VOLUME
 from tollgate.monitoring.concept import CALIBRATION, RESIDUAL
 from tollgate.monitoring.label_drift import DEFAULT_RATE_AT_AGE, MATURED_DEFAULT_RATE
 from tollgate.monitoring.measures import FEATURE, KS, MISSING, PSI, UNSEEN, discovered, level_of, watched
@@ -80,6 +80,9 @@ SAID = {
     LOSS: "Defaults of the loans scored as of {window_to} by v{model_version} cost {value:.3f} paid loans an "
             "application, where their scores promised {reference:.3f} (a move of more than {allowed:.3f}; luck "
             "explains {null:.3f})",
+    LOSS_AMOUNT: "Defaults of the loans scored as of {window_to} by v{model_version} cost {value:,.0f} in money, were "
+                   "nothing recovered, where their scores promised {reference:,.0f} (a move of more than "
+                   "{allowed:,.0f}; luck explains {null:,.0f})",
     PROFIT: "The loans scored as of {window_to} by v{model_version} leave the worth of {value:.3f} paid loans an "
               "application, where their scores promised {reference:.3f} (a move of more than {allowed:.3f}; luck "
               "explains {null:.3f})",

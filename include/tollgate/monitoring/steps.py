@@ -159,6 +159,8 @@ def _of_cohort(cohort: Cohort, told: Answer, params: Params, baseline: Baseline 
     judged, confidence = cohort.judged(), params.monitoring.confidence
     rows = [*of_cohort(judged.score, judged.declined, told, baseline, confidence),
             *worth(judged.score, judged.declined, params.train.cost_of_default, confidence, judged.bad)]
+    if judged.amount is not None:
+        rows.append(loss_amount(judged.score, judged.declined, judged.amount, confidence, judged.bad))
     return _on(cohort, rows, segment=f"scored {cohort.day}")
 
 

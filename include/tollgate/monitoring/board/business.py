@@ -1,4 +1,4 @@
-"""The pictures of what the decisions are worth: how many apply, what is earned of them, promised and come true."""
+"""The pictures of what decisions are worth: how many apply, what they earn and lose, promised and come true."""
 
 from __future__ import annotations
 
@@ -73,6 +73,19 @@ def profit_picture(rows: Iterable[Row], confidence: float) -> Picture | None:
               if row["metric"] == PROFIT}
     return promise_and_truth("profit", "Profit of an application, in paid loans", PROFIT, told,
                              lambda value: f"{value:.3f}", errors, [])
+
+
+def loss_picture(rows: Iterable[Row]) -> Picture | None:
+    """What the approved loans lose of the money lent, as each night's scores promise it and as it came true.
+
+    Args:
+        rows: of ``measures``, on business.
+    """
+    shares = [{**row, **{column: row[column] / lent for column in ("value", "reference", "null_value")
+                         if row[column] is not None}}
+              for row in rows if row["metric"] == LOSS_AMOUNT and (lent := json.loads(row["parameters"])["lent"])]
+    return promise_and_truth("loss_amount", "Loss of the money lent, were nothing recovered", LOSS_AMOUNT, shares,
+                             lambda value: f"{value:.1%}", {}, [])
 
 
 def _error(profit: Row, loss: float, confidence: float) -> float:

@@ -17,7 +17,7 @@ from tollgate.config import Params, settings
 from tollgate.errors import BadInput
 from tollgate.labels import feed_evidence, vintages
 from tollgate.monitoring.baselines import promised
-from tollgate.monitoring.board.business import profit_picture, volume_picture
+from tollgate.monitoring.board.business import loss_picture, profit_picture, volume_picture
 from tollgate.monitoring.board.canvas import Picture
 from tollgate.monitoring.board.groups import fairness_picture
 from tollgate.monitoring.board.judgement import level_of_night
@@ -112,4 +112,4 @@ def _pictures(book: Book, as_of: date, params: Params, events: list[Row], measur
 
 def _of_business(params: Params, measures: list[Row]) -> list[Picture | None]:
     rows = [row for row in measures if row["kind"] == BUSINESS]
-    return [volume_picture(rows), profit_picture(rows, params.monitoring.confidence)]
+    return [volume_picture(rows), profit_picture(rows, params.monitoring.confidence), loss_picture(rows)]
