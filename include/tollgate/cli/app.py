@@ -12,6 +12,8 @@ from copy import copy
 from typing import Annotated
 
 import typer
+from typer.main import get_command_name
+from typer.models import CommandInfo
 
 from tollgate.cli import books, data, machines, models, monitoring, scoring, training
 
@@ -24,17 +26,20 @@ for room in ROOMS:
 
 
 def app_of(words: Sequence[str]) -> typer.Typer:
-    """The door, with no verbs but those of the group that the words name.
+    """The door with no more than the verb, or the group of verbs, that the words name; all of it where none is.
 
     Typer makes every verb that it knows before it runs one, which costs what sensors poll a quarter of its time.
     """
     verb = next((word for word in words if not word.startswith("-")), None)
-    for group in (group for room in ROOMS for group in room.app.registered_groups):
-        if group.name == verb:
-            narrow = copy(app)
-            narrow.registered_groups = [group]
-            return narrow
-    return app
+    narrow = copy(app)
+    narrow.registered_groups = [group for room in ROOMS for group in room.app.registered_groups if group.name == verb]
+    narrow.registered_commands = [command for room in ROOMS for command in room.app.registered_commands
+                                  if _name(command) == verb]
+    return narrow if narrow.registered_groups or narrow.registered_commands else app
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or get_command_name(getattr(command.callback, "__name__", ""))
 
 
 def _version(asked: bool) -> None:
