@@ -6,7 +6,8 @@ In a cluster of its own, as `make cluster` starts it, two small simulated books 
 book asks for the nights of its cron in turn, and each night is scored, published, monitored and judged. The second
 book is in trouble all the while: a model of it waits for an approval that nobody gives, and a file in its landing is
 not what the book says. At every few nights the memory and open files of each service, the disk, the rows of Airflow's
-database and the bytes of all are counted; the tasks' times are Airflow's own.
+database and the bytes of all are counted; the tasks' times are Airflow's own. Told to end (Ctrl-C) before the last
+night, it writes the page of those that are over.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import psutil
@@ -39,7 +41,6 @@ FIRST = date(2007, 1, 1)      # the as-of of the first model of each book
 EVERY = 5                     # nights of each book between two samples
 LAST_MONTH = "2007-12"        # that landed before the first night; as-of reads keep apart what a night may see
 CRON = "0 2 * * *"
-PATIENCE_SECONDS = 12 * 60 * 60
 A_PAGE = 100                  # runs that Airflow answers at once
 # What is tested is operation, and not how good a model of a small simulation is.
 WIDE = {"auc_min": 0.6, "ks_min": 0.1, "false_negative_max": 0.5, "calibration_gap_max": 0.1, "slice_gap_max": 0.5,
@@ -166,15 +167,15 @@ def questions(town: Town) -> list[dict[str, Any]]:
 
 
 def soak(well: Town, troubled: Town, nights: int) -> list[Sample]:
-    """Have the nights of both books pass; a sample before, every few nights, and after."""
-    samples = [sample(well)]
+    """Have the nights of both books pass, or some of them if told to end; a sample before, every few, and after."""
+    samples, enough = [sample(well)], Event()
     for town in (well, troubled):
         town.backfill(nights)
-    end = time.monotonic() + PATIENCE_SECONDS
+    for told in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told, lambda *_: enough.set())
     while samples[-1].nights < nights or any(left(town, nights) for town in (well, troubled)):
-        if time.monotonic() > end:
-            raise SystemExit(f"After {PATIENCE_SECONDS} seconds only {samples[-1].nights} nights are over.")
-        time.sleep(5)
+        if enough.wait(5):
+            break
         if len(well.over("score_nightly")) >= min(samples[-1].nights + EVERY, nights) > samples[-1].nights:
             samples.append(sample(well))
             print(f"{samples[-1].nights} nights: {sum(samples[-1].memory.values()) / 2**20:,.0f} MB, "
@@ -261,7 +262,7 @@ def main() -> None:
             trouble(troubled)
             began = time.monotonic()
             samples = soak(well, troubled, chosen.nights)
-            written = page(well, troubled, samples, chosen.nights, time.monotonic() - began)
+            written = page(well, troubled, samples, time.monotonic() - began)
             if chosen.out:
                 draw(well, troubled, samples, chosen.out.parent / "images" / "soak.svg")
     if chosen.out:
@@ -269,9 +270,10 @@ def main() -> None:
     print(written)
 
 
-def page(well: Town, troubled: Town, samples: list[Sample], nights: int, seconds: float) -> str:
+def page(well: Town, troubled: Town, samples: list[Sample], seconds: float) -> str:
     """The page, in Markdown."""
-    books = []
+    books, nights = [], samples[-1].nights
+    of_both = sum(len(town.over("score_nightly")) for town in (well, troubled))
     for town in (well, troubled):
         states = [state for state, _ in task_seconds(town, "score_nightly")]
         judged = town.inside("worker-1", "monitor", "list", town.book)["verdicts"]
@@ -290,7 +292,7 @@ def page(well: Town, troubled: Town, samples: list[Sample], nights: int, seconds
     grown = [("disk of all volumes, MB", first.disk / 2**20, last.disk / 2**20),
              ("databases, MB", first.database / 2**20, last.database / 2**20),
              *((f"rows of {name}", first.rows[name], last.rows[name]) for name in sorted(first.rows))]
-    growing = [f"| {what} | {before:,.0f} | {after:,.0f} | {(after - before) / (2 * nights):,.1f} |"
+    growing = [f"| {what} | {before:,.0f} | {after:,.0f} | {(after - before) / of_both:,.1f} |"
                for what, before, after in grown]
     files = troubled.inside("worker-2", "ingest", "list", "--book", troubled.book)["files"]
     return PAGE.format(nights=nights, well=WELL, troubled=TROUBLED, cron=CRON, minutes=seconds / 60,
