@@ -49,9 +49,9 @@ def promote(version: str, previous: str | None = None, decline_rate: float = 0.2
     registry.record("consumer", "promotion-committed", {**decided, "intent": intent.seq})
 
 
-def one_night(night: Night, scenario: str, day: date) -> None:
-    """Publish a night, and when its loans will go bad; measure it and conclude."""
-    night.outcomes(scenario, night.publish(scenario, day))
+def one_night(night: Night, scenario: str, day: date, rows: int | None = None) -> None:
+    """Publish a night, or so many of its rows, and when its loans will go bad; measure it and conclude."""
+    night.outcomes(scenario, night.publish(scenario, day, rows=rows))
     performance_step(night.book, day, night.params)
     night.drift(day)
     night.verdict(day)

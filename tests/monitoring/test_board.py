@@ -154,6 +154,21 @@ def test_what_went_wrong_in_operation_stands_among_the_alerts_of_the_nights(boar
     assert "late:train" in board_page("consumer"), "what is under way is told when somebody looks"
 
 
+def test_a_small_night_of_which_nobody_defaulted_is_drawn_with_those_before_it(night: Night) -> None:
+    promote("1")
+    night.outcomes("stationary")
+    for day, rows in zip(CALM, (400, 3), strict=False):
+        night.publish("stationary", day, rows=rows)
+    one_night(night, "stationary", date(2009, 3, 31), rows=0)
+    publish_board(night.book, night.params)
+    picture = {one["name"]: one for one in read_board("consumer")["pictures"]}["auc"]
+    newest = next(row for row in picture["rows"] if row[2])
+    (row,) = [row for row in lake.read(lake.measures("consumer")).to_pylist() if row["metric"] == "auc"
+              and row["segment"] == f"scored {CALM[0]} to {CALM[1]}"]
+    value, error = newest[2].split(" ± ")
+    assert (newest[0], value) == (CALM[1].isoformat(), f"{row['value']:.3f}") and 0 < float(error) < 0.1
+
+
 def test_a_night_that_was_not_reported_on_is_named(board: Night) -> None:
     board.publish("stationary", date(2007, 6, 1))
     assert "The night of 2007-06-01 is published, and monitor_drift did not report on it yet" in board_page("consumer")

@@ -89,6 +89,17 @@ def test_the_interval_of_a_profit_is_that_of_the_share_of_the_approved_that_defa
     assert picture is not None and picture.rows[0][2] == f"1.000 ± {11 * wilson(0, 1_000, 0.95)[1]:.3f}"
 
 
+def test_a_night_whose_labels_are_corrected_has_its_newest_profit(board: Night) -> None:
+    """The older of two tellings has the profit of twelve defaults, the newer the loss of two."""
+    score, rows = np.full(100, 0.1), []
+    for day, defaults in ((CALM[1], 12), (CALM[2], 2)):
+        rows += [{**row, "as_of": day, "window_to": CALM[0], "segment": "scored"}
+                 for row in worth(score, score > 0.5, 10.0, 0.95, np.arange(100) < defaults)]
+    picture = profit_picture(rows, 0.95)
+    assert picture is not None
+    assert picture.rows[0][2] == f"0.780 ± {11 * (wilson(2, 100, 0.95)[1] - 0.02):.3f}"
+
+
 def test_money_that_was_lost_stands_beside_what_was_promised_as_a_share_of_what_was_lent(board: Night) -> None:
     picture = {one["name"]: one for one in read_board("consumer")["pictures"]}["loss_amount"]
     rows = [row for row in lake.read(lake.measures("consumer")).to_pylist() if row["metric"] == LOSS_AMOUNT]

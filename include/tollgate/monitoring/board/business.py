@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from tollgate.monitoring.board.canvas import BLUE, INK, Picture, at, by_day, canvas
-from tollgate.monitoring.board.pictures import promise_and_truth
+from tollgate.monitoring.board.pictures import measured, promise_and_truth
 from tollgate.monitoring.business import APPROVAL_RATE, LOSS, LOSS_AMOUNT, PROFIT, VOLUME
 from tollgate.stats.intervals import wilson
 
@@ -68,8 +68,8 @@ def profit_picture(rows: Iterable[Row], confidence: float) -> Picture | None:
     """
     told = list(rows)
     known = [row for row in told if row["value"] is not None]
-    lost = {row["window_to"]: row["value"] for row in known if row["metric"] == LOSS}
-    errors = {row["window_to"]: _error(row, lost[row["window_to"]], confidence) for row in known
+    lost = {measured(row): row["value"] for row in known if row["metric"] == LOSS}
+    errors = {row["window_to"]: _error(row, lost[measured(row)], confidence) for row in known
               if row["metric"] == PROFIT}
     return promise_and_truth("profit", "Profit of an application, in paid loans", PROFIT, told,
                              lambda value: f"{value:.3f}", errors, [])

@@ -102,10 +102,10 @@ def auc_picture(rows: Iterable[Row], baselines: Mapping[str, Baseline], confiden
         confidence: of the interval around what came true.
     """
     told = list(rows)
-    defaults = {row["window_to"]: row["value"] * row["n"] for row in told
+    defaults = {measured(row): row["value"] * row["n"] for row in told
                 if row["metric"] == DEFAULT_RATE and row["value"] is not None}
     errors = {row["window_to"]: normal_quantile((1 + confidence) / 2) * auc_error(
-        row["value"], defaults[row["window_to"]], row["n"] - defaults[row["window_to"]])
+        row["value"], defaults[measured(row)], row["n"] - defaults[measured(row)])
         for row in told if row["metric"] == AUC and row["value"] is not None}
     tested = [(row["as_of"], baselines[row["model_version"]].auc) for row in told
               if row["metric"] == AUC and row["segment"] is None and row["model_version"] in baselines]
@@ -124,6 +124,11 @@ def default_picture(rows: Iterable[Row], confidence: float) -> Picture | None:
               if row["metric"] == DEFAULT_RATE and row["value"] is not None}
     return promise_and_truth("defaults", "Calibration: promised and true defaults", DEFAULT_RATE, told,
                              lambda value: f"{value:.1%}", errors, [])
+
+
+def measured(row: Row) -> tuple[date, str]:
+    """Of which loans it tells, and when: a night is told of anew as labels are corrected, by itself and with others."""
+    return row["as_of"], row["segment"]
 
 
 def promise_and_truth(name: str, title: str, metric: str, rows: Iterable[Row], shown: Callable[[float], str],
