@@ -112,6 +112,22 @@ def test_an_event_that_no_rule_is_about_any_more_ends(night: Night) -> None:
     assert all(row["message"].endswith("no rule is about it any more") for row in ended)
 
 
+def test_an_event_ends_where_the_rules_on_its_measure_look_at_it_no_more(night: Night) -> None:
+    """A feature that is not critical, one that is judged with others from now on, and others that no longer are."""
+    wide = [_rule("unseen", "rises", 0.05, of="features"), _rule("ks", "above", 0.1, of="features"),
+            _rule("js", "above", 0.1, of="features", together=2)]
+    narrow = [_rule("unseen", "rises", 0.05, of="critical"), _rule("ks", "above", 0.1, of="features", together=3),
+              _rule("js", "above", 0.1, of="critical")]
+    night.tuned(rules=wide).run("broken_feed", FEB)
+    night.tuned(rules=narrow).run("broken_feed", MAR)
+    told = {row["event"]: (row["status"], row["message"].endswith("no rule is about it any more"))
+            for row in lake.read(lake.events("consumer")).to_pylist() if row["as_of"] == MAR}
+    assert told == {
+        "unseen:annual_income": ("lasts", False), "js:annual_income": ("began", False),
+        **dict.fromkeys(("unseen:payment_to_income_ratio", "ks:annual_income", "ks:payment_to_income_ratio", "js"),
+                        ("ended", True))}
+
+
 @pytest.mark.parametrize(("scenario", "loud"), [("stationary", False), ("prior_shift", True)])
 def test_scores_whose_promise_did_not_come_true_are_told_when_their_loans_have_matured(
         night: Night, scenario: str, loud: bool) -> None:

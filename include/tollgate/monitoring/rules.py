@@ -15,7 +15,7 @@ from tollgate.config import MEASURES, SEVERITIES, Monitoring, Rule
 from tollgate.monitoring.business import APPROVAL_RATE, LOSS, LOSS_AMOUNT, PROFIT, VOLUME
 from tollgate.monitoring.concept import CALIBRATION, RESIDUAL
 from tollgate.monitoring.label_drift import DEFAULT_RATE_AT_AGE, MATURED_DEFAULT_RATE
-from tollgate.monitoring.measures import FEATURE, KS, MISSING, PSI, UNSEEN, discovered, level_of, watched
+from tollgate.monitoring.measures import FEATURE, KS, MISSING, PSI, SCORE, UNSEEN, discovered, level_of, watched
 from tollgate.monitoring.paired import GUARD
 from tollgate.monitoring.performance import (
     AUC,
@@ -136,13 +136,25 @@ def requesting(now: Iterable[Signal]) -> list[Signal]:
     return sorted((one for one in now if REQUEST in one.actions), key=lambda one: (-one.value, one.event))
 
 
-def unwatched(before: Iterable[Row], params: Monitoring) -> list[Signal]:
-    """Quiet signals on the events that are under way by a measure that no rule is about any more, or by no guard."""
-    gone = {_event(measure) for measure in MEASURES} - {_event(rule.measure) for rule in params.rules}
-    gone |= {GUARD} if params.guard == "never" else set()
+def unwatched(before: Iterable[Row], book: Book, params: Monitoring) -> list[Signal]:
+    """Quiet signals on the events that are under way and that no rule looks at any more, or no guard."""
     return [Signal(row["event"], 0, row["severity"], row["value"], row["limit"],
                    f"{row['message']}; no rule is about it any more")
-            for row in before if row["event"].split(":")[0] in gone]
+            for row in before if not _is_looked_at(row["event"], book, params)]
+
+
+def _is_looked_at(event: str, book: Book, params: Monitoring) -> bool:
+    name, _, subject = event.partition(":")
+    measure = next((one for one in MEASURES if _event(one) == name), None)
+    if measure is None:
+        return name != GUARD or params.guard != "never"
+    rules = [rule for rule in params.rules if rule.measure == measure]
+    if not MEASURES[measure].features:
+        return bool(rules)
+    if not subject:
+        return any(rule.together > 1 for rule in rules)
+    return any(rule.together == 1 and (subject in watched(book) if rule.of == "critical" else subject != SCORE)
+               for rule in rules)
 
 
 def feed_signals(feeds: Iterable[Row]) -> list[Signal]:

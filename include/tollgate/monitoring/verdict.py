@@ -62,7 +62,7 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     sentence = f"{_finding(level, moved, beside, version, count, params.monitoring)} {action}"
     earlier = before(book.name, as_of)
     feeds = _on(lake.feeds(book.name), as_of)
-    now += [*unwatched(earlier, params.monitoring), *guard_signals(tonight), *feed_signals(feeds)]
+    now += [*unwatched(earlier, book, params.monitoring), *guard_signals(tonight), *feed_signals(feeds)]
     rows = follow(earlier, now, as_of, version)
     alerts = alert_rows(fresh(rows, now), version, action)
     key = request["key"] if request is not None and ask is not None else None
