@@ -95,6 +95,13 @@ def test_tonights_decline_rate_is_on_record_before_any_label(night: Night) -> No
     assert "female and male" in {row["segment"] for row in measures if row["subject"] == "sex"}
 
 
+def test_a_night_of_before_the_book_named_a_protected_attribute_is_measured_without_it(night: Night) -> None:
+    rows = night.publish("stationary", FEB)
+    publish_night(night.book, MAR, rows.drop_columns(["sex"]), rows["true_probability"].to_numpy(), 0.15)
+    answer = performance_step(night.book, MAR, night.params)
+    assert {group["attribute"] for group in answer["groups"]} == {"age_band"} and answer["parity_gap"] is not None
+
+
 def cohorts(night: Night, tonight: date) -> list[dict]:
     """The matured cohorts as judged tonight, on a night of no rows (L10)."""
     nobody = lake.view(lake.applications(night.book)).slice(0, 0)

@@ -103,14 +103,15 @@ def record_performance(book: Book, as_of: date, params: Params, baselines: Mappi
     """``performance_step`` once it is known what the model versions concerned have promised."""
     window, confidence = load_window(book, as_of, params.monitoring), params.monitoring.confidence
     declined, baseline = is_declined(window.scores), baselines.get(window.version)
-    groups = decline_rates(declined, window.applications.select(list(book.protected())))
+    pinned = window.applications.column_names  # nights may be of before the book had a column
+    groups = decline_rates(declined, window.applications.select([one for one in book.protected() if one in pinned]))
     gaps = parity_gaps(groups, params.gates.group_min, confidence)
     gap, null = widest(gaps)
     tonight = decided(declined, window.refused, baseline, confidence)
     applications = [one.rows for one in nights.publications(book.name, until=as_of)]
     business = [volume(applications, confidence), approvals(declined, window.refused, baseline, confidence),
                 *worth(window.score, declined, params.train.cost_of_default, confidence)]
-    if book.amount in window.applications.column_names:  # nights may be of before the book had it
+    if book.amount in pinned:
         amount = window.applications[book.amount].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         business.append(loss_amount(window.score, declined, amount, confidence))
     cohorts = matured_cohorts(book, as_of, params.snapshot.horizon_months)
