@@ -13,6 +13,7 @@ import pytest
 
 from tollgate import lake
 from tollgate.errors import BadInput
+from tollgate.incidents import begin, end
 from tollgate.monitoring import note_told, untold
 
 if TYPE_CHECKING:
@@ -46,6 +47,19 @@ def test_a_channel_that_is_new_begins_with_the_newest_night(night: Night) -> Non
     assert _ids("slack") == []
     night.run("broken_feed", APR)
     assert {name[:10] for name in _ids("slack")} == {"2007-04-01"}
+
+
+def test_a_channel_that_is_told_of_an_old_incident_first_is_not_told_of_the_nights_since(night: Night) -> None:
+    night.run("broken_feed", FEB)
+    night.run("stationary", MAR)
+    begin("consumer", "failed:train_weekly.fit", date(2007, 1, 2), "it failed")
+    begin("consumer", "failed:ingest_validate.read", FEB, "it failed")
+    end("consumer", ["failed:ingest_validate.read"], FEB)
+    (waiting,) = _ids("mail")
+    assert waiting == "2007-01-02 failed:train_weekly.fit#0" and note_told("consumer", "mail", [waiting])["told"] == 1
+    assert _ids("mail") == [], "as before it was told of that"
+    night.run("broken_feed", APR)
+    assert {name[:10] for name in _ids("mail")} == {"2007-04-01"}
 
 
 def test_what_was_no_alert_cannot_be_noted_as_told(night: Night) -> None:

@@ -268,7 +268,10 @@ def acknowledgements(book: str) -> Table:
 
 
 def told(book: str) -> Table:
-    """Which alert people were told of by which channel, a line each, in sequence."""
+    """Which alert people were told of by which channel, a line each, in sequence.
+
+    A channel's first line has no ``key``: its ``day`` is that of the night with which the channel began.
+    """
     return Table(book, "told", (("channel", TEXT), ("seq", COUNT), ("day", TEXT), ("key", TEXT)),
                  "channel", ("seq",))
 

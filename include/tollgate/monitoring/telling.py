@@ -13,6 +13,8 @@ from tollgate import incidents, lake
 from tollgate.config import check_book
 from tollgate.errors import BadInput
 
+BEGAN_WITH = ""  # the key of the line that says with which night a channel began
+
 Row = dict[str, Any]
 
 
@@ -28,8 +30,9 @@ def untold(book: str, channel: str) -> list[Row]:
         PassingFault: the lake did not answer.
     """
     done = _told(check_book(book), channel)
-    first = min((day for day, _ in done), default=None)
-    since = first or max(lake.read(lake.verdicts(book), columns=["day"])["day"].to_pylist(), default="")
+    # What is told first may be an incident that has been under way for long. An older Tollgate noted no beginning.
+    first = next((day for day, key in done if key == BEGAN_WITH), min((day for day, _ in done), default=None))
+    since = first or _newest_night(book)
     rows = lake.read(lake.alerts(book), filters=[("day", ">=", since)]).to_pylist()
     rows += [_of(line) for life in incidents.lives(book) for line in life
              if line["status"] in (incidents.BEGAN, incidents.WORSENED)
@@ -57,16 +60,24 @@ def note_told(book: str, channel: str, ids: Sequence[str]) -> dict[str, Any]:
     if strangers := [name for name in ids if name not in known]:
         raise BadInput(f"{book} has no such alert", value=strangers[0],
                        remedy=f"Take it from tollgate alerts untold {book} {channel}.")
-    table = lake.told(book)
+    table, newest = lake.told(book), _newest_night(book)
 
     def make(there: pa.Table) -> pa.Table | None:
         done = {(row["day"], row["key"]) for row in there.to_pylist() if row["channel"] == channel}
         new = [known[name] for name in ids if (known[name]["day"], known[name]["key"]) not in done]
+        if new and not done:
+            new.insert(0, {"day": newest or max(row["day"] for row in new), "key": BEGAN_WITH})
         return pa.Table.from_pylist([{"channel": channel, "seq": there.num_rows + k, **row}
                                      for k, row in enumerate(new)], table.schema)
 
     added = lake.append_next(table, make)
-    return {"book": book, "channel": channel, "told": 0 if added is None else added.num_rows}
+    told = [] if added is None else [key for key in added["key"].to_pylist() if key != BEGAN_WITH]
+    return {"book": book, "channel": channel, "told": len(told)}
+
+
+def _newest_night(book: str) -> str:
+    """The day of the newest verdict; empty where there is none."""
+    return max(lake.partitions(lake.verdicts(book)), default="")
 
 
 def _told(book: str, channel: str) -> set[tuple[str, str]]:
