@@ -74,6 +74,15 @@ def test_alerts_lists_what_is_under_way_the_gravest_first_and_with_ended_what_is
     assert over[INCOME] == "ended"
 
 
+def test_an_event_that_goes_on_under_the_next_model_is_over_of_the_one_before(night: Night) -> None:
+    night.run("broken_feed", FEB)
+    night.run("broken_feed", MAR, version="2")
+    told = {a["model_version"]: (a["status"], a["rank"] > 0) for a in alerts("consumer", ended=True)
+            if a["event"] == INCOME}
+    assert told == {"1": ("ended", False), "2": ("began", True)}
+    assert {a["model_version"] for a in alerts("consumer")} == {"2"}
+
+
 def test_a_page_stands_before_warnings_however_many_rules_hold_of_one() -> None:
     told = [{"event": event, "severity": severity, "rank": rank, "status": status, "since": "2007-02-01"}
             for event, severity, rank, status in (("psi:a", "info", 1, "lasts"), ("ks", "page", 1, "ended"),

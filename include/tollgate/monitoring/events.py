@@ -99,11 +99,15 @@ def gravest_first(told: Iterable[Row]) -> list[Row]:
 
 
 def of_nights(book: str, *, ended: bool = False) -> list[Row]:
-    """The events of the last night that are under way; with ``ended`` every one there ever was."""
+    """The events of the last night that are under way; with ``ended`` every one there ever was.
+
+    One that went on under the next model has no line of its end: that of the night says that it began anew.
+    """
     rows = _nights(book)
     last = max((row["as_of"] for row in rows), default=None)
-    newest = {_identity(row): row for row in rows}
-    return [_told(row) for row in newest.values() if ended or (row["as_of"] == last and row["status"] != ENDED)]
+    newest = [row if row["as_of"] == last else {**row, "status": ENDED, "rank": 0}
+              for row in {_identity(row): row for row in rows}.values()]
+    return [_told(row) for row in newest if ended or row["status"] != ENDED]
 
 
 def of_operation(book: str, *, ended: bool = False) -> list[Row]:
