@@ -148,7 +148,8 @@ def claim(book: str, key: str, run_id: str, ended: str | None = None) -> dict[st
 def close(book: str, key: str, result: str, outcome: str = DISMISSED) -> dict[str, Any]:
     """End a request with what came of it; closing it again with the same result changes nothing.
 
-    One that was refused goes to a person, as the incident ``retrain:KEY``: nothing else would follow from it.
+    One that was refused goes to a person, as the incident ``retrain:KEY``: nothing else would follow from it. Another
+    that was opened since has ended that.
 
     Args:
         outcome: promoted, rejected, refused, dismissed, failed or expired. All but the last two are a verdict, after
@@ -159,11 +160,14 @@ def close(book: str, key: str, result: str, outcome: str = DISMISSED) -> dict[st
         Refused: it is closed with another result.
     """
     found: Request = {}
+    newest = ""
 
     def make(rows: pa.Table) -> pa.Table | None:
+        nonlocal newest
         events = rows.to_pylist()
         request = _find(book, events, key)
         found.update(request)
+        newest = list(fold(book, events))[-1]
         if request["state"] == "closed":
             if request["result"] == result:
                 return None
@@ -173,7 +177,7 @@ def close(book: str, key: str, result: str, outcome: str = DISMISSED) -> dict[st
                                    outcome=outcome)])
 
     lake.append_next(lake.requests(book), make)
-    if outcome == REFUSED:
+    if outcome == REFUSED and key == newest:
         incidents.begin(book, incidents.RETRAIN + key, found["as_of"], run_id=found["run_id"], message=(
             f"The retrain {key} ({found['reason']}) was {result}. The champion stays, and monitoring asks for no other "
             f"within the cool-down. Read the gate report; then mend the cause, or ask again: tollgate requests open "

@@ -158,6 +158,8 @@ def test_a_retrain_that_its_gates_refuse_goes_to_a_person_and_does_not_loop(home
     assert [alert["event"] for alert in alerts("consumer")] == ["retrain:k-2007-02-01"]
     assert ask("consumer", MAR, "the bureau is mended", expiry_days=60)["opened"]
     assert alerts("consumer") == [], "whoever asked again has seen it"
+    close("consumer", "k-2007-02-01", "refused at the gates by train_weekly run a", "refused")
+    assert alerts("consumer") == [], "nor does it begin anew where the task that closed it is cleared"
 
 
 @pytest.mark.parametrize("outcome", ["promoted", "rejected", "dismissed", "failed"])
