@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -124,3 +125,14 @@ def test_a_night_promises_and_its_loans_are_held_to_it_once_they_have_matured(ni
     money = came[LOSS_AMOUNT]
     assert money["reference"] == pytest.approx(rows[LOSS_AMOUNT]["reference"])
     assert money["value"] > 0 and abs(money["value"] - money["reference"]) <= money["null_value"]
+
+
+def test_a_book_that_names_no_amount_has_the_rest_of_what_came_true(night: Night) -> None:
+    night = replace(night, book=replace(night.book, amount=""))
+    night.outcomes("stationary")
+    night.publish("stationary", FEB)
+    night.publish("stationary", LATER, rows=0)
+    night.performance(LATER)
+    rows = lake.read(lake.measures("consumer"), filters=[("kind", "=", "business")]).to_pylist()
+    assert {row["metric"] for row in rows if row["segment"] == "scored 2007-02-01"} == {LOSS, PROFIT}
+    assert LOSS_AMOUNT not in {row["metric"] for row in rows}

@@ -101,7 +101,7 @@ def matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[Cohort
     if not scores.num_rows:
         return []
     first, last = pc.min_max(scores["applied_on"]).as_py().values()
-    if book.amount is not None:
+    if book.amount:
         scores = scores.append_column(AMOUNT, _amounts(book, as_of, scores[LOAN], first, last))
     labels = read_labels(book, as_of, horizon_months, since=first, until=last + timedelta(days=1))
     label = label_of(scores[LOAN], labels)
@@ -114,7 +114,7 @@ def matured_cohorts(book: Book, as_of: date, horizon_months: int) -> list[Cohort
 
 def _amounts(book: Book, as_of: date, loans: pa.ChunkedArray, first: date, last: date) -> pa.ChunkedArray:
     """The amount of each loan as it is known on ``as_of``, float64, asked for from the first day to the last."""
-    rows = lake.view(lake.applications(book), as_of=as_of, columns=[LOAN, str(book.amount)], filters=[
+    rows = lake.view(lake.applications(book), as_of=as_of, columns=[LOAN, book.amount], filters=[
         ("applied_on", ">=", first), ("applied_on", "<=", last)])
     place = pc.index_in(loans, value_set=rows[LOAN].combine_chunks())
     return rows[book.amount].cast(pa.float64(), safe=False).take(place)
