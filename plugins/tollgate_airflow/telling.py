@@ -35,7 +35,8 @@ def mail(connection: Connection, alert: Alert) -> Any:
 def slack(connection: Connection, alert: Alert) -> Any:
     """A notifier for an incoming webhook of Slack's, the secret part of whose address is the password."""
     everybody = "<!channel> " if alert["severity"] == "page" else ""
-    return _post(connection, {"text": f"{everybody}*{title(alert)}*\n{alert['message']}"})
+    said = escape(f"*{title(alert)}*\n{alert['message']}", quote=False)  # what stands in <> is a command of Slack's
+    return _post(connection, {"text": f"{everybody}{said}"})
 
 
 def webhook(connection: Connection, alert: Alert) -> Any:

@@ -88,7 +88,8 @@ def test_slack_and_a_webhook_are_posted_to_and_slacks_secret_is_the_rest_of_its_
         ended = tell(slack=http(slack, password="services/T0/B0/secret"), webhook=http(hook))
     assert ended["returned"] == {"slack": 2, "webhook": 2}, ended["log"]
     assert said[0] == ("/services/T0/B0/secret", {
-        "text": "*warning: sba, credit_score, as of 2007-02-01*\n" + ALERT["message"]})
+        "text": "*warning: sba, credit_score, as of 2007-02-01*\n"
+                "credit_score moved: PSI 0.31 &lt;b&gt;{{ 7 * 7 }}&lt;/b&gt;"}), "no text of an alert is a command"
     assert [content for _, content in heard] == [ALERT, SECOND]
 
 
