@@ -119,6 +119,12 @@ def test_a_part_of_airflow_that_is_ill_is_named(well: Scratch, airflow_server: A
     assert "A part of Airflow is not well: triggerer unhealthy" in found["airflow"]
 
 
+def test_what_is_no_airflow_is_named_with_the_setting_that_leads_there(well: Scratch, airflow_server: Any) -> None:
+    airflow_server.answers["/api/v2/monitor/health"] = (404, b'{"detail": "Not Found"}')
+    assert "no Airflow that is well (got: status 404 of http://127.0.0.1:" in (found := said())["airflow"]
+    assert "Check AIRFLOW__CORE__EXECUTION_API_SERVER_URL" in found["airflow"]
+
+
 def test_a_database_that_is_away_or_does_not_know_the_password_is_named(
         well: Scratch, studies: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     assert said("database") == {}

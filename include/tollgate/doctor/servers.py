@@ -88,6 +88,10 @@ def check_airflow(_: Settings) -> Iterator[Finding]:
     except (requests.RequestException, ValueError) as err:
         raise _away("Airflow's server", url, err, EXECUTION) from err
     yield from clocks.compare("Airflow's server", answer.headers.get("Date"), before, clocks.now())
+    if not answer.ok:
+        yield error(f"What answers there is no Airflow that is well (got: status {answer.status_code} of {url})",
+                    f"Check {EXECUTION}, and the log of the server.", passing=answer.status_code >= 500)
+        return
     ill = [f"{name} {part['status']}" for name, part in parts.items() if part.get("status") not in ("healthy", None)]
     if ill:
         yield error(f"A part of Airflow is not well: {', '.join(ill)} (got: {url})",
