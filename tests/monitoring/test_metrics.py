@@ -81,6 +81,17 @@ def test_the_file_is_there_whole_or_not_at_all(night: Night, tmp_path: Path) -> 
         write_metrics(tmp_path / "nowhere" / "tollgate.prom", ["consumer"])
 
 
+@pytest.mark.parametrize("name", [".", "metrics.d"])
+def test_a_folder_is_no_file_of_metrics_and_nothing_is_left_beside_it(
+        home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "metrics.d").mkdir()
+    before = set(tmp_path.iterdir())
+    with pytest.raises(BadInput, match="that is a folder .* Name a file in it"):
+        write_metrics(Path(name), ["consumer"])
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_the_rules_and_the_dashboard_ask_for_gauges_and_labels_that_there_are() -> None:
     rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]
     panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]

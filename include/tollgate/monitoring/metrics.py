@@ -74,6 +74,9 @@ def write_metrics(file: Path, books: Sequence[str] | None = None) -> dict[str, A
     Raises:
         BadInput: the file cannot be written, or a named book is not known.
     """
+    if file.is_dir():
+        raise BadInput("The metrics cannot be written: that is a folder", value=file,
+                       remedy="Name a file in it, such as tollgate.prom.")
     text = exposition(books)
     part = file.with_name(f".{file.name}.part")
     try:
