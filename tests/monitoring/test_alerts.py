@@ -148,20 +148,31 @@ def test_any_feature_that_is_missing_or_unseen_in_another_share_of_the_rows_is_t
 
 def test_a_feature_that_goes_wholly_missing_alerts_once_though_it_decides_nothing(night: Night) -> None:
     """S7 and S9."""
-    told = []
-    for as_of in (FEB, MAR):
-        night.publish("stationary", as_of)
-        window = load_window(night.book, as_of, night.params.monitoring)
-        gone = pa.nulls(window.features.num_rows, pa.string())
-        place = window.features.column_names.index("purpose")
-        window = replace(window, features=window.features.set_column(place, "purpose", gone))
-        record_drift(night.book, as_of, night.params, window, night.model)
-        told.append(night.verdict(as_of))
+    told = [_without(night, as_of, "purpose", pa.string()) for as_of in (FEB, MAR)]
     ((alert,), second) = (one["alerts"] for one in told)
     assert alert["key"] == "missing:purpose:v1" and alert["severity"] == "warning"
     assert "100.0% of the rows have no purpose" in alert["message"] and second == []
     assert told[0]["level"] == "stable" and "purpose (missing 100%)" in told[0]["sentence"]
     assert "look like those" not in told[0]["sentence"]
+
+
+def test_of_a_critical_feature_that_goes_wholly_missing_nobody_reads_that_none_moved(night: Night) -> None:
+    assert "annual_income" in night.book.critical
+    sentence = _without(night, FEB, "annual_income", pa.float64())["sentence"]
+    assert sentence == (
+        "On 1000 rows no PSI of a critical feature or of the score drifted from model v1. In another share of them "
+        "than in the training: annual_income (missing 100%). Nothing was done.")
+
+
+def _without(night: Night, as_of: date, feature: str, kind: pa.DataType) -> dict[str, Any]:
+    """The verdict of a night that has no value of a feature."""
+    night.publish("stationary", as_of)
+    window = load_window(night.book, as_of, night.params.monitoring)
+    gone = pa.nulls(window.features.num_rows, kind)
+    place = window.features.column_names.index(feature)
+    window = replace(window, features=window.features.set_column(place, feature, gone))
+    record_drift(night.book, as_of, night.params, window, night.model)
+    return night.verdict(as_of)
 
 
 def test_a_shift_is_one_message_and_silent_while_it_goes_on(night: Night) -> None:

@@ -58,8 +58,10 @@ def verdict_step(book: Book, as_of: date, params: Params) -> dict[str, Any]:
     request, ask = _request(book, version, as_of, asks(book, as_of, params, version, causes if tripped else []),
                             params.monitoring)
     action = _action(asked, request, ask, params.monitoring)
-    beside = [*(_name(row) for row in drifted if row not in moved), *_shares(tonight, now)]
-    sentence = f"{_finding(level, moved, beside, version, count, params.monitoring)} {action}"
+    shares = _shares(tonight, now)
+    decide, others = ([row for row in shares if (row["subject"] in watched(book)) is so] for so in (True, False))
+    beside = [*(_name(row) for row in drifted if row not in moved), *map(_share, others)]
+    sentence = f"{_finding(level, moved, decide, beside, version, count, params.monitoring)} {action}"
     earlier = before(book.name, as_of)
     feeds = _on(lake.feeds(book.name), as_of)
     now += [*unwatched(earlier, book, params.monitoring), *guard_signals(tonight), *feed_signals(feeds)]
@@ -108,24 +110,34 @@ def _name(row: Row) -> str:
     return f"{row['subject']} (PSI {row['value']:.2f})"
 
 
-def _shares(tonight: list[Row], now: list[Signal]) -> list[str]:
+def _share(row: Row) -> str:
+    return f"{row['subject']} ({row['metric']} {row['value']:.0%})"
+
+
+def _shares(tonight: list[Row], now: list[Signal]) -> list[Row]:
     """The features that are missing, or unseen, in another share of the rows than luck and the limit explain."""
     loud = {signal.event for signal in now if signal.rank}
-    return [f"{row['subject']} ({metric} {row['value']:.0%})" for metric in (MISSING, UNSEEN)
-            for row in of_metric(tonight, metric) if f"{metric}:{row['subject']}" in loud]
+    return [row for metric in (MISSING, UNSEEN) for row in of_metric(tonight, metric)
+            if f"{metric}:{row['subject']}" in loud]
 
 
-def _finding(level: str, moved: list[Row], beside: list[str], version: str, count: int, params: Monitoring) -> str:
+def _finding(level: str, moved: list[Row], shares: list[Row], beside: list[str], version: str, count: int,
+             params: Monitoring) -> str:
+    """What moved of what decides, by its PSI and by the ``shares`` that are missing or unseen; and what ``beside``."""
     if level not in LEVELS:
         return (f"{count} rows are too few to judge drift from model v{version}; "
                 f"{params.min_sample} are needed.")
-    if not moved and not beside:
+    if not moved and not shares and not beside:
         return f"{count} rows look like those that model v{version} was trained on."
-    others = f"Of what does not decide there moved: {', '.join(beside)}."
-    if not moved:
-        return f"On {count} rows neither a critical feature nor the score drifted from model v{version}. {others}"
-    found = f"{level.capitalize()} drift from model v{version} on {count} rows: {', '.join(map(_name, moved))}."
-    return f"{found} {others}" if beside else found
+    if moved:
+        told = f"{level.capitalize()} drift from model v{version} on {count} rows: {', '.join(map(_name, moved))}."
+    elif shares:
+        told = f"On {count} rows no PSI of a critical feature or of the score drifted from model v{version}."
+    else:
+        told = f"On {count} rows neither a critical feature nor the score drifted from model v{version}."
+    if shares:
+        told += f" In another share of them than in the training: {', '.join(map(_share, shares))}."
+    return f"{told} Of what does not decide there moved: {', '.join(beside)}." if beside else told
 
 
 def _request(book: Book, version: str, as_of: date, wanted: Sequence[Ask],
