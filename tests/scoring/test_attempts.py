@@ -161,6 +161,20 @@ def test_what_a_losing_attempt_had_begun_to_supersede_is_not_told_as_superseded(
     assert set(kept["superseded_by"].to_pylist()) == {3} and kept.drop_columns(["superseded_by"]).equals(before)
 
 
+def test_an_attempt_that_replaced_another_and_was_replaced_loses_nothing_of_either_when_it_is_published_again(
+        night: Path) -> None:
+    score()
+    _reopen("again")
+    second = score(pin("again"))["attempt"]
+    _reopen("third")
+    score(pin("third"))
+    told, kept = versions(), lake.read(lake.superseded(BOOK))
+    assert sorted(set(kept["attempt"].to_pylist())) == [1, 2]
+    with pytest.raises(Refused, match="came too late: attempt 3, a newer one"):
+        scoring.publish(second)
+    assert versions() == told and lake.read(lake.superseded(BOOK)).equals(kept)
+
+
 def test_what_arrives_when_its_months_are_over_is_counted_and_told(
         night: Path, caplog: pytest.LogCaptureFixture) -> None:
     book = load_book(BOOK)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tollgate.lazily import found_in
 from tollgate.nights.attempts import NEW, PORTFOLIO, Attempt, attempt_of, claim, give_up
 from tollgate.nights.pins import Pin, Pinned, read_pin, was_pinned, write_pin
-from tollgate.nights.publications import Publication, add_publication, publication, publications
+from tollgate.nights.publications import Publication, add_publication, publication, publications, was_published
 from tollgate.nights.tidying import tidy_nights
 
 if TYPE_CHECKING:
@@ -33,6 +33,6 @@ __all__ = [
     "NEW", "PORTFOLIO", "Attempt", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of",
     "claim", "erase_from_nights", "give_up", "named", "publication", "publications", "read_fault", "read_features",
     "read_histories", "read_pin", "read_population", "read_scored", "read_shard", "recount", "scored_file",
-    "shard_of", "shards_of", "tidy_nights", "was_pinned", "write_fault", "write_pin", "write_population",
-    "write_scored",
+    "shard_of", "shards_of", "tidy_nights", "was_pinned", "was_published", "write_fault", "write_pin",
+    "write_population", "write_scored",
 ]

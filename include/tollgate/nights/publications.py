@@ -48,6 +48,12 @@ def publication(book: str, day: date, population: str = NEW) -> Publication | No
     return found[0] if found and found[0].attempt.day == day else None
 
 
+def was_published(attempt: Attempt) -> bool:
+    """Whether the attempt was ever published, also where a newer one counts now."""
+    return any((row["population"], row["as_of"], row["attempt"]) == (attempt.population, attempt.day, attempt.number)
+               for row in lake.records(lake.nights(attempt.book)))
+
+
 def add_publication(it: Publication) -> None:
     """Write it down; once, however often it is told."""
     table, day = lake.nights(it.attempt.book), it.attempt.day

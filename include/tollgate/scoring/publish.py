@@ -64,7 +64,7 @@ def publish(key: str) -> dict[str, Any]:
                           part=attempt.day.isoformat(),
                           where=f"day = '{attempt.day}' AND population = '{attempt.population}'")
     except Refused:
-        if pin.replaces is not None:
+        if pin.replaces is not None and not nights.was_published(attempt):
             _change_superseded(attempt, None)  # they count still, or another attempt has superseded them
         raise
     model = pin.champion
