@@ -72,6 +72,29 @@ def test_a_night_is_opened_again_for_the_run_that_is_named_and_for_a_reason(nigh
         pin("other")
 
 
+@pytest.mark.parametrize("loser", [1, 2])
+def test_a_run_that_lost_the_race_for_a_night_scores_it_once_more_when_it_is_opened_again_for_it(
+        night: Path, loser: int) -> None:
+    runs = {number: (f"run{number}", score_shards(pin(f"run{number}"))) for number in (1, 2)}
+    run, winner = runs[loser][0], 3 - loser
+    scoring.publish(runs[winner][1])
+    with pytest.raises(Refused, match=f"published already.*--run-id {run} --reason"):
+        pin(run)
+    _reopen(run)
+    answer = score(pin(run))
+    assert (answer["attempt"], answer["replaces"]) == (f"{BOOK}/new/{NIGHT}/3", winner)
+    assert pin(run)["attempt"] == answer["attempt"]
+    assert set(scores()["attempt"].to_pylist()) == {3} == {nights.publications(BOOK)[0].attempt.number}
+
+
+def test_a_run_that_was_killed_before_its_pin_gets_a_newer_attempt_than_the_one_that_it_replaces(night: Path) -> None:
+    nights.claim(BOOK, nights.NEW, NIGHT, "killed")
+    score(pin("other"))
+    _reopen("killed")
+    assert score(pin("killed"))["replaces"] == 2
+    assert set(scores()["attempt"].to_pylist()) == {3} == {nights.publications(BOOK)[0].attempt.number}
+
+
 def test_an_older_attempt_that_comes_to_life_after_a_newer_one_changes_nothing(night: Path) -> None:
     old = score_shards(pin("old"))
     new = score_shards(pin("new"))

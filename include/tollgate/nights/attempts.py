@@ -58,10 +58,13 @@ def attempt_of(key: str) -> Attempt:
                        remedy="Take it from the answer of tollgate score pin: such as sba/new/2007-02-01/1.") from None
 
 
-def claim(book: str, population: str, day: date, run: str) -> Attempt:
+def claim(book: str, population: str, day: date, run: str, after: int = 0) -> Attempt:
     """The run's attempt at a night: the one that it has claimed, or the next number, which no other run then gets.
 
     An attempt that was given up is never taken up again.
+
+    Args:
+        after: the number is higher than this one, that of the attempt which it is to replace.
 
     Raises:
         BadInput: the run's id is no plain folder name.
@@ -70,7 +73,7 @@ def claim(book: str, population: str, day: date, run: str) -> Attempt:
     if not PLAIN.fullmatch(run):
         raise BadInput("A run id must be a plain folder name", value=run,
                        remedy="Use letters, digits, and any of _ . + = -")
-    store, number = lake.Store(settings().store), 1
+    store, number = lake.Store(settings().store), after + 1
     while True:
         attempt = Attempt(book, population, day, number)
         if store.create(attempt.path(CLAIM), (json.dumps({"run": run}) + "\n").encode()):

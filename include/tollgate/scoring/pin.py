@@ -16,7 +16,7 @@ from tollgate import lake, nights, registry
 from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
-from tollgate.nights import Pin, Pinned
+from tollgate.nights import Attempt, Pin, Pinned
 from tollgate.scoring.dividing import divide
 from tollgate.scoring.population import new_applications, open_portfolio, too_late
 
@@ -49,7 +49,7 @@ def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = 
     if published is not None and published.run == run_id:
         return _answer(nights.read_pin(published.attempt))
     replaces = None if published is None else _opened_again(published, run_id)
-    attempt = nights.claim(book.name, population, as_of, run_id)
+    attempt = _claimed(book.name, population, as_of, run_id, replaces)
     if nights.was_pinned(attempt):
         return _answer(nights.read_pin(attempt))
     champion = registry.champion_on(book.name, as_of)
@@ -76,6 +76,15 @@ def pin(book: Book, as_of: date, run_id: str, params: Params, population: str = 
 def _digest(files: Mapping[str, str]) -> str:
     """SHA-256 over the names and digests of all files of rows."""
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in files.items()).encode()).hexdigest()
+
+
+def _claimed(book: str, population: str, as_of: date, run: str, replaces: int | None) -> Attempt:
+    """The run's attempt that may replace what is published; none that it had begun before that was."""
+    while True:
+        attempt = nights.claim(book, population, as_of, run, after=replaces or 0)
+        if not nights.was_pinned(attempt) or nights.read_pin(attempt).replaces == replaces:
+            return attempt
+        nights.give_up(attempt, f"The night was opened again for its run to replace attempt {replaces}")
 
 
 def _opened_again(published: nights.Publication, run: str) -> int:

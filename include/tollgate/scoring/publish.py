@@ -95,7 +95,7 @@ def _count(rows: pa.Table, column: str, value: str) -> int:
 def _in_turn(pin: Pin, published: int | None) -> None:
     """Raise ``Refused`` unless the attempt may follow what is published."""
     attempt = pin.attempt
-    if published is None or published == pin.replaces:
+    if published is None or (published == pin.replaces and published < attempt.number):
         return
     newer = published > attempt.number
     raise Refused(f"Attempt {attempt.number} at the night of {attempt.book} as of {attempt.day} came too late: "
