@@ -237,6 +237,39 @@ def test_an_application_that_arrives_late_is_scored_by_the_next_night(night: Pat
     assert set(late[0]["loan_id"].to_pylist()) <= set(found["loan_id"].to_pylist())
 
 
+def _move_a_loan() -> str:
+    """Let the lender correct the day on which a loan of the night was applied for, to one after it; the loan."""
+    book = load_book(BOOK)
+    early = [("applied_on", ">=", date(2006, 9, 1)), ("applied_on", "<", date(2006, 9, 9))]
+    loan = lake.view(lake.applications(book), as_of=NIGHT, filters=early).to_pylist()[0]
+    publish(book, "applications", [{**loan, "applied_on": date(2006, 10, 3)}], number=2, day=date(2006, 10, 5))
+    return str(loan["loan_id"])
+
+
+@pytest.mark.parametrize("backfilled", [False, True])
+def test_a_loan_whose_day_of_application_was_corrected_is_scored_once_in_either_order_of_its_nights(
+        night: Path, backfilled: bool) -> None:
+    if not backfilled:
+        score()
+    moved = _move_a_loan()
+    score(pin("next", as_of=date(2006, 10, 20)))
+    if backfilled:
+        score()
+    rows = scores()
+    assert rows["loan_id"].to_pylist().count(moved) == 1
+    assert rows.num_rows == len(rows["loan_id"].unique())
+
+
+def test_a_loan_whose_day_was_corrected_after_its_night_was_pinned_is_not_published_by_two(night: Path) -> None:
+    pinned = score_shards(pin())
+    _move_a_loan()
+    score(pin("next", as_of=date(2006, 10, 20)))
+    with pytest.raises(Refused, match="were published by another night meanwhile"):
+        scoring.publish(pinned)
+    again = score(pin())
+    assert again["attempt"] == SECOND and scores().num_rows == len(scores()["loan_id"].unique())
+
+
 def test_two_nights_that_were_pinned_with_one_loan_do_not_both_publish_it(night: Path) -> None:
     later = score_shards(pin("later", as_of=date(2006, 10, 2)))
     score()

@@ -57,7 +57,7 @@ def new_applications(book: Book, day: date, version: int, window_months: int) ->
         PassingFault: the lake did not answer.
     """
     since = months_before(day, window_months)
-    taken = taken_elsewhere(book.name, day, since).combine_chunks()
+    taken = taken_elsewhere(book, day, since)
     return Population(book, day, version, [("applied_on", ">=", since)], taken, among=False)
 
 
@@ -86,14 +86,29 @@ def too_late(book: Book, day: date, window_months: int) -> int:
     return len(arrived) - int(pc.sum(pc.is_in(arrived, value_set=scored.combine_chunks())).as_py() or 0)
 
 
-def taken_elsewhere(book: str, day: date, since: date, at: int | None = None) -> pa.ChunkedArray:
+def taken_elsewhere(book: Book, day: date, since: date, at: int | None = None) -> pa.Array:
     """Loans applied for from ``since`` to ``day`` that another published night than that of ``day`` has.
+
+    A correction may move the day on which a loan was applied for: the night that has the loan may know another one.
 
     Args:
         at: the Delta version of ``scores`` to look at; the newest when None.
     """
-    return lake.read(lake.scores(book), columns=[LOAN], at=at, filters=[
-        ("population", "=", NEW), ("as_of", "!=", day), ("applied_on", ">=", since), ("applied_on", "<", day)])[LOAN]
+    applications, scores = lake.applications(book), lake.scores(book.name)
+    elsewhere = [("population", "=", NEW), ("as_of", "!=", day)]
+    window = [("applied_on", ">=", since), ("applied_on", "<", day)]
+    taken = lake.read(scores, columns=[LOAN], at=at, filters=[*elsewhere, *window])[LOAN].combine_chunks()
+    corrected = pc.unique(lake.read(applications, columns=[LOAN], filters=[("version", ">", 1)])[LOAN])
+    moved = _which(applications, _which(scores, corrected, elsewhere, at), window)
+    return pc.unique(pa.concat_arrays([taken, moved])) if len(moved) else taken
+
+
+def _which(table: lake.Table, loans: pa.Array, filters: Sequence[tuple[str, str, Any]],
+           at: int | None = None) -> pa.Array:
+    """Those of the loans that stand in a row of the table which keeps the filters, each once."""
+    if not len(loans):
+        return loans
+    return pc.unique(lake.read(table, columns=[LOAN], at=at, filters=[*filters, (LOAN, "in", loans.to_pylist())])[LOAN])
 
 
 def rises(loans: pa.ChunkedArray) -> bool:

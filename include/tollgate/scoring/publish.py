@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollgate import lake, nights
-from tollgate.books import LOAN
+from tollgate.books import LOAN, load_book
 from tollgate.clock import months_before
 from tollgate.errors import BadInput, Refused
 from tollgate.nights import Attempt, Pin, Publication
@@ -109,10 +109,10 @@ def _once_in_its_life(pin: Pin, version: int) -> None:
     """Raise ``Refused`` where another night has published a loan of this one since it was pinned."""
     day = pin.attempt.day
     since = months_before(day, pin.params["scoring"]["window_months"])
-    taken = taken_elsewhere(pin.attempt.book, day, since, at=version)
+    taken = taken_elsewhere(load_book(pin.attempt.book), day, since, at=version)
     for k in range(pin.shards if len(taken) else 0):
         loans = nights.read_population(pin, k, [LOAN])[LOAN]
-        twice = loans.filter(pc.is_in(loans, value_set=taken.combine_chunks()))
+        twice = loans.filter(pc.is_in(loans, value_set=taken))
         if len(twice):
             told = Refused(f"{len(twice)} loan(s) of the night {pin.attempt} were published by another night meanwhile",
                            value=", ".join(sorted(twice.to_pylist())[:5]),
