@@ -270,6 +270,19 @@ def test_a_loan_whose_day_was_corrected_after_its_night_was_pinned_is_not_publis
     assert again["attempt"] == SECOND and scores().num_rows == len(scores()["loan_id"].unique())
 
 
+def test_a_loan_that_was_refused_and_corrected_is_scored_by_the_next_night_once(night: Path) -> None:
+    book = load_book(BOOK)
+    late = [("applied_on", ">=", date(2006, 9, 21))]
+    loan = lake.view(lake.applications(book), as_of=NIGHT, filters=late).to_pylist()[0]
+    publish(book, "applications", [{**loan, "loan_amount": 1e300}], number=2, day=date(2006, 9, 30))
+    assert score()["refused"] == 1
+    publish(book, "applications", [loan], number=3, day=date(2006, 10, 5))
+    for day in (5, 6, 7):  # on the first of these the correction is not known yet
+        score(pin(f"night-{day}", as_of=date(2006, 10, day)))
+    mine = [(row["day"], row["status"]) for row in scores().to_pylist() if row["loan_id"] == loan["loan_id"]]
+    assert mine == [(NIGHT.isoformat(), "refused"), ("2006-10-06", "scored")]
+
+
 def test_two_nights_that_were_pinned_with_one_loan_do_not_both_publish_it(night: Path) -> None:
     later = score_shards(pin("later", as_of=date(2006, 10, 2)))
     score()

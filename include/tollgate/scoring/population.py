@@ -15,6 +15,7 @@ from tollgate.books import LOAN, Book
 from tollgate.clock import months_before
 from tollgate.labels import open_loans
 from tollgate.nights import NEW
+from tollgate.scoring.shards import REFUSED
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def too_late(book: Book, day: date, window_months: int) -> int:
 def taken_elsewhere(book: Book, day: date, since: date, at: int | None = None) -> pa.Array:
     """Loans applied for from ``since`` to ``day`` that another published night than that of ``day`` has.
 
-    A correction may move the day on which a loan was applied for: the night that has the loan may know another one.
+    A correction may move the day on which a loan was applied for: the night that has the loan may know another one. And
+    it may mend a loan that all others refused: that one none of them has, for nobody has scored it.
 
     Args:
         at: the Delta version of ``scores`` to look at; the newest when None.
@@ -98,9 +100,23 @@ def taken_elsewhere(book: Book, day: date, since: date, at: int | None = None) -
     elsewhere = [("population", "=", NEW), ("as_of", "!=", day)]
     window = [("applied_on", ">=", since), ("applied_on", "<", day)]
     taken = lake.read(scores, columns=[LOAN], at=at, filters=[*elsewhere, *window])[LOAN].combine_chunks()
-    corrected = pc.unique(lake.read(applications, columns=[LOAN], filters=[("version", ">", 1)])[LOAN])
-    moved = _which(applications, _which(scores, corrected, elsewhere, at), window)
-    return pc.unique(pa.concat_arrays([taken, moved])) if len(moved) else taken
+    corrected = lake.read(applications, columns=[LOAN, "known_on"], filters=[("version", ">", 1)])
+    moved = _which(applications, _which(scores, pc.unique(corrected[LOAN]), elsewhere, at), window)
+    if len(moved):
+        taken = pc.unique(pa.concat_arrays([taken, moved]))
+    refused = lake.read(scores, columns=[LOAN, "as_of"], at=at, filters=[*elsewhere, ("status", "=", REFUSED)])
+    mended = _mended(refused, corrected.filter(pc.less(corrected["known_on"], day)))
+    scored = _which(scores, mended, [*elsewhere, ("status", "!=", REFUSED)], at)
+    mended = mended.filter(pc.invert(pc.is_in(mended, value_set=scored)))
+    return taken.filter(pc.invert(pc.is_in(taken, value_set=mended))) if len(mended) else taken
+
+
+def _mended(refused: pa.Table, corrected: pa.Table) -> pa.Array:
+    """The loans whose application was corrected since the last night that refused it."""
+    theirs = corrected.filter(pc.is_in(corrected[LOAN], value_set=refused[LOAN].combine_chunks())).to_pylist()
+    known = {row[LOAN]: row["known_on"] for row in theirs}  # of each loan the newest version comes last
+    last = {row[LOAN]: row["as_of"] for row in sorted(refused.to_pylist(), key=lambda row: row["as_of"])}
+    return pa.array([loan for loan, day in last.items() if known.get(loan, date.min) >= day], pa.string())
 
 
 def _which(table: lake.Table, loans: pa.Array, filters: Sequence[tuple[str, str, Any]],
