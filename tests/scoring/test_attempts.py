@@ -67,6 +67,8 @@ def test_a_night_is_opened_again_for_the_run_that_is_named_and_for_a_reason(nigh
     score()
     with pytest.raises(BadInput, match="needs a reason"):
         _reopen("again", "  ")
+    with pytest.raises(BadInput, match="is the one that has published it .got: night.*Name another run"):
+        _reopen("night")
     _reopen("again")
     with pytest.raises(Refused, match="published already"):
         pin("other")

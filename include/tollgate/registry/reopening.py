@@ -24,7 +24,8 @@ def reopen(book: str, day: date, run: str, reason: str, by: str | None = None,
     Returns ``{"book", "night", "replaces": the attempt that is published, "run"}``.
 
     Raises:
-        BadInput: nothing is published for that night, no reason is given, or the ledger's key is not held here.
+        BadInput: nothing is published for that night, or this run published it by itself; no reason is given, or the
+            ledger's key is not held here.
         Refused: the ledger is not to be trusted.
         PassingFault: the lake did not answer.
     """
@@ -35,6 +36,9 @@ def reopen(book: str, day: date, run: str, reason: str, by: str | None = None,
         raise BadInput(f"No night of {book} is published for this day: there is nothing to open again", value=day,
                        remedy="Score it: run score_nightly, or tollgate score pin.")
     night, number = now.attempt.night, now.attempt.number
+    if now.run == run and reopened(book, night, run) is None:
+        raise BadInput("The run that is to score the night again is the one that has published it", value=run,
+                       remedy="Name another run: one run publishes a night once.")
     if now.run != run:  # that of the run itself is what it was opened for
         ledger.record(book, REOPENED, {"night": night, "replaces": number, "run": run, "comment": reason,
                                        **signed_by(by)},
