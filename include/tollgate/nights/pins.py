@@ -11,6 +11,7 @@ from tollgate import lake
 from tollgate.config import settings
 from tollgate.errors import BadInput, Refused
 from tollgate.nights.attempts import Attempt, attempt_of
+from tollgate.nights.publications import was_published
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,13 @@ def write_pin(pin: Pin) -> None:
 
 def read_pin(attempt: Attempt) -> Pin:
     """What was pinned. Raises ``BadInput`` when nothing was, or it is kept no longer."""
+    if not was_pinned(attempt) and was_published(attempt):
+        raise BadInput("Nothing is pinned for this attempt any more; what it published stays", value=attempt,
+                       remedy="A backup of before its rows were deleted has them; what is kept for how long is in "
+                              "params.yaml.")
     if not was_pinned(attempt):
         raise BadInput("Nothing is pinned for this attempt", value=attempt,
-                       remedy="Run tollgate score pin first; what is kept for how long is in params.yaml.")
+                       remedy="Run tollgate score pin first.")
     record = lake.Store(settings().store).read_json(attempt.path("pin.json"))
     return Pin(**{**record, "attempt": attempt_of(record["attempt"]), "champion": Pinned(**record["champion"]),
                   "shadows": tuple(Pinned(**one) for one in record["shadows"])})
