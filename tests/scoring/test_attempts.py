@@ -61,6 +61,20 @@ def test_a_night_that_a_person_opened_again_keeps_what_counted_and_says_who_and_
     assert (versions(), kinds().count("night-reopened")) == (told, 1)
 
 
+def test_a_loan_that_a_newer_attempt_leaves_out_is_traced_by_what_was_acted_on(night: Path) -> None:
+    score()
+    book = load_book(BOOK)
+    its = [("applied_on", ">=", date(2006, 9, 1))]
+    loan = lake.view(lake.applications(book), as_of=NIGHT, filters=its).to_pylist()[0]
+    publish(book, "applications", [{**loan, "applied_on": date(2006, 7, 3)}], number=2, day=date(2006, 9, 30))
+    _reopen("again")
+    assert score(pin("again"))["rows"] == ROWS - 1
+    traced = registry.trace(BOOK, loan["loan_id"])
+    assert (traced["scores"], [row["superseded_by"] for row in traced["superseded"]]) == ([], [2])
+    assert traced["reopened"][0]["run"] == "again" and set(traced["models"]) == {"1"} | {
+        row["model_version"] for row in traced["shadows"]}
+
+
 def test_a_night_is_opened_again_for_the_run_that_is_named_and_for_a_reason(night: Path) -> None:
     with pytest.raises(BadInput, match="nothing to open again"):
         _reopen("again")

@@ -39,12 +39,12 @@ def trace(book: str, loan_id: str, quarantined: Sequence[dict[str, Any]] = ()) -
     """
     rows, superseded, shadows = (_newest_first(lake.read(table(book), filters=[("loan_id", "=", loan_id)]))
                                  for table in (lake.scores, lake.superseded, lake.shadow_scores))
-    if not rows and quarantined:
+    if not (rows or superseded) and quarantined:
         first = quarantined[0]
         raise BadInput(f"No scores of this loan were published in {book}; it stands in the quarantine: "
                        f"{_and_more([_stands(line) for line in quarantined])}", value=loan_id,
                        remedy=f"tollgate quarantine show {book} {first['fingerprint'][:12]} shows the row as it came.")
-    if not rows:
+    if not (rows or superseded):
         raise BadInput(f"No scores of this loan were published in {book}", value=loan_id,
                        remedy="Check the loan's number, and that its month was scored.")
     chain = ledger.trusted(book)
