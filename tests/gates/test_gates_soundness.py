@@ -86,6 +86,19 @@ def test_a_snapshot_changed_after_its_digest_was_taken_is_refused(run: Run) -> N
     assert "snapshot.parquet and features.parquet differ" in found
 
 
+@pytest.mark.parametrize("column", ["sex", "applied_on"])
+def test_a_group_or_a_day_that_is_exchanged_before_the_evaluation_is_refused(run: Run, column: str) -> None:
+    rows = run.rows("features")
+    test = np.flatnonzero(run.rows("split")["split"].to_numpy(zero_copy_only=False) == "test")
+    values = rows[column].to_numpy(zero_copy_only=False).copy()
+    values[test] = np.random.default_rng(1).permutation(values[test])
+    exchanged = pa.array(values, rows[column].type)
+    run.write("features", rows.set_column(rows.column_names.index(column), column, exchanged))
+    found = run.against(None).report()  # the evidence is of these features, and so no gate that reads it objects
+    assert found.refusals == ["data"]
+    assert f"snapshot.parquet and features.parquet differ in {column}" in found.verdicts[-1].sentence
+
+
 def test_features_and_split_of_different_loans_are_refused(run: Run) -> None:
     run.write("split", run.rows("split").slice(5))
     assert "features.parquet and split.parquet name different loans" in run.verdict("data").sentence

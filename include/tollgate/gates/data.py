@@ -12,7 +12,7 @@ from tollgate import lake
 from tollgate.books import APPLICANT, Feature
 from tollgate.clock import months_before
 from tollgate.gates.base import Verdict, judged, listed, percent
-from tollgate.gates.evidence import PARTS, Case
+from tollgate.gates.evidence import PARTS, Case, check_columns
 from tollgate.labels import Finding, findings, mature_before
 from tollgate.stats.distributions import counts, frozen, psi_and_null
 from tollgate.stats.two_samples import share_test
@@ -69,16 +69,20 @@ def _provenance(case: Case) -> list[str]:
 
 
 def _same_loans(case: Case) -> list[str]:
-    """Whether the files of the run name the same loans with the same labels."""
+    """Whether the files of the run name the same loans, with the same labels, days and protected attributes."""
     whole, features, findings = case.loans, case.features, []
     if lake.digest(whole) != case.snapshot.get("digest"):
         findings.append("snapshot.parquet is not what snapshot.json describes")
     for name, rows in case.histories.items():
         if lake.digest(rows) != case.snapshot.get("lake", {}).get(f"history/{name}", {}).get("digest"):
             findings.append(f"histories/{name}.parquet is not what snapshot.json describes")
-    snapshot = whole.select(["loan_id", "label"]).sort_by("loan_id")
-    if not snapshot.equals(features.select(["loan_id", "label"]).sort_by("loan_id").cast(snapshot.schema)):
-        findings.append("snapshot.parquet and features.parquet differ in their loans or labels")
+    # What a loan is judged by besides its features: these are copied, and no feature's function makes them again.
+    copied = ["loan_id", "label", "applied_on", *(name for name in case.book.protected() if name in whole.column_names)]
+    check_columns("features.parquet", features, tuple(copied))
+    snapshot = whole.select(copied).sort_by("loan_id")
+    then = features.select(copied).sort_by("loan_id").cast(snapshot.schema)
+    if other := [name for name in copied if snapshot[name] != then[name]]:
+        findings.append(f"snapshot.parquet and features.parquet differ in {listed(other)}")
     if case.split["loan_id"].sort() != features["loan_id"].sort():
         findings.append("features.parquet and split.parquet name different loans")
     return findings
