@@ -239,14 +239,19 @@ def _keep_refit(run: Path, folder: Path, matured: training.Matured, found: train
 def register(run: Path, params: Params) -> None:
     """Record the run in MLflow; a model that passed becomes the challenger, and the Model Board shows its gates.
 
-    The gates are asked again, for nobody but they can say what they say; and a refit is made again, since nobody judged
-    it but the code that made it.
+    The gates are asked again, for nobody but they can say what they say; and what they take as given is made again: the
+    loans, by the lake, which of them judge, and a refit, since nobody judged it but the code that made it.
 
     Raises:
-        Refused: the model did not pass, the files of the gates are not what the gates say, or the refit is another than
-            this run makes.
+        Refused: the model did not pass, the files of the gates are not what the gates say, or loans, split or refit
+            are others than this run makes.
+        BadInput: the lake no longer shows what the run pinned.
     """
-    gates.check_report(gates.run_gates(run, params, *_compared(run, params)), run)
+    report = gates.run_gates(run, params, *_compared(run, params))
+    gates.check_report(report, run)
+    if report.passed:
+        training.check_loans(load_book(params.book), params, read_json(run / "snapshot.json"),
+                             read_json(run / "delta.json"), read_rows(run / "split.parquet"))
     if artefact_of(run) != run / "model":
         with tempfile.TemporaryDirectory(dir=run) as scratch:
             again = Path(scratch) / "refit"

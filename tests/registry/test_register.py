@@ -4,14 +4,21 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from registry.world import BOOK, World, aliases, client, kinds, let_through, params_of
 from tests.databases import Databases
 
-from tollgate import registry, stages
+from tollgate import lake, registry, stages
+from tollgate.config import Params
 from tollgate.errors import BadInput, PassingFault, Refused
+
+# As far as limits go, any model passes the gates.
+LOOSE = {"auc_min": 0.5001, "ks_min": 0.01, "false_negative_max": 0.9, "approval_min": 0.0, "cost_max": 50.0,
+         "calibration_gap_max": 0.5, "calibration_slope_max": 50.0, "defaults_ratio_max": 50.0, "slice_gap_max": 0.9,
+         "parity_gap_max": 0.9, "baseline_margin": 0.5, "score_auc_max": 0.99, "feature_auc_max": 0.99}
 
 
 def _runs(tag: str = "tollgate.book") -> list:
@@ -306,3 +313,43 @@ def test_limits_that_were_loosened_after_the_gates_are_noticed(world: World) -> 
     assert registry.entries(BOOK) == []
     with pytest.raises(Refused, match="The gates refused this model"):
         stages.register(run, params_of("a", auc_min=0.99))
+
+
+def _judged_anew(run: Path, params: Params, *made: str) -> None:
+    """Run stages by hand on what somebody put there, up to gates that pass."""
+    for stage in (*made, "evaluate", "gate"):
+        stages.STAGES[stage](run, params)
+    assert stages.answer("gate", run)["passed"], stages.answer("gate", run)["table"]
+
+
+def _hardest(run: Path) -> pa.ChunkedArray:
+    """Test loans that defaulted though the model gave them low scores."""
+    rows = pq.read_table(run / "evidence.parquet").filter((pc.field("split") == "test") & (pc.field("label") == 1))
+    return rows.sort_by("score")["loan_id"][:15].combine_chunks()
+
+
+def test_a_test_without_its_hardest_loans_is_noticed(world: World) -> None:
+    run, params = world.run("c"), params_of("c", **LOOSE)
+    split = pq.read_table(run / "split.parquet")
+    parts = pc.if_else(pc.is_in(split["loan_id"], value_set=_hardest(run)), "unseen", split["split"])
+    pq.write_table(split.set_column(1, "split", parts), run / "split.parquet")
+    _judged_anew(run, params)
+    with pytest.raises(Refused, match="The split of this run is not by its parameters"):
+        stages.register(run, params)
+    assert registry.entries(BOOK) == []
+    stages.split(run, params)
+    _judged_anew(run, params)
+    stages.register(run, params)
+    assert registry.challenger(BOOK) is not None
+
+
+def test_a_snapshot_without_its_hardest_loans_is_noticed_though_all_files_agree(world: World) -> None:
+    run, params = world.run("c"), params_of("c", **LOOSE)
+    rows, told = pq.read_table(run / "snapshot.parquet"), json.loads((run / "snapshot.json").read_text())
+    rows = rows.filter(pc.invert(pc.is_in(rows["loan_id"], value_set=_hardest(run))))
+    pq.write_table(rows, run / "snapshot.parquet")
+    (run / "snapshot.json").write_text(json.dumps({**told, "rows": rows.num_rows, "digest": lake.digest(rows)}))
+    _judged_anew(run, params, "features", "split", "sweep", "train")
+    with pytest.raises(Refused, match="The snapshot of this run is not what the lake gives"):
+        stages.register(run, params)
+    assert registry.entries(BOOK) == []
