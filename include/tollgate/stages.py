@@ -240,11 +240,11 @@ def register(run: Path, params: Params) -> None:
     """Record the run in MLflow; a model that passed becomes the challenger, and the Model Board shows its gates.
 
     The gates are asked again, for nobody but they can say what they say; and what they take as given is made again: the
-    loans, by the lake, which of them judge, and a refit, since nobody judged it but the code that made it.
+    loans, by the lake, which of them judge, the metrics, and a refit, since nobody judged it but the code that made it.
 
     Raises:
-        Refused: the model did not pass, the files of the gates are not what the gates say, or loans, split or refit
-            are others than this run makes.
+        Refused: the model did not pass, the files of the gates are not what the gates say, or loans, split, metrics or
+            refit are others than this run makes.
         BadInput: the lake no longer shows what the run pinned.
     """
     report = gates.run_gates(run, params, *_compared(run, params))
@@ -252,6 +252,8 @@ def register(run: Path, params: Params) -> None:
     if report.passed:
         training.check_loans(load_book(params.book), params, read_json(run / "snapshot.json"),
                              read_json(run / "delta.json"), read_rows(run / "split.parquet"))
+        training.check_metrics(read_json(run / "metrics.json"), read_rows(run / "evidence.parquet"),
+                               Model.load(run / "model").threshold, params)
     if artefact_of(run) != run / "model":
         with tempfile.TemporaryDirectory(dir=run) as scratch:
             again = Path(scratch) / "refit"

@@ -353,3 +353,13 @@ def test_a_snapshot_without_its_hardest_loans_is_noticed_though_all_files_agree(
     with pytest.raises(Refused, match="The snapshot of this run is not what the lake gives"):
         stages.register(run, params)
     assert registry.entries(BOOK) == []
+
+
+def test_metrics_that_were_edited_for_the_ledger_are_noticed(world: World) -> None:
+    run, params = world.run("c"), params_of("c", **LOOSE)
+    _judged_anew(run, params)
+    told = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps({**told, "auc": 0.99}))
+    with pytest.raises(Refused, match=r"metrics of this run are not what its evidence gives .got: auc."):
+        stages.register(run, params)
+    assert registry.entries(BOOK) == []

@@ -1,6 +1,6 @@
 """Training: snapshot, split, sweep, fit, evaluate, profile, refit."""
 
-from tollgate.training.again import check_loans
+from tollgate.training.again import check_loans, check_metrics
 from tollgate.training.artefact import write_fit, write_references
 from tollgate.training.baseline import learn_baseline
 from tollgate.training.course import Course
@@ -18,7 +18,7 @@ from tollgate.training.sweep_plots import draw
 
 __all__ = [
     "EVENTS_MIN", "Course", "Fit", "Matured", "Parts", "Refit", "Slice", "Snapshot", "assign", "beside_training",
-    "check_loans", "cut_slices", "decision_costs", "draw", "evidence", "finish", "fit", "fit_inferred",
+    "check_loans", "check_metrics", "cut_slices", "decision_costs", "draw", "evidence", "finish", "fit", "fit_inferred",
     "fit_younger", "folds", "freeze", "learn_baseline", "metrics", "open_study", "operating_point", "parts", "pin_lake",
     "plots", "prepare", "prepare_folds", "rank_slices", "reference_sample", "refit_all", "select", "selected",
     "slice_columns", "take_snapshot", "work", "write_fit", "write_references",
