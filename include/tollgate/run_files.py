@@ -17,11 +17,14 @@ from tollgate.features import TableFile
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises ``BadInput`` when it is not there."""
+    """What a JSON file holds. Raises ``BadInput`` when it is not there or is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise missing(path) from None
+    except ValueError as err:
+        raise BadInput(f"{path.name} cannot be read as JSON: it is damaged or was cut short", value=path,
+                       remedy="Run the stage that writes it again: `dvc repro` does.") from err
 
 
 def read_rows(path: Path) -> pa.Table:

@@ -364,6 +364,9 @@ def matured_loans(run: Path, params: Params) -> tuple[training.Matured, Historie
 def _compared(run: Path, params: Params) -> tuple[Path | None, tuple[Path, ...]]:
     """The model folders that a challenger is compared with: the champion's and those of former champions."""
     pinned = read_json(run / "champion.json")
+    if absent := [name for name in ("version", "unproven", "former") if name not in pinned]:
+        raise BadInput(f"champion.json does not tell {', '.join(absent)}", value=run / "champion.json",
+                       remedy="Open the run again, by `dvc repro`, in Airflow by a new run.")
     comparable = pinned["version"] is not None and pinned["unproven"] is None
     champion = registry.fetch_to_compare(params.book, pinned["version"]) if comparable else None
     return champion, tuple(registry.fetch_to_compare(params.book, former["version"]) for former in pinned["former"])

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tollgate import stages
 from tollgate.config import load_params
 from tollgate.errors import BadInput
 from tollgate.gates import GATES, performance, run_gates
@@ -117,6 +118,18 @@ def test_a_torn_json_file_refuses(run: Run, content: str) -> None:
     found = run.verdict("champion")
     assert found.verdict == "refuse"
     assert "champion.json" in found.sentence
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    ("{", r"champion\.json cannot be read as JSON.*dvc repro"),
+    ("[]", r"champion\.json does not tell version, unproven, former.*Open the run again"),
+    ('{"model": "consumer", "version": null, "digest": null}', r"does not tell unproven, former.*Open the run again")])
+def test_a_stage_that_compares_names_a_torn_record_of_the_champion_and_the_remedy(run: Run, content: str, words: str,
+                                                                                   ) -> None:
+    (run.folder / "champion.json").write_text(content)
+    for stage in (stages.evaluate, stages.gate):
+        with pytest.raises(BadInput, match=words):
+            stage(run.folder, run.params)
 
 
 def test_a_torn_booster_refuses_without_naming_the_machines_folders(run: Run) -> None:
