@@ -355,6 +355,17 @@ def test_a_snapshot_without_its_hardest_loans_is_noticed_though_all_files_agree(
     assert registry.entries(BOOK) == []
 
 
+@pytest.mark.parametrize("column", ["split", "applied_on", "loan_id"])
+def test_evidence_that_lacks_a_column_is_told_by_the_gates_that_refused_it(world: World, column: str) -> None:
+    run, params = world.run("c"), params_of("c", **LOOSE)
+    rows = pq.read_table(run / "evidence.parquet")
+    pq.write_table(rows.drop_columns([column]), run / "evidence.parquet")
+    stages.gate(run, params)
+    with pytest.raises(Refused, match=f"The gates refused this model: evidence.parquet lacks the columns {column}"):
+        stages.register(run, params)
+    assert registry.challenger(BOOK) is None and _runs()[0].data.tags["tollgate.gates"] == "refused"
+
+
 def test_metrics_that_were_edited_for_the_ledger_are_noticed(world: World) -> None:
     run, params = world.run("c"), params_of("c", **LOOSE)
     _judged_anew(run, params)
