@@ -17,8 +17,8 @@ PACKAGE = Path(tollgate.__file__).parent
 LAZY = [path for path in sorted(PACKAGE.rglob("__init__.py")) if "found_in" in path.read_text(encoding="utf-8")]
 HEAVY = ("duckdb", "matplotlib", "mlflow", "numpy", "pandas", "pyarrow", "scipy", "sqlalchemy")
 RUN = """import sys
-from tollgate.cli.main import app
-app(sys.argv[1:], standalone_mode=False)
+from tollgate.cli.app import app_of
+app_of(sys.argv[1:])(sys.argv[1:], standalone_mode=False)
 print(*sorted({*%r} & {*sys.modules}), file=sys.stderr)"""
 
 

@@ -11,11 +11,12 @@ from training.conftest import changed
 
 from tollgate.books import Book
 from tollgate.books.shipped import consumer
-from tollgate.config import Params
+from tollgate.config import Params, Range
 from tollgate.errors import BadInput
 from tollgate.features import make_features
 from tollgate.training import Parts, prepare_folds
 from tollgate.training.rungs import Climb, best_third, budgets
+from tollgate.training.space import pace
 
 CHOICE = {"max_depth": 3, "learning_rate": 0.2, "subsample": 0.7, "colsample_bytree": 0.6}
 
@@ -74,16 +75,34 @@ def test_a_climb_with_pauses_is_a_climb_in_one_go(folds: tuple[Parts, ...], para
         paused.to(budget)
     whole.to(36)
     assert (paused.auc, paused.rounds) == (whole.auc, whole.rounds)
-    assert [f.at(36).parts() for f in paused._fittings] == [f.at(36).parts() for f in whole._fittings]
+    assert [f.at(whole.rounds).parts() for f in paused._fittings] == [
+        f.at(whole.rounds).parts() for f in whole._fittings]
 
 
 def test_a_climb_ends_when_patience_does(folds: tuple[Parts, ...], params: Params) -> None:
-    patient = changed(params, sweep={"early_stopping": 10})
+    patient = changed(params, sweep={"early_stopping": 10},
+                      space={"xgboost": {"learning_rate": Range(low=1.0, high=1.0)}})
     climb = Climb(folds, patient, {**CHOICE, "learning_rate": 1.0})
     climb.to(10_000)
     assert climb._done == climb.rounds + 10
     climb.to(20_000)
     assert climb._done == climb.rounds + 10
+
+
+@pytest.mark.parametrize(("rate", "rounds"), [(0.1, 40), (0.2, 20), (0.05, 80), (0.01, 100), (0.9, 13)])
+def test_a_point_that_learns_half_as_fast_climbs_twice_as_many_rounds_and_none_over_a_rung_further(
+        folds: tuple[Parts, ...], params: Params, rate: float, rounds: int) -> None:
+    ranged = {"learning_rate": Range(low=0.05, high=0.2, log=True)}  # the middle is 0.1
+    params = changed(params, sweep={"rounds_first": 40, "rounds_max": 100}, space={"xgboost": ranged})
+    climb = Climb(folds, params, {**CHOICE, "learning_rate": rate})
+    climb.to(40)
+    assert [fitting._booster.num_boosted_rounds() for fitting in climb._fittings] == [rounds] * 2
+    assert climb.rounds <= rounds
+
+
+def test_without_a_learning_rate_in_the_space_all_points_climb_alike(params: Params) -> None:
+    params = changed(params, space={"xgboost": {"max_depth": Range(low=2, high=6)}})
+    assert pace(params, CHOICE) == 1
 
 
 @pytest.mark.parametrize(("part", "label", "defaults"), [("train", 0, "0 def"), ("validation", 1, "500 def")])

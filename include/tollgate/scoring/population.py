@@ -113,10 +113,10 @@ def taken_elsewhere(book: Book, day: date, since: date, at: int | None = None) -
 
 def _mended(refused: pa.Table, corrected: pa.Table) -> pa.Array:
     """The loans whose application was corrected since the last night that refused it."""
-    theirs = corrected.filter(pc.is_in(corrected[LOAN], value_set=refused[LOAN].combine_chunks())).to_pylist()
-    known = {row[LOAN]: row["known_on"] for row in theirs}  # of each loan the newest version comes last
-    last = {row[LOAN]: row["as_of"] for row in sorted(refused.to_pylist(), key=lambda row: row["as_of"])}
-    return pa.array([loan for loan, day in last.items() if known.get(loan, date.min) >= day], pa.string())
+    last = refused.group_by(LOAN).aggregate([("as_of", "max")])
+    known = corrected.group_by(LOAN).aggregate([("known_on", "max")])
+    both = last.join(known, LOAN, join_type="inner")
+    return both.filter(pc.greater_equal(both["known_on_max"], both["as_of_max"]))[LOAN].combine_chunks()
 
 
 def _which(table: lake.Table, loans: pa.Array, filters: Sequence[tuple[str, str, Any]],
