@@ -80,7 +80,7 @@ def test_a_climb_with_pauses_is_a_climb_in_one_go(folds: tuple[Parts, ...], para
 
 
 def test_a_climb_ends_when_patience_does(folds: tuple[Parts, ...], params: Params) -> None:
-    patient = changed(params, sweep={"early_stopping": 10},
+    patient = changed(params, sweep={"early_stopping": 10, "rounds_first": 10},
                       space={"xgboost": {"learning_rate": Range(low=1.0, high=1.0)}})
     climb = Climb(folds, patient, {**CHOICE, "learning_rate": 1.0})
     climb.to(10_000)
