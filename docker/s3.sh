@@ -18,9 +18,13 @@ unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY S3_LEDGER_ACCESS_KEY S3_LEDGER_SEC
 # (seaweedfs/seaweedfs#11190). Nobody else needs the key, so it is a new one at every start.
 WEED_JWT_FILER_SIGNING_KEY=$(head -c 32 /dev/urandom | base64)
 export WEED_JWT_FILER_SIGNING_KEY
+# A bucket takes one volume at a time, and there are as many as the disk holds. By default the first bucket would take
+# seven of eight and the next one the last: the filer's own log then finds none, and every write waits for ever.
+export WEED_MASTER_VOLUME_GROWTH_COPY_1=1
 # Master, volumes and filer know no login and would list every bucket: they talk to each other inside this service
 # alone. Only S3 listens outside.
-exec weed server -dir=/data -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false -volume.port=8081 \
+exec weed server -dir=/data -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false -master.volumeSizeLimitMB=1024 \
+    -volume.port=8081 -volume.max=0 \
     -filer.disableDirListing -filer.exposeDirectoryData=false \
     -s3 -s3.ip.bind=0.0.0.0 -s3.port=8333 -s3.port.iceberg=0 -s3.port.lance=0 -s3.config=/tmp/s3.json \
     -s3.allowDeleteBucketNotEmpty=false

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+import requests
 from tests.cluster.test_doors import SECRET, seaweed
 
 from tollgate.config import PROJECT
@@ -84,3 +86,14 @@ def test_who_writes_tables_reads_the_ledger_and_cannot_write_overwrite_or_shorte
     assert (told["read"], told["after"], told["table"]) == (3, 3, "done")
     refused = [told["forge"], told["overwrite"], told["bucket"], *told["cut"]]
     assert all("AccessDenied" in str(answer) or "Access Denied" in str(answer) for answer in refused), refused
+
+
+def test_buckets_leave_the_server_room_for_its_own_log_without_which_every_write_would_wait(tmp_path: Path) -> None:
+    with seaweed(tmp_path, (PROJECT / "docker" / "s3.sh").read_text(encoding="utf-8")) as moved:
+        client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{moved[8333]}", aws_access_key_id="deciding-key",
+                              aws_secret_access_key=f"{SECRET}-too", region_name="us-east-1")
+        for bucket in ("tollgate-ledger", "tollgate"):
+            client.create_bucket(Bucket=bucket)
+            client.put_object(Bucket=bucket, Key="one", Body=b"1")
+        room = requests.get(f"http://127.0.0.1:{moved[9333]}/dir/assign", timeout=60).json()
+    assert "fid" in room, room
