@@ -262,6 +262,8 @@ def main() -> None:
             trouble(troubled)
             began = time.monotonic()
             samples = soak(well, troubled, chosen.nights)
+            if not samples[-1].nights:
+                raise SystemExit("No night was over: there is nothing to tell.")
             written = page(well, troubled, samples, time.monotonic() - began)
             if chosen.out:
                 draw(well, troubled, samples, chosen.out.parent / "images" / "soak.svg")
