@@ -15,7 +15,7 @@ from tollgate.config import MEASURES, SEVERITIES, Monitoring, Rule
 from tollgate.monitoring.business import APPROVAL_RATE, LOSS, LOSS_AMOUNT, PROFIT, VOLUME
 from tollgate.monitoring.concept import CALIBRATION, RESIDUAL
 from tollgate.monitoring.label_drift import DEFAULT_RATE_AT_AGE, MATURED_DEFAULT_RATE
-from tollgate.monitoring.measures import FEATURE, KS, MISSING, PSI, SCORE, UNSEEN, discovered, level_of, watched
+from tollgate.monitoring.measures import KS, MISSING, PSI, SCORE, UNSEEN, discovered, level_of, watched
 from tollgate.monitoring.paired import GUARD
 from tollgate.monitoring.performance import (
     AUC,
@@ -126,7 +126,7 @@ def signals(book: Book, params: Monitoring, measures: Iterable[Row]) -> list[Sig
         sure = discovered(mine, params.false_discovery_rate)
         for jointly, read in ((False, _each), (True, _joint)):
             rules = [rule for rule in params.rules if rule.measure == measure and (rule.together > 1) is jointly]
-            found += read([(row, [rule for rule in rules if _looks_at(rule, row, book)], known)
+            found += read([(row, [rule for rule in rules if _looks_at(rule, row["subject"], book)], known)
                            for row, known in zip(mine, sure, strict=True)])
     return found
 
@@ -153,8 +153,7 @@ def _is_looked_at(event: str, book: Book, params: Monitoring) -> bool:
         return bool(rules)
     if not subject:
         return any(rule.together > 1 for rule in rules)
-    return any(rule.together == 1 and (subject in watched(book) if rule.of == "critical" else subject != SCORE)
-               for rule in rules)
+    return any(rule.together == 1 and _looks_at(rule, subject, book) for rule in rules)
 
 
 def feed_signals(feeds: Iterable[Row]) -> list[Signal]:
@@ -212,8 +211,8 @@ def _event(measure: str, subject: str | None = None) -> str:
 Judged = list[tuple[Row, list[Rule], bool]]  # a measure's rows, the rules about each, whether it is a discovery
 
 
-def _looks_at(rule: Rule, row: Row, book: Book) -> bool:
-    return {None: True, "critical": row["subject"] in watched(book), "features": row["kind"] == FEATURE}[rule.of]
+def _looks_at(rule: Rule, subject: str, book: Book) -> bool:
+    return {None: True, "critical": subject in watched(book), "features": subject != SCORE}[rule.of]
 
 
 def _each(judged: Judged) -> list[Signal]:

@@ -65,11 +65,11 @@ def write_pin(pin: Pin) -> None:
 
 def read_pin(attempt: Attempt) -> Pin:
     """What was pinned. Raises ``BadInput`` when nothing was, or it is kept no longer."""
-    if not was_pinned(attempt) and was_published(attempt):
-        raise BadInput("Nothing is pinned for this attempt any more; what it published stays", value=attempt,
-                       remedy="A backup of before its rows were deleted has them; what is kept for how long is in "
-                              "params.yaml.")
     if not was_pinned(attempt):
+        if was_published(attempt):
+            raise BadInput("Nothing is pinned for this attempt any more; what it published stays", value=attempt,
+                           remedy="A backup of before its rows were deleted has them; what is kept for how long is in "
+                                  "params.yaml.")
         raise BadInput("Nothing is pinned for this attempt", value=attempt,
                        remedy="Run tollgate score pin first.")
     record = lake.Store(settings().store).read_json(attempt.path("pin.json"))

@@ -101,6 +101,8 @@ def taken_elsewhere(book: Book, day: date, since: date, at: int | None = None) -
     window = [("applied_on", ">=", since), ("applied_on", "<", day)]
     taken = lake.read(scores, columns=[LOAN], at=at, filters=[*elsewhere, *window])[LOAN].combine_chunks()
     corrected = lake.read(applications, columns=[LOAN, "known_on"], filters=[("version", ">", 1)])
+    if not corrected.num_rows:
+        return taken
     moved = _which(applications, _which(scores, pc.unique(corrected[LOAN]), elsewhere, at), window)
     if len(moved):
         taken = pc.unique(pa.concat_arrays([taken, moved]))
