@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from tollgate.monitoring import acknowledge, board_page, night_page
 from tollgate.monitoring.board import publish_board
 from tollgate.monitoring.board.groups import fairness_picture
 from tollgate.monitoring.board.judgement import judge, level_of_night
+from tollgate.monitoring.board.pictures import vintages_picture
 from tollgate.monitoring.board.published import read_board
 from tollgate.monitoring.paired import GUARD, JUDGEMENT
 from tollgate.monitoring.steps import record_measures
@@ -219,3 +221,10 @@ def test_what_a_former_champion_did_is_not_told_of_its_successor() -> None:
 def test_a_night_is_as_grave_as_what_was_going_on(drift: str, events: tuple[tuple[str, str], ...], level: str) -> None:
     assert level_of_night({"level": drift}, [{"severity": severity, "status": status}
                                              for severity, status in events]) == level
+
+
+def test_the_vintages_of_a_book_in_its_first_month_are_drawn_over_whole_months() -> None:
+    picture = vintages_picture([{"booked": "2007-02", "loans": 100, "months_on_book": 0, "known_bad": 1, "share": 0.01,
+                                 "expected_bad": None, "by_month": [0.01]}])
+    assert picture is not None
+    assert re.findall(r">\d\.\d+<", picture.svg) == []

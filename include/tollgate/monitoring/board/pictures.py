@@ -280,7 +280,8 @@ def vintages_picture(vintages: list[Row]) -> Picture | None:
                       alpha=1 if newest else .35 + .65 * place / len(years))
             axes.annotate(year, (len(shares) - 1, shares[-1]), xytext=(3, 0), textcoords="offset points", color=colour,
                           va="center", fontsize=8)
-        axes.set(xlabel="months on book", ylim=(0, None), xlim=(0, None))
+        oldest = max(len(shares) for *_, shares in years.values()) - 1
+        axes.set(xlabel="months on book", ylim=(0, None), xlim=(0, max(oldest, 1)))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.grid(axis="y", alpha=.6)
