@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from monitoring.boarded import BROKEN, CALM, HTML, board, one_night, promote, register
 
@@ -20,9 +21,10 @@ from tollgate.monitoring import acknowledge, board_page, night_page
 from tollgate.monitoring.board import publish_board
 from tollgate.monitoring.board.groups import fairness_picture
 from tollgate.monitoring.board.judgement import judge, level_of_night
-from tollgate.monitoring.board.pictures import vintages_picture
+from tollgate.monitoring.board.pictures import default_picture, vintages_picture
 from tollgate.monitoring.board.published import read_board
 from tollgate.monitoring.paired import GUARD, JUDGEMENT
+from tollgate.monitoring.performance import expected, matured, of_cohort
 from tollgate.monitoring.steps import record_measures
 
 if TYPE_CHECKING:
@@ -116,6 +118,21 @@ def test_the_numbers_beside_a_picture_are_those_of_the_lake(board: Night) -> Non
     assert [row[0] for row in pictures["auc"]["rows"]] == [day.isoformat() for day in (BROKEN, *CALM[::-1])]
     assert all(f'aria-labelledby="{name}-title"' in picture["svg"] for name, picture in pictures.items())
     assert not any("#0000" in picture["svg"] or "<style" in picture["svg"] for picture in pictures.values())
+
+
+def test_what_came_true_of_the_booked_is_not_held_against_what_was_promised_of_the_declined_too() -> None:
+    score = np.repeat([0.05, 0.5], 500)
+    declined, bad = score > 0.1, np.arange(1_000) % 20 == 0  # the scores are right about the loans that are booked
+    tonight = [{**row, "as_of": CALM[0], "window_to": CALM[0]} for row in expected(score, declined, 0.95)]
+    score, declined, bad = score[~declined], declined[~declined], bad[~declined]
+    cohort = {"rows": 1_000, "labelled": 500, "unbooked": 500, "indeterminate": 0, "decline_rate": 0.5,
+              **matured(bad.astype(np.int8), score, declined)}
+    later = [{**row, "as_of": BROKEN, "window_to": CALM[0], "segment": f"scored {CALM[0]}"}
+             for row in of_cohort(score, declined, cohort, None, 0.95) if row["metric"] == "default_rate"]
+    young, ripe = default_picture(tonight, 0.95), default_picture([*tonight, *later], 0.95)
+    assert young is not None and young.rows[0][1].startswith("27.5% ± ")
+    assert ripe is not None and ripe.rows == [[CALM[0].isoformat(), "5.0% ± 1.9%", "5.0% ± 1.9%"]]
+    assert ripe.said.endswith("5.0% ± 1.9% came true where 5.0% ± 1.9% was promised.")
 
 
 def test_how_far_apart_the_groups_are_decided_on_is_told_of_each_pair_beside_its_own_luck(board: Night) -> None:

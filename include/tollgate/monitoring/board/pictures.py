@@ -133,7 +133,11 @@ def measured(row: Row) -> tuple[date, str]:
 
 def promise_and_truth(name: str, title: str, metric: str, rows: Iterable[Row], shown: Callable[[float], str],
                       errors: Mapping[date, float], tested: list[tuple[date, float]]) -> Picture | None:
-    """A band of what was promised, and points of what came true with their own intervals, by the night of scoring."""
+    """A band of what was promised, and points of what came true with their own intervals, by the night of scoring.
+
+    Of a night that has matured both are of the loans whose outcome is known: a lender that declines the risky ones is
+    never told theirs, and what was promised of them too would look as if it had not come true.
+    """
     promised: dict[date, Row] = {}
     true: dict[date, Row] = {}
     for row in sorted((row for row in rows if row["metric"] == metric and row["reference"] is not None),
@@ -142,8 +146,7 @@ def promise_and_truth(name: str, title: str, metric: str, rows: Iterable[Row], s
             promised[row["as_of"]] = row
         elif row["value"] is not None:
             true[row["window_to"]] = row
-    for day, row in true.items():
-        promised.setdefault(day, row)
+    promised |= true
     if not promised:
         return None
     days = sorted(promised)
