@@ -74,6 +74,16 @@ def test_months_of_few_loans_are_taken_together_and_what_is_held_against_is_a_ye
     assert at_ages([], 500, 0.99) == []
 
 
+def test_a_lender_that_paused_is_not_held_against_a_year_that_was_long_before() -> None:
+    def months(year: int, bad: int) -> list[dict[str, Any]]:
+        return [vintage(f"{year}-{month:02d}", 1_000, *[bad] * 7) for month in range(1, 7)]
+
+    assert at_ages([*months(2002, 10), *months(2006, 90)[:1]], 500, 0.99) == [], "nobody was booked in the year before"
+    (row,) = at_ages([*months(2002, 10), *months(2006, 90)], 500, 0.99)
+    assert (row["segment"], row["reference"], row["reference_n"]) == (
+        "booked 2006-06, 6 months on book", pytest.approx(0.09), 5_000)
+
+
 @pytest.mark.parametrize(("scenario", "moves"), [
     ("stationary", False), ("prior_shift", True), ("concept_shift", False)])
 def test_labels_drift_is_seen_long_before_they_are_mature(night: Night, scenario: str, moves: bool) -> None:

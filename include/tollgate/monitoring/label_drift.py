@@ -53,12 +53,16 @@ def at_ages(vintages: Sequence[Row], loans_min: int, confidence: float) -> list[
         newest: list[Row] = []
         while grown and sum(row["loans"] for row in newest) < loans_min:
             newest.insert(0, grown.pop())
-        if not newest or not grown:
+        if not newest:
             continue
         first, last = newest[0]["booked"], newest[-1]["booked"]
+        # Months in which nobody was booked have no vintage, so that they are not told by counting rows.
+        earlier = [row for row in grown if np.datetime64(row["booked"]) >= np.datetime64(first) - EARLIER]
+        if not earlier:
+            continue
         booked = first if first == last else f"{first} to {last}"
         found.append(_row(DEFAULT_RATE_AT_AGE, f"booked {booked}, {age} months on book", *_known_bad(newest, age),
-                          _known_bad(grown[-EARLIER:], age), confidence))
+                          _known_bad(earlier, age), confidence))
     return found
 
 
