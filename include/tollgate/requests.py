@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from tollgate import incidents, lake
@@ -75,9 +76,10 @@ def open_request(book: str, key: str, as_of: date, reason: str, *, cause: str = 
             answer.update(fold(book, new[-1:])[key])
         return _rows(book, new) if new else None
 
-    added = lake.append_next(lake.requests(book), make)
-    if added is not None and OPENED in added["kind"].to_pylist():  # what was refused before is superseded
-        incidents.end(book, [incidents.RETRAIN + old for old in fold(book, _events(book))], as_of)
+    lake.append_next(lake.requests(book), make)
+    if answer["key"] == key and answer["state"] in OPEN_STATES:  # what was refused before is superseded
+        before = takewhile(lambda old: old != key, fold(book, _events(book)))
+        incidents.end(book, [incidents.RETRAIN + old for old in before], as_of)
     return answer
 
 

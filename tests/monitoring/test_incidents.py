@@ -17,7 +17,7 @@ from tests.monitoring.conftest import _world
 from tests.published import publish
 
 from tollgate import incidents, lake
-from tollgate.errors import BadInput
+from tollgate.errors import BadInput, PassingFault
 from tollgate.incidents import begin, end
 from tollgate.monitoring import acknowledge, alerts, feed_step, life, note_told, untold
 from tollgate.requests import ask, claim, close, open_request, open_requests
@@ -160,6 +160,22 @@ def test_a_retrain_that_its_gates_refuse_goes_to_a_person_and_does_not_loop(home
     assert alerts("consumer") == [], "whoever asked again has seen it"
     close("consumer", "k-2007-02-01", "refused at the gates by train_weekly run a", "refused")
     assert alerts("consumer") == [], "nor does it begin anew where the task that closed it is cleared"
+
+
+def test_a_refused_retrain_is_over_too_where_the_lake_went_away_right_after_the_next_was_asked_for(
+        home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_request("consumer", "k", FEB, "drift", cooldown_days=60, expiry_days=60)
+    close("consumer", "k", "refused at the gates", "refused")
+
+    def away(*_: object) -> None:
+        raise PassingFault("The lake did not answer")
+
+    with monkeypatch.context() as patch, pytest.raises(PassingFault):
+        patch.setattr(incidents, "end", away)
+        ask("consumer", MAR, "the bureau is mended", expiry_days=60)
+    assert [request["state"] for request in open_requests()] == ["open"]
+    ask("consumer", MAR, "the bureau is mended", expiry_days=60)
+    assert alerts("consumer") == []
 
 
 @pytest.mark.parametrize("outcome", ["promoted", "rejected", "dismissed", "failed"])
