@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from tollgate.config import Params
 from tollgate.errors import BadInput, Refused
 from tollgate.labels import BAD, GOOD, label_of, read_labels
 from tollgate.monitoring.levels import LEVELS
-from tollgate.monitoring.measures import FEATURE, PSI
+from tollgate.monitoring.measures import FEATURE, MISSING, PSI, UNSEEN
 from tollgate.monitoring.paired import (
     ALIKE,
     ANOTHER_REGIME,
@@ -76,7 +76,7 @@ def guard_step(book: Book, as_of: date, params: Params) -> Row:
     told: Row = {"former": reign.former, "evidence": evidence}
     if not evidence:
         judgement = WITHIN if any(row["level"] == WITHIN for row in rows) else UNKNOWN
-    elif moved := another_regime(_psi(book, reign, as_of), as_of):
+    elif moved := another_regime(_psi(book, reign, as_of), as_of, _gone(book, reign, as_of)):
         rows += moved
         judgement = ANOTHER_REGIME
     elif params.monitoring.guard == "page":
@@ -102,8 +102,9 @@ def guard_signals(measures: Iterable[Row]) -> list[Signal]:
     back, event = f"version {told['former']}", f"{GUARD}:{CHAMPION}"
     if level == WITHIN:
         return [Signal(event, 0, "page", 0.0, 0.0, f"Version {version} is not surely worse than {back}")]
-    moved = ", ".join(f"{row['subject']} (PSI {row['reference']:.2f} then, {row['value']:.2f} now)" for row in rows
-                      if row["metric"] == REGIME and row["value"] is not None)
+    moved = ", ".join(f"{row['subject']} (PSI {row['reference']:.2f} then, "
+                      f"{'unknown' if row['value'] is None else format(row['value'], '.2f')} now)"
+                      for row in rows if row["metric"] == REGIME and row["subject"] != CHAMPION)
     done = {
         ROLLED_BACK: f"It was rolled back to {back}",
         REFUSED: f"It could not be rolled back to {back}, and a person has to decide: {told.get('refusal')}",
@@ -117,15 +118,16 @@ def guard_signals(measures: Iterable[Row]) -> list[Signal]:
                    f"Version {version} is worse than {back}, which it replaced: {told['evidence']}. {done[level]}")]
 
 
-def another_regime(psi: Iterable[Row], as_of: date) -> list[Row]:
+def another_regime(psi: Iterable[Row], as_of: date, gone: Container[str] = ()) -> list[Row]:
     """Which features drift otherwise now than when the champion began: rows of ``measures``; none in the same regime.
 
     A feature does whose PSI was major, from the champion's own profile, and is minor or less now, or the other way
-    round; one in between tells nothing. ``value`` is the PSI now, ``reference`` the first that was known. Where of none
-    it is known now, one row of the subject ``champion`` says so.
+    round; one in between tells nothing. So does one that had values then and is ``gone``. ``value`` is the PSI now,
+    ``reference`` the first that was known. Where of none it is known now, one row of the subject ``champion`` says so.
 
     Args:
         psi: rows of ``measures`` from the champion's first day to ``as_of``, in order of time.
+        gone: features that no row of ``as_of`` has a known value of, beyond luck: they have no PSI.
     """
     then: dict[str, Row] = {}
     now = {}
@@ -135,8 +137,10 @@ def another_regime(psi: Iterable[Row], as_of: date) -> list[Row]:
             now[row["subject"]] = row
     if not now:
         return [_regime(CHAMPION, None, None, 0)]
-    return [_regime(name, row["value"], then[name]["value"], row["n"]) for name, row in sorted(now.items())
-            if {_drifts(row), _drifts(then[name])} == {True, False}]
+    moved = {name: row for name, row in now.items() if {_drifts(row), _drifts(then[name])} == {True, False}}
+    return [_regime(name, moved[name]["value"], first["value"], moved[name]["n"]) if name in moved else
+            _regime(name, None, first["value"], 0) for name, first in sorted(then.items())
+            if name in moved or name in gone]
 
 
 def _approved(reign: registry.Reign) -> Approved:
@@ -161,6 +165,15 @@ def _psi(book: Book, reign: registry.Reign, as_of: date) -> list[Row]:
         ("day", ">=", reign.since.isoformat()), ("day", "<=", as_of.isoformat()), ("kind", "=", FEATURE),
         ("metric", "=", PSI), ("model_version", "=", reign.version)])
     return rows.sort_by([("as_of", "ascending"), ("subject", "ascending")]).to_pylist()
+
+
+def _gone(book: Book, reign: registry.Reign, as_of: date) -> set[str]:
+    """The features that are missing, or were never seen before, in every row of that night, by more than luck."""
+    rows = lake.read(lake.measures(book.name), columns=["metric", "subject", "value", "reference", "null_value"],
+                     filters=[("day", "=", as_of.isoformat()), ("kind", "=", FEATURE),
+                              ("model_version", "=", reign.version)]).to_pylist()
+    return {row["subject"] for row in rows if row["metric"] in (MISSING, UNSEEN) and row["value"] == 1
+            and row["value"] - row["reference"] > row["null_value"]}
 
 
 def _both_scored(book: Book, reign: registry.Reign, as_of: date, months: int, days: int) -> Pair:
