@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from registry.world import BOOK, World, aliases, client, kinds, params_of
+from tests.published import publish
 from tests.scored import publish_night
 
 from tollgate import lake, registry
@@ -186,6 +188,18 @@ def test_a_rollback_proves_itself_on_evidence_when_the_model_never_served(world:
     assert _last()["kind"] == "rollback-committed" and _last()["payload"]["proof"] == answer["proof"]
     assert aliases() == {"champion": "1"}
     assert registry.rollback(BOOK, "1", by="eve", reason="worse") == answer
+
+
+def test_a_rollback_is_proven_on_the_rows_that_the_model_was_judged_on_whatever_was_corrected_since(
+        world: World) -> None:
+    world.promoted("a")
+    world.promoted("b")
+    rows = lake.view(lake.applications(_book()))
+    same = pa.array([700] * rows.num_rows, rows.schema.field("credit_score").type)
+    restated = rows.set_column(rows.column_names.index("credit_score"), "credit_score", same)
+    publish(_book(), "applications", restated, number=99, day=date(2006, 12, 1), live_on=date(2006, 11, 1))
+    proof = registry.rollback(BOOK, "1", by="eve", reason="worse")["proof"]
+    assert proof == {"source": "test evidence", "rows": 1390, "max_difference": 0.0}
 
 
 def test_a_rollback_that_does_not_reproduce_its_scores_is_refused(world: World) -> None:

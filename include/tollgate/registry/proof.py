@@ -29,7 +29,8 @@ def last_scored(book: str) -> date | None:
 def prove(model: Version) -> dict[str, Any]:
     """Score again what the model scored: its newest published night, or its test evidence if it never served.
 
-    The night's rows are those that it pinned. Where they are kept no longer, the evidence proves it.
+    The night's rows are those that it pinned. Where they are kept no longer, the evidence proves it, on the rows as
+    they were known to the training: what was corrected since is no fault of the model.
 
     Returns ``{"source", "rows", "max_difference"}``.
 
@@ -44,7 +45,7 @@ def prove(model: Version) -> dict[str, Any]:
     else:
         source, before = _evidence(model)
         of = before.num_rows
-        found, difference = _compare(model.book, gated_fit(folder), before)
+        found, difference = _compare(model, gated_fit(folder), before)
     if found == 0 or found < of or difference != 0:
         raise Refused(f"Version {model.version} of {name_of(model.book)} does not reproduce its own scores",
                       value=f"{found} of {of} rows found in {source}, differing by up to {difference}",
@@ -83,19 +84,21 @@ def _evidence(model: Version) -> tuple[str, pa.Table]:
     return "test evidence", rows.filter(pc.equal(rows["split"], "test"))
 
 
-def _compare(of: str, folder: Path, before: pa.Table) -> tuple[int, float]:
-    """How many of the rows the lake still has, and the largest difference of a score."""
+def _compare(model: Version, folder: Path, before: pa.Table) -> tuple[int, float]:
+    """How many of the rows the lake still has as they were known to the model's training, and the largest difference
+    of a score.
+    """
     import numpy as np
     import pyarrow.compute as pc
 
     if before.num_rows == 0:
         return 0, 0.0
     span = pc.min_max(before["applied_on"]).as_py()
-    book = load_book(of)
-    rows = lake.view(lake.applications(book),
+    book = load_book(model.book)
+    rows = lake.view(lake.applications(book), as_of=model.as_of,
                      filters=[("applied_on", ">=", span["min"]), ("applied_on", "<=", span["max"])])
     rows = rows.filter(pc.is_in(rows["loan_id"], before["loan_id"].combine_chunks()))
-    scored = Model.load(folder).predict(*with_histories(book, rows))
+    scored = Model.load(folder).predict(*with_histories(book, rows, model.as_of))
     then = dict(zip(before["loan_id"].to_pylist(), before["score"].to_pylist(), strict=True))
     expected = np.array([then[loan] for loan in rows["loan_id"].to_pylist()])
     return rows.num_rows, float(np.abs(scored - expected).max(initial=0))
