@@ -153,6 +153,16 @@ def test_a_badly_written_value_is_refused_with_an_example(project: Scratch, argu
     assert refused(project, *arguments, code=2) == f"error: {said}"
 
 
+@pytest.mark.parametrize("arguments", [
+    ("requests", "open", "consumer", "--as-of=2007-03-01", "--reason=caf\udce9"),
+    ("alerts", "begin", "consumer", "late:it", "--as-of=2007-03-01", "--message", "caf\udce9"),
+])
+def test_a_text_that_a_terminal_of_another_encoding_typed_is_refused_and_shown(project: Scratch,
+                                                                              arguments: tuple[str, ...]) -> None:
+    said = refused(project, *arguments, code=2)
+    assert said.startswith(r"error: A text that was given is not in UTF-8 (got: 'caf\udce9'). Write it so")
+
+
 def test_debug_shows_the_traceback_and_the_default_does_not(project: Scratch) -> None:
     call = ("land", "consumer", "--month", "2006-01")
     quiet, loud = project.run("tollgate", *call), project.run("tollgate", "--debug", *call)

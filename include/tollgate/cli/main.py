@@ -39,6 +39,11 @@ def _run() -> int:
                                 remedy=f"See `{verb.command_path if verb else 'tollgate'} --help`."))
     except TollgateError as err:
         return _failed(err)
+    except UnicodeEncodeError as err:
+        if any(err.object in word for word in sys.argv):
+            return _failed(BadInput("A text that was given is not in UTF-8", value=ascii(err.object),
+                                    remedy="Write it so, or without the letters that the terminal writes otherwise."))
+        return _fault(err)
     except OSError as err:
         if err.errno == errno.ENOSPC:
             return _failed(PassingFault("The disk is full", value=err.filename, remedy="Make room, then run it again."))
