@@ -37,7 +37,8 @@ def erase(book: Book, loans: Sequence[str], reason: str, by: str | None = None,
     ``still_holds`` names every copy that was found and left, and why.
 
     Raises:
-        BadInput: no loan or no reason is given, the reason names a loan, nobody signs, or the key is not held here.
+        BadInput: no loan or no reason is given, the reason names a loan, an erasure of others was cut off, nobody
+            signs, or the key is not held here.
         Refused: the ledger was tampered with.
         PassingFault: landing, the lake or the store did not answer; what went by then is gone.
     """
@@ -50,14 +51,19 @@ def erase(book: Book, loans: Sequence[str], reason: str, by: str | None = None,
         raise BadInput("The reason names a loan, and it would stand in the ledger for ever", value="--reason",
                        remedy="Say why, such as the number of the request, without the loan.")
     work = _Erasure(book, wanted)
+    begun = work.journal()
+    if not dry_run and begun["loans"] not in ([], wanted):
+        raise BadInput("An erasure of other loans was cut off, and what it has begun can be finished for these alone",
+                       value=", ".join(begun["loans"]),
+                       remedy=f"Finish it first: tollgate erase {book.name} {' '.join(begun['loans'])} --reason ...")
     found = work.run(dry_run=True)
     open_intents = registry.open_erasures(book.name)
-    begun = work.journal() or open_intents
-    if dry_run or not (any(found[name] for name in FOUND) or begun):
+    if dry_run or not (any(found[name] for name in FOUND) or begun["loans"] or open_intents):
         return {"book": book.name, "dry_run": dry_run, "loans": len(wanted), **found, "ledger": None}
     counts = {name: found[name] for name in FOUND}
     if any(counts.values()):
         open_intents.append(registry.begin_erasure(book.name, {"loans": len(wanted), **counts}, reason, by))
+        work.begin()
     done = work.run(dry_run=False)
     answer = {"loans": len(wanted), **{name: done[name] for name in (*counts, "files", "still_holds")}}
     line = registry.end_erasure(book.name, open_intents, answer, reason, by)
@@ -74,10 +80,18 @@ class _Erasure:
         entities, self.shared = _entities(book, loans)
         self.values: Values = {LOAN: set(loans), **entities}
 
-    def journal(self) -> dict[str, list[str]]:
-        """Each SHA-256 that a file has had in this erasure, by its path: kept until the ledger has it."""
-        kept: dict[str, list[str]] = self.store.read_json(self.path) if self.store.exists(self.path) else {}
+    def journal(self) -> dict[str, Any]:
+        """The ``loans`` of an erasure that has begun, and of its ``files`` each SHA-256 that one has had, by the path.
+
+        It is kept until the ledger has it: a file without one loan looks as if it were without another.
+        """
+        kept: dict[str, Any] = (self.store.read_json(self.path) if self.store.exists(self.path) else
+                                {"loans": [], "files": {}})
         return kept
+
+    def begin(self) -> None:
+        """Note whose erasure it is."""
+        self._note(self.journal()["files"])
 
     def forget_journal(self) -> None:
         """The ledger has it."""
@@ -85,16 +99,18 @@ class _Erasure:
 
     def replacing(self, path: str, before: str, after: str) -> None:
         """Note what a file was, and what it is about to be."""
-        kept = self.journal()
-        kept[path] = list(dict.fromkeys([*kept.get(path, []), before, after]))
-        self.store.write_json(self.path, kept)
+        files = self.journal()["files"]
+        self._note({**files, path: list(dict.fromkeys([*files.get(path, []), before, after]))})
+
+    def _note(self, files: dict[str, list[str]]) -> None:
+        self.store.write_json(self.path, {"loans": self.loans, "files": files})
 
     def run(self, *, dry_run: bool) -> dict[str, Any]:
         """Take the loans out of every place, or only tell what there is."""
         book, left = self.book, list(self.shared)
         landing, told = ingest.erase_from_landing(book, self.values, replacing=self.replacing, dry_run=dry_run)
         left += told
-        kept = self.journal()
+        kept = self.journal()["files"]
         pinned, told = nights.erase_from_nights(
             book.name, self.loans, {of.name: str(of.entity) for of in book.histories},
             known=lambda path: kept.get(path, []), replacing=self.replacing, dry_run=dry_run)
@@ -119,7 +135,7 @@ class _Erasure:
         return {"rows": {name: count for name, count in rows.items() if count},
                 "past": {name: count for name, count in past.items() if count},
                 "landing": landing, "nights": pinned, "evidence": evidence, "runs": runs,
-                "files": self.journal(), "still_holds": left}
+                "files": self.journal()["files"], "still_holds": left}
 
     def _tables(self) -> list[lake.Table]:
         """Those that may hold a loan; the applications last."""

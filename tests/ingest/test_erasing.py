@@ -26,6 +26,7 @@ from tollgate import erasure, lake, nights, registry
 from tollgate.books import load_book
 from tollgate.config import settings
 from tollgate.errors import BadInput
+from tollgate.features import make_features
 from tollgate.ingest import audit, ingest_file, new_files, quarantined_loan, release, take_in
 
 Drop = Callable[..., str]
@@ -232,6 +233,35 @@ def test_erasing_on_an_object_store_is_the_same(anywhere: str, drop: Drop) -> No
 
 KILLED_AT = ((lake.Store, "write"), (lake.Store, "delete"), (lake, "change_rows"), (lake, "change_partitions"),
              (lake, "replace_partitions"), (lake, "append_next"))
+
+
+def test_after_an_erasure_was_cut_off_other_loans_wait_until_it_is_finished(
+        home: Path, drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = load_book(BOOK)
+    drop(as_csv(ROWS), "applications_a.csv", BOOK)
+    take_in(book, bad_share(1.0))
+    night = publish_night(book, date(2006, 3, 1), lake.view(lake.applications(book)), np.linspace(0, 1, 5), 0.5)
+    write = lake.Store.write
+
+    def cut_off(store: lake.Store, path: str, content: bytes) -> None:
+        if path.endswith("rows-0.parquet"):  # features and scores are written already
+            raise KeyboardInterrupt
+        write(store, path, content)
+
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(lake.Store, "write", cut_off)
+        erase(LOAN)
+    with pytest.raises(BadInput, match="other loans was cut off.*LOAN2.*tollgate erase consumer LOAN2 --reason"):
+        erase("LOAN4")
+    assert erase("LOAN4", dry_run=True)["nights"] == {str(night): 1}
+    assert len(registry.open_erasures(BOOK)) == 1, "nobody else's erasure closes it"
+    assert erase(LOAN)["still_holds"] == [] == registry.open_erasures(BOOK)
+    assert erase("LOAN4")["still_holds"] == []
+    pinned = nights.read_pin(night)
+    assert nights.read_scored(pinned, 0)["loan_id"] == nights.read_population(pinned, 0)["loan_id"]
+    made = make_features(book, nights.read_population(pinned, 0))
+    assert nights.read_features(pinned, 0).equals(made), "each row of features is of its own loan"
+    assert "LOAN2" not in told_in(home) and "LOAN4" not in told_in(home)
 
 
 def erase_and_die(where: Mapping[str, str], nth: int) -> None:
