@@ -7,7 +7,7 @@ is left. The applications go last: by them the loans' histories are found.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,9 @@ from tollgate.errors import BadInput
 from tollgate.versioning import erase_from_runs
 
 FOUND = ("rows", "past", "landing", "nights", "evidence", "runs")
+# What a fault or a person said, by table: a loan's name goes, and the line stays.
+SAID = {"incidents": ["message"], "acknowledgements": ["comment"], "requests": ["reason", "result"],
+        "shadows": ["fault"]}
 Values = Mapping[str, set[str]]
 
 
@@ -141,13 +144,17 @@ class _Erasure:
         """Those that may hold a loan; the applications last."""
         book = self.book
         lenders = [lake.published(book, of.name) for of in book.tables if of.name != "applications"]
-        return [lake.quarantine(book.name), lake.superseded(book.name), lake.shadow_scores(book.name),
+        said = [getattr(lake, name)(book.name) for name in SAID]
+        return [*said, lake.quarantine(book.name), lake.superseded(book.name), lake.shadow_scores(book.name),
                 lake.scores(book.name), *lenders, lake.applications(book)]
 
     def _table(self, table: lake.Table, dry_run: bool) -> tuple[int, int, list[str]]:
         if table.name == "quarantine":
             columns, theirs = ["record"], ingest.quarantined_theirs(self.book, self.values)
             change = ingest.emptied(theirs)
+        elif table.name in SAID:
+            columns = SAID[table.name]
+            theirs, change = _naming(columns, self.loans)
         else:
             columns = [name for name in self.values if name in table.schema.names]
             theirs = ingest.theirs_by(self.values)
@@ -163,6 +170,22 @@ class _Erasure:
         past, young = lake.purge(table, columns, theirs, time.time(), dry_run) if columns else (0, [])
         return sum(held.values()), past, [f"{path} of the lake, which no commit names and which is younger than a day, "
                                           "holds one of them: run this again tomorrow" for path in young]
+
+
+def _naming(columns: Sequence[str], loans: Sequence[str]) -> tuple[Callable[[pa.Table], pa.Array],
+                                                                   Callable[[pa.Table], pa.Table]]:
+    """Which rows name one of the loans in these columns; and rows without these names."""
+    def theirs(rows: pa.Table) -> pa.Array:
+        texts = zip(*(rows[name].to_pylist() for name in columns), strict=True)
+        return pa.array([nights.named("\n".join(filter(None, each)), loans) for each in texts], pa.bool_())
+
+    def change(rows: pa.Table) -> pa.Table:
+        for name in columns:
+            said = [text and nights.unnamed(text, loans) for text in rows[name].to_pylist()]
+            rows = rows.set_column(rows.column_names.index(name), rows.schema.field(name), pa.array(said, pa.string()))
+        return rows
+
+    return theirs, change
 
 
 def _entities(book: Book, loans: Sequence[str]) -> tuple[dict[str, set[str]], list[str]]:

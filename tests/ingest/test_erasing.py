@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import zipfile
@@ -22,12 +23,13 @@ from tests.ingest.test_personal_data import MARK
 from tests.processes import PROCESSES, die_before, move_to, places
 from tests.scored import publish_night
 
-from tollgate import erasure, lake, nights, registry
+from tollgate import erasure, incidents, lake, nights, registry, requests
 from tollgate.books import load_book
 from tollgate.config import settings
 from tollgate.errors import BadInput
 from tollgate.features import make_features
 from tollgate.ingest import audit, ingest_file, new_files, quarantined_loan, release, take_in
+from tollgate.monitoring import acknowledge
 
 Drop = Callable[..., str]
 BOOK, LOAN, WHY = "consumer", "LOAN2", "request 17"
@@ -104,6 +106,21 @@ def test_neither_the_rewritten_file_nor_the_one_that_came_before_brings_the_loan
     assert versions() == before
     audit(book)
     assert erase(LOAN)["landing"] == {name: 1}
+
+
+def test_what_a_failed_task_or_a_person_said_of_a_loan_stays_without_its_name(home: Path, drop: Drop) -> None:
+    drop(FILES["applications_a.csv"], "applications_a.csv", BOOK)
+    take_in(load_book(BOOK), bad_share(1.0))
+    event, day = f"failed:score_nightly__{BOOK}.publish", date(2006, 3, 1)
+    incidents.begin(BOOK, event, day, "3 loan(s) are not pinned in the scores (got: LOAN1, LOAN2, LOAN22). Score again")
+    acknowledge(BOOK, event, "LOAN2 is a test of ours", "ann")
+    requests.ask(BOOK, day, "ann asks: LOAN2 has another income by now", expiry_days=30)
+    assert erase(LOAN, dry_run=True)["rows"] == erase(LOAN)["rows"] == {
+        "incidents": 1, "acknowledgements": 1, "requests": 1, "applications": 1}
+    (line,) = incidents.lives(BOOK)[0]
+    assert line["message"] == "3 loan(s) are not pinned in the scores (got: LOAN1, (erased), LOAN22). Score again"
+    assert re.search(r"LOAN2(?!2)", told_in(home / "lake")) is None, "neither now nor in the past of a table"
+    assert incidents.end(BOOK, [event], day)["ended"] == [event]
 
 
 def test_several_loans_go_at_once_and_one_that_nobody_knows_is_no_fault(home: Path, drop: Drop) -> None:

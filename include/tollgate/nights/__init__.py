@@ -9,7 +9,7 @@ from tollgate.nights.publications import Publication, add_publication, publicati
 from tollgate.nights.tidying import tidy_nights
 
 if TYPE_CHECKING:
-    from tollgate.nights.erasing import erase_from_nights, named, recount
+    from tollgate.nights.erasing import erase_from_nights, named, recount, unnamed
     from tollgate.nights.files import (
         Shard,
         read_fault,
@@ -33,6 +33,6 @@ __all__ = [
     "NEW", "PORTFOLIO", "Attempt", "Pin", "Pinned", "Publication", "Shard", "add_publication", "attempt_of",
     "claim", "erase_from_nights", "give_up", "named", "publication", "publications", "read_fault", "read_features",
     "read_histories", "read_pin", "read_population", "read_scored", "read_shard", "recount", "scored_file",
-    "shard_of", "shards_of", "tidy_nights", "was_pinned", "was_published", "write_fault", "write_pin",
+    "shard_of", "shards_of", "tidy_nights", "unnamed", "was_pinned", "was_published", "write_fault", "write_pin",
     "write_population", "write_scored",
 ]

@@ -161,6 +161,13 @@ def named(text: str, loans: Sequence[str]) -> bool:
     return any(re.search(_word(loan), text) for loan in loans)
 
 
+def unnamed(text: str, loans: Sequence[str]) -> str:
+    """The text without the names of these loans; where ``named`` tells of none, the same."""
+    for loan in loans:
+        text = re.sub(_word(loan), ERASED, text)
+    return text
+
+
 def _word(loan: str) -> str:
     return rf"(?<![\w-]){re.escape(loan)}(?![\w-])"
 
@@ -170,9 +177,7 @@ def _forget(store: lake.Store, path: str, loans: Sequence[str], dry_run: bool) -
     record: Any = store.read_json(path)
     text = json.dumps(record, ensure_ascii=False)
     if named(text, loans) and not dry_run:
-        for loan in loans:
-            text = re.sub(_word(loan), ERASED, text)
-        store.write_json(path, json.loads(text))
+        store.write_json(path, json.loads(unnamed(text, loans)))
 
 
 def recount(book: str, loans: Sequence[str]) -> None:
