@@ -121,7 +121,7 @@ class _Erasure:
         evidence, told = registry.erase_from_evidence(
             book.name, self.loans, known=lambda path: kept.get(path, []), replacing=self.replacing, dry_run=dry_run)
         left += told
-        runs, told = erase_from_runs(book.name, self.loans, dry_run=dry_run)
+        runs, told = erase_from_runs(book.name, self.loans, now=time.time(), dry_run=dry_run)
         left += told
         if not dry_run:
             nights.recount(book.name, self.loans)
