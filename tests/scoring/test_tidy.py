@@ -109,6 +109,18 @@ def test_this_machines_copy_of_an_old_training_run_goes_and_a_young_one_stays(ho
     assert [path.name for path in (settings().data / "workspaces").iterdir() if path.name[0] != "."] == ["young"]
 
 
+def test_a_training_run_is_as_old_as_its_files_wherever_its_link_to_the_code_leads(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "new code").mkdir()
+    for name, code in (("moved", tmp_path / "no longer there"), ("updated", tmp_path / "new code")):
+        folder = settings().data / "workspaces" / name
+        folder.mkdir(parents=True)
+        (folder / "include").symlink_to(code, target_is_directory=True)
+        os.utime(folder / "include", (0, 0), follow_symlinks=False)
+        os.utime(folder, (0, 0))
+    assert tidy_workspaces(time.time(), 90) == ["moved", "updated"]
+    assert (tmp_path / "new code").is_dir()
+
+
 def _monitoring() -> Monitoring:
     return params_with().monitoring
 

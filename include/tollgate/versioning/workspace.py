@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -111,12 +111,20 @@ def tidy_workspaces(now: float, days: int, dry_run: bool = False) -> list[str]:
         PassingFault: another process works in one of them and does not end.
     """
     old = [folder.name for folder in sorted((settings().data / "workspaces").glob("*"))
-           if folder.is_dir() and not folder.name.startswith(".")
-           and max(path.stat().st_mtime for path in (folder, *folder.rglob("*"))) < now - days * DAY_SECONDS]
+           if folder.is_dir() and not folder.name.startswith(".") and _touched(folder) < now - days * DAY_SECONDS]
     for run in old if not dry_run else []:
         with _alone(run):
             shutil.rmtree(folder_of(run))
     return old
+
+
+def _touched(folder: Path) -> float:
+    """When anything in a folder was last written, in seconds since 1970."""
+    found = folder.lstat().st_mtime
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # of a stage at work, which puts files in the place of others
+            found = max(found, path.lstat().st_mtime)  # the link to the code is as old as the link, not as the code
+    return found
 
 
 def _bring(run: str, needs: Sequence[str]) -> Path:
