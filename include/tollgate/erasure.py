@@ -176,7 +176,7 @@ def _naming(columns: Sequence[str], loans: Sequence[str]) -> tuple[Callable[[pa.
                                                                    Callable[[pa.Table], pa.Table]]:
     """Which rows name one of the loans in these columns; and rows without these names."""
     def theirs(rows: pa.Table) -> pa.Array:
-        texts = zip(*(rows[name].to_pylist() for name in columns), strict=True)
+        texts = zip(*(rows[name].to_pylist() for name in columns if name in rows.column_names), strict=True)
         return pa.array([nights.named("\n".join(filter(None, each)), loans) for each in texts], pa.bool_())
 
     def change(rows: pa.Table) -> pa.Table:

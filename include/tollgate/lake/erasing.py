@@ -22,7 +22,8 @@ from tollgate.lake.strays import LOG, YOUNG_SECONDS, actions_of, commits_among, 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Theirs = Callable[["pa.Table"], "pa.Array"]  # of some rows, which are to go: bool, without nulls
+# Of some rows, which are to go: bool, without nulls. A column that it looks at may be lacking.
+Theirs = Callable[["pa.Table"], "pa.Array"]
 
 
 def rows_held(table: Table, columns: Sequence[str], theirs: Theirs) -> dict[str, int]:
@@ -134,9 +135,9 @@ def _holds(store: Store, entry: Entry, columns: Sequence[str], theirs: Theirs) -
             file = pq.ParquetFile(content)
         except pa.ArrowInvalid:
             return False  # of a writer that was killed: without its footer nobody can read it
-        if not set(columns) <= set(file.schema_arrow.names):
-            return False
-        return any(theirs(pa.Table.from_batches([batch])).true_count for batch in file.iter_batches(columns=columns))
+        there = [name for name in columns if name in file.schema_arrow.names]  # one that came later is in no old file
+        return bool(there) and any(theirs(pa.Table.from_batches([batch])).true_count
+                                   for batch in file.iter_batches(columns=there))
 
 
 def _forget(store: Store, entry: Entry, names: set[str]) -> None:
