@@ -18,6 +18,7 @@ from tollgate.books.shipped import consumer
 from tollgate.errors import Refused
 from tollgate.features import Model, golden_inputs, make_features, write_golden
 from tollgate.scoring.changes import changes
+from tollgate.scoring.explain_page import in_words
 
 LIMIT = 0.3
 
@@ -116,6 +117,13 @@ def test_a_rule_between_columns_is_never_broken(model: Model, declined: list[pa.
     free = [one["to"]["loan_amount"] for _, answer in found(model, book, declined) for one in answer]
     bound = [one["to"]["loan_amount"] for _, answer in found(model, ruled, declined) for one in answer]
     assert min(free) < 9_000 <= min(bound)
+
+
+@pytest.mark.parametrize(("value", "says"), [
+    (1_250_000, "1,250,000"), (2_500_000.0, "2,500,000"), (999_999.9, "1,000,000"), (-3e6, "-3,000,000"),
+    (0.67341, "0.67341"), (12_800, "12,800"), (1.5e18, "1.5e+18"), ("car", "car"), (None, "missing")])
+def test_an_amount_of_millions_is_told_in_digits(value: float | str | None, says: str) -> None:
+    assert in_words({"to": {"amount": value}, "from": {"amount": value}}) == f"amount of {says} instead of {says}"
 
 
 def test_a_ratio_moves_with_what_it_is_made_of(model: Model, rows: pa.Table, declined: list[pa.Table]) -> None:

@@ -22,6 +22,7 @@ td.n, th.n { text-align: right; } .picture { background: #fff; overflow-x: auto;
 @media print { body { background: none; } main { padding: 0; } }
 """
 RAISED, LOWERED = "#c2410c", "#1d6fa5"  # told apart by colour-blind readers too, and by the side that they go to
+MILLION = 1e6
 LETTERS = 40    # of what a feature measures, and of its value, beside its bar
 
 
@@ -118,8 +119,10 @@ def in_words(change: dict[str, Any]) -> str:
 
 
 def shown(value: float | str | None) -> str:
-    """A value for people."""
-    return "missing" if value is None else f"{value:,.6g}" if isinstance(value, int | float) else str(value)
+    """A value for people: of millions every digit before the point, for an amount is not read as 1.5e+06."""
+    if not isinstance(value, int | float):
+        return "missing" if value is None else value
+    return f"{value:,.0f}" if MILLION - 0.5 <= abs(value) < 1e15 else f"{value:,.6g}"
 
 
 def _short(text: str) -> str:
