@@ -53,8 +53,9 @@ simulated book, a model may have learned something from chance, and says so: tha
 A book marks what an applicant chooses (`Column(..., actionable="lower")`; `raise`, `either`). Each such column alone is
 set to every value that the model's golden rows hold on that side, all features are made again, and the model scores
 them: told is the nearest value that is approved, nearness counted by the training loans in between. Only where no one
-column does it, pairs are tried, 60 values of each. Never tried are values that no golden row has, and what breaks a
-rule between columns. It is an answer of this model, not a promise: the next application is scored by the next model.
+column does it, pairs are tried, 60 values of each. Never tried are values that no golden row has, that the column may
+not be, or that break a rule between columns; nor is a value told that a night would refuse. It is an answer of this
+model, not a promise: the next application is scored by the next model.
 
 ## Ten declined loans
 

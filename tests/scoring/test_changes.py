@@ -119,6 +119,35 @@ def test_a_rule_between_columns_is_never_broken(model: Model, declined: list[pa.
     assert min(free) < 9_000 <= min(bound)
 
 
+def test_a_value_that_the_column_may_not_be_by_now_is_never_told(model: Model, declined: list[pa.Table]) -> None:
+    def bounded(book: Book, name: str, **bounds: Any) -> Book:
+        return book.with_columns("applications", tuple(
+            replace(column, **bounds) if column.name == name else column for column in book.applications))
+
+    book = marked(loan_amount="lower")
+    free, bound = ([one["to"]["loan_amount"] for _, answer in found(model, of, declined) for one in answer]
+                   for of in (book, bounded(book, "loan_amount", ge=9_000)))
+    assert min(free) < 9_000 <= min(bound)
+    book, lenient = marked(purpose="either"), replace(model, threshold=1.0)
+    (one,) = changes(lenient, book, declined[0], {})
+    others = set(golden_inputs(model.folder)["purpose"].to_pylist()) - {one["to"]["purpose"]}
+    (other,) = changes(lenient, bounded(book, "purpose", isin=tuple(sorted(others))), declined[0], {})
+    assert other["to"]["purpose"] in others
+
+
+def test_what_a_night_would_refuse_is_never_told_as_approved(
+        model: Model, declined: list[pa.Table], monkeypatch: pytest.MonkeyPatch) -> None:
+    book = replace(marked(annual_income="either"), required=("payment_to_income_ratio",))
+    monkeypatch.setattr("tollgate.scoring.shards.load_book", lambda _: book)
+    golden = golden_inputs(model.folder)
+    nothing = golden.set_column(golden.column_names.index("annual_income"), "annual_income",
+                                pa.array(np.zeros(golden.num_rows)))
+    monkeypatch.setattr("tollgate.scoring.changes.golden_inputs", lambda _: nothing)
+    lenient = replace(model, threshold=1.0)
+    assert lenient.predict(changed(declined[0], {"annual_income": 0.0}))[0] < 1, "the model alone would approve"
+    assert found(lenient, book, declined[:3]) == [(loan, []) for loan in declined[:3]]
+
+
 @pytest.mark.parametrize(("value", "says"), [
     (1_250_000, "1,250,000"), (2_500_000.0, "2,500,000"), (999_999.9, "1,000,000"), (-3e6, "-3,000,000"),
     (0.67341, "0.67341"), (12_800, "12,800"), (1.5e18, "1.5e+18"), ("car", "car"), (None, "missing")])

@@ -1,9 +1,10 @@
 """What a declined applicant could have asked for instead: the smallest change that the model would have approved.
 
 Only columns that the book marks as ``actionable`` are changed, only the way it says, only to values that the model's
-golden rows hold, which are loans that it was trained on, and never against a rule between columns. All features are
-made again of the changed application, so that a ratio moves with what it is made of. Every candidate is scored by the
-model itself; nothing is read off its contributions, which say what moved a score and not what would have.
+golden rows hold, which are loans that it was trained on, and never against the contract: neither what a column may be
+nor a rule between columns. All features are made again of the changed application, so that a ratio moves with what it
+is made of. Every candidate is judged as a night judges it; nothing is read off its contributions, which say what moved
+a score and not what would have.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tollgate.books import Book, Column
 from tollgate.features import Histories, Model, golden_inputs, make_features
+from tollgate.scoring.shards import APPROVE, judge
 
 PAIR = 60   # values of each of two columns that are tried together; of one alone all are
 
@@ -54,16 +57,23 @@ def _size(change: dict[str, Any]) -> tuple[float, float, list[str]]:
 def _candidates(column: Column, now: Any, seen: pa.ChunkedArray) -> list[tuple[Any, float]]:
     """Values that a column may take instead, with the share of the golden rows passed over, the nearest first."""
     known = seen.drop_null().to_pylist()
+    allowed = [value for value in sorted(set(known) - {now}) if _admits(column, value)]
     if column.kind == "text":
-        return [(value, known.count(value) / len(known)) for value in sorted(set(known) - {now})]
+        return [(value, known.count(value) / len(known)) for value in allowed]
     ordered = np.sort(np.array(known))
     ways = {"lower": (-1,), "raise": (1,), "either": (-1, 1)}[str(column.actionable)]
     found = []
-    for value in sorted(set(known)):
-        if value != now and (1 if value > now else -1) in ways:
+    for value in allowed:
+        if (1 if value > now else -1) in ways:
             between = (ordered > min(value, now)) & (ordered < max(value, now)) | (ordered == value)
             found.append((value, float(between.mean())))
     return sorted(found, key=lambda one: one[1])
+
+
+def _admits(column: Column, value: Any) -> bool:
+    """Whether the column may be that by now; when the model was trained it may have had other bounds."""
+    return ((column.ge is None or value >= column.ge) and (column.le is None or value <= column.le)
+            and (not column.isin or value in column.isin))
 
 
 def _thinned(values: Sequence[tuple[Any, float]]) -> list[tuple[Any, float]]:
@@ -81,8 +91,9 @@ def _best(model: Model, book: Book, rows: pa.Table, histories: Histories,
     for place, name in enumerate(tried):
         values = pa.array([one[place][0] for one in drawn], rows[name].type)
         changed = changed.set_column(changed.column_names.index(name), name, values)
-    score = model.predict_features(make_features(book, changed, histories))
-    approved = (score < model.threshold) & _allowed(book, changed)
+    told = judge(model, changed, make_features(book, changed, histories), reasons=0)
+    score = told["score"].to_numpy()
+    approved = pc.fill_null(pc.equal(told["decision"], APPROVE), False).to_numpy() & _allowed(book, changed)
     if not approved.any():
         return None
     passed = np.array([sum(share for _, share in one) for one in drawn])
