@@ -30,15 +30,12 @@ def backup(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
     Returns ``{"backup", "files", "bytes", "elsewhere": [what is to be backed up by other means]}``.
 
     Raises:
-        BadInput: there is something in the folder.
+        BadInput: there is something in the folder, or it cannot be made, or lies in what is copied.
         PassingFault: something was written meanwhile, or did not answer.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise BadInput("A backup is made in a folder of its own", value=folder,
-                       remedy="Name one that is not there yet.")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     here = settings()
     places, elsewhere = _places(here), list[str]()
+    _make(folder, places)
     before = {name: _listing(place) for name, place in places.items()}
     database = registry.address()
     if database.startswith("postgresql"):
@@ -49,14 +46,15 @@ def backup(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
         elsewhere.append(f"the key of the ledger, {here.ledger_key}")
     files: dict[str, dict[str, Any]] = {}
     for name, place in places.items():
-        lake.Store(place).copy_to(folder / name, sorted(before[name]))
+        try:
+            lake.Store(place).copy_to(folder / name, sorted(before[name]))
+        except BadInput:  # of a file that was taken away meanwhile
+            _check_unchanged(places, before, folder)
+            raise
         files[name] = {path: {"size": (copy := folder / name / path).stat().st_size, "sha256": _digest(copy)}
                        for path in sorted(before[name])}
         say(f"{name}: {len(files[name]):,} files, {_size(files[name]):,} bytes")
-    for name, place in places.items():
-        if changed := sorted(set(before[name].items()) ^ set(_listing(place).items())):
-            raise PassingFault("Something was written while the backup was made", value=f"{name}/{changed[0][0]}",
-                               remedy=f"Pause the DAGs, wait until nothing runs, delete {folder} and do it again.")
+    _check_unchanged(places, before, folder)
     lake.Store(str(folder)).write_json(RECORD, {
         "format": FORMAT, "artifacts": here.mlflow_artifacts, "places": files, "elsewhere": elsewhere,
         "dump": _digest(folder / DUMP) if (folder / DUMP).exists() else None})
@@ -103,6 +101,30 @@ def restore(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
 def _places(here: Settings) -> dict[str, str]:
     """Where what cannot be made again lies; workspaces and caches are copies of it."""
     return here.locations() | ({"keys": str(here.data / "keys")} if here.ledger_key == EMBEDDED else {})
+
+
+def _make(folder: Path, places: dict[str, str]) -> None:
+    """Make the folder of a backup, for its owner alone also where somebody made it before."""
+    for name, place in places.items():
+        if "://" not in place and folder.resolve().is_relative_to(Path(place).resolve()):
+            raise BadInput(f"A backup does not lie in what it copies, the {name}", value=folder,
+                           remedy="Name a folder on another disk.")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise BadInput("A backup is made in a folder of its own", value=folder,
+                           remedy="Name one that is not there yet.")
+        folder.chmod(0o700)
+    except OSError as err:
+        raise BadInput(f"A backup cannot be made there: {err.strerror}", value=folder,
+                       remedy="Name a folder that is not there yet, where this user may make one.") from err
+
+
+def _check_unchanged(places: dict[str, str], before: dict[str, dict[str, tuple[int, str]]], folder: Path) -> None:
+    for name, place in places.items():
+        if changed := sorted(set(before[name].items()) ^ set(_listing(place).items())):
+            raise PassingFault("Something was written while the backup was made", value=f"{name}/{changed[0][0]}",
+                               remedy=f"Pause the DAGs, wait until nothing runs, delete {folder} and do it again.")
 
 
 def _listing(place: str) -> dict[str, tuple[int, str]]:

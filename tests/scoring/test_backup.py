@@ -38,6 +38,16 @@ def lost(saved: Path, night: Path, tmp_path: Path, settle: Settle, monkeypatch: 
     return saved
 
 
+@pytest.fixture
+def small(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A deployment of a file a location, beside an MLflow server that nobody asks."""
+    monkeypatch.setenv("TOLLGATE_MLFLOW", "http://127.0.0.1:1")
+    for name in ("landing", "lake", "store", "keys"):
+        (home / name).mkdir(parents=True)
+        (home / name / "file").write_text(name)
+    return home
+
+
 def test_what_was_lost_is_restored_with_its_decisions_and_gives_last_nights_scores_again(
         night: Path, tmp_path: Path, settle: Settle, monkeypatch: pytest.MonkeyPatch) -> None:
     score()
@@ -129,6 +139,34 @@ def test_what_is_written_while_a_backup_is_made_makes_it_none(night: Path, tmp_p
     with pytest.raises(PassingFault, match="written while the backup was made.*Pause the DAGs"):
         backup(tmp_path / "backup", write)
     assert not (tmp_path / "backup" / "backup.json").exists()
+
+
+def test_what_is_taken_away_while_a_backup_is_made_makes_it_none_either(small: Path, tmp_path: Path) -> None:
+    def take_away(line: str) -> None:
+        if line.startswith("landing"):
+            (small / "lake" / "file").unlink()
+
+    with pytest.raises(PassingFault, match="written while the backup was made.*got: lake/file.*Pause the DAGs"):
+        backup(tmp_path / "backup", take_away)
+
+
+def test_a_folder_that_was_there_before_is_closed_to_others_than_its_owner(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    folder.chmod(0o755)
+    backup(folder)
+    assert (folder / "keys" / "file").exists()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_in_which_no_backup_can_be_is_told_as_such(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "backup"):
+        with pytest.raises(BadInput, match="cannot be made there.*Name a folder that is not there yet"):
+            backup(folder)
+    with pytest.raises(BadInput, match="does not lie in what it copies, the store.*another disk"):
+        backup(small / "store" / "backup")
+    assert not (small / "store" / "backup").exists()
 
 
 def test_a_backup_is_not_mixed_with_what_is_in_a_folder(saved: Path) -> None:
