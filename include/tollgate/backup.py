@@ -81,6 +81,10 @@ def restore(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
     if known["artifacts"] != here.mlflow_artifacts:
         raise BadInput("MLflow's database names the place of every artefact, and that is another here",
                        value=here.mlflow_artifacts, remedy=f"Set TOLLGATE_MLFLOW_ARTIFACTS to {known['artifacts']}.")
+    if here.ledger_apart != (apart := "ledger" in known["places"]):
+        raise BadInput(f"The ledger lies {'apart from' if apart else 'in'} the lake in the backup, and here not",
+                       value=here.ledger,
+                       remedy="Set TOLLGATE_LEDGER to where it is to lie." if apart else "Unset TOLLGATE_LEDGER.")
     for name, place in places.items():
         if strange := sorted(set(_listing(place)) - set(known["places"].get(name, {}))):
             raise BadInput("A backup is restored where nothing is, or where its restoration was cut off",

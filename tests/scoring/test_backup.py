@@ -131,6 +131,20 @@ def test_artefacts_that_would_lie_elsewhere_than_mlflow_says_are_refused(
         restore(lost)
 
 
+@pytest.mark.parametrize(("then", "now", "remedy"), [
+    ("ledger", "lake", "apart from the lake in the backup, and here not.*Set TOLLGATE_LEDGER to where"),
+    ("lake", "ledger", "in the lake in the backup, and here not.*Unset TOLLGATE_LEDGER")])
+def test_a_ledger_that_would_be_looked_for_elsewhere_than_it_lies_is_not_left_out_in_silence(
+        small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str, now: str, remedy: str) -> None:
+    monkeypatch.setenv("TOLLGATE_LEDGER", str(small / then))
+    backup(tmp_path / "backup")
+    shutil.rmtree(small)
+    monkeypatch.setenv("TOLLGATE_LEDGER", str(small / now))
+    with pytest.raises(BadInput, match=remedy):
+        restore(tmp_path / "backup")
+    assert not small.exists()
+
+
 def test_what_is_written_while_a_backup_is_made_makes_it_none(night: Path, tmp_path: Path) -> None:
     def write(line: str) -> None:
         if line.startswith("lake"):
