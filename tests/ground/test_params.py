@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.serialize import YAMLFileCorruptedError, load_yaml
 
 from tollgate.config import PROJECT, known_books, load_params, read_params_file
 from tollgate.errors import BadInput
@@ -123,6 +124,18 @@ def test_a_file_that_is_not_yaml_is_refused_with_the_line(tmp_path: Path, text: 
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
     assert "line" in str(refusal(path).value)
+
+
+@pytest.mark.parametrize(("once", "twice", "line"), [
+    ("seed: ", "seed: 1\nseed: ", "the key seed stands twice"),
+    ("  auc_min: 0.82", "  auc_min: 0.90\n  auc_min: 0.82", "the key auc_min stands twice")])
+def test_a_key_that_stands_twice_is_refused_as_dvc_refuses_it_and_no_limit_counts_in_silence(
+        tmp_path: Path, once: str, twice: str, line: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text((PROJECT / "params.yaml").read_text(encoding="utf-8").replace(once, twice, 1), encoding="utf-8")
+    with pytest.raises(YAMLFileCorruptedError):
+        load_yaml(str(path))
+    assert line in str(refusal(path).value)
 
 
 @pytest.mark.parametrize("text", ["", "- sba\n", "sba\n"])

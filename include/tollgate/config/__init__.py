@@ -22,9 +22,9 @@ if TYPE_CHECKING:
         load_params,
         load_retention,
         read_params,
-        read_params_file,
         scheduled_books,
     )
+    from tollgate.config.reading import read_params_file
     from tollgate.config.rules import MEASURES, Rule
 
 # Pydantic checks parameters, and takes longer to load than what sensors poll to answer.

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from tollgate.config.finding import FoundBook, find_book, known_books
+from tollgate.config.reading import read_params_file
 from tollgate.config.rules import Rule, contradictions
 from tollgate.config.settings import settings
 from tollgate.errors import BadInput
@@ -244,23 +245,6 @@ class Params(_Section):
 
 
 SECTIONS = tuple(name for name in Params.model_fields if name not in ("book", "as_of", "seed"))
-
-
-def read_params_file(path: Path) -> dict[str, Any]:
-    """The raw mapping of a YAML file of settings. Raises ``BadInput`` when it is missing or not a YAML mapping."""
-    import yaml
-
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"There is no {path.name}", value=path, remedy="Run from the project's folder.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as err:
-        raise BadInput(f"{path.name} is not valid YAML", value=str(err).replace("\n", " "),
-                       remedy="Mend the line it names.") from None
-    if not isinstance(raw, dict):
-        raise BadInput(f"{path.name} must hold a mapping of settings", value=type(raw).__name__,
-                       remedy="Compare it with the file that the project ships.")
-    return raw
 
 
 def _no_dates(raw: dict[Any, Any], path: Path, where: str = "") -> None:
