@@ -129,6 +129,17 @@ def test_scores_of_before_nights_had_attempts_become_the_first_attempt_of_each_n
                           where="day = '2006-03-01'", check=_refuse)
 
 
+def test_a_table_that_a_later_tollgate_wrote_is_refused_and_left_as_it_is(sba: Book, home: Path) -> None:
+    path = home / "lake" / "sba" / "verdicts"
+    rows = pa.table({"day": ["2009-03-01"], "conclusion": ["stable"]})
+    DeltaTable.create(path, rows.schema, partition_by=["day"], configuration={"tollgate.format": "2"},
+                      raise_if_key_not_exists=False)
+    write_deltalake(path, rows, mode="append")
+    with pytest.raises(BadInput, match="sba/verdicts is of format 2, which another Tollgate wrote"):
+        migrate(sba)
+    assert DeltaTable(path).to_pyarrow_table().to_pydict() == rows.to_pydict()
+
+
 def test_what_the_table_performance_held_becomes_measures_of_no_rule(sba: Book, home: Path) -> None:
     row = {"day": "2009-03-01", "as_of": date(2009, 3, 1), "scored_as_of": date(2009, 3, 1), "model_version": "1",
            "rows": 90, "refused": 10, "labelled": None, "auc": None, "ks": None, "decline_rate": 0.2}

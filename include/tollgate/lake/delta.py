@@ -49,12 +49,9 @@ def open_table(table: Table, at: int | None = None) -> DeltaTable | None:
 
 def _check_format(table: Table, opened: DeltaTable, at: int | None) -> None:
     """Raise ``BadInput`` for a table whose columns are not what is read of it: half of it would be, or another."""
+    _check_number(table, opened, at)
     held = {field.name: _kind(field.type) for field in opened.schema().fields}
-    which = "The table" if at is None else f"Version {at} of the table"
-    if (form := opened.metadata().configuration.get(FORMAT, KEPT[FORMAT])) != KEPT[FORMAT]:
-        raise BadInput(f"{which} {table.book}/{table.name} is of format {form}, which another Tollgate wrote",
-                       value=f"{location(table)}, read as format {KEPT[FORMAT]}",
-                       remedy="Install the version of Tollgate that wrote it, or a later one.")
+    which = _which(at)
     lacking = [name for name in table.names if name not in held]
     if lacking:
         raise BadInput(f"{which} {table.book}/{table.name} lacks the columns {', '.join(lacking)}: an older Tollgate "
@@ -69,6 +66,18 @@ def _check_format(table: Table, opened: DeltaTable, at: int | None) -> None:
                        f"the book gives them: {', '.join(other)}", value=location(table),
                        remedy="If the book changed, give the column of another type a new name. If another program "
                               "wrote the table, restore the version before.")
+
+
+def _check_number(table: Table, opened: DeltaTable, at: int | None = None) -> None:
+    """Raise ``BadInput`` for a table that tells of another format than ours: another Tollgate knows what it holds."""
+    if (form := opened.metadata().configuration.get(FORMAT, KEPT[FORMAT])) != KEPT[FORMAT]:
+        raise BadInput(f"{_which(at)} {table.book}/{table.name} is of format {form}, which another Tollgate wrote",
+                       value=f"{location(table)}, read as format {KEPT[FORMAT]}",
+                       remedy="Install the version of Tollgate that wrote it, or a later one.")
+
+
+def _which(at: int | None) -> str:
+    return "The table" if at is None else f"Version {at} of the table"
 
 
 _KINDS = {"string": "string", "int64": "long", "double": "double", "date32[day]": "date", "bool": "boolean"}
@@ -354,6 +363,7 @@ def rewrite(table: Table, change: Callable[[pa.Table], pa.Table],
     Returns the rows as they are now; None when the table was never written. Nothing is written when nothing changes.
 
     Raises:
+        BadInput: it is of another format.
         PassingFault: the lake did not answer, or too many races were lost.
     """
     from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -365,6 +375,7 @@ def rewrite(table: Table, change: Callable[[pa.Table], pa.Table],
                 opened = DeltaTable(location(table), storage_options=storage_options())
             except TableNotFoundError:
                 return None
+            _check_number(table, opened)
             rows = opened.to_pyarrow_table(filesystem=local_files(table))
             new = change(rows)
             if new is not rows and not new.equals(rows):

@@ -32,6 +32,7 @@ def migrate(book: Book) -> dict[str, Any]:
     Returns ``{"book", "migrated": {table: rows}}``.
 
     Raises:
+        BadInput: a later Tollgate wrote a table, which is left as it is.
         PassingFault: the lake did not answer.
     """
     taken = lake.received(book.name)
