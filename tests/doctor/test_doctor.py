@@ -97,6 +97,14 @@ def test_a_book_that_does_not_load_is_named_with_its_line(well: Scratch, monkeyp
     assert "mortgages.py line 3: BOOK = Bok()" in found["books"]
 
 
+def test_a_book_that_ends_the_process_ends_neither_the_examination_nor_its_exit_code(
+        well: Scratch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "mortgages.py").write_text("import sys\n\nsys.exit(3)\n")
+    monkeypatch.setenv("TOLLGATE_BOOKS", str(tmp_path / "books"))
+    assert "The book mortgages cannot be loaded: SystemExit: 3" in said()["books"]
+
+
 def test_a_schedule_of_no_book_and_one_that_is_wrong_are_named(well: Scratch) -> None:
     well.tune(schedules={"mortgages": {}, "card": {"score_nightly": 3}})
     assert list(found := said()) == ["books"]

@@ -31,7 +31,7 @@ def load_book(name: str) -> Book:
         module = import_module(found.module)
     except TollgateError:
         raise
-    except Exception as err:
+    except (Exception, SystemExit) as err:  # what was a script may end the process of whoever looks at the books
         raise BadInput(f"The book {name} cannot be loaded: {type(err).__name__}: {err}", value=_place(err, found),
                        remedy="Mend that line.") from err
     book = getattr(module, found.attribute, None)
@@ -107,7 +107,7 @@ def _line_of(text: str, word: str) -> int | None:
     return max(lines, default=None)
 
 
-def _place(err: Exception, found: FoundBook) -> str:
+def _place(err: BaseException, found: FoundBook) -> str:
     """The line of the book's own code that failed, as it is written."""
     own = {str(path) for path in _files(found)}
     if isinstance(err, SyntaxError) and err.filename in own:
