@@ -55,7 +55,7 @@ class ScheduledBook(BaseModel):
     def _a_zone(cls, zone: str) -> str:
         try:
             ZoneInfo(zone)
-        except ZoneInfoNotFoundError:
+        except (ZoneInfoNotFoundError, OSError):  # of a continent, which is a folder of zones
             raise ValueError("no time zone is called so; one is Europe/Berlin") from None
         return zone
 

@@ -56,6 +56,7 @@ WRONG: dict[str, tuple[Any, str]] = {  # an entry, and the words about it
     "hour": ({"score_nightly": "0 25 * * *"}, "score_nightly: Value error, [0 25 * * *] is not acceptable"),
     "key": ({"score_nigthly": "0 2 * * *"}, "score_nigthly: Extra inputs"),
     "zone": ({"timezone": "Europe/Berlyn"}, "timezone: Value error, no time zone is called so"),
+    "continent": ({"timezone": "Europe"}, "timezone: Value error, no time zone is called so"),
     "pool": ({"pool": 3}, "pool: Input should be a valid string (got: 3)"),
     "nothing": (None, "must be a mapping, not NoneType"),
     "A Name": ({}, "name: String should match"),
