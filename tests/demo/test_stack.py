@@ -94,6 +94,27 @@ def test_clean_keeps_a_book_that_was_there_before_the_demo_began(embedded: Path)
     assert not (embedded / "demo").exists()
 
 
+def test_clean_keeps_what_somebody_else_put_into_the_data_folder(embedded: Path) -> None:
+    lay(embedded, "backups/2007-03-01/backup.json", "notes.txt", ".env")
+    cleaning.begin("consumer")
+    lay(embedded, "lake/consumer/x", "keys/ledger.pem")
+    demo.clean()
+    assert sorted(str(path.relative_to(embedded)) for path in embedded.rglob("*") if path.is_file()) == [
+        ".env", "backups/2007-03-01/backup.json", "notes.txt"]
+
+
+def test_clean_keeps_the_key_and_the_models_of_books_whose_lake_lies_elsewhere(
+        embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLGATE_LAKE", str(tmp_path / "lake"))
+    lay(tmp_path, "lake/mortgages/x")
+    cleaning.begin("consumer")
+    lay(tmp_path, "lake/consumer/x")
+    lay(embedded, "keys/ledger.pem", "mlflow-artifacts/1/x", "landing/consumer/x")
+    told = demo.clean()
+    assert (told["removed"], told["kept_for"]) == (["demo"], ["consumer", str(tmp_path / "lake")])
+    assert (embedded / "keys" / "ledger.pem").exists() and (embedded / "mlflow-artifacts" / "1" / "x").exists()
+
+
 def test_clean_where_no_demo_ever_ran_removes_nothing(embedded: Path) -> None:
     lay(embedded, "lake/sba/x", "keys/ledger.pem")
     assert demo.clean()["removed"] == []

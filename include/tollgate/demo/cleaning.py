@@ -11,19 +11,22 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tollgate import registry, services
+from tollgate import lake, registry, services
 from tollgate.config import settings
 from tollgate.demo import stack
 
 RECORD = "made.json"
-KEPT = ("sources", "cluster", "README.md")  # fetched, a cluster's, the repository's
+# What Tollgate makes in the data folder, but for what was fetched and a cluster; anything else is somebody's own.
+MADE = ("airflow", "demo", "dvc-cache", "dvc-remote", "dvc-state", "keys", "lake", "landing", "mlflow-artifacts",
+        "models", "postgres", "reproduced", "store", "workspaces")
 PLACES = ("lake", "landing")  # in which a folder is a book
 
 
 def begin(book: str) -> None:
     """Note that a demo works on this book, and whether the book was there before it."""
-    made = _made()
-    made.setdefault(book, not any((settings().data / place / book).exists() for place in PLACES))
+    made, here = _made(), settings()
+    if book not in made:
+        made[book] = not any(lake.Store(place).list(book) for place in (here.lake, here.landing))
     stack.home().mkdir(parents=True, exist_ok=True)
     (stack.home() / RECORD).write_text(json.dumps(made, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -31,19 +34,22 @@ def begin(book: str) -> None:
 def clean() -> dict[str, Any]:
     """Stop, then remove what demos made. Where another book lives beside theirs, what they share with it stays.
 
-    Returns ``{"stopped": [service], "removed": [path below the data folder], "kept_for": [book that no demo began]}``.
+    So does all but the demo's own services where a location lies elsewhere: who else works there is not known here.
+
+    Returns ``{"stopped": [service], "removed": [path below the data folder], "kept_for": [book that no demo began, or
+    location elsewhere]}``.
     """
-    data, recorded = settings().data, (stack.home() / RECORD).exists()
-    mine = [book for book, began in _made().items() if began]
-    others = sorted({path.name for place in PLACES for path in (data / place).glob("[!._]*")} - set(mine))
+    here, recorded = settings(), (stack.home() / RECORD).exists()
+    data, elsewhere = here.data, [place for place in here.locations().values() if Path(place).parent != here.data]
+    mine = [book for book, began in _made().items() if began and not elsewhere]
+    others = sorted({path.name for place in PLACES for path in (data / place).glob("[!._]*")} - set(mine)) + elsewhere
     alone = recorded and not others
     stopped = services.stop(stack.home())
     if not alone and (recorded or (data / "airflow").exists()):
         _forget(mine)
     stopped += services.stop_embedded()
-    doomed = [path for path in data.glob("*") if path.name not in KEPT] if alone else [
-        path for path in (data / "demo", data / "airflow", *(found for book in mine for found in _of(data, book)))
-        if path.exists()]
+    doomed = [path for path in ((data / name for name in MADE) if alone else (
+        data / "demo", data / "airflow", *(found for book in mine for found in _of(data, book)))) if path.exists()]
     for path in sorted(doomed):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return {"stopped": stopped, "removed": sorted(str(path.relative_to(data)) for path in doomed), "kept_for": others}
