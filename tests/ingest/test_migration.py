@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -102,6 +103,18 @@ def test_rows_that_were_kept_without_their_line_are_migrated_to_rows_of_no_known
     again = ingest_file(sba, drop(as_csv(sba_loans({}, {"NoEmp": "9"})), "applications_b.csv"), bad_share(1.0))
     assert (again["added"], again["restated"]) == (1, 0)
     assert lake.read(lake.applications(sba), columns=["line"])["line"].to_pylist() == [None, 3]
+
+
+def test_a_new_column_that_is_never_empty_is_refused_with_what_to_write_and_one_that_may_be_comes_in_empty(
+        sba: Book, drop: Drop) -> None:
+    ingest_file(sba, drop(as_csv(sba_loans({})), "applications.csv"), bad_share(1.0))
+    employees = next(column for column in sba.applications if column.name == "employees")
+    strict, lax = (sba.with_columns("applications", (*sba.applications, replace(
+        employees, name="staff", source="Staff", nullable=nullable))) for nullable in (False, True))
+    with pytest.raises(BadInput, match="staff is never empty.*got: 1 rows.*nullable=True"):
+        migrate(strict)
+    assert migrate(lax)["migrated"]["applications"] == 1
+    assert lake.view(lake.applications(lax))["staff"].to_pylist() == [None]
 
 
 def test_scores_of_before_nights_had_attempts_become_the_first_attempt_of_each_night(sba: Book, home: Path) -> None:

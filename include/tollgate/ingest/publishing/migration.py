@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from tollgate import lake, nights
+from tollgate.errors import BadInput
 from tollgate.ingest.deliveries import register
 from tollgate.ingest.reading import fingerprint_of
 
@@ -32,7 +33,8 @@ def migrate(book: Book) -> dict[str, Any]:
     Returns ``{"book", "migrated": {table: rows}}``.
 
     Raises:
-        BadInput: a later Tollgate wrote a table, which is left as it is.
+        BadInput: a later Tollgate wrote a table, or the book has a new column that is never empty; that table is left
+            as it is.
         PassingFault: the lake did not answer.
     """
     taken = lake.received(book.name)
@@ -153,6 +155,10 @@ def _widened(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """The rows with the columns that they lack, of which nothing is known."""
     if set(schema.names) <= set(rows.column_names):
         return rows
+    if filled := [field.name for field in schema if not field.nullable and field.name not in rows.column_names]:
+        raise BadInput(f"The book says that {', '.join(filled)} is never empty, and nothing is known of it in the rows "
+                       "that were published before", value=f"{rows.num_rows:,} rows",
+                       remedy="Let the new column be empty: nullable=True.")
     return pa.table([rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
                      for field in schema], schema=schema)
 
