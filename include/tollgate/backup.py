@@ -146,9 +146,14 @@ def _checked(folder: Path) -> dict[str, Any]:
     if not store.exists(RECORD):
         raise BadInput("There is no whole backup in this folder", value=folder,
                        remedy=f"{RECORD} is written last; name a folder in which it is.")
-    known: dict[str, Any] = store.read_json(RECORD)
-    if known["format"] != FORMAT:
-        raise BadInput("Another Tollgate made this backup", value=f"format {known['format']}, not {FORMAT}",
+    try:
+        known: dict[str, Any] = store.read_json(RECORD)
+        form = known["format"]
+    except (ValueError, TypeError, KeyError) as err:
+        raise BadInput("The record of the backup cannot be read: it is damaged or was cut short",
+                       value=folder / RECORD, remedy="Take another backup.") from err
+    if form != FORMAT:
+        raise BadInput("Another Tollgate made this backup", value=f"format {form}, not {FORMAT}",
                        remedy="Restore it with the version that made it, and upgrade then.")
     told = {f"{name}/{path}": file["sha256"] for name, files in known["places"].items() for path, file in files.items()}
     if known["dump"] is not None:

@@ -6,6 +6,8 @@ import json
 import shutil
 import stat
 from collections.abc import Callable
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -104,6 +106,26 @@ def test_a_backup_in_which_a_file_was_changed_is_refused_before_anything_is_writ
 
 def test_a_backup_that_was_cut_off_is_none(lost: Path) -> None:
     (lost / "backup.json").unlink()
+def test_a_disk_that_the_backup_fills_is_named(small: Path, tmp_path: Path) -> None:
+    (small / "lake" / "file").write_bytes(b"x" * 4_000_000)
+    (tmp_path / "disk").mkdir()
+    script = 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(tmp_path / "disk"),
+         str(Path(sys.executable).with_name("tollgate")), "backup", str(tmp_path / "disk" / "backup")],
+        capture_output=True, text=True, check=False)
+    assert done.returncode == 75
+    assert f"error: The disk is full (got: {tmp_path / 'disk' / 'backup' / 'lake'})" in done.stderr
+
+
+@pytest.mark.parametrize("record", ["", '{"format": 1', "[]", "{}"])
+def test_a_record_that_is_torn_makes_a_backup_none(small: Path, tmp_path: Path, record: str) -> None:
+    backup(tmp_path / "backup")
+    (tmp_path / "backup" / "backup.json").write_text(record)
+    with pytest.raises(BadInput, match="record of the backup cannot be read.*backup.json.*Take another backup"):
+        restore(tmp_path / "backup")
+
+
     with pytest.raises(BadInput, match="no whole backup.*backup.json is written last"):
         restore(lost)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -127,12 +128,20 @@ class Store:
             return _is_local(fs) and _is_open_for_writing(Path(full))
 
     def copy_to(self, folder: Path, paths: Sequence[str]) -> None:
-        """Copy files into a folder of this machine, under the names that they have here."""
+        """Copy files into a folder of this machine, under the names that they have here.
+
+        Raises ``PassingFault`` that names the folder, where its disk is full.
+        """
         with self._at("") as (fs, base):
-            for path in paths:
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            if paths:
-                fs.get([f"{base}/{path}" for path in paths], [str(folder / path) for path in paths])
+            try:
+                for path in paths:
+                    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                if paths:
+                    fs.get([f"{base}/{path}" for path in paths], [str(folder / path) for path in paths])
+            except OSError as err:
+                if err.errno != errno.ENOSPC:
+                    raise
+                raise PassingFault("The disk is full", value=folder, remedy="Make room, or copy to another.") from err
 
     def copy_from(self, folder: Path, paths: Sequence[str]) -> None:
         """Copy files of a folder of this machine here, under the names that they have there."""
@@ -173,7 +182,6 @@ def _is_local(fs: Any) -> bool:
 
 
 def _is_open_for_writing(path: Path) -> bool:
-    import errno
     import fcntl
     import signal
 
