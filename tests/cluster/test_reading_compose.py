@@ -48,6 +48,12 @@ def test_a_service_is_read_with_its_variables_replaced(tmp_path: Path) -> None:
     assert one.health == compose.Health(("sh", "-c", "ping | grep PONG"), 10.0, 30.0, 4, 0.0)
 
 
+def test_a_number_in_the_environment_is_that_number_as_compose_has_it(tmp_path: Path) -> None:
+    text = SERVICE.replace("NUMBER: 5}", "ONE: 1, NONE: 0, UNSET: false, EMPTY: }")
+    assert read(tmp_path, text, SECRET="s")["one"].environment == {
+        "SECRET": "s", "FLAG": "true", "ONE": "1", "NONE": "0", "UNSET": "false", "EMPTY": ""}
+
+
 def test_several_of_one_service_have_names_of_their_own(tmp_path: Path) -> None:
     services = read(tmp_path, SERVICE, SECRET="s")
     assert services["one"].instances == ["one"]

@@ -166,7 +166,7 @@ def _words(told: Any) -> tuple[str, ...]:
 
 
 def _plain(value: Any) -> str:
-    return {True: "true", False: "false", None: ""}.get(value, str(value)) if not isinstance(value, str) else value
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _mount(text: str) -> Mount:
