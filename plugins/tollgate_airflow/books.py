@@ -104,7 +104,11 @@ def check() -> None:
 def _read() -> dict[str, ScheduledBook | str]:
     """What becomes of each entry: a book, or why there is none."""
     found: dict[str, ScheduledBook | str] = {}
-    for name, entry in (forms.read_params().get("schedules") or {}).items():
+    entries = forms.read_params().get("schedules") or {}
+    if not isinstance(entries, dict):
+        raise ValueError(f"params.yaml: `schedules` must hold one entry a book (got: {entries}). Write `sba: {{}}` "
+                         "below it, for example.")
+    for name, entry in entries.items():
         try:
             found[name] = ScheduledBook(name=name, **entry)
         except ValidationError as wrong:

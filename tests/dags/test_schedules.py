@@ -74,6 +74,13 @@ def test_a_wrong_entry_is_told_by_its_book_and_key_and_costs_no_other_book_its_d
         assert words in about, (book, told)
 
 
+def test_a_list_in_the_place_of_the_schedules_is_told_in_words(load: Load) -> None:
+    found = load(["sba"])
+    assert found["dags"] == [] and found["errors"]
+    assert all("ValueError: params.yaml: `schedules` must hold one entry a book (got: ['sba'])" in error
+               for error in found["errors"].values())
+
+
 def test_the_tasks_of_a_book_run_in_its_queue_and_pool_and_those_that_decide_where_the_key_is(load: Load) -> None:
     found = load({"sba": {}, "mine": {"queue": "mortgages", "pool": "few"}})
     assert found["dags"] == dags("mine", "sba")
