@@ -88,8 +88,9 @@ class _Erasure:
 
         It is kept until the ledger has it: a file without one loan looks as if it were without another.
         """
-        kept: dict[str, Any] = (self.store.read_json(self.path) if self.store.exists(self.path) else
-                                {"loans": [], "files": {}})
+        kept: dict[str, Any] = self.store.read_json(self.path) if self.store.exists(self.path) else {}
+        if "files" not in kept:  # an older Tollgate, whose erasure was cut off, noted the files alone
+            return {"loans": [], "files": kept}
         return kept
 
     def begin(self) -> None:

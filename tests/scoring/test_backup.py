@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import stat
-from collections.abc import Callable
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
