@@ -16,24 +16,18 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tests import scratch
-from tests.cluster.running import People
-from tests.ports import free_port
-from tests.scratch import Scratch
+from benchmarks.demo_stack import Stack, started
 
 from tollgate import lake, nights
 from tollgate.books import load_book
 from tollgate.clock import months_before
-from tollgate.config import settings
-from tollgate.demo import stack
-from tollgate.demo.airflow import OVER, Airflow, dag_id
+from tollgate.demo.airflow import OVER, dag_id
 
 BOOK = "sba"
 FIRST, SECOND, BACK = "2007-01-01", "2008-01-01", "2009-01-01"
@@ -80,52 +74,12 @@ champion by its digest, and counts as many rows, scored, refused and declined.
 
 
 @dataclass(frozen=True)
-class Stack(People):
-    """The demo's Airflow over a project of its own, and the one person who uses it."""
-
-    project: Scratch
-    operator: Airflow
-    approver: Airflow
-    book: str = BOOK
-
-    def inside(self, instance: str, *command: str) -> dict[str, Any]:
-        """There is one machine."""
-        return self.project.ask(*command)
-
-
-@dataclass(frozen=True)
 class Reign:
     """A champion, as a line of the ledger made it: the model and the day from which on its scores count."""
 
     model: dict[str, Any]
     since: str
     by: str
-
-
-@contextmanager
-def started(folder: Path) -> Iterator[Stack]:
-    """The stack over all that the book told until the last night; our own process has its settings meanwhile."""
-    source = settings().data / "sources"
-    project = scratch.make(folder / "project", book=BOOK, schedules={BOOK: MONTHLY}, scoring={"shards": 1})
-    project.data.mkdir()
-    if source.is_dir():
-        (project.data / "sources").symlink_to(source.resolve())
-    project.ask("fetch", BOOK)
-    project.ask("ingest", "history", BOOK, f"--as-of={NIGHTS[-1]}")
-    ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port(713, 714)), "TOLLGATE_MLFLOW_PORT": str(free_port())}
-    os.environ.update(project.places, **ports)
-    try:
-        service = stack.airflow()
-        stack.start(service)
-        stack.wait_until_up(service)
-        airflow = Airflow(service.url)
-        made = Stack(project, airflow, airflow)
-        made.until(lambda: airflow.ready(BOOK))
-        for kind in ("train_weekly", "score_nightly"):
-            airflow.pause(made.dag(kind), False)
-        yield made
-    finally:
-        stack.stop()
 
 
 def reigns(place: Stack) -> list[Reign]:
@@ -220,7 +174,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--out", type=Path)
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder, started(Path(folder)) as place:
+    with tempfile.TemporaryDirectory() as folder, started(
+            Path(folder), BOOK, NIGHTS[-1], ("train_weekly", "score_nightly"), schedules={BOOK: MONTHLY},
+            scoring={"shards": 1}) as place:
         written = page(backfill(place))
     if chosen.out:
         chosen.out.write_text(written, encoding="utf-8")

@@ -65,13 +65,13 @@ def _plain(row: Row) -> Row:
 
 def _attempts(incidents: Iterable[Row], since: date | None) -> list[Row]:
     """The trainings that came to nothing before there was a champion, with the last that each task told."""
-    told = {line["as_of"].isoformat(): _error(line["message"]) for line in incidents
+    told = {line["as_of"].isoformat(): error_in(line["message"]) for line in incidents
             if ":train_weekly" in line["event"] and line["status"] != ENDED
             and (since is None or line["as_of"] < since)}
     return [{"as_of": day, "message": message} for day, message in sorted(told.items())]
 
 
-def _error(message: str) -> str:
+def error_in(message: str) -> str:
     """Without which task told it at which try."""
     return message.split(" error: ", 1)[-1]
 
@@ -96,7 +96,7 @@ def _requests(book: str) -> list[Row]:
 
 def _refusal(incidents: Iterable[Row], key: str) -> str:
     """Why the gates refused the model that a request led to; nothing where they did not."""
-    told = [_error(line["message"]) for line in incidents
+    told = [error_in(line["message"]) for line in incidents
             if line["event"].startswith("refused:") and line["status"] != ENDED and line["run_id"] == f"drift__{key}"]
     return told[-1] if told else ""
 
