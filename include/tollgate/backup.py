@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tollgate import deployment, lake, registry, services
-from tollgate.config import EMBEDDED, Settings, known_books, settings
+from tollgate.config import EMBEDDED, Settings, check_book, settings
 from tollgate.errors import BadInput, PassingFault
 
 RECORD, DUMP = "backup.json", "mlflow.dump"
@@ -37,8 +37,9 @@ def backup(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
     places, elsewhere = _places(here), list[str]()
     _make(folder, places)
     before = {name: _listing(place) for name, place in places.items()}
-    database = registry.address()
+    database, held = registry.address(), list[str]()
     if database.startswith("postgresql"):
+        held = registry.held(database)
         services.dump_database(database, folder / DUMP)
     else:
         elsewhere.append(f"the database of the MLflow server {database}")
@@ -57,7 +58,7 @@ def backup(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
     _check_unchanged(places, before, folder)
     lake.Store(str(folder)).write_json(RECORD, {
         "format": FORMAT, "artifacts": here.mlflow_artifacts, "places": files, "elsewhere": elsewhere,
-        "dump": _digest(folder / DUMP) if (folder / DUMP).exists() else None})
+        "dump": _digest(folder / DUMP) if (folder / DUMP).exists() else None, "held": held})
     return {"backup": str(folder), "files": sum(map(len, files.values())),
             "bytes": sum(map(_size, files.values())), "elsewhere": elsewhere}
 
@@ -72,7 +73,8 @@ def restore(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
     "rows"}]}``.
 
     Raises:
-        BadInput: it is no whole backup, or the locations are not empty or elsewhere.
+        BadInput: it is no whole backup, or the locations are not empty or elsewhere; once all is brought back, a book
+            of it is not here, so that nothing can be proved of it.
         Refused: a ledger does not hold, or a champion does not give its scores.
         PassingFault: something did not answer.
     """
@@ -91,7 +93,7 @@ def restore(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
                            value=f"{place}/{strange[0]}",
                            remedy="Name empty locations (TOLLGATE_DATA), or move away what lies there.")
     if known["dump"] is not None:
-        services.restore_database(registry.address(), folder / DUMP)
+        _restore_database(registry.address(), known, folder / DUMP)
     for name in places.keys() & known["places"].keys():
         files = known["places"][name]
         lake.Store(places[name]).copy_from(folder / name, sorted(files))
@@ -99,7 +101,18 @@ def restore(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
     if "keys" in places:
         _tighten(Path(places["keys"]))
     return {"restored": str(folder), "files": sum(map(len, known["places"].values())),
-            "elsewhere": known["elsewhere"], **_proof(say)}
+            "elsewhere": known["elsewhere"], **_proof(_decided(known), say)}
+
+
+def _restore_database(database: str, known: dict[str, Any], dump: Path) -> None:
+    """Bring MLflow's database back where it holds nothing, or nothing that the backup does not."""
+    if not database.startswith("postgresql"):
+        raise BadInput("The backup has MLflow's database, and here a server stands before it", value=database,
+                       remedy="Set TOLLGATE_MLFLOW to the database of that server (postgresql://…).")
+    if strange := sorted(set(registry.held(database)) - set(known.get("held", ()))):
+        raise BadInput("MLflow's database holds what the backup does not know, and would lose it", value=strange[0],
+                       remedy="Set TOLLGATE_MLFLOW to an empty database, or leave it unset for the embedded one.")
+    services.restore_database(database, dump)
 
 
 def _places(here: Settings) -> dict[str, str]:
@@ -165,11 +178,16 @@ def _checked(folder: Path) -> dict[str, Any]:
     return known
 
 
-def _proof(say: Say) -> dict[str, Any]:
+def _decided(known: dict[str, Any]) -> list[str]:
+    """The books of which a backup holds decisions."""
+    tables = known["places"].get("ledger", known["places"]["lake"])
+    return sorted({book for book, _, rest in (path.partition("/") for path in tables)
+                   if rest.startswith(f"{lake.ledger(book).name}/")})
+
+
+def _proof(books: list[str], say: Say) -> dict[str, Any]:
     ledgers, proved = {}, []
-    for name in known_books():
-        if lake.version(lake.ledger(name)) < 0:
-            continue
+    for name in map(check_book, books):
         ledgers[name] = registry.verify(name)["entries"]
         say(f"{name}: the ledger's {ledgers[name]} lines hold")
         if (champion := registry.champion(name)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import stat
@@ -12,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from registry.world import BOOK, aliases, kinds
 from scoring.nightly import ROWS, pin, score, score_shards, scores
 
@@ -104,8 +106,6 @@ def test_a_backup_in_which_a_file_was_changed_is_refused_before_anything_is_writ
     assert not Path(settings().lake).exists()
 
 
-def test_a_backup_that_was_cut_off_is_none(lost: Path) -> None:
-    (lost / "backup.json").unlink()
 def test_a_disk_that_the_backup_fills_is_named(small: Path, tmp_path: Path) -> None:
     (small / "lake" / "file").write_bytes(b"x" * 4_000_000)
     (tmp_path / "disk").mkdir()
@@ -126,6 +126,8 @@ def test_a_record_that_is_torn_makes_a_backup_none(small: Path, tmp_path: Path, 
         restore(tmp_path / "backup")
 
 
+def test_a_backup_that_was_cut_off_is_none(lost: Path) -> None:
+    (lost / "backup.json").unlink()
     with pytest.raises(BadInput, match="no whole backup.*backup.json is written last"):
         restore(lost)
 
@@ -143,6 +145,29 @@ def test_nothing_of_a_deployment_that_went_on_is_written_over(saved: Path) -> No
     with pytest.raises(BadInput, match="restored where nothing is"):
         restore(saved)
     assert (scores(), lake.version(lake.scores(BOOK))) == before
+
+
+def test_models_that_the_backup_does_not_know_are_not_written_over_in_a_database_that_others_use(
+        home: Path, settle: Settle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOLLGATE_MLFLOW_ARTIFACTS", str(tmp_path / "artefacts"))
+    settle(home)
+    backup(tmp_path / "backup")
+    settle(tmp_path / "theirs")
+    MlflowClient(registry.address(), registry.address()).create_run("0", run_name="theirs")
+    (run,) = registry.held(registry.address())
+    with pytest.raises(BadInput, match=f"holds what the backup does not know.*{run}.*Set TOLLGATE_MLFLOW to an empty"):
+        restore(tmp_path / "backup")
+    assert registry.held(registry.address()) == [run]
+
+
+def test_a_server_in_front_of_mlflows_database_cannot_take_it_back(small: Path, tmp_path: Path) -> None:
+    backup(tmp_path / "backup")
+    shutil.rmtree(small)
+    (tmp_path / "backup" / "mlflow.dump").touch()
+    record = json.loads((tmp_path / "backup" / "backup.json").read_text())
+    (tmp_path / "backup" / "backup.json").write_text(json.dumps({**record, "dump": hashlib.sha256().hexdigest()}))
+    with pytest.raises(BadInput, match="a server stands before it.*Set TOLLGATE_MLFLOW to the database of that server"):
+        restore(tmp_path / "backup")
 
 
 def test_artefacts_that_would_lie_elsewhere_than_mlflow_says_are_refused(
@@ -165,6 +190,16 @@ def test_a_ledger_that_would_be_looked_for_elsewhere_than_it_lies_is_not_left_ou
     with pytest.raises(BadInput, match=remedy):
         restore(tmp_path / "backup")
     assert not small.exists()
+
+
+def test_a_book_that_is_not_here_is_told_of_after_its_ledger_came_back_unproved(small: Path, tmp_path: Path) -> None:
+    (small / "lake" / "mortgages" / "ledger").mkdir(parents=True)
+    (small / "lake" / "mortgages" / "ledger" / "file").touch()
+    backup(tmp_path / "backup")
+    shutil.rmtree(small)
+    with pytest.raises(BadInput, match="Unknown book.*got: mortgages.*must come back before its models can score"):
+        restore(tmp_path / "backup")
+    assert (small / "lake" / "mortgages" / "ledger" / "file").exists()
 
 
 def test_what_is_written_while_a_backup_is_made_makes_it_none(night: Path, tmp_path: Path) -> None:

@@ -148,6 +148,22 @@ def address() -> str:
     return where
 
 
+@faults_named()
+def held(database: str) -> list[str]:
+    """The runs and the versions of models that an MLflow database holds, those that were deleted in its UI included.
+
+    Raises as ``faults_named``.
+    """
+    from sqlalchemy import text
+
+    found: list[str] = []
+    with services.session(database) as connection:
+        for table, name in (("runs", "run_uuid"), ("model_versions", "name || '/' || version")):
+            if connection.scalar(text("SELECT to_regclass(:it)"), {"it": table}) is not None:
+                found += connection.scalars(text(f"SELECT {name} FROM {table}"))
+    return sorted(found)
+
+
 @cache
 def _open(uri: str) -> MlflowClient:
     from mlflow import MlflowClient
