@@ -179,6 +179,15 @@ def test_the_evidence_of_a_model_is_followed_to_what_the_erasure_left(world: Wor
         registry.rollback(BOOK, "2", by="eve", reason="better")
 
 
+def test_the_evidence_of_a_run_that_somebody_deleted_in_mlflow_is_cleaned_too(world: World, home: Path) -> None:
+    world.promoted("a")
+    world.registered("b")
+    loan = trained_on()
+    client().delete_run(registry.challenger(BOOK).run_id)  # type: ignore[union-attr]
+    assert len(erase(loan)["evidence"]) == 2
+    assert left_of(loan, home) == []
+
+
 def test_a_model_whose_rows_were_erased_is_not_made_again_and_says_why(world: World) -> None:
     world.promoted("a")
     erase(trained_on())

@@ -95,12 +95,15 @@ def _digest(path: Path) -> str:
 
 
 def _runs(book: str) -> list[str]:
-    """The MLflow runs of the book's trainings; trials of a sweep keep no evidence."""
+    """The MLflow runs of the book's trainings, also deleted ones, whose files MLflow keeps; trials keep no evidence."""
+    from mlflow.entities import ViewType
+
     experiment = client().get_experiment_by_name(name_of(book))
     found: list[str] = []
     token = None
     while experiment is not None:
-        page = client().search_runs([experiment.experiment_id], max_results=1000, page_token=token)
+        page = client().search_runs([experiment.experiment_id], run_view_type=ViewType.ALL, max_results=1000,
+                                    page_token=token)
         found += [str(run.info.run_id) for run in page if "mlflow.parentRunId" not in run.data.tags]
         token = page.token
         if not token:
