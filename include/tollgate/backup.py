@@ -39,7 +39,7 @@ def backup(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
     before = {name: _listing(place) for name, place in places.items()}
     database, held = registry.address(), list[str]()
     if database.startswith("postgresql"):
-        held = registry.held(database)
+        held = registry.runs_and_versions(database)
         services.dump_database(database, folder / DUMP)
     else:
         elsewhere.append(f"the database of the MLflow server {database}")
@@ -109,7 +109,7 @@ def _restore_database(database: str, known: dict[str, Any], dump: Path) -> None:
     if not database.startswith("postgresql"):
         raise BadInput("The backup has MLflow's database, and here a server stands before it", value=database,
                        remedy="Set TOLLGATE_MLFLOW to the database of that server (postgresql://…).")
-    if strange := sorted(set(registry.held(database)) - set(known.get("held", ()))):
+    if strange := sorted(set(registry.runs_and_versions(database)) - set(known.get("held", ()))):
         raise BadInput("MLflow's database holds what the backup does not know, and would lose it", value=strange[0],
                        remedy="Set TOLLGATE_MLFLOW to an empty database, or leave it unset for the embedded one.")
     services.restore_database(database, dump)

@@ -154,10 +154,10 @@ def test_models_that_the_backup_does_not_know_are_not_written_over_in_a_database
     backup(tmp_path / "backup")
     settle(tmp_path / "theirs")
     MlflowClient(registry.address(), registry.address()).create_run("0", run_name="theirs")
-    (run,) = registry.held(registry.address())
+    (run,) = registry.runs_and_versions(registry.address())
     with pytest.raises(BadInput, match=f"holds what the backup does not know.*{run}.*Set TOLLGATE_MLFLOW to an empty"):
         restore(tmp_path / "backup")
-    assert registry.held(registry.address()) == [run]
+    assert registry.runs_and_versions(registry.address()) == [run]
 
 
 def test_a_server_in_front_of_mlflows_database_cannot_take_it_back(small: Path, tmp_path: Path) -> None:

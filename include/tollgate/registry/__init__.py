@@ -10,7 +10,7 @@ from tollgate.registry.pages import mlflow_pages
 from tollgate.registry.people import signed_by
 from tollgate.registry.published import published_gates
 from tollgate.registry.reigns import Reign, reign
-from tollgate.registry.tracking import address, forget, held, prepare
+from tollgate.registry.tracking import address, forget, prepare, runs_and_versions
 from tollgate.registry.versions import Version
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ __all__ = [
     "Reign", "Version", "address", "adopt", "begin_erasure", "card", "challenger", "champion", "champion_on",
     "champions_since", "check_keys", "code_commit", "code_digest", "comments", "decisions", "end_erasure",
     "entries", "erase_from_evidence", "fetch_model", "fetch_to_compare", "fetch_to_score", "forget", "gate_report",
-    "held", "mlflow_pages", "models", "open_erasures", "prepare", "promote", "prove", "publish_gates",
-    "published_gates", "record", "register", "registered_gates", "reign", "reject", "reopen", "reopened", "reproduce",
-    "rivals", "rollback", "scorecard", "signed_by", "trace", "verify",
+    "mlflow_pages", "models", "open_erasures", "prepare", "promote", "prove", "publish_gates", "published_gates",
+    "record", "register", "registered_gates", "reign", "reject", "reopen", "reopened", "reproduce", "rivals",
+    "rollback", "runs_and_versions", "scorecard", "signed_by", "trace", "verify",
 ]

@@ -149,7 +149,7 @@ def address() -> str:
 
 
 @faults_named()
-def held(database: str) -> list[str]:
+def runs_and_versions(database: str) -> list[str]:
     """The runs and the versions of models that an MLflow database holds, those that were deleted in its UI included.
 
     Raises as ``faults_named``.
