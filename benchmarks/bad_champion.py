@@ -180,7 +180,7 @@ def rehearse(place: Stack) -> str:
         nights="\n".join(f"| {one['day']} | version {one['version']} | {one['rows']:,} | {one['declined']:.1%} | "
                          f"{one['score']:.3f} | {one['judged']} |" for one in passed),
         night=first["day"], bad=first["version"], measures="\n".join(map(_measure, first["measures"])),
-        severity=alert["severity"], alert=alert["message"], lines=verified["entries"], reason=back["payload"]["reason"],
+        severity=alert["severity"], alert=alert["message"], lines=verified["entries"], reason=back["comment"],
         ledger="\n".join(f"| {one['seq']} | {one['kind']} | {one['version']} | {one['by'] or ''} | "
                          f"{one['payload'].get('effective_on', '')} |" for one in lines),
         how_nothing=KNOWS_NOTHING.how, as_of_nothing=KNOWS_NOTHING.as_of,

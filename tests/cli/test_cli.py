@@ -163,6 +163,11 @@ def test_a_text_that_a_terminal_of_another_encoding_typed_is_refused_and_shown(p
     assert said.startswith(r"error: A text that was given is not in UTF-8 (got: 'caf\udce9'). Write it so")
 
 
+def test_no_person_decides_in_the_name_of_the_guard(project: Scratch) -> None:
+    said = refused(project, "rollback", "consumer", "1", "--reason", "I want it back", "--by", "Guard ", code=2)
+    assert "No person decides in the name of the guard" in said and "(got: Guard )" in said
+
+
 def test_debug_shows_the_traceback_and_the_default_does_not(project: Scratch) -> None:
     call = ("land", "consumer", "--month", "2006-01")
     quiet, loud = project.run("tollgate", *call), project.run("tollgate", "--debug", *call)

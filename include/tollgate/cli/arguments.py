@@ -57,6 +57,16 @@ def whole_digest(text: str) -> str:
     return text
 
 
+def person(name: str) -> str:
+    """The name of whoever decides; ``BadInput`` for the one under which monitoring goes back by itself."""
+    from tollgate.monitoring.paired import GUARD
+
+    if name.strip().casefold() == GUARD:
+        raise BadInput("No person decides in the name of the guard after a promotion", value=name,
+                       remedy="Pass your own name, or leave --by out: then it is your login.")
+    return name
+
+
 BookName = Annotated[str, typer.Argument(metavar="BOOK", help="its name, as `tollgate book list` shows",
                                          callback=known)]
 MaybeBook = Annotated[str | None, typer.Option("--book", help="only this book", callback=known)]
@@ -78,6 +88,7 @@ AttemptKey = Annotated[str, typer.Argument(metavar="ATTEMPT", help="BOOK/POPULAT
 AnsweredAt = Annotated[datetime | None, typer.Option(
     "--answered-at", parser=instant, metavar="INSTANT",
     help="when the person answered, such as 2026-03-02T09:30:00+01:00; default: now")]
-By = Annotated[str | None, typer.Option("--by", help="who decides, where it is not your login; both are kept")]
+By = Annotated[str | None, typer.Option("--by", parser=person, metavar="NAME",
+                                        help="who decides, where it is not your login; both are kept")]
 Fingerprint = Annotated[str, typer.Argument(metavar="FINGERPRINT", help="of the file, or the beginning of it")]
 Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="as `tollgate cluster status` lists it")]
