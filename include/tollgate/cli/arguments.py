@@ -59,7 +59,7 @@ def whole_digest(text: str) -> str:
 
 def person(name: str) -> str:
     """The name of whoever decides; ``BadInput`` for the one under which monitoring goes back by itself."""
-    from tollgate.monitoring.paired import GUARD
+    from tollgate.monitoring import GUARD
 
     if name.strip().casefold() == GUARD:
         raise BadInput("No person decides in the name of the guard after a promotion", value=name,
