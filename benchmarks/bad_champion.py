@@ -59,7 +59,7 @@ DECLINES_ALL = Bad("`train.operating_rule: approval_rate`, `train.approval_rate_
 KNOWS_NOTHING = Bad(
     "A single tree of a single split: `sweep.rounds_first: 1`, `sweep.rounds_max: 1`, and "
     "`space.xgboost.max_depth: {low: 1, high: 1}`", date(2007, 5, 1), {
-        "sweep": {"rounds_first": 1, "rounds_max": 1}, "depth": 1})
+        "sweep": {"rounds_first": 1, "rounds_max": 1}, "space": {"xgboost": {"max_depth": {"low": 1, "high": 1}}}})
 PAGE = """# A bad champion, let through on purpose
 
 Written by `python -m benchmarks.bad_champion --out docs/bad-champion.md`: the simulated book `{book}`, 2,000
@@ -114,16 +114,20 @@ With the same gates opened it is refused still:
 def tune(place: Stack, changes: dict[str, Any], gates: dict[str, Any]) -> None:
     """Lay these over params.yaml as it is shipped."""
     shipped = load_params(book=BOOK).model_dump(mode="json")
-    laid = {name: {**shipped[name], **GOOD.get(name, {}), **changes.get(name, {})}
-            for name in ("train", "sweep", "gates", "space")}
-    if "depth" in changes:
-        laid["space"]["xgboost"]["max_depth"] = {"low": changes["depth"], "high": changes["depth"]}
-    place.project.tune(books={BOOK: {"monitoring": {"min_sample": 200}, **laid, "gates": {**laid["gates"], **gates}}})
+    laid = {name: shipped[name] for name in ("train", "sweep", "gates", "space")}
+    for over in (GOOD, changes, {"gates": gates}):
+        laid = _laid_over(laid, over)
+    place.project.tune(books={BOOK: {"monitoring": {"min_sample": 200}, **laid}})
+
+
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    return {**under, **{key: _laid_over(under[key], value) if isinstance(value, dict) else value
+                        for key, value in over.items()}}
 
 
 def train(place: Stack, as_of: date, run: str, *, passes: bool) -> str:
     """Ask for a model, and approve what passes; what a failed task said where it was refused."""
-    place.operator.trigger(place.dag("train_weekly"), run, {"as_of": str(as_of), "reason": "a rehearsal of the guard"})
+    place.train(str(as_of), run)
     if passes:
         place.approve()
     state = place.ended("train_weekly", run)

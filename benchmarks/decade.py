@@ -27,6 +27,7 @@ from typing import Any
 
 import yaml
 from benchmarks import decade_page, decade_told
+from benchmarks.home import link_sources
 from tests import scratch
 from tests.ports import free_port
 from tests.scratch import Scratch
@@ -110,10 +111,7 @@ def home_of(folder: Path, plan: Plan) -> Scratch:
         own = raw["books"][BOOK].setdefault(section, {})
         own.update(values)
     path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
-    project.data.mkdir()
-    sources = settings().data / "sources"
-    if sources.is_dir():
-        (project.data / "sources").symlink_to(sources.resolve())
+    link_sources(project.data)
     return project
 
 

@@ -12,12 +12,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from benchmarks.home import link_sources
 from tests import scratch
 from tests.cluster.running import People
 from tests.ports import free_port
 from tests.scratch import Scratch
 
-from tollgate.config import settings
 from tollgate.demo import stack
 from tollgate.demo.airflow import Airflow
 
@@ -43,11 +43,8 @@ def started(folder: Path, book: str, known: date, kinds: Sequence[str], **change
     Args:
         kinds: of the DAGs that are not paused. changes: of params.yaml, as of a scratch.
     """
-    source = settings().data / "sources"
     project = scratch.make(folder / "project", book=book, **changes)
-    project.data.mkdir()
-    if source.is_dir():
-        (project.data / "sources").symlink_to(source.resolve())
+    link_sources(project.data)
     project.ask("fetch", book)
     project.ask("ingest", "history", book, f"--as-of={known}")
     ports = {"TOLLGATE_AIRFLOW_PORT": str(free_port(713, 714)), "TOLLGATE_MLFLOW_PORT": str(free_port())}

@@ -1,10 +1,8 @@
-"""Write the pages that are derived from the code: one a book, of params.yaml, its rules, bad files and bad inputs.
-
-Usage: python docs/make.py FOLDER
-"""
+"""Write the pages that are derived from the code: one a book, of params.yaml, its rules, bad files and bad inputs."""
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -247,4 +245,6 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("folder", type=Path, help="where they go; `docs` of this checkout is where they belong")
+    write(options.parse_args().folder)

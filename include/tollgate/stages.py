@@ -29,6 +29,7 @@ from tollgate.features import (
     Histories,
     Model,
     artefact_of,
+    check_sizes,
     digest_of,
     make_features,
 )
@@ -335,6 +336,7 @@ def _histories(run: Path, book: Book) -> dict[str, pa.Table]:
 def _featured(book: Book, rows: pa.Table, histories: Histories) -> pa.Table:
     """A snapshot's rows as ``features.parquet`` has them."""
     made = make_features(book, rows, histories)
+    check_sizes(rows["loan_id"], made)
     table = rows.select(["loan_id", "applied_on", "label"])
     for name in made.column_names:
         table = table.append_column(name, made[name])
@@ -346,7 +348,9 @@ def _featured(book: Book, rows: pa.Table, histories: Histories) -> pa.Table:
 
 def _made(book: Book, declined: pa.Table, histories: Histories) -> pa.Table:
     """The features of declined applications, with the day of each."""
-    return make_features(book, declined, histories).append_column("applied_on", declined["applied_on"])
+    made = make_features(book, declined, histories)
+    check_sizes(declined["loan_id"], made)
+    return made.append_column("applied_on", declined["applied_on"])
 
 
 def matured_loans(run: Path, params: Params) -> tuple[training.Matured, Histories]:

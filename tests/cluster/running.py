@@ -63,10 +63,10 @@ class People:
         return bool(runs) and all(run["state"] in OVER for run in runs) and not self.inside(
             "worker-2", "ingest", "list", "--book", self.book)["files"]
 
-    def train(self, as_of: str) -> str:
+    def train(self, as_of: str, run_id: str = "") -> str:
         """The operator asks for a model; the id of the run."""
-        run_id = f"by_hand__{as_of}"
-        self.operator.trigger(self.dag("train_weekly"), run_id, {"as_of": as_of, "reason": "the first model"})
+        run_id = run_id or f"by_hand__{as_of}"
+        self.operator.trigger(self.dag("train_weekly"), run_id, {"as_of": as_of, "reason": "asked for by hand"})
         return run_id
 
     def approve(self) -> None:

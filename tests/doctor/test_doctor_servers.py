@@ -220,6 +220,14 @@ def test_a_lake_that_an_older_tollgate_wrote_is_named_with_the_command_that_migr
     assert "tollgate ingest migrate sba" in found["migrations"]
 
 
+def test_a_record_of_the_stores_format_that_is_damaged_is_named(well: Scratch) -> None:
+    record = well.data / "store" / "format.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"format"')
+    assert list(found := said()) == ["migrations"]
+    assert f"got: {record}" in found["migrations"]
+
+
 def test_a_dvc_remote_that_is_gone_is_named_once_runs_have_pushed_to_it(well: Scratch) -> None:
     record = well.data / "store" / "workspaces" / "weekly-1"
     record.mkdir(parents=True)

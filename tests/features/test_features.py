@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_model import keep_model
 
-from tollgate.books import Book, category, load_book, ratio
+from tollgate.books import Book, category, load_book, number, ratio
 from tollgate.books.shipped import consumer
 from tollgate.errors import BadInput
-from tollgate.features import Encoder, Model, digest_of, make_features
+from tollgate.features import Encoder, Model, check_sizes, digest_of, make_features
 from tollgate.features.encode import LEVEL_ROWS_MIN
 
 ROWS = 1_500
@@ -78,6 +78,14 @@ def test_missing_stays_missing_and_infinite_becomes_missing(book: Book) -> None:
                                            "annual_income": pa.array([5.0, 5.0, 0.0, 5.0, 0.0])}))
     assert made["share"].to_pylist() == [2.0, None, None, None, None]
     assert np.isnan(Encoder.learn(shares, made).encode(made)[1:, 0]).all()
+
+
+def test_a_loan_with_a_number_that_no_model_can_learn_from_is_named(book: Book) -> None:
+    amounts = only(book, number("loan_amount"))
+    loans = pa.chunked_array([["a", "b", "c"]])
+    check_sizes(loans, make_features(amounts, pa.table({"loan_amount": [10.0, None, -3e38]})))
+    with pytest.raises(BadInput, match=r"loan_amount of a loan is too large .*\(got: 1e\+300, loan b\)"):
+        check_sizes(loans, make_features(amounts, pa.table({"loan_amount": [None, 1e300, 3.0]})))
 
 
 def test_an_encoder_survives_its_json(book: Book, rows: pa.Table) -> None:

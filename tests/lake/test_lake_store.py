@@ -47,6 +47,13 @@ def test_a_missing_file_is_bad_input_that_names_it(store: Store) -> None:
         store.read_json("run/none.json")
 
 
+@pytest.mark.parametrize("content", [b"", b'{"format": ', b"\xff\xfe"])
+def test_a_damaged_record_is_bad_input_that_names_it(store: Store, content: bytes) -> None:
+    store.write("a/record.json", content)
+    with pytest.raises(BadInput, match=rf"damaged or was cut short \(got: {store.root}/a/record.json\)"):
+        store.read_json("a/record.json")
+
+
 def test_a_listing_names_every_file_below_a_folder_and_nothing_else(store: Store) -> None:
     assert store.list("run") == []
     store.write("run/b/c.txt", b"123")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from training.conftest import AS_OF, changed
 
-from tollgate import lake
+from tollgate import lake, stages
 from tollgate.books import Book
 from tollgate.clock import months_before
 from tollgate.config import Params
 from tollgate.errors import BadInput
+from tollgate.run_files import write_rows
 from tollgate.training import pin_lake, take_snapshot
 
 Publish = Callable[..., None]
@@ -31,6 +33,16 @@ def taken(book: Book, params: Params) -> tuple[pa.Table, dict[str, Any]]:
 def labelled(book: Book, params: Params) -> dict[str, int]:
     rows, _ = taken(book, params)
     return dict(zip(rows["loan_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
+
+
+def test_a_loan_with_a_number_that_no_model_can_learn_from_is_named_by_the_stage_that_makes_features(
+        book: Book, params: Params, publish: Publish, tmp_path: Path) -> None:
+    publish(PAST, [("b", date(2006, 12, 31), date(2006, 1, 1))])
+    rows, _ = taken(book, params)
+    at = rows.schema.get_field_index("loan_amount")
+    write_rows(tmp_path / "snapshot.parquet", rows.set_column(at, rows.schema.field(at), pa.array([1e4, 1e300, 1e4])))
+    with pytest.raises(BadInput, match=rf"loan_amount .* \(got: 1e\+300, loan {rows['loan_id'][1]}\)"):
+        stages.features(tmp_path, params)
 
 
 def test_what_becomes_known_on_or_after_the_as_of_changes_no_byte(book: Book, params: Params, publish: Publish) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tollgate.books import Book, as_it_is
 from tollgate.errors import BadInput
@@ -53,6 +54,26 @@ def check_made(features: pa.Table, inputs: Iterable[str]) -> None:
     if absent:
         raise BadInput("The model takes features that its book no longer makes", value=", ".join(absent),
                        remedy="Keep them among the book's `retired` features until no model in service takes them.")
+
+
+def fits_32_bits(column: pa.ChunkedArray) -> bool:
+    """Whether each number of a feature surely is a finite one of 32 bits, as estimators read it."""
+    if pa.types.is_string(column.type) or column.null_count == len(column):
+        return True
+    ends = pc.min_max(column)
+    return bool(np.abs([ends["min"].as_py(), ends["max"].as_py()]).max() <= np.finfo(np.float32).max)
+
+
+def check_sizes(loans: pa.ChunkedArray, features: pa.Table) -> None:
+    """Raise ``BadInput`` where a raw feature is too large for a model; ``loans`` are the rows' numbers, in order."""
+    for name, column in zip(features.column_names, features.columns, strict=True):
+        if not fits_32_bits(column):
+            at = pc.index(pc.is_inf(column.cast(pa.float32())), True).as_py()
+            if at >= 0:
+                raise BadInput(f"The feature {name} of a loan is too large for a 32-bit float, and no model learns "
+                               "from it", value=f"{column[at].as_py():g}, loan {loans[at].as_py()}",
+                               remedy="Have the loan sent again with its right value, and give the columns of "
+                                      f"{name} bounds (`ge`, `le`) in the book, so that ingestion refuses the like.")
 
 
 def _values(column: pa.ChunkedArray) -> np.ndarray:

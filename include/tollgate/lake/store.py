@@ -94,8 +94,13 @@ class Store:
             return True
 
     def read_json(self, path: str) -> Any:
-        """A JSON record. Raises ``BadInput`` when it is not there."""
-        return json.loads(self.read(path))
+        """A JSON record. Raises ``BadInput`` when it is not there or is damaged."""
+        try:
+            return json.loads(self.read(path))
+        except ValueError as err:
+            raise BadInput("A record cannot be read as JSON: it is damaged or was cut short",
+                           value=f"{self.root}/{path}",
+                           remedy="Bring it back from a backup (docs/operating.md).") from err
 
     def write_json(self, path: str, record: Any) -> None:
         """Write a JSON record, keys sorted, so that equal records have equal bytes."""

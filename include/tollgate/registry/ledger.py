@@ -8,6 +8,7 @@ that lines cut off the end are missed too.
 from __future__ import annotations
 
 import base64
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -202,7 +203,7 @@ def _kept(book: str, place: str) -> dict[str, Any] | None:
     if not store.exists(_anchor(book)):
         return None
     try:
-        match store.read_json(_anchor(book)):
+        match json.loads(store.read(_anchor(book))):
             case {"seq": int(seq), "digest": str(digest)}:
                 return {"seq": seq, "digest": digest}
     except ValueError:

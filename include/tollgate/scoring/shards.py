@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from tollgate import lake, nights, registry
 from tollgate.books import load_book
-from tollgate.features import Model, make_features, standing_at
+from tollgate.features import Model, fits_32_bits, make_features, standing_at
 from tollgate.nights import Pin
 from tollgate.scoring.reasons import reason_codes
 
@@ -143,16 +143,8 @@ def refusals(model: Model, features: pa.Table) -> list[str | None]:
         nothing = np.all([features[name].is_null().to_numpy() for name in model.features], axis=0)
         for i in np.flatnonzero(nothing):
             why[i] = why[i] or "every feature is missing"
-    if not all(_fits(features[name]) for name in model.features):
+    if not all(fits_32_bits(features[name]) for name in model.features):
         where, which = np.nonzero(np.isinf(model.encoder.encode(features)))
         for i, k in zip(where, which, strict=True):
             why[i] = why[i] or f"{model.features[k]} is too large for a 32-bit float"
     return why
-
-
-def _fits(column: pa.ChunkedArray) -> bool:
-    """Whether each number of a feature surely is one of 32 bits too."""
-    if pa.types.is_string(column.type) or column.null_count == len(column):
-        return True
-    ends = pc.min_max(column)
-    return bool(np.abs([ends["min"].as_py(), ends["max"].as_py()]).max() <= np.finfo(np.float32).max)
