@@ -26,6 +26,7 @@ from tollgate.monitoring.performance import MATURED_AUC, matured
 from tollgate.monitoring.reference import read_profile
 from tollgate.monitoring.window import is_declined, scored_only
 from tollgate.nights import Publication
+from tollgate.numerals import numeral
 from tollgate.scoring.shards import judge_shard
 from tollgate.stats.distributions import counts
 from tollgate.stats.expected import expected_auc
@@ -144,8 +145,9 @@ def _bin(entry: Row, place: int) -> str:
     low = entry["edges"][place - 1] if place else None
     high = entry["edges"][place] if place < len(entry["edges"]) else None
     if low is None or high is None:
-        return f"from {low:,.4g} on" if high is None else f"below {high:,.4g}"
-    return f"about {low:,.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:,.4g} to {high:,.4g}"
+        return f"from {numeral(low, 4)} on" if high is None else f"below {numeral(high, 4)}"
+    least, most = numeral(low, 4), numeral(high, 4)
+    return f"about {least}" if least == most else f"{least} to {most}"
 
 
 def _night(book: Book, night: Publication, former: str | None) -> Row:

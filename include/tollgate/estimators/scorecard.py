@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tollgate.estimators.base import Inputs
+from tollgate.numerals import numeral
 
 FILE = "scorecard.json"
 POINTS_DOUBLE, POINTS_BASE, ODDS_BASE = 20, 600, 50  # 600 points are odds of 50 to 1, and 20 more double them
@@ -128,6 +129,6 @@ def load(folder: Path, inputs: Inputs) -> Scorecard:
 def _spans(edges: np.ndarray) -> list[str]:
     if not len(edges):
         return ["any"]
-    told = [f"{edge:,.6g}" for edge in edges]
+    told = [numeral(edge) for edge in edges]
     return [f"below {told[0]}", *(f"{low} to {high}" for low, high in pairwise(told)),
             f"from {told[-1]}"]

@@ -7,6 +7,8 @@ import json
 from html import escape
 from typing import Any
 
+from tollgate.numerals import numeral
+
 STYLE = """
 :root { color-scheme: light dark; --ink: light-dark(#1c2530, #e8ecf1); --soft: light-dark(#5d6977, #9aa7b5);
   --line: light-dark(#e3e7ec, #2e3742); --paper: light-dark(#fff, #1a212a); --ground: light-dark(#f4f6f8, #11161c); }
@@ -22,7 +24,6 @@ td.n, th.n { text-align: right; } .picture { background: #fff; overflow-x: auto;
 @media print { body { background: none; } main { padding: 0; } }
 """
 RAISED, LOWERED = "#c2410c", "#1d6fa5"  # told apart by colour-blind readers too, and by the side that they go to
-MILLION = 1e6
 LETTERS = 40    # of what a feature measures, and of its value, beside its bar
 
 
@@ -119,10 +120,10 @@ def in_words(change: dict[str, Any]) -> str:
 
 
 def shown(value: float | str | None) -> str:
-    """A value for people: of millions every digit before the point, for an amount is not read as 1.5e+06."""
+    """A value for people."""
     if not isinstance(value, int | float):
         return "missing" if value is None else value
-    return f"{value:,.0f}" if MILLION - 0.5 <= abs(value) < 1e15 else f"{value:,.6g}"
+    return numeral(value)
 
 
 def _short(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tollgate.errors import BadInput
+from tollgate.numerals import numeral
 
 if TYPE_CHECKING:
     import typer
@@ -88,7 +89,7 @@ def _short(value: Any) -> str:
         case None:
             return "-"
         case float():
-            return f"{value:.4g}"
+            return numeral(value, 4)
         case list():
             return ", ".join(map(_short, value)) or "none"
         case dict():

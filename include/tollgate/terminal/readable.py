@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tollgate.numerals import numeral
+
 Answer = dict[str, Any]
 
 
@@ -53,7 +55,7 @@ def alert(answer: Answer) -> Answer:
     return {"book": answer["book"], "alert": answer["event"], "since": answer["since"],
             **({"seen by": seen["by"], "comment": seen["comment"]} if seen else {}),
             "nights": [{"night": n["as_of"], "status": n["status"], **{
-                name: "" if n[name] is None else f"{n[name]:.4g}" for name in ("value", "limit")},
+                name: "" if n[name] is None else numeral(n[name], 4) for name in ("value", "limit")},
                 "what": n["message"]} for n in answer["nights"]]}
 
 
