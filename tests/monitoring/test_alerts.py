@@ -104,7 +104,7 @@ def test_refused_rows_are_told_when_they_are_surely_more_than_the_limit(night: N
     assert _loud(night, *_decisions(0.2, refused=300)) == {}, "5.7 %, and luck explains the rest"
     told = _loud(night, *_decisions(0.2, refused=400))["refused"]
     assert (told.severity, told.limit) == ("warning", 0.05)
-    assert told.text == "400 of 5400 applications could not be scored (7.4%; luck explains 0.9% of it), over 5.0%"
+    assert told.text == "400 of 5,400 applications could not be scored (7.4%; luck explains 0.9% of it), over 5.0%"
     assert _loud(night, *_decisions(0.2, rows=0, refused=5_000))["refused"].value == 1.0
     assert _loud(night, *_decisions(0.2, rows=10, refused=100)) == {}
 
@@ -160,7 +160,7 @@ def test_of_a_critical_feature_that_goes_wholly_missing_nobody_reads_that_none_m
     assert "annual_income" in night.book.critical
     sentence = _without(night, FEB, "annual_income", pa.float64())["sentence"]
     assert sentence == (
-        "On 1000 rows no PSI of a critical feature or of the score drifted from model v1. In another share of them "
+        "On 1,000 rows no PSI of a critical feature or of the score drifted from model v1. In another share of them "
         "than in the training: annual_income (missing 100%). Nothing was done.")
 
 

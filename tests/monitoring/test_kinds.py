@@ -117,7 +117,13 @@ def test_a_large_move_that_luck_explains_and_a_sure_one_within_the_limit_are_no_
         assert found.state == STEADY and found.sentence.startswith("Nothing moved beyond luck and the limit: ")
     assert abs(rows[0]["value"] - rows[0]["reference"]) > rows[0]["null_value"], "luck does not explain the second"
     worse = told(night, *calibration(np.full(40_000, 0.10), rng.random(40_000) < 0.14, 0.99))["concept"]
-    assert worse.state == MOVED and "1.38 times the 10.0% that was promised" in worse.sentence
+    assert worse.state == MOVED and "1.38 times the 10.00% that was promised" in worse.sentence
+
+
+def test_of_a_book_in_which_few_default_the_limit_that_was_passed_can_be_read(night: Night) -> None:
+    bad = np.random.default_rng(8).random(400_000) < 0.002
+    found = told(night, *calibration(np.full(len(bad), 0.0005), bad, 0.99))["concept"]
+    assert found.state == MOVED and "the 0.05% that was promised (a move of more than 0.01%; " in found.sentence
 
 
 def test_one_sentence_tells_the_part_that_moved_most_and_how_many_others_did(night: Night) -> None:

@@ -39,7 +39,7 @@ def test_a_quiet_month_is_stable_and_nobody_is_told(night: Night) -> None:
     answer = night.run("stationary", FEB)
     assert answer["level"] == "stable" and not answer["tripped"]
     assert answer["request"] is None and answer["alerts"] == []
-    assert "1000 rows look like those that model v1 was trained on" in answer["sentence"]
+    assert "1,000 rows look like those that model v1 was trained on" in answer["sentence"]
 
 
 def test_a_lasting_shift_asks_for_one_retrain_and_says_what_moved(night: Night) -> None:

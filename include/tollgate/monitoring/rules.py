@@ -40,6 +40,7 @@ FIRST = (PSI, MISSING, UNSEEN)  # in which order a message about features tells 
 JOINTLY = {KS: "{} features fail the KS test together"}
 
 LUCK = "luck explains {null:.1%}"
+LUCK_OF_RATE = "luck explains {null:.2%}"  # of a default rate, which may itself be a fraction of a percent
 OF_COHORT = "of the loans scored as of {window_to} by v{model_version}"
 OF_NEWEST = "of the loans scored until {window_to} by v{model_version}"
 SAID = {
@@ -48,7 +49,7 @@ SAID = {
              f"(a move of more than {{allowed:.1%}}; {LUCK})",
     UNSEEN: "{value:.1%} of the values of {subject} were never seen before, where {reference:.1%} were to be expected "
             f"(a move of more than {{allowed:.1%}}; {LUCK})",
-    REFUSED_SHARE: "{hits} of {n} applications could not be scored ({value:.1%}; luck explains {null:.1%} of it), "
+    REFUSED_SHARE: "{hits:,} of {n:,} applications could not be scored ({value:.1%}; luck explains {null:.1%} of it), "
                      "over {limit:.1%}",
     DECLINE_RATE: "{value:.1%} of the applications are declined where v{model_version} was approved for "
                     f"{{reference:.1%}} (a move of more than {{allowed:.1%}}; {LUCK})",
@@ -60,19 +61,19 @@ SAID = {
                      "v{model_version} had {reference:.3f} (the limit is {limit:.3f}; luck explains {null:.3f})",
     AUC: f"AUC {{value:.3f}} {OF_COHORT}, where their scores promised {{reference:.3f}} "
            "(the limit is {limit:.3f}; luck explains {null:.3f})",
-    DEFAULT_RATE: f"{{value:.1%}} {OF_COHORT} defaulted, where their scores promised {{reference:.1%}} "
-                    f"(the limit is {{limit:.1%}}; {LUCK})",
+    DEFAULT_RATE: f"{{value:.2%}} {OF_COHORT} defaulted, where their scores promised {{reference:.2%}} "
+                    f"(the limit is {{limit:.2%}}; {LUCK_OF_RATE})",
     MISS_RATE: f"{{value:.1%}} of the defaults {OF_COHORT} had been approved, where their scores promised "
                  f"{{reference:.1%}} (the limit is {{limit:.1%}}; {LUCK})",
-    CALIBRATION: f"{{value:.1%}} {OF_NEWEST}, {{segment}}, defaulted, {{times:.2f}} times the {{reference:.1%}} that "
-                   f"was promised (a move of more than {{allowed:.1%}}; {LUCK})",
-    RESIDUAL: f"{{value:.1%}} {OF_NEWEST} with {{subject}} {{segment}} defaulted, {{times:.2f}} times the "
-                f"{{reference:.1%}} that was promised (a move of more than {{allowed:.1%}}; {LUCK})",
-    MATURED_DEFAULT_RATE: f"{{value:.1%}} {OF_NEWEST} defaulted, where {{reference:.1%}} of its test months did at the "
-                            f"same age (a move of more than {{allowed:.1%}}; {LUCK})",
-    DEFAULT_RATE_AT_AGE: "{value:.1%} of the {n:,} loans {segment}, are known to be bad, where {reference:.1%} of "
+    CALIBRATION: f"{{value:.2%}} {OF_NEWEST}, {{segment}}, defaulted, {{times:.2f}} times the {{reference:.2%}} that "
+                   f"was promised (a move of more than {{allowed:.2%}}; {LUCK_OF_RATE})",
+    RESIDUAL: f"{{value:.2%}} {OF_NEWEST} with {{subject}} {{segment}} defaulted, {{times:.2f}} times the "
+                f"{{reference:.2%}} that was promised (a move of more than {{allowed:.2%}}; {LUCK_OF_RATE})",
+    MATURED_DEFAULT_RATE: f"{{value:.2%}} {OF_NEWEST} defaulted, where {{reference:.2%}} of its test months did at the "
+                            f"same age (a move of more than {{allowed:.2%}}; {LUCK_OF_RATE})",
+    DEFAULT_RATE_AT_AGE: "{value:.2%} of the {n:,} loans {segment}, are known to be bad, where {reference:.2%} of "
                            "those booked in the year before were at that age (a move of more than "
-                           f"{{allowed:.1%}}; {LUCK})",
+                           f"{{allowed:.2%}}; {LUCK_OF_RATE})",
     VOLUME: "{value:,.0f} applied, where {reference:,.0f} did in a night before (a move of more than {allowed:,.0f}; "
               "luck explains {null:,.0f})",
     APPROVAL_RATE: "{value:.1%} of all applications are approved where v{model_version} was approved for "

@@ -125,16 +125,16 @@ def _finding(level: str, moved: list[Row], shares: list[Row], beside: list[str],
              params: Monitoring) -> str:
     """What moved of what decides, by its PSI and by the ``shares`` that are missing or unseen; and what ``beside``."""
     if level not in LEVELS:
-        return (f"{count} rows are too few to judge drift from model v{version}; "
-                f"{params.min_sample} are needed.")
+        return (f"{count:,} rows are too few to judge drift from model v{version}; "
+                f"{params.min_sample:,} are needed.")
     if not moved and not shares and not beside:
-        return f"{count} rows look like those that model v{version} was trained on."
+        return f"{count:,} rows look like those that model v{version} was trained on."
     if moved:
-        told = f"{level.capitalize()} drift from model v{version} on {count} rows: {', '.join(map(_name, moved))}."
+        told = f"{level.capitalize()} drift from model v{version} on {count:,} rows: {', '.join(map(_name, moved))}."
     elif shares:
-        told = f"On {count} rows no PSI of a critical feature or of the score drifted from model v{version}."
+        told = f"On {count:,} rows no PSI of a critical feature or of the score drifted from model v{version}."
     else:
-        told = f"On {count} rows neither a critical feature nor the score drifted from model v{version}."
+        told = f"On {count:,} rows neither a critical feature nor the score drifted from model v{version}."
     if shares:
         told += f" In another share of them than in the training: {', '.join(map(_share, shares))}."
     return f"{told} Of what does not decide there moved: {', '.join(beside)}." if beside else told
