@@ -28,7 +28,7 @@ from tollgate.clock import months_before
 from tollgate.config import load_params
 from tollgate.features import Model, histories_of, make_features, with_histories
 from tollgate.scoring.changes import changes
-from tollgate.scoring.explain import taken_apart
+from tollgate.scoring.explain import decompose
 from tollgate.scoring.explain_page import in_words, picture
 from tollgate.scoring.loan_rows import LoanRows
 from tollgate.scoring.reasons import reasons
@@ -67,7 +67,7 @@ def told(book: Book, model: Model, folder: Path) -> Iterator[str]:
         mine = rows.filter(pc.equal(rows[LOAN], loan))
         published = {**scored.filter(pc.equal(scored[LOAN], loan)).to_pylist()[0], "day": AS_OF.isoformat(),
                      "run_id": "", "model_version": ""}
-        found = taken_apart(model, book, LoanRows(published, mine, histories_of(book, mine, past), MOST))
+        found = decompose(model, book, LoanRows(published, mine, histories_of(book, mine, past), MOST))
         yield from of_loan(model, found)
         if any(column.actionable for column in book.applications):
             would = [f"{in_words(one)} ({one['score']:.3f})" for one in

@@ -43,6 +43,6 @@ def publish(book: Book, name: str, rows: pa.Table | list[dict[str, Any]], *, num
     made = made.add_column(0, pa.field("month", pa.string()), pc.strftime(made[of.told[0]], format="%Y-%m"))
     made = made.append_column(pa.field("line", pa.int64()), pa.nulls(made.num_rows, pa.int64()))
     with lake.scratch() as disk:
-        pile = lake.Pile(disk, made.schema, "month")
-        pile.add(made)
-        return lake.append_versions(table, of, pile, lake.Delivery(number, day, live_on))
+        by_month = lake.PartitionedRows(disk, made.schema, "month")
+        by_month.add(made)
+        return lake.append_versions(table, of, by_month, lake.Delivery(number, day, live_on))

@@ -41,7 +41,7 @@ Answer = dict[str, Any]
 def describe(run: Path, params: Params) -> None:
     """Write down the run's parameters, and the code of its book: what the other stages depend on."""
     run.mkdir(exist_ok=True)
-    (run / "params.yaml").write_text(params.dumped(), encoding="utf-8")
+    (run / "params.yaml").write_text(params.to_yaml(), encoding="utf-8")
     write_json(run / "book.json", _book_of(params))
 
 

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowTimetableInvalid
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tollgate_airflow import forms
-from tollgate_airflow.incidents import failed, late, settled
+from tollgate_airflow.incidents import end_incidents, failed, late
 from tollgate_airflow.replay import ReplayedCron
 
 
@@ -67,7 +67,7 @@ class ScheduledBook(BaseModel):
         """What every DAG of the book says alike, and who hears of its tasks; ``limit`` as of ``forms.within``."""
         where = {key: value for key, value in (("queue", self.queue), ("pool", self.pool)) if value}
         return {"dag_id": self.dag_id(kind), "catchup": False, "tags": ["tollgate", self.name, *tags],
-                "on_success_callback": partial(settled, self.name), "on_failure_callback": partial(settled, self.name),
+                **dict.fromkeys(("on_success_callback", "on_failure_callback"), partial(end_incidents, self.name)),
                 "default_args": {**forms.within(limit), "on_failure_callback": partial(failed, self.name), **where},
                 "user_defined_macros": {"book_zone": ZoneInfo(self.timezone)}}
 

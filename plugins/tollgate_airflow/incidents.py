@@ -18,7 +18,7 @@ from asgiref.sync import sync_to_async
 from tollgate_airflow.forms import AS_OF
 from tollgate_airflow.process import Child, without_credentials
 from tollgate_airflow.telling import tell_directly, tell_of
-from tollgate_airflow.triggers import lives
+from tollgate_airflow.triggers import is_running
 
 OVER = ("success", "skipped")
 MESSAGE_MAX = 600  # characters of an alert
@@ -44,7 +44,7 @@ def failed(book: str, context: Any) -> None:
         _keep(incident, context["ti"].try_number)
 
 
-def settled(book: str, context: Any) -> None:
+def end_incidents(book: str, context: Any) -> None:
     """Note at the end of a run what of its DAG is over: what failed before and did not now, what waited or was late."""
     if "dag_run" not in context:  # of a run without any task instance nothing is known
         return
@@ -60,7 +60,7 @@ def settled(book: str, context: Any) -> None:
 async def late(book: str, hours: float, zone: str, context: Mapping[str, Any]) -> None:
     """Tell, on the triggerer, of a run that still goes on, or waits to; of one that failed people know."""
     run = context["dag_run"]
-    if not await sync_to_async(lives)(run["dag_id"], run["dag_run_id"]):
+    if not await sync_to_async(is_running)(run["dag_id"], run["dag_run_id"]):
         return
     stood = datetime.fromisoformat(run.get("logical_date") or run["run_after"]).astimezone(ZoneInfo(zone))
     day = (run.get("conf") or {}).get("as_of") or stood.date().isoformat()

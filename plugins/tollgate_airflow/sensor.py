@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferralTimeout
 
 from tollgate_airflow.approval import PATIENCE
-from tollgate_airflow.triggers import DriftTrigger, EndTrigger, lives
+from tollgate_airflow.triggers import DriftTrigger, EndTrigger, is_running
 
 GATE = re.compile(r"gates(_\d+)?")  # a mapped task, and one of its instances
 
@@ -61,7 +61,7 @@ class TrainingSensor(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, str]:
         """Look once, then hand over to the triggerer."""
-        if lives(self.training_dag_id, self.run):
+        if is_running(self.training_dag_id, self.run):
             self.defer(trigger=EndTrigger(self.training_dag_id, self.run), method_name="ended", timeout=self.patience)
         return self.ended(context)
 
@@ -77,11 +77,11 @@ class TrainingSensor(BaseOperator):
     def ended(self, context: Any, event: Any = None) -> dict[str, str]:
         """Say how the run ended, from the states of its tasks."""
         states = context["ti"].get_task_states(self.training_dag_id, run_ids=[self.run]).get(self.run, {})
-        outcome, words = how_it_ended(states)
+        outcome, words = training_outcome(states)
         return {"outcome": outcome, "result": f"{words} by {self.training_dag_id} run {self.run}"}
 
 
-def how_it_ended(states: dict[str, str | None]) -> tuple[str, str]:
+def training_outcome(states: dict[str, str | None]) -> tuple[str, str]:
     """The outcome of a training run and a few words for the record, from the states of its tasks.
 
     A challenger is refused where a gate is red; a `register` that is red alone could not reach a server.

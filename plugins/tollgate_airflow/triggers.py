@@ -96,7 +96,7 @@ class DriftTrigger(BaseTrigger):
         async for answer in _poll(["requests", "list", f"--book={self.book}"], self.every, self.log):
             requests = answer["requests"]
             try:
-                living = {run for run in claimants(requests) if await sync_to_async(lives)(self.dag_id, run)}
+                living = {run for run in claimants(requests) if await sync_to_async(is_running)(self.dag_id, run)}
             except AirflowRuntimeError as failure:  # an Airflow that does not tell has not said that a run has ended
                 self.log.warning("Airflow does not tell which runs live: %s", failure)
                 living = claimants(requests)
@@ -129,7 +129,7 @@ class EndTrigger(BaseTrigger):
         while True:
             await asyncio.sleep(self.every)
             try:
-                if not await sync_to_async(lives)(self.dag_id, self.run_id):
+                if not await sync_to_async(is_running)(self.dag_id, self.run_id):
                     yield TriggerEvent(self.run_id)
                     return
             except AirflowRuntimeError as failure:
@@ -154,6 +154,6 @@ def free(requests: list[dict[str, Any]], run_id: str, living: Collection[str]) -
     return None
 
 
-def lives(dag_id: str, run_id: str) -> bool:
+def is_running(dag_id: str, run_id: str) -> bool:
     """Whether Airflow still has something to do for that run; one that was deleted does not live."""
     return RuntimeTaskInstance.get_dr_count(dag_id=dag_id, run_ids=[run_id], states=["queued", "running"]) > 0

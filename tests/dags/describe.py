@@ -156,14 +156,14 @@ def buttons(training: Any) -> dict[str, dict[str, str]]:
 
 def words() -> dict[str, tuple[str, str]]:
     """How training runs are summed up for the ledger, by what their tasks came to."""
-    from tollgate_airflow.sensor import how_it_ended
+    from tollgate_airflow.sensor import training_outcome
 
-    return {"approved": how_it_ended({"register": "success", "promote": "success", "reject": "skipped"}),
-            "declined": how_it_ended({"register": "success", "promote": "skipped", "reject": "success"}),
-            "refused": how_it_ended({"gates_3": "failed", "register": "failed", "promote": "upstream_failed"}),
-            "unreached": how_it_ended({"gates_3": "success", "register": "failed", "promote": "upstream_failed"}),
-            "broken": how_it_ended({"snapshot": "failed", "promote": "upstream_failed"}),
-            "removed": how_it_ended({})}
+    return {"approved": training_outcome({"register": "success", "promote": "success", "reject": "skipped"}),
+            "declined": training_outcome({"register": "success", "promote": "skipped", "reject": "success"}),
+            "refused": training_outcome({"gates_3": "failed", "register": "failed", "promote": "upstream_failed"}),
+            "unreached": training_outcome({"gates_3": "success", "register": "failed", "promote": "upstream_failed"}),
+            "broken": training_outcome({"snapshot": "failed", "promote": "upstream_failed"}),
+            "removed": training_outcome({})}
 
 
 def nights_of_a_replay() -> dict[str, Any]:

@@ -66,14 +66,14 @@ def test_replacing_a_partition_leaves_the_others_alone(anywhere: str) -> None:
     assert lake.partitions(table) == ["2007-02-01"]
 
 
-def test_a_partition_replaced_by_a_pile_leaves_the_others_alone(anywhere: str) -> None:
+def test_a_partition_replaced_by_rows_on_disk_leaves_the_others_alone(anywhere: str) -> None:
     table = lake.measures("sba")
     lake.replace_partitions(table, lines(("2007-01-01", "a", 1), ("2007-02-01", "a", 3)), ["2007-01-01", "2007-02-01"])
     with lake.scratch() as disk:
-        pile = lake.Pile(disk, table.schema, "day")
-        pile.add(lines(("2007-01-01", "c", 4)))
-        pile.add(lines(("2007-01-01", "b", 5)))
-        lake.replace_partition(table, "2007-01-01", pile)
+        rows = lake.PartitionedRows(disk, table.schema, "day")
+        rows.add(lines(("2007-01-01", "c", 4)))
+        rows.add(lines(("2007-01-01", "b", 5)))
+        lake.replace_partition(table, "2007-01-01", rows)
     assert lake.read(table)["value"].to_pylist() == [3, 5, 4]
 
 
@@ -109,14 +109,14 @@ def test_rows_outside_the_named_partitions_are_refused_and_nothing_changes(anywh
     assert lake.read(table)["value"].to_pylist() == [1]
 
 
-def test_a_pile_gives_each_partition_back_in_the_order_it_was_laid_down(home: Path) -> None:
+def test_rows_on_disk_give_each_partition_back_in_the_order_it_was_laid_down(home: Path) -> None:
     first, second = lines(("2007-01-01", "b", 1), ("2007-02-01", "a", 2)), lines(("2007-01-01", "a", 3))
     with lake.scratch() as disk:
-        pile = lake.Pile(disk, first.schema, "day")
-        pile.add(first)
-        pile.add(second)
-        assert list(pile) == ["2007-01-01", "2007-02-01"]
-        assert pile["2007-01-01"]["value"].to_pylist() == [1, 3]
+        rows = lake.PartitionedRows(disk, first.schema, "day")
+        rows.add(first)
+        rows.add(second)
+        assert list(rows) == ["2007-01-01", "2007-02-01"]
+        assert rows["2007-01-01"]["value"].to_pylist() == [1, 3]
         assert [path for path in home.rglob("*") if path.is_file()] == []
 
 

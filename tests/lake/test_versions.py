@@ -125,7 +125,8 @@ def test_what_a_check_refuses_is_not_written(book: Book) -> None:
         raise RuntimeError(f"{changes.restated} restated")
 
     with lake.scratch() as disk, pytest.raises(RuntimeError, match="1 restated"):
-        pile = lake.Pile(disk, pa.schema([("month", pa.string()), ("line", pa.int64()), *of.schema()]), "month")
-        pile.add(pa.Table.from_pylist([{**loan("a", date(2005, 3, 1), 9), "month": "2005-03"}], schema=pile.schema))
-        lake.append_versions(table, of, pile, lake.Delivery(2, AUGUST, LIVE), refuse)
+        schema = pa.schema([("month", pa.string()), ("line", pa.int64()), *of.schema()])
+        rows = lake.PartitionedRows(disk, schema, "month")
+        rows.add(pa.Table.from_pylist([{**loan("a", date(2005, 3, 1), 9), "month": "2005-03"}], schema=rows.schema))
+        lake.append_versions(table, of, rows, lake.Delivery(2, AUGUST, LIVE), refuse)
     assert seen(book, None) == {"a": 4}

@@ -16,7 +16,7 @@ from tollgate.config import settings
 from tollgate.monitoring import board_page
 from tollgate.monitoring.board.business import loss_picture, profit_picture, volume_picture
 from tollgate.monitoring.board.published import read_board
-from tollgate.monitoring.business import LOSS, LOSS_AMOUNT, PROFIT, approvals, loss_amount, volume, worth
+from tollgate.monitoring.business import LOSS, LOSS_AMOUNT, PROFIT, approvals, loss_amount, loss_and_profit, volume
 from tollgate.monitoring.kinds import conclusions
 from tollgate.stats.intervals import wilson
 
@@ -78,13 +78,13 @@ def test_profit_that_came_true_has_an_interval_of_its_own(board: Night) -> None:
 def test_the_interval_of_a_profit_is_that_of_the_share_of_the_approved_that_defaulted() -> None:
     score, bad = np.full(1_000, 0.1), np.arange(1_000) < 100
     rows = [{**row, "as_of": BROKEN, "window_to": CALM[0], "segment": "scored"}
-            for row in worth(score, score > 0.5, 10.0, 0.95, bad)]
+            for row in loss_and_profit(score, score > 0.5, 10.0, 0.95, bad)]
     picture = profit_picture(rows, 0.95)
     assert picture is not None
     high = wilson(100, 1_000, 0.95)[1]
     assert picture.rows == [["2007-02-01", "-0.100 ± 0.205", f"-0.100 ± {11 * (high - 0.1):.3f}"]]
     spared = [{**row, "as_of": BROKEN, "window_to": CALM[0], "segment": "scored"}
-              for row in worth(score, score > 0.5, 10.0, 0.95, bad & (score > 1))]
+              for row in loss_and_profit(score, score > 0.5, 10.0, 0.95, bad & (score > 1))]
     picture = profit_picture(spared, 0.95)
     assert picture is not None and picture.rows[0][2] == f"1.000 ± {11 * wilson(0, 1_000, 0.95)[1]:.3f}"
 
@@ -94,7 +94,7 @@ def test_a_night_whose_labels_are_corrected_has_its_newest_profit(board: Night) 
     score, rows = np.full(100, 0.1), []
     for day, defaults in ((CALM[1], 12), (CALM[2], 2)):
         rows += [{**row, "as_of": day, "window_to": CALM[0], "segment": "scored"}
-                 for row in worth(score, score > 0.5, 10.0, 0.95, np.arange(100) < defaults)]
+                 for row in loss_and_profit(score, score > 0.5, 10.0, 0.95, np.arange(100) < defaults)]
     picture = profit_picture(rows, 0.95)
     assert picture is not None
     assert picture.rows[0][2] == f"0.780 ± {11 * (wilson(2, 100, 0.95)[1] - 0.02):.3f}"
@@ -119,7 +119,8 @@ def test_without_a_night_there_is_no_picture_and_one_that_scored_nobody_has_its_
     assert volume_picture([]) is None and profit_picture([], 0.99) is None
     nobody = np.array([])
     rows = [{**row, "as_of": BROKEN} for row in (
-        volume([0, 10, 12, 11], 0.99), approvals(nobody > 0, 0, None, 0.99), *worth(nobody, nobody > 0, 10.0, 0.99))]
+        volume([0, 10, 12, 11], 0.99), approvals(nobody > 0, 0, None, 0.99),
+        *loss_and_profit(nobody, nobody > 0, 10.0, 0.99))]
     picture = volume_picture(rows)
     assert picture is not None and picture.rows == [["2007-05-01", "0", "11", "", "", "", ""]]
     assert picture.said == "0 applied in the night of 2007-05-01, where 11 are usual."

@@ -21,8 +21,8 @@ from tollgate.monitoring.business import (
     PROFIT,
     approvals,
     loss_amount,
+    loss_and_profit,
     volume,
-    worth,
 )
 from tollgate.training import decision_costs
 
@@ -66,14 +66,14 @@ def test_what_could_not_be_scored_is_not_approved() -> None:
 def test_worth_by_hand_and_as_the_gate_on_cost_counts_it() -> None:
     score, declined = np.array([0.1, 0.2, 0.9]), np.array([False, False, True])
     bad = np.array([False, True, True])
-    loss, profit = worth(score, declined, 10.0, 0.99, bad)
+    loss, profit = loss_and_profit(score, declined, 10.0, 0.99, bad)
     assert (loss["metric"], profit["metric"]) == (LOSS, PROFIT)
     assert loss["reference"] == pytest.approx(10 * 0.3 / 3) and loss["value"] == pytest.approx(10 / 3)
     assert profit["reference"] == pytest.approx((1.7 - 3) / 3) and profit["value"] == pytest.approx((1 - 10) / 3)
     cost = decision_costs(bad, ~declined, 10.0).mean()
     assert profit["value"] == pytest.approx((~bad).mean() - cost), "what is earned at best, less what decisions cost"
-    assert worth(score, declined, 10.0, 0.99)[0]["value"] is None
-    assert worth(score[:0], declined[:0], 10.0, 0.99)[0]["reference"] is None
+    assert loss_and_profit(score, declined, 10.0, 0.99)[0]["value"] is None
+    assert loss_and_profit(score[:0], declined[:0], 10.0, 0.99)[0]["reference"] is None
 
 
 def test_loans_whose_scores_are_right_earn_what_was_promised_but_for_luck() -> None:
@@ -82,7 +82,7 @@ def test_loans_whose_scores_are_right_earn_what_was_promised_but_for_luck() -> N
     declined = score >= 0.3
     inside = {LOSS: 0, PROFIT: 0}
     for _ in range(500):
-        for row in worth(score, declined, 10.0, 0.95, rng.random(len(score)) < score):
+        for row in loss_and_profit(score, declined, 10.0, 0.95, rng.random(len(score)) < score):
             inside[row["metric"]] += abs(row["value"] - row["reference"]) <= row["null_value"]
     assert all(share / 500 >= 0.92 for share in inside.values()), inside
 

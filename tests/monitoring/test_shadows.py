@@ -13,7 +13,7 @@ from tests.scored import publish_night
 from tollgate import lake
 from tollgate.monitoring import performance_step
 from tollgate.monitoring.shadows import matured_shadows
-from tollgate.registry.shadowing import in_the_shadow
+from tollgate.registry.shadowing import shadow_record
 from tollgate.stats.ranking import area_under
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_a_night_that_matured_is_told_with_its_shadow_to_whoever_decides(night: 
     tonight = date(2009, 3, 5)
     publish_night(night.book, tonight, lake.view(lake.applications(night.book)).slice(0, 0), np.array([]), 0.5)
     performance_step(night.book, tonight, night.params)
-    told = in_the_shadow(BOOK, "2")
+    told = shadow_record(BOOK, "2")
     (row,) = told["matured"]
     assert (told["nights"], row["scored_as_of"], row["labelled"]) == ([], "2007-02-01", 1000)
     bad = loans["defaulted_on"].is_valid().to_numpy()
@@ -69,4 +69,4 @@ def test_a_night_that_matured_is_told_with_its_shadow_to_whoever_decides(night: 
     assert row["auc_champion"] == pytest.approx(area_under(bad, loans["true_probability"].to_numpy()))
     assert row["low"] > 0 and row["only_declines_bad"] == row["only_declines"] > 0
     performance_step(night.book, tonight, night.params)
-    assert in_the_shadow(BOOK, "2") == told
+    assert shadow_record(BOOK, "2") == told

@@ -16,7 +16,7 @@ from tollgate.books import Book, Reason, load_book, number
 from tollgate.books.shipped import consumer
 from tollgate.errors import BadInput
 from tollgate.features import Calibration, Model
-from tollgate.scoring.explain import taken_apart
+from tollgate.scoring.explain import decompose
 from tollgate.scoring.explain_page import picture
 from tollgate.scoring.loan_rows import LoanRows
 from tollgate.scoring.reasons import principal, reason_codes, reasons, sides_of
@@ -148,7 +148,7 @@ def test_log_odds_are_those_of_the_score_or_of_what_comes_before_the_steps(
     book, plain = stepped
     model, rows = replace(plain, calibration=calibration), pa.table({"loan_id": ["L"], "loan_amount": [90.0]})
     published = {"loan_id": "L", "day": "2006-10-01", "run_id": "r", "model_version": "1", "reasons": ["loan_amount"]}
-    told = taken_apart(model, book, LoanRows(published, rows, {}, 4))
+    told = decompose(model, book, LoanRows(published, rows, {}, 4))
     before = told["score"] if draws else plain.predict_features(rows)[0]
     assert told["log_odds"] == pytest.approx(logit(before)) and told["threshold_log_odds"] == line
     assert ("threshold" in picture(told)) == draws

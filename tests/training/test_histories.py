@@ -21,7 +21,7 @@ from tollgate.books.shipped import instalment
 from tollgate.config import PROJECT, Params, load_params
 from tollgate.features import make_features, with_histories
 from tollgate.gates.evidence import Case
-from tollgate.gates.leakage import disturbed, unlike
+from tollgate.gates.leakage import perturbed, unlike
 from tollgate.training import pin_lake, take_snapshot
 
 AS_OF = date(2007, 1, 1)
@@ -151,7 +151,7 @@ def test_features_that_saw_what_was_told_later_are_found(case: Case) -> None:
 def test_a_disturbed_history_is_another_wherever_a_loan_does_not_look(case: Case) -> None:
     table, history = case.book.table("payments"), case.histories["payments"]
     asked = case.loans.slice(0, 50)
-    moved = disturbed(table, asked, history, np.random.default_rng(1))
+    moved = perturbed(table, asked, history, np.random.default_rng(1))
     kept = history.join(moved, history.column_names, join_type="left semi").num_rows
     assert moved.num_rows < 0.8 * history.num_rows
     assert kept < 0.7 * moved.num_rows

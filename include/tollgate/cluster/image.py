@@ -54,7 +54,7 @@ def read_recipe(text: str, arguments: Mapping[str, str] | None = None) -> Recipe
     return Recipe(tuple(copies), tuple(runs), environment)
 
 
-def let_in(path: str, rules: list[str]) -> bool:
+def is_included(path: str, rules: list[str]) -> bool:
     """Whether a .dockerignore of the form "nothing but these" lets a file of the repository into the build."""
     kept = [rule[1:].rstrip("/") for rule in rules if rule.startswith("!")]
     never = [rule.removeprefix("**/") for rule in rules if rule.startswith("**/")]
@@ -71,7 +71,7 @@ def files_of(project: Path, recipe: Recipe, rules: list[str]) -> dict[str, str]:
             files = [p for p in sorted(origin.rglob("*")) if p.is_file()] if origin.is_dir() else [origin]
             for file in files:
                 name = file.relative_to(project).as_posix()
-                if not let_in(name, rules):
+                if not is_included(name, rules):
                     continue
                 below = file.relative_to(origin).as_posix() if origin.is_dir() else ""
                 base = target if origin.is_dir() or not target.endswith("/") else f"{target}{origin.name}"

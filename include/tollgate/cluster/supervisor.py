@@ -280,7 +280,7 @@ def init_of(pid: int) -> int | None:
     return int(children[0]) if children else None
 
 
-def lay_bridge() -> None:
+def create_bridge() -> None:
     """The cluster's network: a bridge that every instance has a cable to, and that leads nowhere else."""
     from pyroute2 import IPRoute
 
@@ -297,6 +297,6 @@ def main() -> None:
     told = json.loads(sys.stdin.read())
     folder = Path(told["folder"])
     services = read_topology(Path(told["compose"]), told["variables"])
-    lay_bridge()
+    create_bridge()
     supervisor = Supervisor(folder, services, told["environment"], Path(told["project"]))
     asyncio.run(supervisor.run(told["listening"]))

@@ -237,7 +237,7 @@ class Params(_Section):
                              f"{self.split.calibration_months}: a calibration needs months of its own, and they it")
         return self
 
-    def dumped(self) -> str:
+    def to_yaml(self) -> str:
         """As YAML, in the order of params.yaml, for ``read_params``."""
         import yaml
 

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from tollgate.doctor.findings import Finding, error, warning
 
-NOTICED = timedelta(seconds=5)  # an answer given on the other machine lies in the future here (registry.ledger.moment)
+NOTICED = timedelta(seconds=5)  # an answer given on the other machine lies in the future here (ledger.timestamp)
 REFUSED = timedelta(minutes=5)  # S3 turns away what is signed a quarter of an hour off; logins end sooner
 REMEDY = "Let both machines keep time by NTP (timedatectl set-ntp true)."
 

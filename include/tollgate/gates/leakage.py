@@ -28,7 +28,7 @@ def leakage(case: Case) -> Verdict:
     Measured is the best AUC of any one feature alone; its interval's lower end must be at most ``feature_auc_max``.
     """
     limits = case.params.gates
-    findings = forbidden(case.book) + strangers(case) + unlike(case)
+    findings = forbidden(case.book) + unmatched_features(case) + unlike(case)
     validation, test = case.features_of("validation"), case.features_of("test")
     truth = test["label"].to_numpy() == 1
     made = [feature for feature in case.book.features if feature.name in test.column_names]
@@ -86,7 +86,7 @@ def forbidden(book: Book) -> list[str]:
     return findings
 
 
-def strangers(case: Case) -> list[str]:
+def unmatched_features(case: Case) -> list[str]:
     """Inputs of the model that are no feature of the book, and features that are no input and were not left out."""
     inputs = {str(i.get("name")) for i in case.spec.get("features", [])}
     described = {feature.name for feature in case.book.features}
@@ -101,7 +101,7 @@ def unlike(case: Case) -> list[str]:
 
     The rows are a sample in another order: a feature that looks at other rows, as a default rate of a category over
     all loans does, comes out differently. Of the histories, whatever these loans could not see is changed or left out
-    (``disturbed``): the future, and the rows of others. Test rows only, for those are what the model is judged by.
+    (``perturbed``): the future, and the rows of others. Test rows only, for those are what the model is judged by.
     """
     test = case.features_of("test")
     drawn = case.rng("leakage").permutation(test.num_rows)
@@ -112,7 +112,7 @@ def unlike(case: Case) -> list[str]:
     known = {*snapshot.column_names, *(aggregate.name for aggregate in case.book.aggregates)}
     able = [feature for feature in case.book.features if set(feature.uses) <= known]
     book = replace(case.book, features=tuple(able), retired=())
-    told = {table.name: disturbed(table, asked, case.histories[table.name], case.rng(f"leakage {table.name}"))
+    told = {table.name: perturbed(table, asked, case.histories[table.name], case.rng(f"leakage {table.name}"))
             for table in book.histories}
     made = make_features(book, asked, told)
     return ([f"snapshot.parquet lacks what {f.name} is made of" for f in case.book.features if f not in able]
@@ -132,7 +132,7 @@ def _of_one_each(book: Book, snapshot: pa.Table, place: pa.ChunkedArray) -> np.n
     return np.flatnonzero(kept)
 
 
-def disturbed(table: BookTable, asked: pa.Table, history: pa.Table, rng: np.random.Generator) -> pa.Table:
+def perturbed(table: BookTable, asked: pa.Table, history: pa.Table, rng: np.random.Generator) -> pa.Table:
     """A history with all that these loans see of it left as it is, and of the rest half gone and half exchanged.
 
     Rows of the same people are of their future, or corrections that came later; of other people's rows as many are

@@ -16,7 +16,7 @@ from tollgate.lake.delta import (
     version,
 )
 from tollgate.lake.digests import digest
-from tollgate.lake.disk import Pile, Scratch, scratch
+from tollgate.lake.disk import PartitionedRows, Scratch, scratch
 from tollgate.lake.erasing import change_rows, purge, rows_held
 from tollgate.lake.records import records
 from tollgate.lake.schemas import (
@@ -62,11 +62,12 @@ from tollgate.lake.versions import (
 )
 
 __all__ = [
-    "Changes", "Delivery", "Entry", "Pile", "Scratch", "Store", "Table", "acknowledgements", "alerts", "append_next",
-    "append_versions", "applications", "batches", "change_partitions", "change_rows", "checks", "compact", "compare",
-    "copy", "count", "count_keys", "decisions", "delete_strays", "deliveries", "digest", "events", "feeds", "incidents",
-    "ledger", "lookup", "measures", "nights", "outcomes", "partitions", "prove_put_if_absent", "publish_turn",
-    "published", "purge", "quarantine", "read", "received", "records", "replace_partition", "replace_partitions",
-    "requests", "rewrite", "rows_held", "scores", "scratch", "shadow_performance", "shadow_scores", "shadows",
-    "superseded", "told", "verdicts", "version", "versions_of", "view", "view_batches",
+    "Changes", "Delivery", "Entry", "PartitionedRows", "Scratch", "Store", "Table", "acknowledgements", "alerts",
+    "append_next", "append_versions", "applications", "batches", "change_partitions", "change_rows", "checks",
+    "compact", "compare", "copy", "count", "count_keys", "decisions", "delete_strays", "deliveries", "digest",
+    "events", "feeds", "incidents", "ledger", "lookup", "measures", "nights", "outcomes", "partitions",
+    "prove_put_if_absent", "publish_turn", "published", "purge", "quarantine", "read", "received", "records",
+    "replace_partition", "replace_partitions", "requests", "rewrite", "rows_held", "scores", "scratch",
+    "shadow_performance", "shadow_scores", "shadows", "superseded", "told", "verdicts", "version", "versions_of",
+    "view", "view_batches",
 ]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tollgate.errors import BadInput, PassingFault
 from tollgate.lake.contention import prove_put_if_absent
-from tollgate.lake.disk import Pile
-from tollgate.lake.faults import faults_named, location, root, storage_options, torn
+from tollgate.lake.disk import PartitionedRows
+from tollgate.lake.faults import faults_named, location, root, storage_options, unreadable_file
 from tollgate.lake.schemas import Table
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def read_rows(opened: DeltaTable, table: Table, keep: Sequence[tuple[str, str, A
             rows = opened.to_pyarrow_table(columns=list(dict.fromkeys([*wanted, *order])), filters=list(keep) or None,
                                            filesystem=local_files(table))
         except pa.ArrowInvalid as err:
-            raise torn(table, err) from err
+            raise unreadable_file(table, err) from err
     return cast_to(table, in_order(rows, order), wanted)
 
 
@@ -290,7 +290,7 @@ def replace_partitions(table: Table, rows: pa.Table, partitions: Sequence[str]) 
     return change_partitions(table, partitions, lambda _: rows)
 
 
-def replace_partition(table: Table, name: str, rows: Pile) -> int:
+def replace_partition(table: Table, name: str, rows: PartitionedRows) -> int:
     """Replace one partition by that of ``rows``, in one atomic commit, a batch in memory at a time."""
     from deltalake import write_deltalake
 

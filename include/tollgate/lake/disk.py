@@ -54,7 +54,7 @@ def _faults_named() -> Iterator[None]:
                            remedy="Check the disk space and the permissions of TOLLGATE_DATA.") from err
 
 
-class Pile(Mapping[str, "pa.Table"]):
+class PartitionedRows(Mapping[str, "pa.Table"]):
     """Rows by the value of one text column, on scratch; a partition is read each time it is asked for.
 
     Attributes:

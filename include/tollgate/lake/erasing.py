@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from tollgate.config import settings
 from tollgate.lake.delta import SEQUENCE, local_files, open_table, racing, within
-from tollgate.lake.disk import Pile, scratch
+from tollgate.lake.disk import PartitionedRows, scratch
 from tollgate.lake.faults import faults_named
 from tollgate.lake.schemas import Table
 from tollgate.lake.store import Entry, Store
@@ -73,7 +73,7 @@ def change_rows(table: Table, partition: str, change: Callable[[pa.Table], pa.Ta
         # Whoever publishes at the same time has looked at the rows as they were, and loses.
         turn = CommitProperties(app_transactions=[Transaction(SEQUENCE, opened.version())])
         with scratch() as disk, faults_named(table):
-            changed = Pile(disk, table.schema, table.partition)  # deltalake cannot read while it writes
+            changed = PartitionedRows(disk, table.schema, table.partition)  # deltalake cannot read while it writes
             rows = opened.to_pyarrow_dataset(filesystem=local_files(table),
                                              file_pruning_predicate=[(table.partition, "=", partition)])
             for batch in rows.to_batches(filter=ds.field(table.partition) == partition, batch_readahead=2,

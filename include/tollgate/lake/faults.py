@@ -54,13 +54,13 @@ def faults_named(table: Table, at: int | None = None) -> Iterator[None]:
         raise
     except (FileNotFoundError, DeltaError) as err:
         if "Json error" in str(err):
-            raise torn(table, err) from err
+            raise unreadable_file(table, err) from err
         if at is not None:
             raise BadInput(f"Version {at} of the table {table.book}/{table.name} is no longer in the lake: "
                            f"{_first_line(err)}", value=location(table),
                            remedy="Restore its files; Delta's vacuum removes those of older versions.") from err
         if isinstance(err, FileNotFoundError) or any(said in str(err) for said in INCOMPLETE):
-            raise torn(table, err, "missing") from err
+            raise unreadable_file(table, err, "missing") from err
         raise PassingFault(f"The table {table.book}/{table.name} could not be read or written: {_first_line(err)}",
                            value=location(table), remedy="Check that the folder is a Delta table.") from err
     except OSError as err:
@@ -71,7 +71,7 @@ def faults_named(table: Table, at: int | None = None) -> Iterator[None]:
                            value=location(table), remedy="Check TOLLGATE_LAKE, the disk and the network.") from err
 
 
-def torn(table: Table, err: Exception, how: str = "torn") -> BadInput:
+def unreadable_file(table: Table, err: Exception, how: str = "torn") -> BadInput:
     """A file of a table that cannot be read: what to say of it."""
     return BadInput(f"A file of the table {table.book}/{table.name} is {how}: {_first_line(err)[:300]}",
                     value=location(table), remedy="Restore that file from a backup.")

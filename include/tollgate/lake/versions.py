@@ -22,8 +22,8 @@ from tollgate.lake.delta import (
     racing,
     read_rows,
 )
-from tollgate.lake.disk import Pile, scratch
-from tollgate.lake.faults import faults_named, torn
+from tollgate.lake.disk import PartitionedRows, scratch
+from tollgate.lake.faults import faults_named, unreadable_file
 from tollgate.lake.schemas import Table
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def view_batches(table: Table, *, as_of: date, filters: Filters = (), at: int) -
                     some = cast_to(table, pa.Table.from_batches([batch]), sent)
                     yield some if newest is None else _without(some, newest, table.order)
         except pa.ArrowInvalid as err:
-            raise torn(table, err) from err
+            raise unreadable_file(table, err) from err
     if newest is not None:
         yield cast_to(table, _filtered(newest, filters), sent)
 
@@ -198,7 +198,7 @@ class Changes:
     columns: Mapping[str, int] = field(default_factory=dict)
 
 
-def append_versions(table: Table, of: BookTable, rows: Pile, delivery: Delivery,
+def append_versions(table: Table, of: BookTable, rows: PartitionedRows, delivery: Delivery,
                     check: Callable[[Changes], None] = lambda _: None) -> Changes:
     """Add what a delivery brings that was not known, in one atomic commit; doing it again changes nothing.
 
@@ -215,7 +215,7 @@ def append_versions(table: Table, of: BookTable, rows: Pile, delivery: Delivery,
 
         opened = open_or_create(table)
         with scratch() as disk:
-            fresh = Pile(disk, table.schema, table.partition)
+            fresh = PartitionedRows(disk, table.schema, table.partition)
             changes = _compare(opened, table, of, rows, delivery, fresh)
             check(changes)
             if fresh and not _holds(opened, table, delivery.number):
@@ -227,14 +227,14 @@ def append_versions(table: Table, of: BookTable, rows: Pile, delivery: Delivery,
     return racing(table, "append to", attempt)
 
 
-def compare(table: Table, of: BookTable, rows: Pile, delivery: Delivery) -> Changes:
+def compare(table: Table, of: BookTable, rows: PartitionedRows, delivery: Delivery) -> Changes:
     """What ``append_versions`` would find, touching nothing."""
     opened = open_table(table)
     with scratch() as disk:
-        return _compare(opened, table, of, rows, delivery, Pile(disk, table.schema, table.partition))
+        return _compare(opened, table, of, rows, delivery, PartitionedRows(disk, table.schema, table.partition))
 
 
-def _stream(rows: Pile) -> pa.RecordBatchReader:
+def _stream(rows: PartitionedRows) -> pa.RecordBatchReader:
     import pyarrow as pa
 
     return pa.RecordBatchReader.from_batches(rows.schema, (batch for name in rows for batch in rows.batches(name)))
@@ -247,8 +247,8 @@ def _holds(opened: DeltaTable, table: Table, delivery: int) -> bool:
     return bool(near) and read_rows(opened, table, [("delivery", "=", delivery)], ["delivery"]).num_rows > 0
 
 
-def _compare(opened: DeltaTable | None, table: Table, of: BookTable, rows: Pile, delivery: Delivery,
-             fresh: Pile) -> Changes:
+def _compare(opened: DeltaTable | None, table: Table, of: BookTable, rows: PartitionedRows, delivery: Delivery,
+             fresh: PartitionedRows) -> Changes:
     """Lay the new versions down in ``fresh``, a month after the other, and count what each row is."""
     import duckdb
     import pyarrow.compute
@@ -313,7 +313,7 @@ def _judgement(table: Table, of: BookTable, delivery: Delivery) -> str:
     """
 
 
-def _held(opened: DeltaTable | None, table: Table, rows: Pile, delivery: Delivery) -> tuple[pa.Table, int]:
+def _held(opened: DeltaTable | None, table: Table, rows: PartitionedRows, delivery: Delivery) -> tuple[pa.Table, int]:
     """The newest version of every key that arrives, this delivery's own left aside; and the rows of their months."""
     import duckdb
     import pyarrow as pa

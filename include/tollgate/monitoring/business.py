@@ -62,7 +62,7 @@ def approvals(declined: np.ndarray, refused: int, baseline: Baseline | None, con
     return _row(APPROVAL_RATE, value, reference, null, n, confidence, reference_n=rows)
 
 
-def worth(score: np.ndarray, declined: np.ndarray, cost_of_default: float, confidence: float,
+def loss_and_profit(score: np.ndarray, declined: np.ndarray, cost_of_default: float, confidence: float,
           bad: np.ndarray | None = None) -> list[Row]:
     """What the approved loans lose by defaults, and what is left of what they earn, per application.
 

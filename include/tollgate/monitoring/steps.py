@@ -17,7 +17,7 @@ from tollgate.books import Book
 from tollgate.config import Params
 from tollgate.labels import INDETERMINATE, UNBOOKED, feed_evidence, findings, vintages
 from tollgate.monitoring.baselines import Baseline, promised
-from tollgate.monitoring.business import BUSINESS, approvals, loss_amount, volume, worth
+from tollgate.monitoring.business import BUSINESS, approvals, loss_amount, loss_and_profit, volume
 from tollgate.monitoring.cohorts import Cohort, matured_cohorts, newest_judged, parted_by
 from tollgate.monitoring.concept import BANDS, CONCEPT, calibration, residuals
 from tollgate.monitoring.label_drift import LABEL, at_ages, at_maturity
@@ -110,7 +110,7 @@ def record_performance(book: Book, as_of: date, params: Params, baselines: Mappi
     tonight = decided(declined, window.refused, baseline, confidence)
     applications = [one.rows for one in nights.publications(book.name, until=as_of)]
     business = [volume(applications, confidence), approvals(declined, window.refused, baseline, confidence),
-                *worth(window.score, declined, params.train.cost_of_default, confidence)]
+                *loss_and_profit(window.score, declined, params.train.cost_of_default, confidence)]
     if book.amount in pinned:
         amount = window.applications[book.amount].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         business.append(loss_amount(window.score, declined, amount, confidence))
@@ -159,7 +159,7 @@ def _of_cohort(cohort: Cohort, told: Answer, params: Params, baseline: Baseline 
     """What came true of a matured scoring date, beside what its scores had promised."""
     judged, confidence = cohort.judged(), params.monitoring.confidence
     rows = [*of_cohort(judged.score, judged.declined, told, baseline, confidence),
-            *worth(judged.score, judged.declined, params.train.cost_of_default, confidence, judged.bad)]
+            *loss_and_profit(judged.score, judged.declined, params.train.cost_of_default, confidence, judged.bad)]
     if judged.amount is not None:
         rows.append(loss_amount(judged.score, judged.declined, judged.amount, confidence, judged.bad))
     return _on(cohort, rows, segment=f"scored {cohort.day}")

@@ -21,7 +21,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 
 @faults_named()
-def mend(book: str) -> Standing:
+def repair_aliases(book: str) -> Standing:
     """Finish a decision that was cut in half, put back aliases that were moved by hand, and say how things stand.
 
     A version that was deleted from MLflow has no alias to put back: the ledger alone says what it is. A process that
@@ -50,10 +50,10 @@ def mend(book: str) -> Standing:
             log.warning("%s: version %s, the %s, or its tags were deleted from MLflow", book, wanted.version, role)
             continue
         # The line comes first: an alias that a decision moved since the ledger was read is none that was moved by hand.
-        line = ledger.record(book, MENDED, {"alias": role, "found": found.get(role),
-                                            "restored": wanted.version if wanted else None}, given=unmoved(now))
+        line = ledger.record(book, MENDED, given=no_decision_since(now), payload={
+            "alias": role, "found": found.get(role), "restored": wanted.version if wanted else None})
         if line is None:
-            return mend(book)
+            return repair_aliases(book)
         log.warning("%s: the alias %s stood on %s and is put back on %s", book, role, found.get(role) or "nothing",
                     wanted.version if wanted else "nothing")
         point(book, role, wanted)
@@ -63,7 +63,7 @@ def mend(book: str) -> Standing:
 
 def champion(book: str) -> Version | None:
     """The model whose scores count, after mending."""
-    return mend(book).champion
+    return repair_aliases(book).champion
 
 
 def change(now: Standing, kind: str, model: Version, details: dict[str, Any]) -> Standing:
@@ -73,19 +73,19 @@ def change(now: Standing, kind: str, model: Version, details: dict[str, Any]) ->
         PassingFault: another decision was recorded since ``now``.
     """
     payload = {"model": model.to_json(), "previous": now.champion.version if now.champion else None, **details}
-    intent = ledger.record(model.book, f"{kind}-intent", payload, given=unmoved(now))
+    intent = ledger.record(model.book, f"{kind}-intent", payload, given=no_decision_since(now))
     if intent is None:
-        raise lost(model)
+        raise decided_meanwhile(model)
     finish(model.book, intent)
-    return mend(model.book)
+    return repair_aliases(model.book)
 
 
-def unmoved(now: Standing) -> Callable[[list[Entry]], bool]:
+def no_decision_since(now: Standing) -> Callable[[list[Entry]], bool]:
     """Asked of the ledger at the moment of writing: whether its last line still is the one that was decided on."""
     return lambda chain: ledger.head(chain) == ledger.head(now.chain)
 
 
-def lost(version: Version) -> PassingFault:
+def decided_meanwhile(version: Version) -> PassingFault:
     """The fault of whoever decided on a ledger that another decision has since extended."""
     return PassingFault(f"Another decision on {version.book} was recorded at the same moment", value=version.version,
                         remedy="Run it again; it will see that decision.")

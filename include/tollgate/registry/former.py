@@ -45,7 +45,7 @@ def comparable(now: Standing, fetch: Fetch) -> tuple[list[Version], list[dict[st
     for model, promoted_over in former_champions(now):
         if len(found) == FORMER_MAX:
             break
-        why = unfit(model, fetch) if promoted_over else ROLLED_BACK
+        why = why_unscorable(model, fetch) if promoted_over else ROLLED_BACK
         if why is None:
             found.append(model)
         else:
@@ -58,7 +58,7 @@ def check_rivals(now: Standing, compared: dict[str, Any], fetch: Fetch) -> None:
 
     These are the former champions, and the champion itself unless today's code no longer scores as it.
     """
-    why = unfit(now.champion, fetch) if now.champion else None
+    why = why_unscorable(now.champion, fetch) if now.champion else None
     if (why is None) != (compared["unproven"] is None):
         raise Refused("champion.json does not tell of the champion what is so: whether it can be compared with today",
                       value=compared["unproven"] or "that it can", remedy="Open the run again, by `dvc repro`, in "
@@ -71,7 +71,7 @@ def check_rivals(now: Standing, compared: dict[str, Any], fetch: Fetch) -> None:
                       remedy="Open the run again, by `dvc repro`, in Airflow by a new run.")
 
 
-def unfit(model: Version, fetch: Fetch) -> str | None:
+def why_unscorable(model: Version, fetch: Fetch) -> str | None:
     """Why a model can score nothing today; None for one that can."""
     try:
         fetch(model.book, model.version)

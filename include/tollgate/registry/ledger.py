@@ -68,7 +68,7 @@ def head(chain: Sequence[Entry]) -> str:
     return chain[-1].digest if chain else START
 
 
-def moment(told: datetime | None = None) -> str:
+def timestamp(told: datetime | None = None) -> str:
     """``told``, or this moment when None, as the ledger writes time: ISO 8601, UTC, to the millisecond.
 
     Raises:
@@ -143,7 +143,7 @@ def _append(book: str, kind: str, payload: dict[str, Any], given: Callable[[list
     import pyarrow as pa
 
     table, signer = lake.ledger(book), keys.signer()
-    text, at, key = canonical(payload), moment(), keys.fingerprint(signer.public_key())
+    text, at, key = canonical(payload), timestamp(), keys.fingerprint(signer.public_key())
     try:
         text.encode()
     except UnicodeEncodeError as err:

@@ -15,7 +15,7 @@ from tollgate.registry.card_page import page
 from tollgate.registry.facts import CARD
 from tollgate.registry.known import registered
 from tollgate.registry.registering import registered_file
-from tollgate.registry.shadowing import in_the_shadow
+from tollgate.registry.shadowing import shadow_record
 from tollgate.registry.standing import COMMITS, REJECTED, answered_at, states, version_in
 from tollgate.registry.tracking import faults_named
 
@@ -25,7 +25,7 @@ def card(book: str, version: str) -> dict[str, Any]:
     """The card of a registered version as it stands now.
 
     Returns ``{"book", "version", "state", "digest", "as_of", "facts", "origin", "decisions": [ledger line], "shadow":
-    what ``in_the_shadow`` answers, "html"}``.
+    what ``shadow_record`` answers, "html"}``.
 
     Raises:
         BadInput: there is no such version.
@@ -42,5 +42,5 @@ def card(book: str, version: str) -> dict[str, Any]:
                for e in chain if e.kind in (*COMMITS, REJECTED) and version_in(e) == model]
     told = {**model.to_json(), "state": states(chain)[version], "facts": json.loads(content),
             "origin": entry.payload["origin"], "registered": {"line": entry.seq, "at": entry.at}, "decisions": decided,
-            "shadow": in_the_shadow(book, version)}
+            "shadow": shadow_record(book, version)}
     return {**told, "html": page(told)}

@@ -11,7 +11,16 @@ from tollgate.clock import today
 from tollgate.config import settings
 from tollgate.errors import BadInput, PassingFault, Refused
 from tollgate.registry import keys, ledger
-from tollgate.registry.aliases import CHALLENGER, change, check_compared, lost, mend, point, unchanged, unmoved
+from tollgate.registry.aliases import (
+    CHALLENGER,
+    change,
+    check_compared,
+    decided_meanwhile,
+    no_decision_since,
+    point,
+    repair_aliases,
+    unchanged,
+)
 from tollgate.registry.known import registered
 from tollgate.registry.people import check_four_eyes, signed_by
 from tollgate.registry.proof import last_scored, prove
@@ -43,7 +52,7 @@ def promote(book: str, version: str, digest: str, by: str | None = None, comment
         PassingFault: MLflow or the lake did not answer, another decision came first, or the answer is still to come.
     """
     signed = _signed(by, comment, answered_at)
-    now = mend(book)
+    now = repair_aliases(book)
     if now.champion is not None and now.commit is not None and now.champion.version == version:
         _bound(now.champion, digest)
         return _changed(now)
@@ -73,7 +82,7 @@ def reject(book: str, version: str, by: str | None = None, comment: str = "",
         PassingFault: MLflow or the lake did not answer, another decision came first, or the answer is still to come.
     """
     signed = _signed(by, comment, answered_at)
-    now = mend(book)
+    now = repair_aliases(book)
     answer = {"rejected": version, "champion": now.champion.version if now.champion else None}
     if any(e.kind == REJECTED and version_in(e).version == version for e in now.chain):
         return answer
@@ -82,9 +91,9 @@ def reject(book: str, version: str, by: str | None = None, comment: str = "",
                     book, version)
         return answer
     model = _challenger(now, book, version)
-    line = ledger.record(book, REJECTED, {"model": model.to_json(), **signed}, given=unmoved(now))
+    line = ledger.record(book, REJECTED, {"model": model.to_json(), **signed}, given=no_decision_since(now))
     if line is None:
-        raise lost(model)
+        raise decided_meanwhile(model)
     point(book, CHALLENGER, None)
     return answer
 
@@ -112,7 +121,7 @@ def rollback(book: str, version: str, by: str | None, reason: str, effective_on:
     signed = _signed(by, reason)
     if not reason.strip():
         raise BadInput("A rollback needs a reason", value=repr(reason), remedy="Pass --reason.")
-    now = mend(book)
+    now = repair_aliases(book)
     if now.champion is None or now.commit is None:
         raise BadInput(f"{book} has no champion to roll back from", value=version, remedy="Promote a model first.")
     if now.champion.version == version:
@@ -121,7 +130,7 @@ def rollback(book: str, version: str, by: str | None, reason: str, effective_on:
         raise BadInput(f"Version {version} of {book} is the champion already", value=version,
                        remedy=f"Name an earlier champion; see tollgate models {book}.")
     if leaving not in (None, now.champion.version):
-        raise lost(now.champion)
+        raise decided_meanwhile(now.champion)
     earlier = [version_in(e) for e in now.chain if e.kind in COMMITS]
     model = next((v for v in earlier if v.version == version), None)
     if model is None:
@@ -144,7 +153,7 @@ def _signed(by: str | None, comment: str, answered_at: datetime | None = None) -
     """Who decided, why and when, as every decision records it; and the clock, where it is a replay's."""
     keys.signer()  # whoever cannot decide is told that first, whatever was asked
     replayed = {"replay": settings().today} if settings().today else {}
-    return {**signed_by(by), "comment": comment, "answered_at": ledger.moment(answered_at), **replayed}
+    return {**signed_by(by), "comment": comment, "answered_at": ledger.timestamp(answered_at), **replayed}
 
 
 def _challenger(now: Standing, book: str, version: str) -> Version:

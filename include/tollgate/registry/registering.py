@@ -12,7 +12,14 @@ from tollgate.config import Params, settings
 from tollgate.errors import BadInput, Refused
 from tollgate.features import GATED, artefact_of, check_golden, digest_of, gated_fit
 from tollgate.registry import keys, ledger
-from tollgate.registry.aliases import CHALLENGER, check_compared, lost, mend, point, unmoved
+from tollgate.registry.aliases import (
+    CHALLENGER,
+    check_compared,
+    decided_meanwhile,
+    no_decision_since,
+    point,
+    repair_aliases,
+)
 from tollgate.registry.entries import Entry
 from tollgate.registry.erased_evidence import expected
 from tollgate.registry.facts import CARD, keep_facts
@@ -59,7 +66,7 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
     look = look_of(run_folder, judged)
     if look is not None:
         count_look(params.book, look)
-    now = mend(params.book)
+    now = repair_aliases(params.book)
     origin = origin_of(run_folder, params)
     if origin["commit"].endswith(MODIFIED):
         log.warning("%s: this model is made by code that no commit holds (%s); it can be made again only until that "
@@ -103,9 +110,9 @@ def register(run_folder: Path, params: Params) -> dict[str, Any]:
          "decline_rate": read_json(artefact / "model.json")["operating"]["decline_rate"],
          "beside_champion": _beside_champion(run_folder / "evidence.parquet"),
          "trained_by": trained_by(), "trained_in": settings().trained_in or None},
-        given=unmoved(now))
+        given=no_decision_since(now))
     if line is None:
-        raise lost(version)
+        raise decided_meanwhile(version)
     point(params.book, CHALLENGER, version)
     return answered(version.version)
 

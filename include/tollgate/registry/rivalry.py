@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 
 from tollgate.features import digest_of
-from tollgate.registry.aliases import mend
-from tollgate.registry.former import comparable, unfit
+from tollgate.registry.aliases import repair_aliases
+from tollgate.registry.former import comparable, why_unscorable
 from tollgate.registry.looks import looks
 from tollgate.registry.registering import fetch_to_compare
 from tollgate.registry.versions import Version
@@ -31,9 +31,9 @@ def rivals(book: str) -> dict[str, Any]:
         Refused: the ledger is broken.
         PassingFault: MLflow, its artefact store or the lake did not answer.
     """
-    now, fetch = mend(book), cache(fetch_to_compare)  # a fetch makes golden rows again
+    now, fetch = repair_aliases(book), cache(fetch_to_compare)  # a fetch makes golden rows again
     former, left_out = comparable(now, fetch)
-    unproven = unfit(now.champion, fetch) if now.champion else None
+    unproven = why_unscorable(now.champion, fetch) if now.champion else None
 
     def judged(model: Version) -> str:
         return digest_of(fetch(model.book, model.version))

@@ -13,7 +13,7 @@ MATURED = ("scored_as_of", "champion", "labelled", "defaults", "auc_champion", "
            "high", *SIDES, *(f"{side}_bad" for side in SIDES))
 
 
-def in_the_shadow(book: str, version: str) -> dict[str, list[dict[str, Any]]]:
+def shadow_record(book: str, version: str) -> dict[str, list[dict[str, Any]]]:
     """``{"nights": [...], "matured": [...]}``, newest first: how it agreed, and how it fared once labels matured.
 
     Rows of the lake's ``shadows`` and ``shadow_performance``; of a matured night, as it was judged last.

@@ -34,12 +34,12 @@ def divide(population: Population, attempt: Attempt, shards: int) -> tuple[int, 
     names = pa.array([str(k) for k in range(shards)])
     named_in = nights.shards_of(pa.chunked_array([population.loans]), shards)
     with lake.scratch() as disk:
-        pile = lake.Pile(disk, sent.append(pa.field(SHARD, pa.string())), SHARD, HELD)
+        by_shard = lake.PartitionedRows(disk, sent.append(pa.field(SHARD, pa.string())), SHARD, HELD)
         for rows in population.candidates():
-            pile.add(rows.append_column(SHARD, names.take(pa.array(nights.shards_of(rows[LOAN], shards)))))
+            by_shard.add(rows.append_column(SHARD, names.take(pa.array(nights.shards_of(rows[LOAN], shards)))))
 
         def mine(k: int) -> pa.Table:
-            rows = pile[str(k)].drop_columns(SHARD) if str(k) in pile else pa.Table.from_batches([], sent)
+            rows = by_shard[str(k)].drop_columns(SHARD) if str(k) in by_shard else pa.Table.from_batches([], sent)
             named = population.loans.filter(pa.array(named_in == k))
             if len(named) or population.among:
                 belongs = pc.is_in(rows[LOAN], value_set=named)

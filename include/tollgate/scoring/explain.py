@@ -46,7 +46,7 @@ def explain(book: Book, loan_id: str, night: date | None = None, population: str
                        value=published["refusal"],
                        remedy="Correct its application; the next night scores it.")
     model = Model.load(registry.fetch_to_score(book.name, published["model_version"]))
-    told = taken_apart(model, book, loan)
+    told = decompose(model, book, loan)
     if told["score"] != published["score"]:
         raise Refused(f"Version {published['model_version']} gives the loan {loan_id} another score today than the "
                       f"{published['score']!r} that was published, so that nothing here would explain it",
@@ -57,7 +57,7 @@ def explain(book: Book, loan_id: str, night: date | None = None, population: str
     return {**told, "html": page(book.title, told)}
 
 
-def taken_apart(model: Model, book: Book, loan: LoanRows) -> dict[str, Any]:
+def decompose(model: Model, book: Book, loan: LoanRows) -> dict[str, Any]:
     """``explain`` without its page, once the model and the rows are at hand."""
     features = make_features(book, loan.rows, loan.histories)
     score, odds = float(model.predict_features(features)[0]), float(model.log_odds(features)[0])

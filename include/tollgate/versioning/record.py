@@ -37,7 +37,7 @@ def differing(folder: Path, wanted: Sequence[Output]) -> list[Output]:
     return [out for out in wanted if out.is_folder or not _is_there(folder / out.path, out)]
 
 
-def laid_over(lock: bytes | None, mine: bytes, stage: str) -> bytes:
+def merge_stage(lock: bytes | None, mine: bytes, stage: str) -> bytes:
     """``lock`` with what ``mine`` says of one stage: what others recorded meanwhile stays."""
     import yaml
 

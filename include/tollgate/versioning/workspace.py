@@ -18,7 +18,7 @@ from tollgate.config import Params, load_params, settings
 from tollgate.errors import BadInput, PassingFault
 from tollgate.lake import Store
 from tollgate.versioning.project import cache, pull, reproduce, standing_in
-from tollgate.versioning.record import Output, differing, laid_over, outputs
+from tollgate.versioning.record import Output, differing, merge_stage, outputs
 
 LOCK = "dvc.lock"
 PARAMS = "run/params.yaml"
@@ -48,7 +48,7 @@ def open_workspace(run: str, *, book: str, as_of: date, overrides: dict[str, dic
         BadInput: the parameters are wrong, or the run was opened before with others.
     """
     params, folder, record = load_params(book=book, as_of=as_of, overrides=overrides), folder_of(run), _record(run)
-    if record.exists(PARAMS) and record.read(PARAMS).decode() != params.dumped():
+    if record.exists(PARAMS) and record.read(PARAMS).decode() != params.to_yaml():
         raise BadInput(f"The run {run} was opened before with other parameters", value=run,
                        remedy="Give the new run another id.")
     with _alone(run):
@@ -95,7 +95,7 @@ def run_stage(run: str, stage: str) -> Path:
         with standing_in(folder) as repo:
             reproduce(repo, folder, stage)
         recorded = record.read(LOCK) if record.exists(LOCK) else None
-        record.write(LOCK, laid_over(recorded, (folder / LOCK).read_bytes(), stage))
+        record.write(LOCK, merge_stage(recorded, (folder / LOCK).read_bytes(), stage))
     return folder
 
 

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 import numpy as np
 
-from tollgate.books.checking.fault import NAME, RUN, Fault, doubled
+from tollgate.books.checking.fault import NAME, RUN, Fault, duplicates
 from tollgate.books.checking.histories import faults_of_histories
 from tollgate.books.checking.reasons import faults_of_reason
 from tollgate.books.checking.sources import faults_of_dates, faults_of_sources
@@ -42,7 +42,7 @@ def _of_itself(book: Book) -> Iterator[Fault]:
 
 def _of_tables(book: Book) -> Iterator[Fault]:
     names = [table.name for table in book.tables]
-    yield from (Fault(f"tables: there are {n} called {name}", name) for name, n in doubled(names))
+    yield from (Fault(f"tables: there are {n} called {name}", name) for name, n in duplicates(names))
     if "applications" not in names:
         yield Fault("tables: there is none called applications, of which every loan has a row", "tables")
         return
@@ -64,7 +64,7 @@ def _of_table(table: BookTable) -> Iterator[Fault]:
         yield Fault(f"tables: {table.name!r} is not of small letters, digits and _, a letter first", table.name)
     for what, names in (("columns are called", [c.name for c in table.columns]),
                         ("columns are read from the lender's", [c.source for c in table.columns])):
-        yield from (Fault(f"{table.name}: {n} {what} {name}", name) for name, n in doubled(names))
+        yield from (Fault(f"{table.name}: {n} {what} {name}", name) for name, n in duplicates(names))
     yield from (fault for column in table.columns for fault in _of_column(table.name, column))
     for part in ("key", "told", "filled"):
         yield from (Fault(f"{table.name}.{part}: there is no column {name}", name) for name in getattr(table, part)
@@ -143,7 +143,7 @@ def _of_features(book: Book) -> Iterator[Fault]:
     columns: dict[str, Column | Aggregate] = {column.name: column for column in book.applications}
     columns |= {aggregate.name: aggregate for aggregate in book.aggregates}
     names = [feature.name for feature in book.made]
-    yield from (Fault(f"features: there are {n} called {name}", name) for name, n in doubled(names))
+    yield from (Fault(f"features: there are {n} called {name}", name) for name, n in duplicates(names))
     for feature in book.made:
         if feature.name in RUN:
             yield Fault(f"the feature {feature.name}: a run has a column of that name itself", feature.name)

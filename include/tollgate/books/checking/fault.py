@@ -20,6 +20,6 @@ class Fault:
     word: str
 
 
-def doubled(names: Iterable[str]) -> list[tuple[str, int]]:
+def duplicates(names: Iterable[str]) -> list[tuple[str, int]]:
     """The names that are there more than once, and how often."""
     return [(name, n) for name, n in Counter(names).items() if n > 1]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tollgate.books.checking.expressions import faults_of_sql
-from tollgate.books.checking.fault import NAME, RUN, Fault, doubled
+from tollgate.books.checking.fault import NAME, RUN, Fault, duplicates
 
 if TYPE_CHECKING:
     from tollgate.books.description.book import Book
@@ -32,7 +32,7 @@ def faults_of_histories(book: Book) -> Iterator[Fault]:
         elif ours.kind != "text" or theirs.kind != "text" or ours.personal or theirs.personal:
             yield Fault(f"{table.name}.entity: {table.entity} must be text that is kept, in both tables", table.entity)
     names = [aggregate.name for aggregate in book.aggregates]
-    yield from (Fault(f"aggregates: there are {n} called {name}", name) for name, n in doubled(names))
+    yield from (Fault(f"aggregates: there are {n} called {name}", name) for name, n in duplicates(names))
     sound = []
     for aggregate in book.aggregates:
         faults = list(_of_aggregate(aggregate, tables, asking))

@@ -215,7 +215,7 @@ def _too_many(book: Book, file: Landed, seen: _Seen, broken: pa.Table, params: I
     bad = len(broken["row"].unique())
     if bad <= params.bad_share_max * seen.received:
         return None
-    source, rules = source_of(book, file.name), tally(broken)
+    source, rules = source_of(book, file.name), rows_by_rule(broken)
     one = len(source.tables) == 1
     told = ", ".join(f"{rows:,} {rule} in {column if one else f'{table}.{column}'}" if column else f"{rows:,} {rule}"
                      for (table, rule, column), rows in rules)
@@ -226,7 +226,7 @@ def _too_many(book: Book, file: Landed, seen: _Seen, broken: pa.Table, params: I
                                     "None of it is published. Mend these rows and land the file anew."]))
 
 
-def tally(broken: pa.Table) -> list[tuple[Rule, int]]:
+def rows_by_rule(broken: pa.Table) -> list[tuple[Rule, int]]:
     """How many rows break each rule of a table's column, the most frequent first, then in order of their coming."""
     counts = broken.group_by(["table", "rule", "column"]).aggregate([("row", "count"), ("row", "min")]).sort_by(
         [("row_count", "descending"), ("row_min", "ascending"), ("column", "ascending"), ("rule", "ascending"),

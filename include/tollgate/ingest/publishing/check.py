@@ -10,9 +10,9 @@ from tollgate import lake
 from tollgate.clock import today
 from tollgate.config import Ingest
 from tollgate.errors import Refused
-from tollgate.ingest.contract import PUBLISHED, REFUSED, Judgement, judge, tally
+from tollgate.ingest.contract import PUBLISHED, REFUSED, Judgement, judge, rows_by_rule
 from tollgate.ingest.expectations import raise_restated
-from tollgate.ingest.publishing.publish import add_good, pile_of_rows, told_of
+from tollgate.ingest.publishing.publish import add_good, change_findings, good_rows
 from tollgate.ingest.reading import MANIFEST, Landed, Unfit, batches, opened, source_of, spelled, together
 
 if TYPE_CHECKING:
@@ -66,9 +66,10 @@ def check_file(book: Book, path: Path, params: Ingest) -> Check:
         whole = {"rule": err.rule, "column": err.column, "rows": 0}
         return Check(book.name, table, name, err.received, 0, [whole], [], err)
     broken = [{"rule": rule, "column": column if len(tables) == 1 or column is None else f"{of}.{column}", "rows": rows}
-              for (of, rule, column), rows in tally(found.broken)]
+              for (of, rule, column), rows in rows_by_rule(found.broken)]
     broken += [{"rule": f.check, "column": f.column, "rows": 0} for f in found.surprises if f.level == "refused"]
-    told = [finding.sentence for finding in [*found.surprises, *told_of(changes, params)] if finding.level == "warning"]
+    findings = [*found.surprises, *change_findings(changes, params)]
+    told = [finding.sentence for finding in findings if finding.level == "warning"]
     return Check(book.name, table, name, found.received, found.received - found.bad, broken, told, found.refused)
 
 
@@ -77,7 +78,7 @@ def _changes(book: Book, table: str, file: Landed, found: Judgement) -> lake.Cha
         return lake.Changes()
     day = today(book.time_zone)
     with lake.scratch() as disk:
-        good = pile_of_rows(book, table, disk)
+        good = good_rows(book, table, disk)
         for raw in batches(book, file):
             add_good(good, book, table, raw, found.bad_rows, source_of(book, file.name))
         return lake.compare(lake.published(book, table), book.table(table), good, lake.Delivery(NEWEST, day, day))

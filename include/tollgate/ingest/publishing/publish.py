@@ -189,12 +189,12 @@ def _publish(file: _File, found: Judgement, params: Ingest) -> dict[str, Any]:
             _record(file, lines, findings, delivery, [], received=found.received, published=0, months=[],
                     verdict=REFUSED)
             raise refused
-        return _record(file, lines, [*findings, *told_of(changes, params)], delivery, list(changes.values()),
+        return _record(file, lines, [*findings, *change_findings(changes, params)], delivery, list(changes.values()),
                        received=found.received, published=found.received - found.bad,
-                       months=sorted({month for pile in good.values() for month in pile}), verdict=PUBLISHED)
+                       months=sorted({month for rows in good.values() for month in rows}), verdict=PUBLISHED)
 
 
-def _append(file: _File, good: Mapping[str, lake.Pile], delivery: lake.Delivery, received: int,
+def _append(file: _File, good: Mapping[str, lake.PartitionedRows], delivery: lake.Delivery, received: int,
             params: Ingest) -> dict[str, lake.Changes]:
     """Append the good rows to each table, in one atomic commit a table; what they changed.
 
@@ -207,25 +207,25 @@ def _append(file: _File, good: Mapping[str, lake.Pile], delivery: lake.Delivery,
         raise_restated(file.landed.name, changes, received, params)
 
     book = file.book
-    piles = {name: (lake.published(book, name), book.table(name), pile) for name, pile in good.items() if pile}
-    if len(piles) == 1:
-        return {name: lake.append_versions(*into, delivery, check) for name, into in piles.items()}
-    for into in piles.values():  # what the last table would refuse must be known before the first is written
+    written = {name: (lake.published(book, name), book.table(name), rows) for name, rows in good.items() if rows}
+    if len(written) == 1:
+        return {name: lake.append_versions(*into, delivery, check) for name, into in written.items()}
+    for into in written.values():  # what the last table would refuse must be known before the first is written
         check(lake.compare(*into, delivery))
-    return {name: lake.append_versions(*into, delivery) for name, into in piles.items()}
+    return {name: lake.append_versions(*into, delivery) for name, into in written.items()}
 
 
-def told_of(changes: Mapping[str, lake.Changes], params: Ingest) -> list[Finding]:
+def change_findings(changes: Mapping[str, lake.Changes], params: Ingest) -> list[Finding]:
     """What is to be told of the changes to each table; a sentence names its table where there are several."""
     return [finding if len(changes) == 1 else replace(finding, sentence=f"{table}: {finding.sentence}")
             for table, its in changes.items() for finding in restated(its, params)]
 
 
 def _take(file: _File, found: Judgement, disk: lake.Scratch,
-          other: lake.Scratch) -> tuple[dict[str, lake.Pile], lake.Pile]:
+          other: lake.Scratch) -> tuple[dict[str, lake.PartitionedRows], lake.PartitionedRows]:
     """Read the file again: its good rows by table and month, none when it is refused, and the quarantine's lines."""
-    good = {table: pile_of_rows(file.book, table, disk) for table in file.source.tables}
-    lines, kept = _pile_of_lines(file, other), 0
+    good = {table: good_rows(file.book, table, disk) for table in file.source.tables}
+    lines, kept = _quarantine_lines(file, other), 0
     told = [np.empty(0, np.int64)]
     broken = found.broken.sort_by([(name, "ascending") for name in ("row", "column", "rule", "table")])
     bad_rows, places = found.bad_rows, broken["row"].to_numpy()
@@ -237,8 +237,8 @@ def _take(file: _File, found: Judgement, disk: lake.Scratch,
             lines.add(part)
             told.append(part["row"].to_numpy())
         if found.refused is None:
-            for table, pile in good.items():
-                add_good(pile, file.book, table, raw, bad_rows, file.source)
+            for table, rows in good.items():
+                add_good(rows, file.book, table, raw, bad_rows, file.source)
             kept += len(raw.numbers) - int(np.isin(raw.numbers, bad_rows).sum())
     quarantined = len(np.unique(np.concatenate(told)))
     if quarantined != found.bad or (found.refused is None and kept + quarantined != found.received):
@@ -247,14 +247,15 @@ def _take(file: _File, found: Judgement, disk: lake.Scratch,
     return good, lines
 
 
-def pile_of_rows(book: Book, table: str, disk: lake.Scratch) -> lake.Pile:
+def good_rows(book: Book, table: str, disk: lake.Scratch) -> lake.PartitionedRows:
     """Where good rows are laid down by month, as ``lake.append_versions`` takes them."""
     schema = pa.schema([pa.field("month", pa.string(), nullable=False), pa.field("line", pa.int64()),
                         *book.table(table).schema()])
-    return lake.Pile(disk, schema, "month")
+    return lake.PartitionedRows(disk, schema, "month")
 
 
-def add_good(good: lake.Pile, book: Book, table: str, raw: Raw, bad_rows: np.ndarray, source: Source) -> None:
+def add_good(good: lake.PartitionedRows, book: Book, table: str, raw: Raw, bad_rows: np.ndarray,
+             source: Source) -> None:
     """Lay down the good rows of a batch, each with its line."""
     of = book.table(table)
     rows, _ = parse(of.columns, raw.rows, book.nulls, source.reader)
@@ -264,7 +265,7 @@ def add_good(good: lake.Pile, book: Book, table: str, raw: Raw, bad_rows: np.nda
     good.add(rows.append_column("month", month).select(good.schema.names).cast(good.schema))
 
 
-def _record(file: _File, lines: lake.Pile, found: list[Finding], delivery: lake.Delivery,
+def _record(file: _File, lines: lake.PartitionedRows, found: list[Finding], delivery: lake.Delivery,
             changes: Sequence[lake.Changes], **counts: Any) -> dict[str, Any]:
     """Write the quarantine and what was surprising, then the row that says that the file was taken in."""
     quarantine, taken = lake.quarantine(file.book.name), lake.received(file.book.name)
@@ -285,7 +286,7 @@ def _refuse_whole(file: _File, err: TollgateError) -> None:
     """Write down a file that cannot be judged row by row, so that the landing trigger does not bring it again."""
     rule, column, received = (err.rule, err.column, err.received) if isinstance(err, Unfit) else ("file_name", None, 0)
     with lake.scratch() as disk:
-        lines = _pile_of_lines(file, disk)
+        lines = _quarantine_lines(file, disk)
         lines.add(_table_of_lines(file, [_line(file, 0, rule, column, None, "{}")]))
         _record(file, lines, [], file.delivery(), [], received=received, published=0, months=[],
                 verdict=REFUSED)
@@ -317,9 +318,9 @@ def _lines(file: _File, raw: Raw, broken: pa.Table) -> list[dict[str, Any]]:
     return lines
 
 
-def _pile_of_lines(file: _File, disk: lake.Scratch) -> lake.Pile:
+def _quarantine_lines(file: _File, disk: lake.Scratch) -> lake.PartitionedRows:
     quarantine = lake.quarantine(file.book.name)
-    return lake.Pile(disk, quarantine.schema, quarantine.partition)
+    return lake.PartitionedRows(disk, quarantine.schema, quarantine.partition)
 
 
 def _table_of_lines(file: _File, lines: list[dict[str, Any]]) -> pa.Table:
