@@ -22,6 +22,7 @@ from tollgate.config import PROJECT, Params, load_params
 from tollgate.features import make_features, with_histories
 from tollgate.gates.evidence import Case
 from tollgate.gates.leakage import perturbed, unlike
+from tollgate.registry.sources import sources_of
 from tollgate.training import pin_lake, take_snapshot
 
 AS_OF = date(2007, 1, 1)
@@ -87,6 +88,18 @@ def test_a_later_training_sees_of_a_history_what_the_night_saw(
     made = make_features(book, taken.rows, taken.histories)
     assert dict(zip(taken.rows["loan_id"].to_pylist(), made["worst_days_past_due_24m"].to_pylist(),
                     strict=True)) == {"L1": None, "L2": 30}
+
+
+def test_the_trace_of_a_loan_tells_the_history_of_whoever_any_version_of_its_application_named(
+        book: Book, land: Callable[..., None]) -> None:
+    land("payments", [payment("L0", "ann", date(2004, 1, 31), 30), payment("L9", "ben", date(2004, 1, 31), 0)],
+         date(2004, 2, 6))
+    land("applications", [loan("L1", "ann", date(2004, 3, 10))], date(2004, 3, 11))
+    land("applications", [{**loan("L1", "ann", date(2004, 3, 10)), "loan_amount": 5.0}], date(2004, 3, 20))
+    land("applications", [loan("L1", "ben", date(2004, 3, 10))], date(2004, 4, 1))  # the wrong person had been named
+    told = [(row["table"], row["key"]["loan_id"], row["version"]) for row in sources_of(book, "L1")]
+    assert told == [("applications", "L1", 1), ("applications", "L1", 2), ("applications", "L1", 3),
+                    ("payments", "L0", 1), ("payments", "L9", 1)]
 
 
 def test_what_is_told_of_a_history_after_the_as_of_changes_no_byte_of_a_snapshot(

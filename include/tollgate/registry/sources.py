@@ -17,8 +17,9 @@ def sources_of(book: Book, loan_id: str) -> list[dict[str, Any]]:
     """Every row of the lake that a loan's features are made of, and where it came from.
 
     Returns ``{"table", "key": {column: value}, "told": the day, "known_on", "version", "file", "line"}`` a row: the
-    versions of its application, then what it saw of each history, by table and key. The line is unknown (None) of rows
-    that an older Tollgate took in.
+    versions of its application, then what any of these saw of each history, by table and key: a correction may name
+    another applicant, and what was scored before it was made of the former's. The line is unknown (None) of rows that
+    an older Tollgate took in.
 
     Raises:
         PassingFault: the lake did not answer.
@@ -27,13 +28,14 @@ def sources_of(book: Book, loan_id: str) -> list[dict[str, Any]]:
     table = book.table("applications")
     own = _versions(book, table, LOAN, pa.array([loan_id]))
     found = _told(table, own, files)
-    asked = lake.view(lake.applications(book), filters=[(LOAN, "=", loan_id)])
-    if book.histories:
-        asked = arrived(asked, arrivals(book, asked[LOAN]))
     for history in book.histories:
         whose = str(history.entity)
-        rows = _versions(book, history, whose, asked[whose].drop_null().unique())
-        found += _told(history, seen(history, asked, rows), files)
+        columns = [LOAN, "applied_on", whose]
+        asked = lake.versions_of(lake.applications(book), LOAN, pa.array([loan_id]), columns=columns)
+        asked = arrived(asked, arrivals(book, asked[LOAN]))
+        rows = seen(history, asked, _versions(book, history, whose, asked[whose].drop_null().unique()))
+        lines = _told(history, rows.drop_columns("row").group_by(rows.column_names[1:]).aggregate([]), files)
+        found += sorted(lines, key=lambda line: (*line["key"].values(), line["version"]))
     return found
 
 
