@@ -24,7 +24,7 @@ PAGE = """# The decade, replayed
 `{command}` writes this page whole, through the Airflow that `make demo` starts: the real loans of `sba`, asked for a
 first model from {begun} on, and from the first that passed its gates on {nights} nights to {last}, with monitoring,
 requests, retrains, approvals and the guard as they come ({every}: it scores all applications since the night before,
-and monitoring compares them as one window). `--every 1` has a night a month, and takes longer. A replay that was
+and monitoring compares them as one window). `--every 3` has a night a quarter, in less time. A replay that was
 stopped goes on where it was; `--page` makes the page of what there is, without Airflow.
 
 Whoever approves is the script: what passed its gates, it approves, as of the night that asked. The files of many months
