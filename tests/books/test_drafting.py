@@ -218,6 +218,20 @@ def test_other_formats_give_the_same_draft(draft: Make, tmp_path: Path, name: st
                                                            "purpose": "text"}
 
 
+@pytest.mark.parametrize("spell", [
+    lambda day: f"{day}T09:30:00Z", lambda day: f"{day} 00:00:00.000", lambda day: f"{day} 23:59:59.123456+02",
+    lambda day: np.datetime64(day, "ns"), lambda day: np.datetime64(f"{day}T13:00:00.000005", "us")])
+def test_a_moment_is_the_day_that_ingestion_will_read_of_it(draft: Make, tmp_path: Path,
+                                                           spell: Callable[[str], Any]) -> None:
+    told = loans()
+    days = pa.array([spell(day) for day in told["application_date"]])
+    pq.write_table(pa.table({**told, "application_date": days}), tmp_path / "loans.parquet")
+    answer = draft(tmp_path / "loans.parquet")
+    assert (answer["applied_on"], answer["todo"]) == ("application_date", [])
+    assert f"{told['application_date'][0]} to {told['application_date'][-1]}" in text_of(answer)
+    assert column(load_book("loans"), "applied_on").format == "%Y-%m-%d"
+
+
 def test_a_workbook_has_its_sheet_its_title_and_its_total_told(draft: Make, tmp_path: Path) -> None:
     told = loans()
     rows = [["Loans of the north"], [], list(told), *zip(*told.values(), strict=True), ["Total", "", "1,200"]]

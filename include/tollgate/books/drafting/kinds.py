@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tollgate.books.description.tables import Kind, has_day
+from tollgate.books.description.tables import Kind, has_day, read_day
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,9 +27,9 @@ ODD_SHARE = 0.5        # no more of its cells than this
 LEVELS = 12            # a vocabulary of so many values is closed, if each
 LEVEL_ROWS = 100       # has this many rows on average
 TRIED = 200            # texts, of which a format must fit one
-FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y",
-           "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%Y/%m/%d", "%d.%m.%y", "%d/%m/%y",
-           "%m/%d/%y", "%b-%Y", "%b-%y", "%B %Y", "%b %Y", "%Y-%m", "%m/%Y", "%m.%Y")
+FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y",
+           "%b %d, %Y", "%B %d, %Y", "%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%b-%Y", "%b-%y", "%B %Y", "%b %Y",
+           "%Y-%m", "%m/%Y", "%m.%Y")
 COMPACT = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)(\.0)?")  # 1.0 is what pandas makes of 1; 1.00 is an amount
 
@@ -222,7 +222,7 @@ def _dates(name: str, distinct: list[str],
         days |= read[best]
         left = [value for value in left if value not in days]
     odd = _odd(distinct, left, counts)
-    return ({}, (), ()) if odd is None or not days else (days, _plain(formats), odd)
+    return ({}, (), ()) if odd is None or not days else (days, tuple(formats), odd)
 
 
 def _read(texts: list[str], pattern: str) -> dict[str, float]:
@@ -232,13 +232,8 @@ def _read(texts: list[str], pattern: str) -> dict[str, float]:
         if k == TRIED and not days:
             break
         with suppress(ValueError):
-            days[text] = float((datetime.strptime(text, pattern).date() - date(1970, 1, 1)).days)
+            days[text] = float((read_day(text, pattern) - date(1970, 1, 1)).days)
     return days
-
-
-def _plain(formats: list[str]) -> tuple[str, ...]:
-    """The formats as a column has them: a time of day behind an ISO day is read without being named."""
-    return tuple(dict.fromkeys("%Y-%m-%d" if pattern.startswith("%Y-%m-%d") else pattern for pattern in formats))
 
 
 def _outwards(value: float, rounded: Callable[[float], int]) -> float:
