@@ -337,6 +337,11 @@ def test_nothing_is_overwritten(draft: Make, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "content", "says"), [
     ("a.csv", b"", "The file is empty"),
+    ("a.csv", "\ufeff".encode(), "The file is empty"),
+    ("a.csv", "\ufeff\n".encode("utf-16-le"), "The file is empty"),
+    ("a.jsonl", b"{\n", "the file has none"),
+    ("a.jsonl", b'{"id": {"n": 1}}', "more than one value a row"),
+    ("a.xlsx", b"PK no zip", "a.xlsx cannot be read: it is no workbook"),
     ("a.csv", b"id,amount\n", "it has none|the file has none"),
     ("a.pdf", b"%PDF", "A draft is made from files that end with"),
     ("a.parquet", b"PAR1", "a.parquet cannot be read"),
@@ -358,6 +363,32 @@ def test_of_a_long_file_every_so_many_th_line_is_looked_at(draft: Make, tmp_path
     assert answer["files"][0]["rows"] == 400
     assert "a sample of 400 rows" in text_of(answer)
     assert answer["key"] == "loan_id" and load_book("loans")
+
+
+def test_a_part_of_a_parquet_file_is_told_as_a_part_however_its_rows_are_grouped(
+        draft: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pq.write_table(pa.table(loans()), tmp_path / "loans.parquet")
+    monkeypatch.setattr("tollgate.books.drafting.sample.SAMPLE_ROWS", 500)
+    assert "a sample of 500 rows" in text_of(draft(tmp_path / "loans.parquet"))
+
+
+def test_json_is_drafted_from_every_line_that_ingestion_would_take(draft: Make, tmp_path: Path) -> None:
+    told = loans(branch=["7" if k % 2 else "B7" for k in range(ROWS)])
+    rows = [dict(zip(told, cells, strict=True)) for cells in zip(*told.values(), strict=True)]
+    lines = [json.dumps({**row, "branch": 7 if row["branch"] == "7" else "B7"}) for row in rows]
+    (tmp_path / "loans.jsonl").write_text("\n".join(["no object", *lines]), encoding="utf-8")  # no end of the last line
+    answer = draft(tmp_path / "loans.jsonl")
+    assert answer["files"][0]["rows"] == ROWS
+    assert column(load_book("loans"), "branch").isin == ("7", "B7")
+
+
+def test_of_long_json_a_part_is_told_as_a_part(draft: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = loans()
+    file = tmp_path / "loans.jsonl"
+    file.write_text("".join(json.dumps(dict(zip(told, cells, strict=True))) + "\n"
+                            for cells in zip(*told.values(), strict=True)), encoding="utf-8")
+    monkeypatch.setattr("tollgate.books.drafting.sample.SAMPLE_BYTES", file.stat().st_size // 2)
+    assert "a sample of 600 rows" in text_of(draft(file))
 
 
 def test_a_draft_and_the_reading_take_the_same_words_for_nothing() -> None:

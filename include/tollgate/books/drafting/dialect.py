@@ -59,7 +59,7 @@ def dialect_of(head: str) -> Dialect:
     Raises:
         BadInput: no delimiter makes a table of it.
     """
-    lines = head.removeprefix("\ufeff").splitlines(keepends=True)
+    lines = head.splitlines(keepends=True)
     lines = lines[:-1][:LINES] if len(lines) > 2 else lines  # the last one may be cut
     edge = min(EDGE, len(lines) // 4)
     delimiter, quote = _sniffed("".join(lines[edge:len(lines) - edge]))
