@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,35 @@ def test_names_are_ours_and_never_those_that_tollgate_gives_itself(draft: Make, 
     draft(file)
     assert [c.name for c in load_book("loans").applications][4:] == [
         "monthly_income_eur", "lender_month", "lender_score", "grosse_m2", "c_2nd"]
+
+
+def test_a_line_break_in_the_name_of_a_column_breaks_no_line_of_the_draft(draft: Make, tmp_path: Path) -> None:
+    told = loans()
+    amount = told.pop("amount")
+    pq.write_table(pa.table({**told, "Amount\n(USD)": amount, "again": amount}), tmp_path / "loans.parquet")
+    answer = draft(tmp_path / "loans.parquet")
+    assert answer["ignored"] == {"again": "the same as Amount\n(USD) in every row"}
+    assert "Amount\n(USD)" in [c.source for c in load_book("loans").applications]
+
+
+@pytest.mark.parametrize("name", ["target", "book", "sources"])
+def test_a_history_is_named_like_no_other_part_of_the_module(draft: Make, tmp_path: Path, name: str) -> None:
+    told = loans()
+    history = {"loan_id": told["loan_id"], "paid_on": told["application_date"], "paid": told["amount"]}
+    draft(written(tmp_path / "loans.csv", told), written(tmp_path / f"{name}.csv", history))
+    book = load_book("loans")
+    assert [table.name for table in book.tables] == ["applications", "outcomes", f"{name}_history"]
+    assert book.sources[1].begins == name
+
+
+def test_three_thousand_columns_are_drafted_in_seconds(draft: Make, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    wide = {f"v{k}": [str(v) for v in rng.integers(0, 2, 200)] for k in range(3_000)}
+    file = written(tmp_path / "loans.csv", {**loans(200), **wide})
+    began = time.process_time()
+    answer = draft(file)
+    assert time.process_time() - began < 15
+    assert len(answer["features"]) == 3_002
 
 
 def test_a_short_past_brings_a_shorter_horizon_with_its_reason(draft: Make, export: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ LAG_AFTER_PAYMENT = 150
 NEVER_EMPTY_ROWS = 1_000  # of fewer, it may be luck that none is empty
 BANDS_FROM = 12       # values of a protected number, above which it is put into bands of ten
 TODO = "TODO"
+OWN_NAMES = {"sources", "target", "book"}  # that the module has, in capitals, beside those of its tables
 NEVER_EMPTY = (("nullable", "False"),)
 _OUTCOME = (("known", '"later"'), ("why", '"an outcome"'))
 
@@ -262,7 +263,7 @@ def _add_other(draft: Draft, main: File, kind: list[File]) -> None:
         _set_event(draft, file)
     else:
         name = snake_case(_beginning(kind))
-        name = name if name not in {table.name for table in draft.tables} else f"{name}_history"
+        name = name if name not in {*OWN_NAMES, *(table.name for table in draft.tables)} else f"{name}_history"
         draft.tables.append(DraftTable(name, tuple(columns), ("loan_id", file.own[day]), (file.own[day],), "loan_id"))
         draft.doubts.append(f"{name} is a history of the loans, keyed by loan and {file.own[day]}: Aggregates make "
                             "features of it.")
