@@ -303,6 +303,15 @@ def test_dates_in_two_formats_and_spellings_of_nothing_are_told(draft: Make, tmp
     assert book.nulls == ("?", "n.a.")
 
 
+def test_eight_digits_under_the_name_of_a_day_are_days_and_twenty_are_a_code(draft: Make, tmp_path: Path) -> None:
+    told = loans(ref=[str(10**19 + k % 5) for k in range(ROWS)])
+    told["application_date"] = [day.replace("-", "") for day in told["application_date"]]
+    assert draft(written(tmp_path / "loans.csv", told))["applied_on"] == "application_date"
+    book = load_book("loans")
+    assert column(book, "applied_on").format == "%Y%m%d"
+    assert column(book, "ref").kind == "text" and len(column(book, "ref").isin) == 5
+
+
 def test_names_are_ours_and_never_those_that_tollgate_gives_itself(draft: Make, tmp_path: Path) -> None:
     file = written(tmp_path / "loans.csv", loans(
         MonthlyIncomeEUR=["1.5"] * (ROWS - 1) + ["2.5"], month=["1", "2"] * (ROWS // 2), score=["3", "4"] * (ROWS // 2),

@@ -31,6 +31,7 @@ FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d-%b-%Y
            "%b %d, %Y", "%B %d, %Y", "%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%b-%Y", "%b-%y", "%B %Y", "%b %Y",
            "%Y-%m", "%m/%Y", "%m.%Y")
 COMPACT = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+INTEGER_DIGITS = 18    # the most that a whole number has; what is longer names something
 INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)(\.0)?")  # 1.0 is what pandas makes of 1; 1.00 is an amount
 
 
@@ -179,9 +180,9 @@ def _kind(name: str, distinct: list[str], counts: Mapping[str, int],
         misfits = list(islice((value for value in distinct if not fits(value)), ODD_SPELLINGS + 1))
         odd = _odd(distinct, misfits, counts)
         good = [value for value in distinct if value not in odd] if odd is not None else []
-        if odd is None or not good or (kind == "integer" and (_are_codes(good) or _are_days(name, good))):
+        if odd is None or not good:
             continue
-        if kind == "number" and _are_codes(good):
+        if kind in ("integer", "number") and (_are_codes(good) or _are_days(name, good)):
             break
         scale = 0.01 if kind == "percent" else 1.0
         return kind, {value: marks.value(value.replace("%", "")) * scale for value in good}, (), odd
@@ -199,8 +200,9 @@ def _odd(distinct: list[str], wrong: list[str], counts: Mapping[str, int]) -> tu
 
 
 def _are_codes(distinct: list[str]) -> bool:
-    """Digits that name something: they begin with a nought."""
-    return any(len(value) > 1 and value[0] == "0" and value[1] not in ".," for value in distinct)
+    """Digits that name something: they begin with a nought, or are more than a whole number has."""
+    return any((len(value) > 1 and value[0] == "0" and value[1] not in ".,")
+               or (len(value) > INTEGER_DIGITS and value.isdigit()) for value in distinct)
 
 
 def _are_days(name: str, distinct: list[str]) -> bool:
