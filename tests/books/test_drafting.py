@@ -312,6 +312,16 @@ def test_eight_digits_under_the_name_of_a_day_are_days_and_twenty_are_a_code(dra
     assert column(book, "ref").kind == "text" and len(column(book, "ref").isin) == 5
 
 
+def test_dates_that_two_formats_read_as_other_days_are_told(draft: Make, tmp_path: Path) -> None:
+    told = loans(application_date=[f"{1 + k % 12:02d}/01/{2015 + k % 5}" for k in range(ROWS)])
+    answer = draft(written(tmp_path / "months.csv", told))
+    doubt = "application_date: its dates are read as %d/%m/%Y, and could all be %m/%d/%Y: ask the lender."
+    assert answer["look_at"] == [doubt] and doubt in text_of(answer)
+    told["application_date"][0] = "12/31/2015"
+    assert draft(written(tmp_path / "days.csv", told), name="others")["look_at"] == []
+    assert column(load_book("others"), "applied_on").format == "%m/%d/%Y"
+
+
 def test_names_are_ours_and_never_those_that_tollgate_gives_itself(draft: Make, tmp_path: Path) -> None:
     file = written(tmp_path / "loans.csv", loans(
         MonthlyIncomeEUR=["1.5"] * (ROWS - 1) + ["2.5"], month=["1", "2"] * (ROWS // 2), score=["3", "4"] * (ROWS // 2),

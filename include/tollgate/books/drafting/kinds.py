@@ -65,7 +65,8 @@ class Cells:
         kind: ``empty`` where no cell says anything.
         values: of the rows as numbers (days since 1970 of dates), NaN where there is none; of text, none at all.
         levels: how often each text occurs, nothing left out. filled: where a cell says something, bool (rows,).
-        formats: of dates. nulls: spellings of nothing that not every book knows.
+        formats: of dates. rival: another format that reads each of them too, as other days; empty where none does.
+        nulls: spellings of nothing that not every book knows.
     """
 
     kind: Kind | Literal["empty"]
@@ -75,6 +76,7 @@ class Cells:
     values: np.ndarray = field(default_factory=lambda: np.empty(0))
     formats: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
+    rival: str = ""
 
     @property
     def rows(self) -> int:
@@ -160,7 +162,7 @@ def look_at(name: str, column: pa.ChunkedArray, marks: Marks) -> Cells:
     texts = pa.DictionaryArray.from_arrays(coded.indices, pa.array([v if told else None for v, told in
                                                                     zip(distinct, says, strict=True)], pa.string()))
     return Cells(kind, levels, says[codes], texts, numbers[codes] if values else numbers, formats,
-                 tuple(sorted({*dashes, *odd})))
+                 tuple(sorted({*dashes, *odd})), _rival(values, formats))
 
 
 def _kind(name: str, distinct: list[str], counts: Mapping[str, int],
@@ -225,6 +227,14 @@ def _dates(name: str, distinct: list[str],
         left = [value for value in left if value not in days]
     odd = _odd(distinct, left, counts)
     return ({}, (), ()) if odd is None or not days else (days, tuple(formats), odd)
+
+
+def _rival(days: Mapping[str, float], formats: tuple[str, ...]) -> str:
+    """Of dates in one format, another that reads each of them too, and not all as the same days."""
+    if len(formats) != 1:
+        return ""
+    reads = {pattern: _read(list(days), pattern) for pattern in FORMATS}
+    return next((pattern for pattern, read in reads.items() if len(read) == len(days) and read != days), "")
 
 
 def _read(texts: list[str], pattern: str) -> dict[str, float]:

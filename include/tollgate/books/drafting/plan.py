@@ -100,6 +100,9 @@ def plan(name: str, files: Sequence[File]) -> Draft:
     _add_applications(draft, main)
     for kind in others:
         _add_other(draft, _longest(main), kind)
+    draft.doubts += [f"{name}: its dates are read as {of.formats[0]}, and could all be {of.rival}: ask the lender."
+                     for file in map(_longest, kinds) for name, of in file.cells.items()
+                     if of.rival and file.part[name][0] not in ("ignored", "personal")]
     if not draft.event:
         draft.todo.append("No column tells what became of the loans: describe a table of outcomes, and what is bad in "
                           "TARGET.")
