@@ -8,7 +8,7 @@ finite number, a day in the column's format or a key as the lender gave it is a 
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,13 @@ def parse(columns: Sequence[Column], raw: pa.Table, nulls: Nulls = (),
         failures += [reasons(np.flatnonzero(mask.to_numpy(zero_copy_only=False)), rule, column.name)
                      for rule, mask in broken.items()]
     return pa.table(typed), pa.concat_tables([REASONS.empty_table(), *failures])
+
+
+def holds(column: Column, cells: Sequence[str | None], wanted: Collection[str], nulls: Nulls = ()) -> pa.Array:
+    """Where a cell of a text column is one of the values, as it is spelled or as it is read."""
+    spelled, values = pa.array(cells, pa.string()), pa.array(sorted(wanted), pa.string())
+    read, _ = _read(column, spelled, nulls, PLAIN)
+    return pc.or_(pc.is_in(spelled, value_set=values), pc.is_in(read, value_set=values))
 
 
 def _read(column: Column, cells: pa.Array, nulls: Nulls, reader: Reader) -> tuple[pa.Array, dict[str, pa.Array]]:
