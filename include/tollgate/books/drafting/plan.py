@@ -158,7 +158,7 @@ def _applications(draft: Draft, file: File) -> Iterator[DraftColumn]:
 def _column(draft: Draft, file: File, name: str) -> DraftColumn:
     """A column that was known when the loan was asked for."""
     of, (role, why) = file.cells[name], file.part[name]
-    own = "applicant_id" if role == "applicant" and "applicant_id" not in file.own.values() else file.own[name]
+    own = "applicant_id" if file.of("applicant")[:1] == [name] else file.own[name]  # of several the first asks
     kind: Kind = "text" if role == "applicant" or of.kind == "empty" else of.kind
     if role == "personal":
         return DraftColumn(own, name, "text", f"{name}: looks like {why}",
