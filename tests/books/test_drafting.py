@@ -304,12 +304,13 @@ def test_dates_in_two_formats_and_spellings_of_nothing_are_told(draft: Make, tmp
 
 
 def test_eight_digits_under_the_name_of_a_day_are_days_and_twenty_are_a_code(draft: Make, tmp_path: Path) -> None:
-    told = loans(ref=[str(10**19 + k % 5) for k in range(ROWS)])
+    told = loans(ref=[str(10**19 + k % 5) for k in range(ROWS)], branch=["12E456", "7E300"] * (ROWS // 2))
     told["application_date"] = [day.replace("-", "") for day in told["application_date"]]
     assert draft(written(tmp_path / "loans.csv", told))["applied_on"] == "application_date"
     book = load_book("loans")
     assert column(book, "applied_on").format == "%Y%m%d"
     assert column(book, "ref").kind == "text" and len(column(book, "ref").isin) == 5
+    assert column(book, "branch").isin == ("12E456", "7E300")
 
 
 def test_dates_that_two_formats_read_as_other_days_are_told(draft: Make, tmp_path: Path) -> None:
@@ -358,6 +359,13 @@ def test_three_thousand_columns_are_drafted_in_seconds(draft: Make, tmp_path: Pa
     answer = draft(file)
     assert time.process_time() - began < 15
     assert len(answer["features"]) == 3_002
+
+
+def test_of_two_columns_that_name_people_the_first_tells_who_asks(draft: Make, tmp_path: Path) -> None:
+    draft(written(tmp_path / "loans.csv", loans(borrower_id=[f"B{k % 900}" for k in range(ROWS)],
+                                                co_borrower_id=[f"B{k % 700}" for k in range(ROWS)])))
+    named = {c.source: c.name for c in load_book("loans").applications}
+    assert (named["borrower_id"], named["co_borrower_id"]) == ("applicant_id", "co_borrower_id")
 
 
 def test_a_short_past_brings_a_shorter_horizon_with_its_reason(draft: Make, export: Path, tmp_path: Path) -> None:

@@ -187,7 +187,10 @@ def _kind(name: str, distinct: list[str], counts: Mapping[str, int],
         if kind in ("integer", "number") and (_are_codes(good) or _are_days(name, good)):
             break
         scale = 0.01 if kind == "percent" else 1.0
-        return kind, {value: marks.value(value.replace("%", "")) * scale for value in good}, (), odd
+        values = {value: marks.value(value.replace("%", "")) * scale for value in good}
+        if not all(map(math.isfinite, values.values())):
+            break  # 12E456 is a code
+        return kind, values, (), odd
     days, formats, odd = _dates(name, distinct, counts)
     return ("date", days, formats, odd) if days else ("text", {}, (), ())
 
