@@ -17,7 +17,7 @@ from tollgate.ingest import look
 
 MORTGAGES = '''"""Mortgages of a lender of our own."""
 
-from tollgate.books import Book, BookTable, Column, category, number
+from tollgate.books import Book, BookTable, Column, Event, Target, category, number
 from tollgate.books import outcomes_table
 
 ID = Column(name="loan_id", source="LOAN", kind="text", doc="Number of the loan.", nullable=False)
@@ -168,6 +168,13 @@ def test_every_fault_of_a_description_is_told_at_once_each_with_its_line(write: 
     ('kind="money", doc="Amount asked for."', 'kind="money", isin=("1",), doc="Amount asked for."',
      "only text has a vocabulary"),
     ('name="applications"', 'name="loans"', "there is none called applications"),
+    ('key=("loan_id",)', 'key=("loan_id")', "line 23: applications.key: 'loan_id' is a text, and must be a tuple"),
+    ('doc="What for."', 'doc="What for.", isin=("car")', "applications.purpose.isin: 'car' is a text, and must be a"),
+    ('critical=("amount",)', 'critical=["amount"]', "critical: is a list, and must be a tuple"),
+    ('features=(number("amount"), category("purpose"))', 'features=[number("amount")]', "features: is a list"),
+    ('features=(number("amount"),', 'features=("amount",', "features: holds 'amount', which is no Feature"),
+    ('all_booked=True', 'all_booked=True, target=Target(bad=(Event(table="outcomes", on="defaulted_on", '
+     'column="reported_on", isin=("Charged Off")),))', "target.bad.isin: 'Charged Off' is a text, and must be a tuple"),
 ])
 def test_a_wrong_description_is_refused_when_it_is_loaded(write: Write, old: str, new: str, says: str) -> None:
     assert old in MORTGAGES

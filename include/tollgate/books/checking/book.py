@@ -12,6 +12,7 @@ import numpy as np
 from tollgate.books.checking.fault import NAME, RUN, Fault, doubled
 from tollgate.books.checking.histories import faults_of_histories
 from tollgate.books.checking.reasons import faults_of_reason
+from tollgate.books.checking.shapes import faults_of_shapes
 from tollgate.books.checking.sources import faults_of_dates, faults_of_sources
 from tollgate.books.description.features import Aggregate
 from tollgate.books.description.tables import LOAN, Column
@@ -27,10 +28,14 @@ LAKE = {"month", "known_on", "delivery", "version", "line"}  # columns that the 
 
 
 def faults_of(book: Book) -> list[Fault]:
-    """Everything that is wrong in a book, in the order of its description."""
-    return [*_of_itself(book), *(fault for table in book.tables for fault in _of_table(table)), *_of_tables(book),
-            *faults_of_sources(book), *faults_of_histories(book), *_of_target(book), *_of_features(book),
-            *_of_sender(book)]
+    """Everything that is wrong in a book, in the order of its description.
+
+    Where a text or a list stands in the place of a tuple, only that: the letters of a text say nothing else of use.
+    """
+    return list(faults_of_shapes(book)) or [
+        *_of_itself(book), *(fault for table in book.tables for fault in _of_table(table)), *_of_tables(book),
+        *faults_of_sources(book), *faults_of_histories(book), *_of_target(book), *_of_features(book),
+        *_of_sender(book)]
 
 
 def _of_itself(book: Book) -> Iterator[Fault]:
