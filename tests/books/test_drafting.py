@@ -26,6 +26,7 @@ from tollgate.books.drafting import new_book
 from tollgate.books.drafting.kinds import NOTHING
 from tollgate.config import finding, load_params
 from tollgate.errors import BadInput
+from tollgate.ingest import check_file
 from tollgate.ingest.reading.spelling import NOTHING as READ_AS_NOTHING
 
 ROWS = 1_200
@@ -366,6 +367,17 @@ def test_of_two_columns_that_name_people_the_first_tells_who_asks(draft: Make, t
                                                 co_borrower_id=[f"B{k % 700}" for k in range(ROWS)])))
     named = {c.source: c.name for c in load_book("loans").applications}
     assert (named["borrower_id"], named["co_borrower_id"]) == ("applicant_id", "co_borrower_id")
+
+
+def test_the_file_of_a_draft_passes_its_contract_however_its_columns_are_written_and_large_its_numbers(
+        draft: Make, tmp_path: Path, home: Path) -> None:
+    told = loans(limit=[str(10**15 + k % 50) for k in range(ROWS)])
+    file = written(tmp_path / "loans.csv", {f" {name} ": cells for name, cells in told.items()})
+    draft(file)
+    book = load_book("loans")
+    found = check_file(book, file, load_params(book="loans").ingest)
+    assert (found.refused, found.received, found.good) == (None, ROWS, ROWS)
+    assert column(book, "limit").le == 1_100_000_000_000_000
 
 
 def test_a_short_past_brings_a_shorter_horizon_with_its_reason(draft: Make, export: Path, tmp_path: Path) -> None:

@@ -256,5 +256,6 @@ def _outwards(value: float, rounded: Callable[[float], int]) -> float:
     if value == 0:
         return 0
     step = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    found = rounded(round(value / step, 9)) * step
+    steps = value / step
+    found = (round(steps) if math.isclose(steps, round(steps), rel_tol=1e-14) else rounded(steps)) * step
     return int(found) if step >= 1 else round(found, 9)
