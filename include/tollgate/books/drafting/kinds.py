@@ -18,7 +18,7 @@ from tollgate.books.description.tables import Kind, has_day, read_day
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What every book takes for nothing, in small letters; tests/books/test_drafting.py holds it against the reading's list.
+# What every book takes for nothing, in small letters; test_drafting_files.py holds it against the reading's list.
 NOTHING = frozenset({"", "null", "na", "n/a", "#n/a", "none", "nan", "<na>", "nat", "\\n"})
 DASHES = re.compile(r"[-.?*–—]{1,5}|\(blank\)|#VALUE!")  # noqa: RUF001 - lenders write long dashes too
 WORD_OF_NOTHING = re.compile(r"[^\d]{1,20}")  # among numbers or dates
