@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import gzip
-import io
-import json
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,31 +10,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from docs.examples import make_personal_loans
-from tests.workbook import workbook
+from tests.books.drafted import ROWS, Make, column, loans, text_of, written
 
-from tollgate.books import Book, Column, Reader, load_book
-from tollgate.books.drafting import new_book
-from tollgate.books.drafting.kinds import NOTHING
-from tollgate.config import finding, load_params
+from tollgate.books import Reader, load_book
+from tollgate.config import load_params
 from tollgate.errors import BadInput
-from tollgate.ingest.reading.spelling import NOTHING as READ_AS_NOTHING
-
-ROWS = 1_200
-Make = Callable[..., dict[str, Any]]
-
-
-@contextlib.contextmanager
-def unwatched(title: str) -> Iterator[Callable[[int, int], None]]:
-    yield lambda done, total: None
-
-
-@pytest.fixture
-def draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Drafts a book from files in a user's folder of books of its own."""
-    monkeypatch.setenv("TOLLGATE_BOOKS", str(tmp_path / "books"))
-    yield lambda *files, name="loans": new_book(name, files, unwatched)
-    for module in [module for module in sys.modules if module.startswith(finding.OWN)]:
-        del sys.modules[module]
 
 
 @pytest.fixture(scope="module")
@@ -51,40 +23,6 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "personal_loans_2013-12.csv"
     make_personal_loans.write(path, rows=6_000)
     return path
-
-
-def loans(rows: int = ROWS, **changes: list[str]) -> dict[str, list[str]]:
-    """A plain table of loans, column by column; each argument is a column more, or in the place of one."""
-    rng = np.random.default_rng(1)
-    days = np.datetime64("2015-01-01") + np.sort(rng.integers(0, 1_800, rows))
-    bad = rng.random(rows) < 0.2
-    return {
-        "loan_id": [f"L{k:06d}" for k in range(rows)],
-        "application_date": [str(day) for day in days],
-        "amount": [f"{a:.2f}" for a in rng.gamma(3, 2_000, rows)],
-        "purpose": list(rng.choice(["car", "house", "other"], rows)),
-        "charge_off_date": [str(day + 300) if b else "" for day, b in zip(days, bad, strict=True)],
-        "status": ["Charged Off" if b else "Fully Paid" for b in bad],
-        **changes,
-    }
-
-
-def written(path: Path, columns: dict[str, list[str]], *, delimiter: str = ",", encoding: str = "utf-8",
-            above: str = "", below: str = "") -> Path:
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter)
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    path.write_bytes((above + text.getvalue() + below).encode(encoding))
-    return path
-
-
-def column(book: Book, name: str, table: str = "applications") -> Column:
-    return next(c for c in book.columns(table) if c.name == name)
-
-
-def text_of(answer: dict[str, Any]) -> str:
-    return Path(answer["module"]).read_text(encoding="utf-8")
 
 
 def test_the_draft_of_an_export_loads_without_an_edit_and_has_both_tables(draft: Make, export: Path) -> None:
@@ -185,49 +123,6 @@ def test_columns_that_say_nothing_are_ignored_each_with_its_reason(draft: Make, 
     assert set(load_book("loans").sources[0].ignored) == set(ignored)
 
 
-def test_a_german_file_has_its_reader(draft: Make, tmp_path: Path) -> None:
-    amounts = [f"{1_000 + k * 7.25:,.2f}".replace(",", "_").replace(".", ",").replace("_", ".") for k in range(ROWS)]
-    days = [f"{day[8:]}.{day[5:7]}.{day[:4]}" for day in loans()["application_date"]]
-    file = written(tmp_path / "kredite_2020.csv", loans(
-        amount=amounts, application_date=days, Straße=["Köln", "Düsseldorf", "Würzburg"] * (ROWS // 3)),
-        delimiter=";", encoding="latin-1", above="Kreditbestand;Stand 2020\n\n", below="Summe;1.200\n")
-    answer = draft(file)
-    book = load_book("loans")
-    assert book.sources[0].reader == Reader(delimiter=";", encoding="latin-1", decimal=",", thousands=".", skip_top=2,
-                                            skip_bottom=1)
-    assert book.sources[0].begins == "kredite"
-    assert column(book, "applied_on").format == "%d.%m.%Y"
-    assert column(book, "amount").kind == "number" and column(book, "amount").le == 12_000
-    assert "it is not UTF-8; read so, it has words such as" in text_of(answer)
-    assert "Kreditbestand;Stand 2020" in text_of(answer)
-
-
-@pytest.mark.parametrize(("name", "write"), [
-    ("loans.csv.gz", lambda path, plain: path.write_bytes(gzip.compress(plain.read_bytes()))),
-    ("loans.parquet", lambda path, plain: pq.write_table(pa.csv.read_csv(plain), path)),
-    ("loans.jsonl", lambda path, plain: path.write_text("".join(
-        json.dumps(row, default=str) + "\n" for row in pa.csv.read_csv(plain).to_pylist()), encoding="utf-8")),
-])
-def test_other_formats_give_the_same_draft(draft: Make, tmp_path: Path, name: str, write: Callable[..., None]) -> None:
-    plain = written(tmp_path / "plain.csv", loans())
-    write(tmp_path / name, plain)
-    answer = draft(tmp_path / name)
-    book = load_book("loans")
-    assert (answer["key"], answer["applied_on"], answer["todo"]) == ("loan_id", "application_date", [])
-    assert {c.name: c.kind for c in book.applications} == {"loan_id": "text", "applied_on": "date", "amount": "number",
-                                                           "purpose": "text"}
-
-
-def test_a_workbook_has_its_sheet_its_title_and_its_total_told(draft: Make, tmp_path: Path) -> None:
-    told = loans()
-    rows = [["Loans of the north"], [], list(told), *zip(*told.values(), strict=True), ["Total", "", "1,200"]]
-    (tmp_path / "loans.xlsx").write_bytes(workbook({"notes": [["nothing", "here"]], "loans": rows}))
-    answer = draft(tmp_path / "loans.xlsx")
-    assert load_book("loans").sources[0].reader == Reader(sheet="loans", skip_top=2, skip_bottom=1)
-    assert answer["files"][0]["rows"] == ROWS
-    assert "its sheets are notes, loans" in text_of(answer)
-
-
 @pytest.mark.parametrize(("without", "says"), [
     ("loan_id", "applications.loan_id: the draft found no column for it"),
     ("application_date", "applications.applied_on: the draft found no column for it"),
@@ -274,20 +169,6 @@ def test_outcomes_and_histories_may_come_in_files_of_their_own(draft: Make, tmp_
     assert any("payments is a history" in line for line in answer["look_at"])
 
 
-def test_dates_in_two_formats_and_spellings_of_nothing_are_told(draft: Make, tmp_path: Path) -> None:
-    n = range(ROWS)
-    file = written(tmp_path / "loans.csv", loans(
-        opened=["31.01.2014" if k % 3 else "2013-02-28" for k in n],
-        points=["n.a." if k % 9 == 0 else str(k) for k in n],
-        rate=["?" if k % 8 == 0 else f"{k % 40}%" for k in n], code=[f"{k % 90:04d}" for k in n]))
-    draft(file)
-    book = load_book("loans")
-    assert set(column(book, "opened").formats) == {"%d.%m.%Y", "%Y-%m-%d"}
-    assert (column(book, "points").kind, column(book, "rate").kind, column(book, "code").kind) == ("integer", "percent",
-                                                                                              "text")
-    assert book.nulls == ("?", "n.a.")
-
-
 def test_names_are_ours_and_never_those_that_tollgate_gives_itself(draft: Make, tmp_path: Path) -> None:
     file = written(tmp_path / "loans.csv", loans(
         MonthlyIncomeEUR=["1.5"] * (ROWS - 1) + ["2.5"], month=["1", "2"] * (ROWS // 2), score=["3", "4"] * (ROWS // 2),
@@ -295,6 +176,32 @@ def test_names_are_ours_and_never_those_that_tollgate_gives_itself(draft: Make, 
     draft(file)
     assert [c.name for c in load_book("loans").applications][4:] == [
         "monthly_income_eur", "lender_month", "lender_score", "grosse_m2", "c_2nd"]
+
+
+def test_a_line_break_in_the_name_of_a_column_breaks_no_line_of_the_draft(draft: Make, tmp_path: Path) -> None:
+    told = loans()
+    amount = told.pop("amount")
+    pq.write_table(pa.table({**told, "Amount\n(USD)": amount, "again": amount}), tmp_path / "loans.parquet")
+    answer = draft(tmp_path / "loans.parquet")
+    assert answer["ignored"] == {"again": "the same as Amount\n(USD) in every row"}
+    assert "Amount\n(USD)" in [c.source for c in load_book("loans").applications]
+
+
+@pytest.mark.parametrize("name", ["target", "book", "sources"])
+def test_a_history_is_named_like_no_other_part_of_the_module(draft: Make, tmp_path: Path, name: str) -> None:
+    told = loans()
+    history = {"loan_id": told["loan_id"], "paid_on": told["application_date"], "paid": told["amount"]}
+    draft(written(tmp_path / "loans.csv", told), written(tmp_path / f"{name}.csv", history))
+    book = load_book("loans")
+    assert [table.name for table in book.tables] == ["applications", "outcomes", f"{name}_history"]
+    assert book.sources[1].begins == name
+
+
+def test_of_two_columns_that_name_people_the_first_tells_who_asks(draft: Make, tmp_path: Path) -> None:
+    draft(written(tmp_path / "loans.csv", loans(borrower_id=[f"B{k % 900}" for k in range(ROWS)],
+                                                co_borrower_id=[f"B{k % 700}" for k in range(ROWS)])))
+    named = {c.source: c.name for c in load_book("loans").applications}
+    assert (named["borrower_id"], named["co_borrower_id"]) == ("applicant_id", "co_borrower_id")
 
 
 def test_a_short_past_brings_a_shorter_horizon_with_its_reason(draft: Make, export: Path, tmp_path: Path) -> None:
@@ -319,32 +226,3 @@ def test_nothing_is_overwritten(draft: Make, tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=f"There is a book called {name}"):
             draft(file, name=name)
     assert (tmp_path / "books" / "loans.py").read_text(encoding="utf-8") == before
-
-
-@pytest.mark.parametrize(("name", "content", "says"), [
-    ("a.csv", b"", "The file is empty"),
-    ("a.csv", b"id,amount\n", "it has none|the file has none"),
-    ("a.pdf", b"%PDF", "A draft is made from files that end with"),
-    ("a.parquet", b"PAR1", "a.parquet cannot be read"),
-    ("a.csv.gz", b"no gzip", "a.csv.gz cannot be read"),
-    ("a.csv", b"id,amount,id\n1,2,3\n4,5,6\n", "A column is named twice"),
-])
-def test_a_file_that_no_draft_can_be_made_of_is_told(draft: Make, tmp_path: Path, name: str, content: bytes,
-                                                     says: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(BadInput, match=says):
-        draft(tmp_path / name)
-
-
-def test_of_a_long_file_every_so_many_th_line_is_looked_at(draft: Make, tmp_path: Path,
-                                                           monkeypatch: pytest.MonkeyPatch) -> None:
-    file = written(tmp_path / "loans.csv", loans())
-    monkeypatch.setattr("tollgate.books.drafting.sample.SAMPLE_BYTES", file.stat().st_size // 2)
-    answer = draft(file)
-    assert answer["files"][0]["rows"] == 400
-    assert "a sample of 400 rows" in text_of(answer)
-    assert answer["key"] == "loan_id" and load_book("loans")
-
-
-def test_a_draft_and_the_reading_take_the_same_words_for_nothing() -> None:
-    assert {word.lower() for word in READ_AS_NOTHING} == NOTHING

@@ -17,7 +17,7 @@ from tollgate.ingest import look
 
 MORTGAGES = '''"""Mortgages of a lender of our own."""
 
-from tollgate.books import Book, BookTable, Column, category, number
+from tollgate.books import Book, BookTable, Column, Event, Target, category, number
 from tollgate.books import outcomes_table
 
 ID = Column(name="loan_id", source="LOAN", kind="text", doc="Number of the loan.", nullable=False)
@@ -168,6 +168,22 @@ def test_every_fault_of_a_description_is_told_at_once_each_with_its_line(write: 
     ('kind="money", doc="Amount asked for."', 'kind="money", isin=("1",), doc="Amount asked for."',
      "only text has a vocabulary"),
     ('name="applications"', 'name="loans"', "there is none called applications"),
+    ('kind="money", doc', 'kind="euro", doc', "applications.amount: there is no kind euro; say one of text, integer"),
+    ('kind="money", doc', 'kind="integer", ge=0.5, doc', "its bounds are not of its kind, integer"),
+    ('kind="money", doc', 'kind="integer", le=10**20, doc', "its bounds are not of its kind, integer"),
+    ('kind="money", doc', 'kind="money", le=float("inf"), doc', "its bounds are not of its kind, money"),
+    ('kind="money", doc', 'kind="money", ge="5", doc', "its bounds are not of its kind, money"),
+    ('kind="money", doc', 'kind="money", ge=5, le=1, doc', "no value is at least 5 and at most 1"),
+    ('doc="What for."', 'doc="What for.", recode={1: "car"}', "applications.purpose: recode is from text to text"),
+    ('doc="Day of the signature."', 'doc="Signed.", format="%Q"', "applications.signed_on: '%Q' reads no day"),
+    ('key=("loan_id",)', 'key=("name",)', "applications.key: name is personal and dropped"),
+    ('key=("loan_id",)', 'key=("loan_id")', "line 23: applications.key: 'loan_id' is a text, and must be a tuple"),
+    ('doc="What for."', 'doc="What for.", isin=("car")', "applications.purpose.isin: 'car' is a text, and must be a"),
+    ('critical=("amount",)', 'critical=["amount"]', "critical: is a list, and must be a tuple"),
+    ('features=(number("amount"), category("purpose"))', 'features=[number("amount")]', "features: is a list"),
+    ('features=(number("amount"),', 'features=("amount",', "features: holds 'amount', which is no Feature"),
+    ('all_booked=True', 'all_booked=True, target=Target(bad=(Event(table="outcomes", on="defaulted_on", '
+     'column="reported_on", isin=("Charged Off")),))', "target.bad.isin: 'Charged Off' is a text, and must be a tuple"),
 ])
 def test_a_wrong_description_is_refused_when_it_is_loaded(write: Write, old: str, new: str, says: str) -> None:
     assert old in MORTGAGES

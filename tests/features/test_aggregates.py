@@ -193,6 +193,16 @@ def test_a_history_that_is_missing_is_named(loans: pa.Table) -> None:
         make_features(BOOK, loans, {})
 
 
+def test_sql_that_a_row_does_not_suit_is_told_with_its_aggregate(loans: pa.Table,
+                                                                histories: dict[str, pa.Table]) -> None:
+    sound, wrong = Aggregate("worst", "payments", "max(days_late)"), Aggregate(
+        "code", "payments", "max(CAST(state AS INTEGER))")
+    book = replace(BOOK, aggregates=(sound, wrong), features=(number("worst"), number("code")))
+    assert not list(faults_of(book))
+    with pytest.raises(BadInput, match=r"aggregate code cannot be computed.*Could not convert string.*TRY_CAST"):
+        make_features(book, loans, histories)
+
+
 def test_a_python_aggregate_that_forgets_a_loan_is_refused(loans: pa.Table, histories: dict[str, pa.Table]) -> None:
     wrong = Aggregate("run", "payments", make=lambda rows, loans: np.zeros(loans - 1))
     book = replace(BOOK, aggregates=(wrong,), features=(number("run"),))

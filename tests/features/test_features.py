@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_model import keep_model
 
-from tollgate.books import Book, category, load_book, number, ratio
+from tollgate.books import Book, Feature, category, load_book, number, ratio
 from tollgate.books.shipped import consumer
 from tollgate.errors import BadInput
 from tollgate.features import Encoder, Model, check_sizes, digest_of, make_features
@@ -78,6 +79,16 @@ def test_missing_stays_missing_and_infinite_becomes_missing(book: Book) -> None:
                                            "annual_income": pa.array([5.0, 5.0, 0.0, 5.0, 0.0])}))
     assert made["share"].to_pylist() == [2.0, None, None, None, None]
     assert np.isnan(Encoder.learn(shares, made).encode(made)[1:, 0]).all()
+
+
+def test_a_category_that_a_function_of_pandas_does_not_know_is_missing_in_one_row_and_in_many(book: Book) -> None:
+    known = Feature("use", "category", ("purpose",),
+                    lambda purpose: pd.Series(purpose).map({"car": "thing"}).to_numpy())
+    applied = pa.table({"purpose": ["car", "boat", None]})
+    made = make_features(only(book, known), applied)["use"]
+    assert made.to_pylist() == ["thing", None, None]
+    alone = [make_features(only(book, known), applied.slice(k, 1))["use"][0].as_py() for k in range(3)]
+    assert alone == made.to_pylist()
 
 
 def test_a_loan_with_a_number_that_no_model_can_learn_from_is_named(book: Book) -> None:

@@ -150,6 +150,17 @@ def test_a_quarantined_row_keeps_its_place_and_its_rule_and_nothing_of_what_it_s
     assert release(book, fingerprint, "ann", "looked at again")["released"] == 0
 
 
+@pytest.mark.parametrize("spelling", ["LOAN2\u200b", "\ufeffLOAN2", "LOAN2\u00a0 "])
+def test_a_quarantined_row_is_found_by_its_loan_whatever_nobody_sees_stands_around_it(spelling: str, home: Path,
+                                                                                      drop: Drop) -> None:
+    book = load_book(BOOK)
+    drop(as_csv([ROWS[0], {**ROWS[1], "loan_id": spelling, "credit_score": "bad"}]), "applications_a.csv", BOOK)
+    ingest_file(book, "applications_a.csv", bad_share(1.0))
+    assert [line["rule"] for line in quarantined_loan(book, LOAN)] == ["not_an_integer"]
+    assert erase(LOAN)["rows"] == {"quarantine": 1}
+    assert LOAN not in told_in(home)
+
+
 def test_a_line_that_is_no_row_goes_where_it_names_the_loan_and_one_that_runs_on_goes_whole(
         home: Path, drop: Drop) -> None:
     good = as_csv(ROWS)

@@ -36,7 +36,8 @@ def aggregate(book: Book, rows: pa.Table, histories: Histories) -> pa.Table:
             ``known_on`` and ``version``. Of what no loan sees, any part may be left out.
 
     Raises:
-        BadInput: a history is missing, or a Python aggregate does not give one value a loan.
+        BadInput: a history is missing, SQL cannot be computed of a row, or a Python aggregate does not give one value a
+            loan.
     """
     import duckdb
 
@@ -115,10 +116,19 @@ def _joined(book: Book, table: BookTable, there: set[str]) -> str:
 
 def _by_sql(connection: DuckDBPyConnection, joined: str, wanted: Sequence[Aggregate],
             loans: int) -> dict[str, pa.Array]:
+    import duckdb
+
     if not wanted:
         return {}
     values = ", ".join(f'CAST(({each.sql}\n) AS {GIVES[each.kind]}) AS "{each.name}"' for each in wanted)
-    found = connection.sql(f"SELECT _row, {values} FROM {joined} GROUP BY _row").to_arrow_table()
+    try:
+        found = connection.sql(f"SELECT _row, {values} FROM {joined} GROUP BY _row").to_arrow_table()
+    except (duckdb.DataError, duckdb.ProgrammingError) as err:
+        for each in wanted if len(wanted) > 1 else ():
+            _by_sql(connection, joined, [each], loans)  # the one at fault tells itself
+        raise BadInput(f"The SQL of the aggregate {wanted[0].name} cannot be computed of a row that came: "
+                       f"{str(err).splitlines()[0]}", value=wanted[0].sql,
+                       remedy="Let it give nothing of such a row: TRY_CAST in the place of CAST, or a FILTER.") from err
     nothing = connection.sql(f"SELECT -1 AS _row, {values} FROM {joined} WHERE false").to_arrow_table()
     # What the expression gives of no rows is the value of every loan that sees none.
     place = np.full(loans, found.num_rows)

@@ -44,7 +44,8 @@ def make_features(book: Book, rows: pa.Table, histories: Histories | None = None
             numbers = values.astype(np.float64, copy=False)
             made[feature.name] = pa.array(numbers, mask=~np.isfinite(numbers))
         else:
-            made[feature.name] = pa.array(values, type=pa.string())
+            # NaN is missing, also where it is all that a function of pandas made of these rows.
+            made[feature.name] = pa.array(np.asarray(values, object), type=pa.string(), from_pandas=True)
     return pa.table(made)
 
 

@@ -31,6 +31,7 @@ from tollgate.ingest.reading import (
     blanked,
     can_blank,
     fingerprint_of,
+    holds,
     parse,
     sha256_of,
     source_of,
@@ -62,15 +63,15 @@ def theirs_by(values: Values) -> Callable[[pa.Table], pa.Array]:
 
 def quarantined_theirs(book: Book, values: Values) -> Callable[[pa.Table], pa.Array]:
     """Of rows of the quarantine (``record``), those whose record holds one of the values under its lender's name."""
-    keys = [(column.source, values[column.name]) for table in book.tables for column in table.columns
-            if values.get(column.name)]
-
-    def is_theirs(record: str | None) -> bool:
-        cells = json.loads(record or "{}")
-        return any((cells.get(name) or "").strip() in wanted for name, wanted in keys)
+    keys = [column for table in book.tables for column in table.columns if values.get(column.name)]
 
     def theirs(rows: pa.Table) -> pa.Array:
-        return pa.array([is_theirs(record) for record in rows["record"].to_pylist()], pa.bool_())
+        records = [json.loads(record or "{}") for record in rows["record"].to_pylist()]
+        found = pa.array([False] * len(records), pa.bool_())
+        for column in keys:
+            cells = [record.get(column.source) for record in records]
+            found = pc.or_(found, holds(column, cells, values[column.name], book.nulls))
+        return found
 
     return theirs
 

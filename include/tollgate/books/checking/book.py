@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 import numpy as np
@@ -12,9 +12,10 @@ import numpy as np
 from tollgate.books.checking.fault import NAME, RUN, Fault, duplicates
 from tollgate.books.checking.histories import faults_of_histories
 from tollgate.books.checking.reasons import faults_of_reason
+from tollgate.books.checking.shapes import faults_of_shapes
 from tollgate.books.checking.sources import faults_of_dates, faults_of_sources
 from tollgate.books.description.features import Aggregate
-from tollgate.books.description.tables import LOAN, Column
+from tollgate.books.description.tables import ARROW, LOAN, Column
 from tollgate.clock import MONTH
 
 if TYPE_CHECKING:
@@ -27,10 +28,14 @@ LAKE = {"month", "known_on", "delivery", "version", "line"}  # columns that the 
 
 
 def faults_of(book: Book) -> list[Fault]:
-    """Everything that is wrong in a book, in the order of its description."""
-    return [*_of_itself(book), *(fault for table in book.tables for fault in _of_table(table)), *_of_tables(book),
-            *faults_of_sources(book), *faults_of_histories(book), *_of_target(book), *_of_features(book),
-            *_of_sender(book)]
+    """Everything that is wrong in a book, in the order of its description.
+
+    Where a text or a list stands in the place of a tuple, only that: the letters of a text say nothing else of use.
+    """
+    return list(faults_of_shapes(book)) or [
+        *_of_itself(book), *(fault for table in book.tables for fault in _of_table(table)), *_of_tables(book),
+        *faults_of_sources(book), *faults_of_histories(book), *_of_target(book), *_of_features(book),
+        *_of_sender(book)]
 
 
 def _of_itself(book: Book) -> Iterator[Fault]:
@@ -71,6 +76,9 @@ def _of_table(table: BookTable) -> Iterator[Fault]:
                     if name not in columns)
     yield from (Fault(f"{table.name}.told: {name} is no date", name) for name in table.told
                 if name in columns and columns[name].kind != "date")
+    yield from (Fault(f"{table.name}.{part}: {name} is personal and dropped, so that it cannot be a part of it", name)
+                for part in ("key", "told") for name in getattr(table, part)
+                if name in columns and columns[name].personal)
     if not table.key or not table.told:
         yield Fault(f"{table.name}: it needs a key, and a date on which a row is told", table.name)
     elif table.told[0] in columns and columns[table.told[0]].nullable:
@@ -89,13 +97,18 @@ def _of_column(table: str, column: Column) -> Iterator[Fault]:
                     column.source)
     if column.name in LAKE:
         yield Fault(f"{where}: the lake has a column of that name itself", column.name)
-    bounds = [bound for bound in (column.ge, column.le) if bound is not None]
-    numeric = column.kind in ("integer", "number", "money", "percent")
-    if bounds and not (numeric or column.kind == "date"):
+    if column.kind not in ARROW:
+        yield Fault(f"{where}: there is no kind {column.kind}; say one of {', '.join(ARROW)}", column.kind)
+    bounds: list[Any] = [bound for bound in (column.ge, column.le) if bound is not None]
+    if bounds and column.kind == "text":
         yield Fault(f"{where}: a {column.kind} has no bounds", column.name)
-    elif any(isinstance(bound, date) != (column.kind == "date") for bound in bounds):
+    elif not all(_is_bound(bound, column.kind) for bound in bounds):
         yield Fault(f"{where}: its bounds are not of its kind, {column.kind}", column.name)
-    if column.isin and column.kind != "text":
+    elif len(bounds) > 1 and bounds[0] > bounds[1]:
+        yield Fault(f"{where}: no value is at least {bounds[0]} and at most {bounds[1]}", column.name)
+    if not all(isinstance(text, str) for pair in (column.recode or {}).items() for text in pair):
+        yield Fault(f'{where}: recode is from text to text, "" for nothing, and holds something else', column.name)
+    elif column.isin and column.kind != "text":
         yield Fault(f"{where}: only text has a vocabulary (isin), and it is {column.kind}", column.name)
     elif column.isin and (wrong := sorted(set((column.recode or {}).values()) - {*column.isin, ""})):
         yield Fault(f"{where}: recode gives {', '.join(wrong)}, not in isin", column.name)
@@ -106,6 +119,15 @@ def _of_column(table: str, column: Column) -> Iterator[Fault]:
         yield Fault(f"{where}: a {column.kind} is not asked for {column.actionable} (actionable)", column.name)
     if column.protected and column.personal:
         yield Fault(f"{where}: a personal column is dropped, so that it cannot be kept as protected", column.name)
+
+
+def _is_bound(bound: object, kind: str) -> bool:
+    """Whether values of a kind can be held against it."""
+    if kind == "date" or isinstance(bound, date):
+        return kind == "date" and isinstance(bound, date)
+    if not isinstance(bound, int | float) or (isinstance(bound, float) and not np.isfinite(bound)):
+        return False
+    return kind != "integer" or (bound == int(bound) and abs(bound) < 2**63)
 
 
 def _of_target(book: Book) -> Iterator[Fault]:

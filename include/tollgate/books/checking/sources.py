@@ -41,6 +41,8 @@ def faults_of_dates(table: str, column: Column) -> Iterator[Fault]:
         return
     if not column.formats:
         yield Fault(f"{where}: a date needs a format", column.name)
+    yield from (Fault(f"{where}: {form!r} reads no day", form) for form in column.formats
+                if _day(DAYS[0].strftime(form), form) is None)
     if column.month_end and all(has_day(form) for form in column.formats):
         yield Fault(f"{where}: month_end is for dates without a day, and every format has one", column.name)
     for one, other in combinations(column.formats, 2):

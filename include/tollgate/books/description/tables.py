@@ -5,9 +5,10 @@ The landing files, the contract, the lake's schema, the docs page and the leakag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from typing import Any, Literal
 
@@ -23,6 +24,15 @@ DUPLICATE, FUTURE = "duplicate", "from_the_future"
 LOAN = "loan_id"            # the application that a row is about; only a history table may be about something else
 APPLICANT = "applicant_id"  # who asks, where the lender tells; no two parts of a split share one
 APPROVED, DECLINED, WITHDRAWN = DECISIONS = ("approved", "declined", "withdrawn")
+
+# How tools write the days of a column in which one cell has a time; read where the column's format is the plain one.
+ISO_DAY, ISO_TIME = "%Y-%m-%d", re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?")
+
+
+def read_day(text: str, form: str) -> date:
+    """The day that a text says by a strptime pattern. Raises ``ValueError`` where it says none."""
+    moment = form == ISO_DAY and ISO_TIME.fullmatch(text)
+    return (datetime.fromisoformat(text) if moment else datetime.strptime(text, form)).date()
 
 
 @cache

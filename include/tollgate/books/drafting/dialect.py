@@ -59,7 +59,7 @@ def dialect_of(head: str) -> Dialect:
     Raises:
         BadInput: no delimiter makes a table of it.
     """
-    lines = head.removeprefix("\ufeff").splitlines(keepends=True)
+    lines = head.splitlines(keepends=True)
     lines = lines[:-1][:LINES] if len(lines) > 2 else lines  # the last one may be cut
     edge = min(EDGE, len(lines) // 4)
     delimiter, quote = _sniffed("".join(lines[edge:len(lines) - edge]))
@@ -76,7 +76,7 @@ def dialect_of(head: str) -> Dialect:
         evidence["quote"] = "no cell stands in quotes"
     if above:
         evidence["skip_top"] = f"the file begins with {lines[0].strip()[:60]!r}"
-    names = tuple(name.strip() for name in rows[above])
+    names = tuple(rows[above])  # blanks and all, as ingestion asks for them
     if not _are_names(names):
         names = tuple(f"column_{k}" for k in range(1, width + 1))
         evidence["names"] = "the first line is no line of names"

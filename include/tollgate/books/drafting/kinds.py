@@ -7,18 +7,18 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tollgate.books.description.tables import Kind, has_day
+from tollgate.books.description.tables import Kind, has_day, read_day
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What every book takes for nothing, in small letters; tests/books/test_drafting.py holds it against the reading's list.
+# What every book takes for nothing, in small letters; test_drafting_files.py holds it against the reading's list.
 NOTHING = frozenset({"", "null", "na", "n/a", "#n/a", "none", "nan", "<na>", "nat", "\\n"})
 DASHES = re.compile(r"[-.?*–—]{1,5}|\(blank\)|#VALUE!")  # noqa: RUF001 - lenders write long dashes too
 WORD_OF_NOTHING = re.compile(r"[^\d]{1,20}")  # among numbers or dates
@@ -27,10 +27,11 @@ ODD_SHARE = 0.5        # no more of its cells than this
 LEVELS = 12            # a vocabulary of so many values is closed, if each
 LEVEL_ROWS = 100       # has this many rows on average
 TRIED = 200            # texts, of which a format must fit one
-FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y",
-           "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%Y/%m/%d", "%d.%m.%y", "%d/%m/%y",
-           "%m/%d/%y", "%b-%Y", "%b-%y", "%B %Y", "%b %Y", "%Y-%m", "%m/%Y", "%m.%Y")
+FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y",
+           "%b %d, %Y", "%B %d, %Y", "%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%b-%Y", "%b-%y", "%B %Y", "%b %Y",
+           "%Y-%m", "%m/%Y", "%m.%Y")
 COMPACT = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+INTEGER_DIGITS = 18    # the most that a whole number has; what is longer names something
 INTEGER = re.compile(r"[+-]?(0|[1-9]\d*)(\.0)?")  # 1.0 is what pandas makes of 1; 1.00 is an amount
 
 
@@ -64,7 +65,8 @@ class Cells:
         kind: ``empty`` where no cell says anything.
         values: of the rows as numbers (days since 1970 of dates), NaN where there is none; of text, none at all.
         levels: how often each text occurs, nothing left out. filled: where a cell says something, bool (rows,).
-        formats: of dates. nulls: spellings of nothing that not every book knows.
+        formats: of dates. rival: another format that reads each of them too, as other days; empty where none does.
+        nulls: spellings of nothing that not every book knows.
     """
 
     kind: Kind | Literal["empty"]
@@ -74,6 +76,7 @@ class Cells:
     values: np.ndarray = field(default_factory=lambda: np.empty(0))
     formats: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
+    rival: str = ""
 
     @property
     def rows(self) -> int:
@@ -159,7 +162,7 @@ def look_at(name: str, column: pa.ChunkedArray, marks: Marks) -> Cells:
     texts = pa.DictionaryArray.from_arrays(coded.indices, pa.array([v if told else None for v, told in
                                                                     zip(distinct, says, strict=True)], pa.string()))
     return Cells(kind, levels, says[codes], texts, numbers[codes] if values else numbers, formats,
-                 tuple(sorted({*dashes, *odd})))
+                 tuple(sorted({*dashes, *odd})), _rival(values, formats))
 
 
 def _kind(name: str, distinct: list[str], counts: Mapping[str, int],
@@ -179,12 +182,15 @@ def _kind(name: str, distinct: list[str], counts: Mapping[str, int],
         misfits = list(islice((value for value in distinct if not fits(value)), ODD_SPELLINGS + 1))
         odd = _odd(distinct, misfits, counts)
         good = [value for value in distinct if value not in odd] if odd is not None else []
-        if odd is None or not good or (kind == "integer" and (_are_codes(good) or _are_days(name, good))):
+        if odd is None or not good:
             continue
-        if kind == "number" and _are_codes(good):
+        if kind in ("integer", "number") and (_are_codes(good) or _are_days(name, good)):
             break
         scale = 0.01 if kind == "percent" else 1.0
-        return kind, {value: marks.value(value.replace("%", "")) * scale for value in good}, (), odd
+        values = {value: marks.value(value.replace("%", "")) * scale for value in good}
+        if not all(map(math.isfinite, values.values())):
+            break  # 12E456 is a code
+        return kind, values, (), odd
     days, formats, odd = _dates(name, distinct, counts)
     return ("date", days, formats, odd) if days else ("text", {}, (), ())
 
@@ -199,8 +205,9 @@ def _odd(distinct: list[str], wrong: list[str], counts: Mapping[str, int]) -> tu
 
 
 def _are_codes(distinct: list[str]) -> bool:
-    """Digits that name something: they begin with a nought."""
-    return any(len(value) > 1 and value[0] == "0" and value[1] not in ".," for value in distinct)
+    """Digits that name something: they begin with a nought, or are more than a whole number has."""
+    return any((len(value) > 1 and value[0] == "0" and value[1] not in ".,")
+               or (len(value) > INTEGER_DIGITS and value.isdigit()) for value in distinct)
 
 
 def _are_days(name: str, distinct: list[str]) -> bool:
@@ -222,7 +229,15 @@ def _dates(name: str, distinct: list[str],
         days |= read[best]
         left = [value for value in left if value not in days]
     odd = _odd(distinct, left, counts)
-    return ({}, (), ()) if odd is None or not days else (days, _plain(formats), odd)
+    return ({}, (), ()) if odd is None or not days else (days, tuple(formats), odd)
+
+
+def _rival(days: Mapping[str, float], formats: tuple[str, ...]) -> str:
+    """Of dates in one format, another that reads each of them too, and not all as the same days."""
+    if len(formats) != 1:
+        return ""
+    reads = {pattern: _read(list(days), pattern) for pattern in FORMATS}
+    return next((pattern for pattern, read in reads.items() if len(read) == len(days) and read != days), "")
 
 
 def _read(texts: list[str], pattern: str) -> dict[str, float]:
@@ -232,13 +247,8 @@ def _read(texts: list[str], pattern: str) -> dict[str, float]:
         if k == TRIED and not days:
             break
         with suppress(ValueError):
-            days[text] = float((datetime.strptime(text, pattern).date() - date(1970, 1, 1)).days)
+            days[text] = float((read_day(text, pattern) - date(1970, 1, 1)).days)
     return days
-
-
-def _plain(formats: list[str]) -> tuple[str, ...]:
-    """The formats as a column has them: a time of day behind an ISO day is read without being named."""
-    return tuple(dict.fromkeys("%Y-%m-%d" if pattern.startswith("%Y-%m-%d") else pattern for pattern in formats))
 
 
 def _outwards(value: float, rounded: Callable[[float], int]) -> float:
@@ -246,5 +256,6 @@ def _outwards(value: float, rounded: Callable[[float], int]) -> float:
     if value == 0:
         return 0
     step = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    found = rounded(round(value / step, 9)) * step
+    steps = value / step
+    found = (round(steps) if math.isclose(steps, round(steps), rel_tol=1e-14) else rounded(steps)) * step
     return int(found) if step >= 1 else round(found, 9)

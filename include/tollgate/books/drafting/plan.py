@@ -19,6 +19,7 @@ LAG_AFTER_PAYMENT = 150
 NEVER_EMPTY_ROWS = 1_000  # of fewer, it may be luck that none is empty
 BANDS_FROM = 12       # values of a protected number, above which it is put into bands of ten
 TODO = "TODO"
+OWN_NAMES = {"sources", "target", "book"}  # that the module has, in capitals, beside those of its tables
 NEVER_EMPTY = (("nullable", "False"),)
 _OUTCOME = (("known", '"later"'), ("why", '"an outcome"'))
 
@@ -99,6 +100,9 @@ def plan(name: str, files: Sequence[File]) -> Draft:
     _add_applications(draft, main)
     for kind in others:
         _add_other(draft, _longest(main), kind)
+    draft.doubts += [f"{name}: its dates are read as {of.formats[0]}, and could all be {of.rival}: ask the lender."
+                     for file in map(_longest, kinds) for name, of in file.cells.items()
+                     if of.rival and file.part[name][0] not in ("ignored", "personal")]
     if not draft.event:
         draft.todo.append("No column tells what became of the loans: describe a table of outcomes, and what is bad in "
                           "TARGET.")
@@ -154,7 +158,7 @@ def _applications(draft: Draft, file: File) -> Iterator[DraftColumn]:
 def _column(draft: Draft, file: File, name: str) -> DraftColumn:
     """A column that was known when the loan was asked for."""
     of, (role, why) = file.cells[name], file.part[name]
-    own = "applicant_id" if role == "applicant" and "applicant_id" not in file.own.values() else file.own[name]
+    own = "applicant_id" if file.of("applicant")[:1] == [name] else file.own[name]  # of several the first asks
     kind: Kind = "text" if role == "applicant" or of.kind == "empty" else of.kind
     if role == "personal":
         return DraftColumn(own, name, "text", f"{name}: looks like {why}",
@@ -262,7 +266,7 @@ def _add_other(draft: Draft, main: File, kind: list[File]) -> None:
         _set_event(draft, file)
     else:
         name = snake_case(_beginning(kind))
-        name = name if name not in {table.name for table in draft.tables} else f"{name}_history"
+        name = name if name not in {*OWN_NAMES, *(table.name for table in draft.tables)} else f"{name}_history"
         draft.tables.append(DraftTable(name, tuple(columns), ("loan_id", file.own[day]), (file.own[day],), "loan_id"))
         draft.doubts.append(f"{name} is a history of the loans, keyed by loan and {file.own[day]}: Aggregates make "
                             "features of it.")

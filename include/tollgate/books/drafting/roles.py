@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -153,9 +154,13 @@ def _is_prose(of: Cells) -> bool:
 def _equal_to(cells: pa.Table) -> dict[str, str]:
     """Columns that say the same as an earlier one in every row."""
     found: dict[str, str] = {}
-    for k, name in enumerate(cells.column_names):
-        earlier = next((other for other in cells.column_names[:k] if other not in found
-                        and cells[other][0] == cells[name][0] and cells[other].equals(cells[name])), None)
-        if earlier is not None:
+    alike: dict[bytes, list[str]] = {}  # by which of their rows say the same: few columns are held against each other
+    for name, column in zip(cells.column_names, cells.columns, strict=True):
+        codes = column.combine_chunks().dictionary_encode().indices.to_numpy()
+        others = alike.setdefault(hashlib.sha256(codes).digest(), [])
+        earlier = next((other for other in others if cells[other].equals(column)), None)
+        if earlier is None:
+            others.append(name)
+        else:
             found[name] = earlier
     return found

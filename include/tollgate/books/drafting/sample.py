@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -59,7 +60,7 @@ def read_sample(path: Path, progress: Progress) -> Sample:
         if name.endswith(TEXT):
             sample = _of_text(path, progress)
         elif name.endswith(".jsonl"):
-            sample = _typed(path, _json_lines(path))
+            sample = _of_json_lines(path)
         elif name.endswith(".parquet"):
             sample = _of_parquet(path)
         elif name.endswith(".xlsx"):
@@ -79,10 +80,11 @@ def read_sample(path: Path, progress: Progress) -> Sample:
 def _of_text(path: Path, progress: Progress) -> Sample:
     with _opened(path) as file:
         head = file.read(HEAD_BYTES)
-    if not head.strip():
-        raise BadInput("The file is empty", value=path, remedy="Give a file with some thousand loans.")
     encoding, why = encoding_of(head)
-    found = dialect_of(head.decode(encoding, errors="replace"))
+    text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
+    if not text.strip():
+        raise BadInput("The file is empty", value=path, remedy="Give a file with some thousand loans.")
+    found = dialect_of(text)
     every = 1 + path.stat().st_size * (PACKED if path.name.endswith(".gz") else 1) // SAMPLE_BYTES
     body, tail = _lines(path, encoding, found.reader.skip_top, every, progress)
     footer = _footer(tail, found)
@@ -155,11 +157,30 @@ def _parsed(body: list[str], found: Dialect, newlines: bool) -> pa.Table:
                                            column_types=dict.fromkeys(names, pa.string())))
 
 
-def _json_lines(path: Path) -> pa.Table:
-    from pyarrow import json
+def _of_json_lines(path: Path) -> Sample:
+    """Numbers as they are spelled, and any type of cell in any line, as ingestion takes them."""
+    import pyarrow as pa
 
     with _opened(path) as file:
-        return json.read_json(io.BytesIO(file.read(SAMPLE_BYTES).rsplit(b"\n", 1)[0] + b"\n"))
+        content, whole = file.read(SAMPLE_BYTES), not file.read(1)
+    lines = content.decode("utf-8-sig", errors="replace").split("\n")
+    rows = [row for line in (lines if whole else lines[:-1]) if (row := _object(line)) is not None]
+    names = dict.fromkeys(name for row in rows for name in row)
+    _check_flat(path, [name for name in names if any(isinstance(row.get(name), dict | list) for row in rows)])
+    text = pa.table({name: pa.array([_as_text(row.get(name)) for row in rows], pa.string()) for name in names})
+    return Sample(path, Reader(), {}, _trimmed(text), whole)
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _as_text(cell: Any) -> str | None:
+    return ("true" if cell else "false") if isinstance(cell, bool) else cell
 
 
 def _of_parquet(path: Path) -> Sample:
@@ -171,29 +192,35 @@ def _of_parquet(path: Path) -> Sample:
     step = 1 + file.metadata.num_rows // SAMPLE_ROWS
     some = pa.concat_tables([file.read_row_group(k) for k in range(0, groups, min(step, max(groups, 1)))]
                             or [file.schema_arrow.empty_table()])
-    return _typed(path, some.slice(0, SAMPLE_ROWS), whole=some.num_rows == file.metadata.num_rows)
+    return _typed(path, some.slice(0, SAMPLE_ROWS), whole=min(some.num_rows, SAMPLE_ROWS) == file.metadata.num_rows)
 
 
-def _typed(path: Path, rows: pa.Table, whole: bool = True) -> Sample:
+def _typed(path: Path, rows: pa.Table, whole: bool) -> Sample:
     """Columns that have types of their own, as text."""
     import pyarrow as pa
     import pyarrow.types as pt
 
-    nested = [field.name for field in rows.schema if pt.is_nested(field.type)]
+    _check_flat(path, [field.name for field in rows.schema if pt.is_nested(field.type)])
+    text = pa.table({field.name: rows[field.name].cast(pa.string()) for field in rows.schema})
+    return Sample(path, Reader(), {}, _trimmed(text), whole)
+
+
+def _check_flat(path: Path, nested: Sequence[str]) -> None:
     if nested:
         raise BadInput(f"{path.name} has columns that hold more than one value a row", value=", ".join(nested),
                        remedy="A book's rows are flat: ask for them as a file of their own.")
-    text = pa.table({field.name: rows[field.name].cast(pa.string()) for field in rows.schema})
-    return Sample(path, Reader(), {}, _trimmed(text), whole)
 
 
 def _of_workbook(path: Path) -> Sample:
     """The sheet with the most cells; titles above its names and totals below its rows are told by their width."""
     import pyarrow as pa
-    from python_calamine import CalamineWorkbook
+    from python_calamine import CalamineError, CalamineWorkbook
 
-    book = CalamineWorkbook.from_path(path)
-    sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in book.sheet_names}
+    try:
+        book = CalamineWorkbook.from_path(path)
+        sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in book.sheet_names}
+    except CalamineError as err:
+        raise ValueError(f"it is no workbook, or was damaged on its way ({err})") from err
     sheet = max(sheets, key=lambda name: sum(len(row) for row in sheets[name]))
     rows = [[_spelled(cell) for cell in row] for row in sheets[sheet]]
     widths = [sum(bool(cell) for cell in row) for row in rows]

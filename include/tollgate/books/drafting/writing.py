@@ -60,7 +60,8 @@ def _source(source: DraftSource) -> Iterable[str]:
         yield "        ),"
     if source.ignored:
         yield "        ignored=("
-        yield from (f"            {_quoted(name)},  # {why}" for name, why in source.ignored)
+        # A name of a lender's may hold a line break, which would end the comment.
+        yield from (f"            {_quoted(name)},  # {' '.join(why.split())}" for name, why in source.ignored)
         yield "        ),"
     yield "    ),"
 

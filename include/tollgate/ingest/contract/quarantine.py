@@ -11,6 +11,7 @@ import pyarrow.compute
 from tollgate import lake
 from tollgate.books import LOAN
 from tollgate.errors import BadInput
+from tollgate.ingest.reading import holds
 
 if TYPE_CHECKING:
     from tollgate.books import Book
@@ -62,9 +63,9 @@ def quarantined_loan(book: Book, loan_id: str) -> list[dict[str, Any]]:
     lines = lake.read(lake.quarantine(book.name), columns=[*FILE, "row", "rule", "column", "record"])
     spelled = json.dumps(loan_id, ensure_ascii=False)[1:-1]
     few = lines.filter(pc.match_substring(lines["record"], spelled)).to_pylist()
-    key = {table.name: c.source for table in book.tables for c in table.columns if c.name == LOAN}
-    found = [line for line in few if line["table"] in key
-             and (json.loads(line["record"]).get(key[line["table"]]) or "").strip() == loan_id]
+    key = {table.name: c for table in book.tables for c in table.columns if c.name == LOAN}
+    found = [line for line in few if line["table"] in key and holds(
+        key[line["table"]], [json.loads(line["record"]).get(key[line["table"]].source)], [loan_id])[0].as_py()]
     return sorted(({name: line[name] for name in (*FILE, "row", "rule", "column")} for line in found),
                   key=lambda line: (line["file"], line["fingerprint"], line["row"], line["rule"], line["column"] or ""))
 

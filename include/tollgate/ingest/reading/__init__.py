@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tollgate.ingest.reading.blanking import Gone, blanked, can_blank
     from tollgate.ingest.reading.files import batches
     from tollgate.ingest.reading.header import listed
-    from tollgate.ingest.reading.parsing import REASONS, parse, reasons, spell
+    from tollgate.ingest.reading.parsing import REASONS, holds, parse, reasons, spell
     from tollgate.ingest.reading.raw import BATCH_ROWS, Raw
     from tollgate.ingest.reading.spelling import is_key, visible
 
@@ -20,5 +20,5 @@ if TYPE_CHECKING:
 __getattr__ = found_in(__name__, "spelling", "raw", "header", "parsing", "blanking", "files")
 
 __all__ = ["BATCH_ROWS", "MANIFEST", "REASONS", "Gone", "Landed", "Manifest", "Raw", "Unfit", "apart", "batches",
-           "blanked", "can_blank", "fingerprint_of", "is_key", "listed", "opened", "parse", "read_manifest", "reasons",
-           "sha256_of", "source_of", "spell", "spelled", "spool", "together", "visible"]
+           "blanked", "can_blank", "fingerprint_of", "holds", "is_key", "listed", "opened", "parse", "read_manifest",
+           "reasons", "sha256_of", "source_of", "spell", "spelled", "spool", "together", "visible"]

@@ -7,9 +7,8 @@ finite number, a day in the column's format or a key as the lender gave it is a 
 
 from __future__ import annotations
 
-import re
 from calendar import monthrange
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ import pyarrow.compute
 import pyarrow.types as pt
 
 from tollgate.books import Reader
-from tollgate.books.description.tables import has_day
+from tollgate.books.description.tables import has_day, read_day
 from tollgate.ingest.reading.formats import Unfit
 from tollgate.ingest.reading.numerals import as_percent, numerals
 from tollgate.ingest.reading.spelling import (
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from tollgate.books import Column
 
 pc: Any = pyarrow.compute  # its functions are made at import, so that no type checker sees them
-
-# How tools write the days of a column in which one cell has a time; read where the column's format is the plain one.
-ISO_DAY, ISO_TIME = "%Y-%m-%d", re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?")
 
 WHOLE = 10**15  # below it a float names one whole number, and a spreadsheet shows its digits
 
@@ -78,6 +74,13 @@ def parse(columns: Sequence[Column], raw: pa.Table, nulls: Nulls = (),
         failures += [reasons(np.flatnonzero(mask.to_numpy(zero_copy_only=False)), rule, column.name)
                      for rule, mask in broken.items()]
     return pa.table(typed), pa.concat_tables([REASONS.empty_table(), *failures])
+
+
+def holds(column: Column, cells: Sequence[str | None], wanted: Collection[str], nulls: Nulls = ()) -> pa.Array:
+    """Where a cell of a text column is one of the values, as it is spelled or as it is read."""
+    spelled, values = pa.array(cells, pa.string()), pa.array(sorted(wanted), pa.string())
+    read, _ = _read(column, spelled, nulls, PLAIN)
+    return pc.or_(pc.is_in(spelled, value_set=values), pc.is_in(read, value_set=values))
 
 
 def _read(column: Column, cells: pa.Array, nulls: Nulls, reader: Reader) -> tuple[pa.Array, dict[str, pa.Array]]:
@@ -239,9 +242,7 @@ def _day(text: str, column: Column) -> date | None:
     """The day by the first of the column's formats that fits."""
     for pattern in column.formats:
         try:
-            if pattern == ISO_DAY and ISO_TIME.fullmatch(text):
-                return datetime.fromisoformat(text).date()
-            day = datetime.strptime(text, pattern).date()
+            day = read_day(text, pattern)
         except ValueError:
             continue
         if column.month_end and not has_day(pattern):
