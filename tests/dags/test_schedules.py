@@ -58,6 +58,7 @@ WRONG: dict[str, tuple[Any, str]] = {  # an entry, and the words about it
     "zone": ({"timezone": "Europe/Berlyn"}, "timezone: Value error, no time zone is called so"),
     "continent": ({"timezone": "Europe"}, "timezone: Value error, no time zone is called so"),
     "pool": ({"pool": 3}, "pool: Input should be a valid string (got: 3)"),
+    "ever": ({**NIGHTLY, "late_hours": float("inf")}, "late_hours: Input should be less than or equal to 8760"),
     "nothing": (None, "must be a mapping, not NoneType"),
     "A Name": ({}, "name: String should match"),
 }
