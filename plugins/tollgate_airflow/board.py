@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Path
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from tollgate_airflow import forms
 from tollgate_airflow.process import Child, CommandFailed
@@ -54,9 +54,12 @@ _children = ThreadPoolExecutor(max_workers=4)  # commands that run at once, whoe
 
 
 @app.get("/")
-def first() -> RedirectResponse:
+def first() -> Response:
     """The page of the book that params.yaml names."""
-    return RedirectResponse(forms.default_book())
+    try:
+        return RedirectResponse(forms.default_book())
+    except ValueError as fault:
+        return told(fault)
 
 
 @app.get("/{book}", response_class=HTMLResponse)
@@ -95,7 +98,12 @@ def made_by(command: list[str], headers: dict[str, str] = HEADERS) -> HTMLRespon
     try:
         return HTMLResponse(asked(command)["html"], headers=headers)
     except (CommandFailed, OSError) as failure:
-        return HTMLResponse(FAULT.format(escape(str(failure))), 404, HEADERS)
+        return told(failure)
+
+
+def told(failure: Exception) -> HTMLResponse:
+    """Why there is no page, in the words of the failure."""
+    return HTMLResponse(FAULT.format(escape(str(failure))), 404, HEADERS)
 
 
 def asked(command: list[str]) -> dict[str, Any]:

@@ -40,20 +40,33 @@ def within(limit: timedelta) -> dict[str, Any]:
 
 
 def default_book() -> str:
-    """The ``book:`` of params.yaml: the one that is shown first."""
-    return str(read_params()["book"])
+    """The ``book:`` of params.yaml: the one that is shown first. Raises ``ValueError`` where it tells of none."""
+    book = read_params().get("book")
+    if book is None:
+        raise ValueError("params.yaml names no book to show first. Write `book: sba` in it, for example.")
+    return str(book)
 
 
 def read_params() -> dict[str, Any]:
-    """params.yaml, unchecked: what its words mean is known on the other side of the command line."""
+    """params.yaml, unchecked: what its words mean is known on the other side of the command line.
+
+    Raises:
+        ValueError: it is missing, or no YAML mapping.
+    """
     path = project() / "params.yaml"
-    return _read(path, path.stat().st_mtime_ns)
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as fault:
+        raise ValueError(f"{path} cannot be read as YAML (got: {fault}). Mend it; until then there are no "
+                         "DAGs.") from None
 
 
 @lru_cache(maxsize=1)
 def _read(path: Path, changed: int) -> dict[str, Any]:
     """The file as it was ``changed``: a DAG file asks more than once, and is read over and over."""
-    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise yaml.YAMLError(f"{type(found).__name__} in the place of a mapping of settings")
     return found
 
 
