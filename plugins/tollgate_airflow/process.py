@@ -78,6 +78,10 @@ def read_answer(stdout: str, last_word: str, exit_code: int) -> dict[str, Any]:
     except (IndexError, ValueError):
         answer = None
     told = answer if isinstance(answer, dict) else None
+    if exit_code < 0:  # what it said last is then no reason
+        said = f" The last that it said: {last_word}" if last_word else ""
+        raise CommandFailed(f"tollgate was ended by {_signal_name(-exit_code)}: the machine ran out of memory, or "
+                            f"somebody ended it.{said}", exit_code, told)
     if exit_code != DONE:
         raise CommandFailed(last_word or f"tollgate ended without a word, with exit code {exit_code}", exit_code, told)
     if told is None:
@@ -176,6 +180,13 @@ def _in_thread(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
 
     threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
     return future
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -52,7 +52,7 @@ def test_success_without_an_answer_is_a_failure(command: Script, body: str) -> N
 
 
 @pytest.mark.parametrize(("end", "passing"), [("exit 2", False), ("exit 3", False), ("exit 75", True),
-                                             ("exit 1", True), ("kill -KILL $$", True)])
+                                             ("exit 1", True)])
 def test_a_failure_speaks_with_the_last_line_of_the_log_and_says_if_a_retry_may_help(
         command: Script, end: str, passing: bool) -> None:
     command(f"echo first >&2; echo 'The file is bad (got: x). Mend it.' >&2; echo '{{}}'; {end}")
@@ -61,6 +61,14 @@ def test_a_failure_speaks_with_the_last_line_of_the_log_and_says_if_a_retry_may_
             call()
         assert str(failure.value) == "The file is bad (got: x). Mend it."
         assert failure.value.passing is passing
+
+
+def test_a_command_that_was_killed_says_so_and_does_not_give_its_last_line_as_the_reason(command: Script) -> None:
+    command("echo '12:00 INFO tollgate.training: tree 300 of 400' >&2; kill -KILL $$")
+    for call in (lambda: Child([]).answer(), lambda: asyncio.run(ask([]))):
+        with pytest.raises(CommandFailed, match=r"^tollgate was ended by SIGKILL: .*said: 12:00 INFO .*") as failure:
+            call()
+        assert failure.value.passing
 
 
 def test_a_silent_failure_still_says_something(command: Script) -> None:
