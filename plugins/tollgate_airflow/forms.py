@@ -22,6 +22,7 @@ RUN = "{{ (ti.dag_id ~ '__' ~ run_id) | replace(':', '-') | replace('+', '-') | 
 DECIDES = {"queue": "decide"}  # of a worker that holds the ledger's key; an executor without queues does not look at it
 TRAINED = {"trained-by": "{{ dag_run.triggering_user_name or 'scheduler' }}",
            "trained-in": "{{ ti.dag_id }}/{{ run_id }}"}
+TEXT_MAX = 30_000  # characters that a person writes, of four bytes at most: a command's argument has room for 131,071
 BOOK_NAME = "^[a-z][a-z0-9_]*$"
 MAP_NAME = "{{ task.item['name'] }}"
 GATE_NAME = "{{ task.item['gate'] }}"
@@ -85,13 +86,13 @@ def trials() -> Param:
 
 def reason(default: str | None = None) -> Param:
     """Why a person or a request asks for the run."""
-    return Param(default, type="string", minLength=1, title="Reason",
+    return Param(default, type="string", minLength=1, maxLength=TEXT_MAX, title="Reason",
                  description="Why; it is shown to the approver and kept in the record.")
 
 
 def again() -> Param:
     """Why a published night is scored once more; empty for any other."""
-    return Param(None, type=["null", "string"], title="Why again",
+    return Param(None, type=["null", "string"], maxLength=TEXT_MAX, title="Why again",
                  description="Only for a night that is published already: why it is scored once more. The ledger keeps "
                              "it with your name; what counted until now is kept too. Else leave it empty.")
 
@@ -110,4 +111,4 @@ def version() -> Param:
 
 def comment() -> Param:
     """What the approver has to say."""
-    return Param("", type="string", title="Comment", description="Why; it is kept in the ledger.")
+    return Param("", type="string", maxLength=TEXT_MAX, title="Comment", description="Why; it is kept in the ledger.")
