@@ -18,7 +18,7 @@ from fastapi import Depends, FastAPI, Path
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from tollgate_airflow import forms
-from tollgate_airflow.process import Child, CommandFailed
+from tollgate_airflow.process import LIGHT, Child, CommandFailed
 
 FRESH = 5.0  # seconds after a question in which its answer is shown again without asking
 HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
@@ -116,6 +116,6 @@ def asked(command: list[str]) -> dict[str, Any]:
         for stale in [it for it, (at, told) in _asked.items() if now - at > FRESH and told.done()]:
             del _asked[stale]  # an answer may be a whole page, and nobody may ask for it again
         if key not in _asked:
-            _asked[key] = now, _children.submit(lambda: Child(command).answer())
+            _asked[key] = now, _children.submit(lambda: Child(command).answer(LIGHT))
         answer = _asked[key][1]
     return answer.result()

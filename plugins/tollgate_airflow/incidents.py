@@ -16,7 +16,7 @@ from airflow.sdk.log import redact
 from asgiref.sync import sync_to_async
 
 from tollgate_airflow.forms import AS_OF
-from tollgate_airflow.process import Child, without_credentials
+from tollgate_airflow.process import LIGHT, Child, without_credentials
 from tollgate_airflow.telling import tell_directly, tell_of
 from tollgate_airflow.triggers import lives
 
@@ -56,7 +56,7 @@ def settled(book: str, context: Any) -> None:
     # Runs of two DAGs that begin at one time have one id: what waits ends only with the run that asked.
     asks = any(waiting in getattr(task, "notifiers", ()) for task in dag.tasks)
     Child(["alerts", "end", book, *over, f"--as-of={_as_of(context)}", *([f"--run-id={run.run_id}"] if asks else [])],
-          say=log.info).answer()
+          say=log.info).answer(LIGHT)
 
 
 async def late(book: str, hours: float, zone: str, context: Mapping[str, Any]) -> None:
@@ -95,7 +95,7 @@ def _happened(incident: Incident) -> bool:
     try:
         options = [f"--{name.replace('_', '-')}={incident[name]}" for name in
                    ("as_of", "severity", "run_id", "message")]
-        begun = Child(["alerts", "begin", incident["book"], incident["event"], *options], say=log.info).answer()
+        begun = Child(["alerts", "begin", incident["book"], incident["event"], *options], say=log.info).answer(LIGHT)
         tell_of(incident["book"], begun["id"], log, reached)  # all that wait would be told twice where two tell at once
     except Exception as fault:  # that which is down may be what the task failed of, and no task fails twice for it
         log.error("The alert %s could not be written down: %s", incident["event"], fault)

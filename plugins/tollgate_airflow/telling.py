@@ -10,7 +10,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException, AirflowSkipException
 
-from tollgate_airflow.process import Child
+from tollgate_airflow.process import LIGHT, Child
 
 Alert = dict[str, str]
 
@@ -107,12 +107,12 @@ def _tell(book: str, channel: str, connection: Connection | None, log: Any) -> i
 
 
 def _untold(book: str, channel: str, log: Any) -> list[Alert]:
-    alerts: list[Alert] = Child(["alerts", "untold", book, channel], say=log.info).answer()["alerts"]
+    alerts: list[Alert] = Child(["alerts", "untold", book, channel], say=log.info).answer(LIGHT)["alerts"]
     return alerts
 
 
 def _note_told(book: str, channel: str, ids: Sequence[str], log: Any) -> None:
-    Child(["alerts", "told", book, channel, *ids], say=log.info).answer()
+    Child(["alerts", "told", book, channel, *ids], say=log.info).answer(LIGHT)
 
 
 def _reached(channel: str, connection: Connection | None, alert: Alert, log: Any) -> bool:

@@ -15,6 +15,7 @@ import tenacity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
 
+from tollgate_airflow import process
 from tollgate_airflow.process import Child, CommandFailed, ask, command_line
 
 Script = Callable[[str], None]
@@ -122,6 +123,17 @@ def test_an_interruption_while_waiting_ends_the_child(command: Script, tmp_path:
     finally:
         signal.signal(signal.SIGALRM, before)
     assert _ends(int((tmp_path / "child").read_text()))
+
+
+def test_a_question_that_hangs_is_given_up_on_and_ended_with_what_it_started(
+        command: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "LIGHT", 1.0)
+    for call in (lambda: Child(["ingest", "list"]).answer(process.LIGHT), lambda: asyncio.run(ask(["ingest", "list"]))):
+        command(f"sleep 600 & echo $! > {tmp_path}/below; wait")
+        with pytest.raises(CommandFailed, match="^tollgate ingest list had not answered within 1 seconds") as failure:
+            call()
+        assert failure.value.passing, "it is asked again"
+        assert _ends(int((tmp_path / "below").read_text()))
 
 
 def test_a_line_that_cannot_be_passed_on_ends_the_child(command: Script, tmp_path: Path) -> None:
