@@ -20,7 +20,7 @@ BODY = """{%% set run = ti.xcom_pull('%s') %%}
 - [The whole gate report](/tollgate/{{ run.name }}/gates/{{ run.mlflow_run }}), with what stands behind each sentence
 - [The model card](/tollgate/{{ run.name }}/card/{{ run.version }}): intended use, limits, data, fairness by group,
   and how it fared in the champion's shadow since
-- Why it was trained: {{ params.reason }}
+- Why it was trained: `{{ params.reason.replace('`', "'").split() | join(' ') }}`
 - {{ run.refit }}
 - Your answer holds for this artefact and no other: `{{ task.digest }}`
 """

@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Path
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from tollgate_airflow import forms
-from tollgate_airflow.process import Child, CommandFailed
+from tollgate_airflow.process import LIGHT, Child, CommandFailed
 
 FRESH = 5.0  # seconds after a question in which its answer is shown again without asking
 HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
@@ -54,9 +54,12 @@ _children = ThreadPoolExecutor(max_workers=4)  # commands that run at once, whoe
 
 
 @app.get("/")
-def first() -> RedirectResponse:
+def first() -> Response:
     """The page of the book that params.yaml names."""
-    return RedirectResponse(forms.default_book())
+    try:
+        return RedirectResponse(forms.default_book())
+    except ValueError as fault:
+        return told(fault)
 
 
 @app.get("/{book}", response_class=HTMLResponse)
@@ -95,7 +98,12 @@ def made_by(command: list[str], headers: dict[str, str] = HEADERS) -> HTMLRespon
     try:
         return HTMLResponse(asked(command)["html"], headers=headers)
     except (CommandFailed, OSError) as failure:
-        return HTMLResponse(FAULT.format(escape(str(failure))), 404, HEADERS)
+        return told(failure)
+
+
+def told(failure: Exception) -> HTMLResponse:
+    """Why there is no page, in the words of the failure."""
+    return HTMLResponse(FAULT.format(escape(str(failure))), 404, HEADERS)
 
 
 def asked(command: list[str]) -> dict[str, Any]:
@@ -108,6 +116,6 @@ def asked(command: list[str]) -> dict[str, Any]:
         for stale in [it for it, (at, told) in _asked.items() if now - at > FRESH and told.done()]:
             del _asked[stale]  # an answer may be a whole page, and nobody may ask for it again
         if key not in _asked:
-            _asked[key] = now, _children.submit(lambda: Child(command).answer())
+            _asked[key] = now, _children.submit(lambda: Child(command).answer(LIGHT))
         answer = _asked[key][1]
     return answer.result()

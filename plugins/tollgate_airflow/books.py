@@ -23,7 +23,7 @@ class ScheduledBook(BaseModel):
     Attributes:
         train_weekly, score_nightly, score_portfolio, monitor_operations: crons; a DAG without one is started by hand
             alone.
-        late_hours: after which people hear that a night is late; None for never.
+        late_hours: after which people hear that a night is late, a year at most; None for never.
         timezone: what they go by, and the days that a run stands at.
         queue, pool: of every task, but for those that decide, whose queue is their own; None for Airflow's default.
     """
@@ -35,7 +35,7 @@ class ScheduledBook(BaseModel):
     score_nightly: str | None = None
     score_portfolio: str | None = None
     monitor_operations: str | None = None
-    late_hours: Annotated[float, Field(gt=0)] | None = 6
+    late_hours: Annotated[float, Field(gt=0, le=24 * 365)] | None = 6
     timezone: str = "UTC"
     queue: str | None = None
     pool: str | None = None

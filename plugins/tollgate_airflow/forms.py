@@ -22,6 +22,7 @@ RUN = "{{ (ti.dag_id ~ '__' ~ run_id) | replace(':', '-') | replace('+', '-') | 
 DECIDES = {"queue": "decide"}  # of a worker that holds the ledger's key; an executor without queues does not look at it
 TRAINED = {"trained-by": "{{ dag_run.triggering_user_name or 'scheduler' }}",
            "trained-in": "{{ ti.dag_id }}/{{ run_id }}"}
+TEXT_MAX = 30_000  # characters that a person writes, of four bytes at most: a command's argument has room for 131,071
 BOOK_NAME = "^[a-z][a-z0-9_]*$"
 MAP_NAME = "{{ task.item['name'] }}"
 GATE_NAME = "{{ task.item['gate'] }}"
@@ -40,20 +41,33 @@ def within(limit: timedelta) -> dict[str, Any]:
 
 
 def default_book() -> str:
-    """The ``book:`` of params.yaml: the one that is shown first."""
-    return str(read_params()["book"])
+    """The ``book:`` of params.yaml: the one that is shown first. Raises ``ValueError`` where it tells of none."""
+    book = read_params().get("book")
+    if book is None:
+        raise ValueError("params.yaml names no book to show first. Write `book: sba` in it, for example.")
+    return str(book)
 
 
 def read_params() -> dict[str, Any]:
-    """params.yaml, unchecked: what its words mean is known on the other side of the command line."""
+    """params.yaml, unchecked: what its words mean is known on the other side of the command line.
+
+    Raises:
+        ValueError: it is missing, or no YAML mapping.
+    """
     path = project() / "params.yaml"
-    return _read(path, path.stat().st_mtime_ns)
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as fault:
+        raise ValueError(f"{path} cannot be read as YAML (got: {fault}). Mend it; until then there are no "
+                         "DAGs.") from None
 
 
 @lru_cache(maxsize=1)
 def _read(path: Path, changed: int) -> dict[str, Any]:
     """The file as it was ``changed``: a DAG file asks more than once, and is read over and over."""
-    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise yaml.YAMLError(f"{type(found).__name__} in the place of a mapping of settings")
     return found
 
 
@@ -72,13 +86,13 @@ def trials() -> Param:
 
 def reason(default: str | None = None) -> Param:
     """Why a person or a request asks for the run."""
-    return Param(default, type="string", minLength=1, title="Reason",
+    return Param(default, type="string", minLength=1, maxLength=TEXT_MAX, title="Reason",
                  description="Why; it is shown to the approver and kept in the record.")
 
 
 def again() -> Param:
     """Why a published night is scored once more; empty for any other."""
-    return Param(None, type=["null", "string"], title="Why again",
+    return Param(None, type=["null", "string"], maxLength=TEXT_MAX, title="Why again",
                  description="Only for a night that is published already: why it is scored once more. The ledger keeps "
                              "it with your name; what counted until now is kept too. Else leave it empty.")
 
@@ -97,4 +111,4 @@ def version() -> Param:
 
 def comment() -> Param:
     """What the approver has to say."""
-    return Param("", type="string", title="Comment", description="Why; it is kept in the ledger.")
+    return Param("", type="string", maxLength=TEXT_MAX, title="Comment", description="Why; it is kept in the ledger.")

@@ -16,7 +16,7 @@ from airflow.sdk.log import redact
 from asgiref.sync import sync_to_async
 
 from tollgate_airflow.forms import AS_OF
-from tollgate_airflow.process import Child, without_credentials
+from tollgate_airflow.process import LIGHT, Child, without_credentials
 from tollgate_airflow.telling import tell_directly, tell_of
 from tollgate_airflow.triggers import is_running
 
@@ -53,8 +53,10 @@ def end_incidents(book: str, context: Any) -> None:
     over = [f"failed:{dag.dag_id}.{task}" for task in dag.task_ids if _is_over(task, states)]
     if run.state == "success":
         over += [f"late:{dag.dag_id}", f"refused:{dag.dag_id}"]
-    Child(["alerts", "end", book, *over, f"--as-of={_as_of(context)}", f"--run-id={run.run_id}"],
-          say=log.info).answer()
+    # Runs of two DAGs that begin at one time have one id: what waits ends only with the run that asked.
+    asks = any(waiting in getattr(task, "notifiers", ()) for task in dag.tasks)
+    Child(["alerts", "end", book, *over, f"--as-of={_as_of(context)}", *([f"--run-id={run.run_id}"] if asks else [])],
+          say=log.info).answer(LIGHT)
 
 
 async def late(book: str, hours: float, zone: str, context: Mapping[str, Any]) -> None:
@@ -93,7 +95,7 @@ def _happened(incident: Incident) -> bool:
     try:
         options = [f"--{name.replace('_', '-')}={incident[name]}" for name in
                    ("as_of", "severity", "run_id", "message")]
-        begun = Child(["alerts", "begin", incident["book"], incident["event"], *options], say=log.info).answer()
+        begun = Child(["alerts", "begin", incident["book"], incident["event"], *options], say=log.info).answer(LIGHT)
         tell_of(incident["book"], begun["id"], log, reached)  # all that wait would be told twice where two tell at once
     except Exception as fault:  # that which is down may be what the task failed of, and no task fails twice for it
         log.error("The alert %s could not be written down: %s", incident["event"], fault)

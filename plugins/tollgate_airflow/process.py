@@ -21,6 +21,7 @@ from typing import IO, Any
 
 DONE, BAD_INPUT, REFUSED, PASSING_FAULT = 0, 2, 3, 75
 GRACE = 10.0  # seconds between TERM and KILL
+LIGHT = 300.0  # seconds after which a question that no task's own timeout bounds is taken for hung
 END_WITH = "TOLLGATE_END_WITH"
 CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
@@ -78,6 +79,10 @@ def read_answer(stdout: str, last_word: str, exit_code: int) -> dict[str, Any]:
     except (IndexError, ValueError):
         answer = None
     told = answer if isinstance(answer, dict) else None
+    if exit_code < 0:  # what it said last is then no reason
+        said = f" The last that it said: {last_word}" if last_word else ""
+        raise CommandFailed(f"tollgate was ended by {_signal_name(-exit_code)}: the machine ran out of memory, or "
+                            f"somebody ended it.{said}", exit_code, told)
     if exit_code != DONE:
         raise CommandFailed(last_word or f"tollgate ended without a word, with exit code {exit_code}", exit_code, told)
     if told is None:
@@ -90,14 +95,17 @@ class Child:
 
     def __init__(self, arguments: Sequence[str], say: Callable[[str], object] = lambda line: None) -> None:
         self._say = say
+        self._asked = arguments
         self._last_word = ""
         self._child = subprocess.Popen(command_line(arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True, errors="replace", process_group=0,
                                        env=environment())
         self._end = _in_thread(self._wait)
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self, within: float | None = None) -> dict[str, Any]:
         """Wait for the end, passing on every line of the log; an interruption ends the whole group first.
+
+        So does the end of ``within`` seconds, which is a failure.
 
         The calling thread only waits. Airflow's timeout is an alarm that logs in the main thread before it raises:
         were it to strike there amid a line of ours, it would wait for ever for the lock of the log.
@@ -108,8 +116,11 @@ class Child:
         try:
             heard = _in_thread(child.stdout.read)
             threads += [heard, _in_thread(self._pass_on, child.stderr)]
-            for thread in wait(threads, return_when=FIRST_EXCEPTION).done:
+            ended, missing = wait(threads, timeout=within, return_when=FIRST_EXCEPTION)
+            for thread in ended:
                 thread.result()
+            if missing and within is not None:
+                raise _hung(self._asked, within)
         finally:
             self.stop()
             wait(threads, timeout=GRACE)
@@ -149,7 +160,11 @@ async def ask(arguments: Sequence[str]) -> dict[str, Any]:
         child = await asyncio.create_subprocess_exec(*command_line(arguments), stdin=stdin, env=environment(),
                                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
         try:
-            out, err = await child.communicate()
+            out, err = await asyncio.wait_for(child.communicate(), LIGHT)
+        except TimeoutError:
+            _signal_group(child.pid, signal.SIGKILL)
+            await child.wait()
+            raise _hung(arguments, LIGHT) from None
         except asyncio.CancelledError:
             _signal_group(child.pid, signal.SIGKILL)
             raise
@@ -159,6 +174,11 @@ async def ask(arguments: Sequence[str]) -> dict[str, Any]:
     words = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
     return read_answer(out.decode(errors="replace"), without_credentials(words[-1] if words else ""),
                        child.returncode or 0)
+
+
+def _hung(arguments: Sequence[str], seconds: float) -> CommandFailed:
+    return CommandFailed(f"tollgate {' '.join(arguments[:2])} had not answered within {seconds:g} seconds, and was "
+                         "ended with all that it had started", PASSING_FAULT)
 
 
 def _in_thread(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -176,6 +196,13 @@ def _in_thread(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
 
     threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
     return future
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

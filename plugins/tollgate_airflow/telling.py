@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException, AirflowSkipException
 
-from tollgate_airflow.process import Child
+from tollgate_airflow.process import LIGHT, Child
 
 Alert = dict[str, str]
 
@@ -87,12 +88,14 @@ def tell_directly(alert: Alert, log: Any, reached: list[str]) -> None:
                 if channel not in reached and _reached(channel, connection, alert, log)]
 
 
-def connected() -> dict[str, Connection]:
-    """The channels that Airflow has a connection for."""
-    return {channel: connection for channel in CHANNELS if (connection := _connection(channel)) is not None}
+def connected() -> dict[str, Connection | None]:
+    """The channels that there is a connection for: None where Airflow cannot read it, of which it says nothing."""
+    found = {channel: _connection(channel) for channel in CHANNELS}
+    return {channel: connection for channel, connection in found.items()
+            if connection is not None or os.environ.get(_variable(channel))}
 
 
-def _tell(book: str, channel: str, connection: Connection, log: Any) -> int:
+def _tell(book: str, channel: str, connection: Connection | None, log: Any) -> int:
     told: list[str] = []
     for alert in _untold(book, channel, log):
         if not _reached(channel, connection, alert, log):
@@ -104,16 +107,19 @@ def _tell(book: str, channel: str, connection: Connection, log: Any) -> int:
 
 
 def _untold(book: str, channel: str, log: Any) -> list[Alert]:
-    alerts: list[Alert] = Child(["alerts", "untold", book, channel], say=log.info).answer()["alerts"]
+    alerts: list[Alert] = Child(["alerts", "untold", book, channel], say=log.info).answer(LIGHT)["alerts"]
     return alerts
 
 
 def _note_told(book: str, channel: str, ids: Sequence[str], log: Any) -> None:
-    Child(["alerts", "told", book, channel, *ids], say=log.info).answer()
+    Child(["alerts", "told", book, channel, *ids], say=log.info).answer(LIGHT)
 
 
-def _reached(channel: str, connection: Connection, alert: Alert, log: Any) -> bool:
+def _reached(channel: str, connection: Connection | None, alert: Alert, log: Any) -> bool:
     try:
+        if connection is None:
+            raise AirflowException(f"{_variable(channel)} holds no connection. Write it as JSON, or what is no letter "
+                                   "and no digit in its password as %23 and the like")
         CHANNELS[channel](connection, alert).notify({})
     except Exception as error:  # whatever a server or its library says
         log.error("%s could not be told by %s: %s: %s. It is tried again after the next night, or tomorrow.",
@@ -142,6 +148,11 @@ class TellPeople(BaseOperator):
             raise AirflowSkipException(f"Nobody is told: there is none of the connections "
                                        f"{', '.join(f'tollgate_{channel}' for channel in CHANNELS)}.")
         return told
+
+
+def _variable(channel: str) -> str:
+    """Where the environment holds the channel's connection, if that does."""
+    return f"AIRFLOW_CONN_TOLLGATE_{channel.upper()}"
 
 
 def _connection(channel: str) -> Connection | None:

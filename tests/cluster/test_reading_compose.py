@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -72,10 +73,34 @@ def test_a_key_that_is_not_understood_is_refused_and_not_passed_over(tmp_path: P
         read(tmp_path, "services: {one: {image: 'redis:7', cap_add: [NET_ADMIN]}}")
 
 
-@pytest.mark.parametrize("port", ["8080:8080", "0.0.0.0:http:80"])
+@pytest.mark.parametrize(("line", "got"), [
+    ("environment: [A=b]", "environment: another form than a dict"), ("depends_on: [two]", "depends_on: another form"),
+    ("healthcheck: {disable: true}", "test"), ("healthcheck: {test: curl x}", "healthcheck: test: curl x"),
+    ("stop_grace_period: 10", "10 is no duration"), ("deploy: {replicas: two}", "invalid .* 'two'"),
+])
+def test_another_form_of_compose_is_refused_by_its_service_and_not_taken_for_something_else(
+        tmp_path: Path, line: str, got: str) -> None:
+    with pytest.raises(BadInput, match=rf"^The service one is written in a way .* does not know \(got: .*{got}"):
+        read(tmp_path, f"services: {{one: {{image: 'redis:7', {line}}}}}")
+
+
+@pytest.mark.parametrize("value", ["$HOME", "${NAME-nobody}", "${NAME:+somebody}"])
+def test_a_variable_in_another_form_is_refused_and_not_handed_on_as_it_stands(tmp_path: Path, value: str) -> None:
+    with pytest.raises(BadInput, match=rf"A variable is written in a way .* \(got: {re.escape(value)}\)"):
+        read(tmp_path, f"services: {{one: {{image: 'redis:7', environment: {{A: '{value}'}}}}}}")
+
+
+def test_half_a_second_of_grace_is_no_five_hundred_minutes_and_a_command_in_one_line_is_its_words(
+        tmp_path: Path) -> None:
+    one = read(tmp_path, "services: {one: {image: 'redis:7', stop_grace_period: 500ms, command: sh -c 'a b'}}")["one"]
+    assert one.grace == 0.5
+    assert one.command == ("sh", "-c", "a b")
+
+
+@pytest.mark.parametrize("port", ["8080:8080", "0.0.0.0:http:80", "{target: 80}"])
 def test_a_port_that_names_no_address_is_refused(tmp_path: Path, port: str) -> None:
     with pytest.raises(BadInput, match="The ports of one must be written HOST:PORT:PORT"):
-        read(tmp_path, f"services: {{one: {{image: 'redis:7', ports: ['{port}']}}}}")
+        read(tmp_path, f"services: {{one: {{image: 'redis:7', ports: [{port}]}}}}")
 
 
 @pytest.mark.parametrize("content", [b"NAME=a b\r\nOTHER=c\r\n", b'NAME="a b"\nOTHER=c\n',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import subprocess
@@ -14,8 +15,9 @@ from tests import scratch
 from tests.cluster.running import BUILT_FROM
 
 from tollgate.cluster import control, image
+from tollgate.cluster.compose import read_topology
 from tollgate.cluster.enter import Bind, Spec, in_namespaces
-from tollgate.cluster.supervisor import LIBRARIES, SYSTEM
+from tollgate.cluster.supervisor import LIBRARIES, POLL_SECONDS, SYSTEM, Supervisor
 from tollgate.config import PROJECT
 from tollgate.errors import BadInput
 from tollgate.services import postgres
@@ -80,6 +82,24 @@ def test_a_kernel_without_namespaces_is_told_with_the_setting_that_allows_them(p
     done = subprocess.run(without, capture_output=True, text=True, check=False)
     assert "This kernel lets no namespaces be made" in done.stderr
     assert "kernel.unprivileged_userns_clone=1" in done.stderr
+
+
+def test_how_all_stand_is_told_again_once_the_disk_has_room(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("services: {one: {image: 'redis:7'}}")
+    folder = tmp_path / "full"  # where nothing can be written until it is there
+    supervisor = Supervisor(folder, read_topology(tmp_path / "compose.yml", {}), {}, PROJECT)
+
+    async def told() -> str:
+        telling = asyncio.create_task(supervisor._tell())
+        await asyncio.sleep(2 * POLL_SECONDS)
+        folder.mkdir()
+        async with asyncio.timeout(60):
+            while not (folder / "state.json").exists():
+                await asyncio.sleep(POLL_SECONDS)
+        telling.cancel()
+        return (folder / "state.json").read_text()
+
+    assert '"state": "waiting"' in asyncio.run(told())
 
 
 def test_a_volume_of_another_postgresql_is_told_with_both_versions(tmp_path: Path) -> None:

@@ -121,6 +121,9 @@ def visitor() -> Any:
     return TestClient(board.app)
 
 
+REASON = "drift `x`\n- [The model card](/elsewhere)"  # of somebody who would write the question himself
+
+
 def approval(body: str) -> dict[str, Any]:
     """What the approver is shown for a made-up run, and what the links in it lead to."""
     from jinja2 import Template
@@ -129,7 +132,7 @@ def approval(body: str) -> dict[str, Any]:
     answers = {"register": {"name": "sba", "mlflow_run": run, "version": "3", "refit": "Fitted again."},
                "gate": {"table": "| gate |"}}
     shown = Template(body).render(ti=SimpleNamespace(xcom_pull=lambda task, key="": answers[task]),
-                                  task=SimpleNamespace(digest="d" * 64), params={"reason": "drift"})
+                                  task=SimpleNamespace(digest="d" * 64), params={"reason": REASON})
     client = visitor()
     strays = {path: client.get(path) for path in (f"/nosuch/gates/{run}", "/sba/gates/--help", "/runs/nosuch/gates",
                                                   "/runs/--help/gates")}

@@ -27,13 +27,24 @@ def days(dag: Any) -> list[list[str]]:
                                             dag_run=SimpleNamespace(logical_date=date))] for date in dates]
 
 
+def first_page() -> list[Any]:
+    """Where the Model Board's own address leads, or what it says instead."""
+    from fastapi.testclient import TestClient
+
+    from tollgate_airflow import board
+
+    board.app.dependency_overrides[board.may_read] = lambda: None
+    page = TestClient(board.app, raise_server_exceptions=False).get("/", follow_redirects=False)
+    return [page.status_code, page.headers.get("location") or page.text]
+
+
 def main() -> None:
     """Load the DAGs and print what there is."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(str(PROJECT / "dags"))
     print(json.dumps({
-        "errors": bag.import_errors,
+        "errors": bag.import_errors, "first_page": first_page(),
         "dags": sorted(bag.dags),
         "days": {name: days(dag) for name, dag in bag.dags.items() if name.startswith("score_nightly")},
         "places": {name: sorted({(task.queue, task.pool) for task in dag.tasks}) for name, dag in bag.dags.items()}}))

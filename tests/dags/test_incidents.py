@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.listening import http, mail, posts
 from tests.ports import free_port
 
 from tollgate.config import PROJECT
+from tollgate.incidents import begin
 from tollgate.monitoring import alerts, life, untold
 
 TOLLGATE = PROJECT / ".venv/bin/tollgate"
@@ -117,6 +119,15 @@ def test_gates_that_refuse_a_model_are_one_alert_and_no_failed_task(happen: Happ
     ((_, alert),) = heard
     assert alert["subject"] == "refused:score_nightly__consumer" and "AUC is too low" in alert["message"]
     assert [one["status"] for one in alerts("consumer")] == ["lasts"]
+
+
+def test_a_model_waits_until_its_own_run_has_ended_and_not_another_dags_of_the_same_id(happen: Happen) -> None:
+    begin("consumer", "waiting:v3", date(2007, 2, 1), "Version 3 waits for an answer", severity="info",
+          run_id="scheduled__2007-02-01")
+    happen(("settled", {"kind": "score_nightly"}))
+    assert [one["event"] for one in alerts("consumer")] == ["waiting:v3"]
+    happen(("settled", {"kind": "train_weekly"}))
+    assert alerts("consumer") == []
 
 
 def test_no_secret_and_no_second_line_is_told(happen: Happen) -> None:

@@ -15,6 +15,7 @@ import tenacity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
 
+from tollgate_airflow import process
 from tollgate_airflow.process import Child, CommandFailed, ask, command_line
 
 Script = Callable[[str], None]
@@ -52,7 +53,7 @@ def test_success_without_an_answer_is_a_failure(command: Script, body: str) -> N
 
 
 @pytest.mark.parametrize(("end", "passing"), [("exit 2", False), ("exit 3", False), ("exit 75", True),
-                                             ("exit 1", True), ("kill -KILL $$", True)])
+                                             ("exit 1", True)])
 def test_a_failure_speaks_with_the_last_line_of_the_log_and_says_if_a_retry_may_help(
         command: Script, end: str, passing: bool) -> None:
     command(f"echo first >&2; echo 'The file is bad (got: x). Mend it.' >&2; echo '{{}}'; {end}")
@@ -61,6 +62,14 @@ def test_a_failure_speaks_with_the_last_line_of_the_log_and_says_if_a_retry_may_
             call()
         assert str(failure.value) == "The file is bad (got: x). Mend it."
         assert failure.value.passing is passing
+
+
+def test_a_command_that_was_killed_says_so_and_does_not_give_its_last_line_as_the_reason(command: Script) -> None:
+    command("echo '12:00 INFO tollgate.training: tree 300 of 400' >&2; kill -KILL $$")
+    for call in (lambda: Child([]).answer(), lambda: asyncio.run(ask([]))):
+        with pytest.raises(CommandFailed, match=r"^tollgate was ended by SIGKILL: .*said: 12:00 INFO .*") as failure:
+            call()
+        assert failure.value.passing
 
 
 def test_a_silent_failure_still_says_something(command: Script) -> None:
@@ -114,6 +123,17 @@ def test_an_interruption_while_waiting_ends_the_child(command: Script, tmp_path:
     finally:
         signal.signal(signal.SIGALRM, before)
     assert _ends(int((tmp_path / "child").read_text()))
+
+
+def test_a_question_that_hangs_is_given_up_on_and_ended_with_what_it_started(
+        command: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "LIGHT", 1.0)
+    for call in (lambda: Child(["ingest", "list"]).answer(process.LIGHT), lambda: asyncio.run(ask(["ingest", "list"]))):
+        command(f"sleep 600 & echo $! > {tmp_path}/below; wait")
+        with pytest.raises(CommandFailed, match="^tollgate ingest list had not answered within 1 seconds") as failure:
+            call()
+        assert failure.value.passing, "it is asked again"
+        assert _ends(int((tmp_path / "below").read_text()))
 
 
 def test_a_line_that_cannot_be_passed_on_ends_the_child(command: Script, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ Load = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    """What Airflow makes of these entries, under some settings of its own."""
-    def load(entries: Any, **settings: str) -> dict[str, Any]:
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"book": "sba", "schedules": entries}), encoding="utf-8")
+    """What Airflow makes of these entries, or of these ``params`` whole, under some settings of its own."""
+    def load(entries: Any, params: str | None = None, **settings: str) -> dict[str, Any]:
+        written = yaml.safe_dump({"book": "sba", "schedules": entries}) if params is None else params
+        (tmp_path / "params.yaml").write_text(written, encoding="utf-8")
         env = {"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
                "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"), "TOLLGATE_PROJECT": str(tmp_path), **settings}
         child = subprocess.run(
@@ -58,6 +60,7 @@ WRONG: dict[str, tuple[Any, str]] = {  # an entry, and the words about it
     "zone": ({"timezone": "Europe/Berlyn"}, "timezone: Value error, no time zone is called so"),
     "continent": ({"timezone": "Europe"}, "timezone: Value error, no time zone is called so"),
     "pool": ({"pool": 3}, "pool: Input should be a valid string (got: 3)"),
+    "ever": ({**NIGHTLY, "late_hours": float("inf")}, "late_hours: Input should be less than or equal to 8760"),
     "nothing": (None, "must be a mapping, not NoneType"),
     "A Name": ({}, "name: String should match"),
 }
@@ -79,6 +82,24 @@ def test_a_list_in_the_place_of_the_schedules_is_told_in_words(load: Load) -> No
     assert found["dags"] == [] and found["errors"]
     assert all("ValueError: params.yaml: `schedules` must hold one entry a book (got: ['sba'])" in error
                for error in found["errors"].values())
+
+
+@pytest.mark.parametrize(("params", "words"), [
+    ("book: sba\nschedules: {sba: {}\n", "expected ',' or '}', but got '<stream end>'"),
+    ("", "NoneType in the place of a mapping of settings"),
+], ids=["a brace is missing", "nothing in it"])
+def test_a_params_file_that_cannot_be_read_is_named_where_dags_are_missing_and_on_the_model_board(
+        load: Load, params: str, words: str) -> None:
+    found = load(None, params=params)
+    status, page = found["first_page"]
+    assert status == 404
+    for said in (*found["errors"].values(), unescape(page)):
+        assert "params.yaml cannot be read as YAML (got: " in said and words in said, said
+    assert set(found["errors"]) == {str(path) for path in (PROJECT / "dags").glob("*.py")}
+
+
+def test_the_model_boards_own_address_leads_to_the_book_of_the_params_file(load: Load) -> None:
+    assert load({"sba": {}})["first_page"] == [307, "sba"]
 
 
 def test_the_tasks_of_a_book_run_in_its_queue_and_pool_and_those_that_decide_where_the_key_is(load: Load) -> None:

@@ -108,6 +108,18 @@ def test_a_mail_connection_that_names_nobody_says_what_it_lacks(tell: Tell, note
     assert "names nobody to write to" in ended["log"]
 
 
+@pytest.mark.parametrize("wrong", ['{"conn_type": "smtp", "host": "mail",}', "smtp://me:p#ss@mail:25"],
+                         ids=["no JSON", "a # in the password of an address"])
+def test_a_connection_that_airflow_cannot_read_is_told_as_such_and_holds_up_no_other(
+        tell: Tell, noted: Path, wrong: str) -> None:
+    with posts() as (hook, heard):
+        ended = tell(mail=wrong, webhook=http(hook))
+    assert ended["returned"] == {"mail": 0, "webhook": 2} and len(heard) == 2
+    assert "could not be told by mail" in ended["log"]
+    assert "AIRFLOW_CONN_TOLLGATE_MAIL holds no connection. Write it as JSON" in ended["log"]
+    assert [line.split()[3] for line in noted.read_text().splitlines()] == ["webhook"], "the others are told next time"
+
+
 def test_without_any_connection_the_task_is_skipped(tell: Tell) -> None:
     ended = tell()
     assert ended["raised"] == "AirflowSkipException" and "tollgate_mail" in ended["message"]

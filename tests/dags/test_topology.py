@@ -258,6 +258,12 @@ def test_the_approval_links_to_the_gate_report_and_the_card_and_the_board_serves
                                  "The model card": "the answer of card sba 3"}
 
 
+def test_a_reason_is_shown_to_the_approver_as_it_was_written_and_is_no_line_of_the_question(
+        seen: dict[str, Any]) -> None:
+    line = "- Why it was trained: `drift 'x' - [The model card](/elsewhere)`"
+    assert line in seen["approval"]["shown"].splitlines()
+
+
 def test_a_page_that_cannot_be_made_says_why(seen: dict[str, Any]) -> None:
     strays = seen["approval"]["strays"]
     assert [status for status, _ in strays.values()] == [404, 422, 404, 422]

@@ -6,6 +6,7 @@ What is not understood is refused: a key that is passed over would be a differen
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from tollgate.errors import BadInput
 EXAMPLE = "replace-me"
 KEYS = {"image", "build", "init", "restart", "environment", "command", "entrypoint", "volumes", "healthcheck", "ports",
         "depends_on", "deploy", "stop_grace_period", "stop_signal", "working_dir"}
-VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?:(?P<how>:\?|:-)(?P<word>[^}]*))?\})")
-SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+FORMS = {"environment": dict, "depends_on": dict, "deploy": dict, "healthcheck": dict, "ports": list, "volumes": list}
+VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?:(?P<how>:\?|:-)(?P<word>[^}]*))?\}|(?P<other>\S*))")
+SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|[hms])")
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,8 @@ def read_topology(path: Path, variables: Mapping[str, str]) -> dict[str, Service
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         services = raw["services"]
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as err:
+        services.items()
+    except (OSError, yaml.YAMLError, AttributeError, TypeError, KeyError) as err:
         raise BadInput(f"{path.name} could not be read", value=str(err).replace("\n", " ")[:200],
                        remedy="Compare it with the file that the project ships.") from None
     unset: dict[str, str] = {}
@@ -117,7 +121,7 @@ def read_topology(path: Path, variables: Mapping[str, str]) -> dict[str, Service
         raise BadInput(f"{path.name} asks for variables that are not set or empty: {', '.join(sorted(unset))}",
                        value="; ".join(sorted({word for word in unset.values() if word})) or None,
                        remedy="Set them in .env.")
-    return {name: _service(name, body) for name, body in filled.items()}
+    return {name: _understood(name, body) for name, body in filled.items()}
 
 
 def _filled(node: Any, variables: Mapping[str, str], unset: dict[str, str]) -> Any:
@@ -125,6 +129,9 @@ def _filled(node: Any, variables: Mapping[str, str], unset: dict[str, str]) -> A
 
     def value_of(match: re.Match[str]) -> str:
         name, how, word = match["name"], match["how"], match["word"]
+        if match["other"] is not None:
+            raise BadInput("A variable is written in a way that `make cluster` does not know", value=match[0],
+                           remedy="Write ${NAME}, ${NAME:-what else} or ${NAME:?why it must be set}; $$ is a dollar.")
         if name is None:
             return "$"
         value = variables.get(name, "")
@@ -143,10 +150,21 @@ def _filled(node: Any, variables: Mapping[str, str], unset: dict[str, str]) -> A
     return node
 
 
+def _understood(name: str, body: Any) -> Service:
+    try:
+        return _service(name, body)
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        raise BadInput(f"The service {name} is written in a way that `make cluster` does not know", value=err,
+                       remedy="Write it as the file does that the project ships: Compose has several forms for one "
+                              "thing, and only those are read.") from None
+
+
 def _service(name: str, body: dict[str, Any]) -> Service:
     if strange := sorted(set(body) - KEYS):
         raise BadInput(f"The service {name} has keys that `make cluster` does not know: {', '.join(strange)}",
                        value=name, remedy="Teach tollgate/cluster/compose.py what they mean, or leave them out.")
+    if other := [key for key, form in FORMS.items() if not isinstance(body.get(key) or form(), form)]:
+        raise ValueError(f"{', '.join(other)}: another form than a {FORMS[other[0]].__name__}")
     waits = body.get("depends_on") or {}
     return Service(
         name=name, image=str(body.get("image", "")), ours="build" in body,
@@ -162,7 +180,7 @@ def _service(name: str, body: dict[str, Any]) -> Service:
 
 
 def _words(told: Any) -> tuple[str, ...]:
-    return (told,) if isinstance(told, str) else tuple(str(word) for word in told or ())
+    return tuple(shlex.split(told)) if isinstance(told, str) else tuple(str(word) for word in told or ())
 
 
 def _plain(value: Any) -> str:
@@ -174,9 +192,9 @@ def _mount(text: str) -> Mount:
     return Mount(source, target, "ro" in how)
 
 
-def _port(name: str, text: str) -> Port:
+def _port(name: str, text: Any) -> Port:
     try:
-        host, outside, inside = text.split(":")
+        host, outside, inside = str(text).split(":")
         port = Port(host, int(outside), int(inside))
     except ValueError:
         raise BadInput(f"The ports of {name} must be written HOST:PORT:PORT", value=text,
@@ -188,13 +206,21 @@ def _port(name: str, text: str) -> Port:
 
 
 def _health(body: dict[str, Any]) -> Health:
-    kind, *words = body["test"]
-    test = ("sh", "-c", words[0]) if kind == "CMD-SHELL" else tuple(str(word) for word in words)
+    test: tuple[str, ...]
+    match body["test"]:
+        case ["CMD-SHELL", line]:
+            test = ("sh", "-c", line)
+        case ["CMD", *words]:
+            test = tuple(str(word) for word in words)
+        case other:
+            raise ValueError(f"healthcheck: test: {other}")
     return Health(test, _seconds(body.get("interval", "30s")), _seconds(body.get("timeout", "30s")),
                   int(body.get("retries", 3)), _seconds(body.get("start_period", "0s")))
 
 
 def _seconds(text: Any) -> float:
     """A duration of Compose, such as 90s or 1m30s, in seconds."""
-    found = re.findall(r"(\d+(?:\.\d+)?)([hms])", str(text))
+    found = DURATION.findall(str(text))
+    if not found or DURATION.sub("", str(text)):
+        raise ValueError(f"{text} is no duration such as 90s")
     return sum(float(number) * SECONDS[unit] for number, unit in found)

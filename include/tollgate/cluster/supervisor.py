@@ -224,7 +224,8 @@ class Supervisor:
 
     async def _tell(self) -> None:
         while True:
-            self._write_state()
+            with contextlib.suppress(OSError):  # of a disk that is full now, and may not be in a moment
+                self._write_state()
             await asyncio.sleep(POLL_SECONDS)
 
     def _write_state(self) -> None:
@@ -235,10 +236,10 @@ class Supervisor:
                 for it in self.instances.values()}
         if told == self.told:
             return
-        self.told = told
         draft = self.folder / "state.json.part"
         draft.write_text(json.dumps(told), encoding="utf-8")
         os.replace(draft, self.folder / "state.json")
+        self.told = told
 
 
 def _program(image: str) -> str:

@@ -197,7 +197,8 @@ class Schedule(_Section):
     monitor_operations: Annotated[str | None, Field(
         description="cron: when the feed is looked at, and what waits is told, also without a night")] = None
     late_hours: Annotated[float | None, Field(
-        gt=0, description="a night that has not succeeded so long after it was queued is told as late")] = 6
+        gt=0, le=24 * 365,
+        description="a night that has not succeeded so long after it was queued is told as late")] = 6
     timezone: Annotated[str, Field(description="of the crons, and of the days that runs stand at")] = "UTC"
     queue: Annotated[str | None, Field(description="of Celery, for every task but those that decide")] = None
     pool: Annotated[str | None, Field(description="of Airflow, which bounds how many tasks run at once")] = None
