@@ -59,7 +59,7 @@ def first() -> Response:
     try:
         return RedirectResponse(forms.default_book())
     except ValueError as fault:
-        return told(fault)
+        return error_page(fault)
 
 
 @app.get("/{book}", response_class=HTMLResponse)
@@ -98,10 +98,10 @@ def made_by(command: list[str], headers: dict[str, str] = HEADERS) -> HTMLRespon
     try:
         return HTMLResponse(asked(command)["html"], headers=headers)
     except (CommandFailed, OSError) as failure:
-        return told(failure)
+        return error_page(failure)
 
 
-def told(failure: Exception) -> HTMLResponse:
+def error_page(failure: Exception) -> HTMLResponse:
     """Why there is no page, in the words of the failure."""
     return HTMLResponse(FAULT.format(escape(str(failure))), 404, HEADERS)
 
