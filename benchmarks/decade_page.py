@@ -25,7 +25,8 @@ PAGE = """# The decade, replayed
 first model from {begun} on, and from the first that passed its gates on {nights} nights to {last}, with monitoring,
 requests, retrains, approvals and the guard as they come ({every}: it scores all applications since the night before,
 and monitoring compares them as one window). `--every 3` has a night a quarter, in less time. A replay that was
-stopped goes on where it was; `--page` makes the page of what there is, without Airflow.
+stopped goes on where it was; `--page` makes the page of what there is, without Airflow. `.ci/run` replays its first two
+nights.
 
 Whoever approves is the script: what passed its gates, it approves, as of the night that asked. The files of many months
 land in one piece; what a night, a training or a measure may see of them is what was known before its as-of. Landing is
