@@ -7,6 +7,7 @@ written while the parts are copied; a backup in which something changed meanwhil
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def _checked(folder: Path) -> dict[str, Any]:
         raise BadInput("There is no whole backup in this folder", value=folder,
                        remedy=f"{RECORD} is written last; name a folder in which it is.")
     try:
-        known: dict[str, Any] = store.read_json(RECORD)
+        known: dict[str, Any] = json.loads(store.read(RECORD))
         form = known["format"]
     except (ValueError, TypeError, KeyError) as err:
         raise BadInput("The record of the backup cannot be read: it is damaged or was cut short",

@@ -82,12 +82,12 @@ def main() -> None:
     """Of the runs and their states in the first argument, which live; what those of the second are given."""
     from airflow.sdk.execution_time.supervisor import set_supervisor_comms
 
-    from tollgate_airflow.triggers import free, lives
+    from tollgate_airflow.triggers import free, is_running
 
     runs, waiting = json.loads(sys.argv[1]), json.loads(sys.argv[2])
     remember(runs)
     with set_supervisor_comms(Supervisor()):
-        print(json.dumps({"lives": {run: lives(DAG % "sba", run) for run in [*runs["sba"], "deleted"]},
+        print(json.dumps({"running": {run: is_running(DAG % "sba", run) for run in [*runs["sba"], "deleted"]},
                           "given": {book: asyncio.run(given(book, run)) for book, run in waiting.items()},
                           "ends": {run: asyncio.run(end_of(DAG % "sba", run)) for run in ("done", "deleted")},
                           "late": given_up(), "none": free([{"state": "claimed", "run_id": "a"}], "b", {"a"})}))

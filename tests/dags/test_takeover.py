@@ -29,7 +29,7 @@ def test_a_waiting_run_is_given_its_books_request_where_the_run_that_claimed_it_
          json.dumps(waiting)], capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
     assert child.returncode == 0, child.stderr[-3000:]
     found = json.loads(child.stdout.splitlines()[-1])
-    assert found["lives"] == {"failed": False, "done": False, "next": True, "of-another-book": True, "deleted": False}
+    assert found["running"] == {"failed": False, "done": False, "next": True, "of-another-book": True, "deleted": False}
     told = {book: (request["key"], request["ended"]) for book, request in found["given"].items()}
     assert told == {"sba": ("sba|k", "failed"), "consumer": ("consumer|k", "of-another-book"), "card": ("card|k", "")}
     assert found["none"] is None

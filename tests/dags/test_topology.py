@@ -151,7 +151,7 @@ def test_people_hear_of_every_task_that_fails_and_of_a_night_that_is_late(kinds:
     silent = {f"{dag}.{name}" for dag, about in kinds.items() for name, task in about["tasks"].items()
               if task["tells"] != ["failed__sba"]}
     assert silent == {"monitor_operations.keep"}, "it keeps what could not be written down, and would start itself"
-    assert all(about["settles"] == ["settled__sba"] * 2 for about in kinds.values())
+    assert all(about["settles"] == ["end_incidents__sba"] * 2 for about in kinds.values())
     assert {kind: about["late_hours"] for kind, about in kinds.items() if about["late_hours"] is not None} == {
         "score_nightly": 6, "score_portfolio": 6}
 
