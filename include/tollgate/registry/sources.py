@@ -28,11 +28,12 @@ def sources_of(book: Book, loan_id: str) -> list[dict[str, Any]]:
     table = book.table("applications")
     own = _versions(book, table, LOAN, pa.array([loan_id]))
     found = _told(table, own, files)
-    for history in book.histories:
-        whose = str(history.entity)
-        columns = [LOAN, "applied_on", whose]
+    if book.histories:
+        columns = list(dict.fromkeys([LOAN, "applied_on", *(str(history.entity) for history in book.histories)]))
         asked = lake.versions_of(lake.applications(book), LOAN, pa.array([loan_id]), columns=columns)
         asked = arrived(asked, arrivals(book, asked[LOAN]))
+    for history in book.histories:
+        whose = str(history.entity)
         rows = seen(history, asked, _versions(book, history, whose, asked[whose].drop_null().unique()))
         lines = _told(history, rows.drop_columns("row").group_by(rows.column_names[1:]).aggregate([]), files)
         found += sorted(lines, key=lambda line: (*line["key"].values(), line["version"]))
