@@ -234,14 +234,15 @@ def test_the_histories_of_a_loan_go_with_it_unless_they_are_of_another_loan_too(
 
 def test_a_file_of_before_the_book_had_a_column_is_looked_into_as_well(home: Path, drop: Drop) -> None:
     book = load_book("instalment")
-    drop(as_csv(instalment_loans({"customer_id": "P1"}, {"customer_id": "P2"})), "applications_a.csv", "instalment")
+    loans = instalment_loans({"loan_id": "LOAN-1", "customer_id": "P1"}, {"loan_id": "LOAN-2", "customer_id": "P2"})
+    drop(as_csv(loans), "applications_a.csv", "instalment")
     take_in(book, bad_share(1.0))
     table = lake.applications(book)
     rows = lake.read(table)
     lake.rewrite(table, lambda now: now.drop_columns("applicant_id"))
     lake.rewrite(table, lambda _: rows)  # as a migration adds it
-    assert erase("I1", book="instalment")["past"]["applications"] == 3
-    assert "I1" not in told_in(home / "lake") and lake.read(table)["loan_id"].to_pylist() == ["I2"]
+    assert erase("LOAN-1", book="instalment")["past"]["applications"] == 3
+    assert "LOAN-1" not in told_in(home / "lake") and lake.read(table)["loan_id"].to_pylist() == ["LOAN-2"]
 
 
 def _cell(column: Any, person: int) -> str:
