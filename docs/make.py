@@ -48,7 +48,10 @@ def allowed(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:  # or nothing
         return f"{allowed(schema['anyOf'][0])}, or null"
     if schema["type"] == "array":
-        return "list of version numbers" if "$ref" not in schema["items"] else "list of [rules](rules.md)"
+        if "$ref" in schema["items"]:
+            return "list of [rules](rules.md)"
+        return "list of version numbers" if schema["items"]["type"] == "string" else (
+            f"list, each {allowed(schema['items'])}")
     if schema["type"] == "string":
         return "date" if schema.get("format") == "date" else "text"
     kind = {"integer": "whole number", "number": "number"}[schema["type"]]

@@ -83,7 +83,7 @@ def test_the_folds_of_a_sweep_can_lie_in_files(
     pq.write_table(split, tmp_path / "split.parquet")
     (stored,), (whole,) = (prepare_folds(book, *rows, params)
                            for rows in ((file, TableFile.open(tmp_path / "split.parquet")), (table, split)))
-    assert stored.auc(stored.learner.start({}), 5) == whole.auc(whole.learner.start({}), 5)
+    assert stored.auc(stored.start({}), 5) == whole.auc(whole.start({}), 5)
 
 
 def test_rejected_applicants_are_added_to_rows_of_a_file_as_to_those_of_a_table(
@@ -98,7 +98,7 @@ def test_rejected_applicants_are_added_to_rows_of_a_file_as_to_those_of_a_table(
 def test_fits_at_once_on_rows_of_one_file_do_not_disturb_each_other(
         book: Book, params: Params, table: pa.Table, file: TableFile) -> None:
     choices = [{"max_depth": depth, "subsample": 0.7, "colsample_bytree": 0.6} for depth in (2, 3, 4)]
-    learner, whole = (prepare(book, rows, part_of(table), params).learner for rows in (file, table))
+    learner, whole = (prepare(book, rows, part_of(table), params).learners[0] for rows in (file, table))
     with ThreadPoolExecutor(len(choices)) as pool:
         found = list(pool.map(lambda choice: learner.start(choice).to(12), choices))
     assert [scores.tobytes() for scores in found] == [whole.start(choice).to(12).tobytes() for choice in choices]
@@ -111,7 +111,7 @@ def test_pages_on_disk_are_gone_with_the_fit(
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     parts = prepare(book, file, part_of(table), params)
-    parts.learner.start(CHOICES["xgboost"]).to(2)
+    parts.start(CHOICES["xgboost"]).to(2)
     assert list(scratch.rglob("*.page"))
     del parts
     gc.collect()

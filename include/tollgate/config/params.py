@@ -82,6 +82,7 @@ class Sweep(_Section):
     rounds_max: PositiveInt
     early_stopping: PositiveInt
     threads: PositiveInt
+    lookback_months: list[PositiveInt] = []
 
 
 class Range(_Section):

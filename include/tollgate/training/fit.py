@@ -17,19 +17,28 @@ from tollgate.estimators import Fitted, Fitting, Inputs, Learner, Rows, estimato
 from tollgate.features import Encoder, TableFile, unweighted
 from tollgate.labels import augment
 from tollgate.stats.ranking import area_under
+from tollgate.training.space import LOOKBACK
 from tollgate.training.split import TRAIN, VALIDATION, folds
-from tollgate.training.weights import row_weights
+from tollgate.training.weights import newest, row_weights
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Rows to train and to validate on, encoded once and made ready for every trial."""
+    """Rows to train and to validate on, encoded once and made ready for every trial.
+
+    Attributes:
+        learners: of the training rows of each look-back that competes, in months; 0 of all of them.
+    """
 
     encoder: Encoder
     inputs: Inputs
     train: Rows
     validation: Rows
-    learner: Learner
+    learners: Mapping[int, Learner]
+
+    def start(self, choice: Mapping[str, Any]) -> Fitting:
+        """A fit with these hyperparameters, on the training rows of their look-back."""
+        return self.learners[choice.get(LOOKBACK, 0)].start(_of_the_library(choice))
 
     def auc(self, fitting: Fitting, rounds: int) -> float:
         """The area under the validation ROC curve after so many rounds; not a number where a row's score is none."""
@@ -41,18 +50,28 @@ class Parts:
         return np.concatenate([predict(batch) for batch in self.validation.batches()])
 
 
-def learn(book: Book, train: pa.Table | TableFile, params: Params) -> tuple[Encoder, Inputs, Rows]:
+def learn(book: Book, train: pa.Table | TableFile, params: Params, months: int = 0) -> tuple[Encoder, Inputs, Rows]:
     """The encoder of these training rows, what an estimator is told of its columns, and the rows with their weights.
 
     Args:
         train: as the ``features`` of ``prepare``, of training rows alone.
+        months: the look-back, by which older ones teach the encoder alone; 0 for all.
 
     Raises:
-        BadInput: a half-life is asked for of a book without dates.
+        BadInput: a half-life or a look-back is asked for of a book without dates.
     """
     encoder = Encoder.learn(book, train)
     inputs = encoder.columns({feature.name: feature.monotone for feature in book.features})
-    return encoder, inputs, encoder.rows(train, row_weights(book, train, params.train))
+    return encoder, inputs, _rows(book, encoder, train, params, months)
+
+
+def _rows(book: Book, encoder: Encoder, train: pa.Table | TableFile, params: Params, months: int) -> Rows:
+    recent = newest(book, train, months) if months else train
+    return encoder.rows(recent, row_weights(book, recent, params.train))
+
+
+def _of_the_library(choice: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in choice.items() if name != LOOKBACK}
 
 
 def prepare(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArray, params: Params) -> Parts:
@@ -78,8 +97,13 @@ def prepare(book: Book, features: pa.Table | TableFile, part: pa.ChunkedArray, p
                            remedy="Widen snapshot.window_months, or lower split.folds in params.yaml.")
     encoder, inputs, fitted_on = learn(book, train, params)
     chosen_on = encoder.rows(validation)
-    learner = estimator(params.train.estimator).learner(inputs, fitted_on, chosen_on, params.seed, params.sweep.threads)
-    return Parts(encoder, inputs, fitted_on, chosen_on, learner)
+
+    def learner(rows: Rows) -> Learner:
+        return estimator(params.train.estimator).learner(inputs, rows, chosen_on, params.seed, params.sweep.threads)
+
+    return Parts(encoder, inputs, fitted_on, chosen_on, {
+        0: learner(fitted_on),
+        **{months: learner(_rows(book, encoder, train, params, months)) for months in params.sweep.lookback_months}})
 
 
 def prepare_folds(book: Book, features: pa.Table | TableFile, split: pa.Table | TableFile, params: Params,
@@ -131,7 +155,7 @@ def fit(parts: Parts, params: Params, choice: Mapping[str, Any]) -> Fit:
     """
     from sklearn.metrics import log_loss
 
-    fitting, least, rounds, label = parts.learner.start(choice), math.inf, 0, parts.validation.label
+    fitting, least, rounds, label = parts.start(choice), math.inf, 0, parts.validation.label
     for k in range(1, params.sweep.rounds_max + 1):
         score = fitting.to(k)
         if not np.isfinite(score).all():
@@ -184,7 +208,7 @@ def fit_length(inputs: Inputs, rows: Rows, params: Params, choice: Mapping[str, 
     """A fit of so many rounds, of which nothing is chosen by validation rows."""
     unused = Rows(next(batch for batch in rows.batches() if len(batch))[:1], rows.label[:1])
     fitting = estimator(params.train.estimator).learner(inputs, rows, unused, params.seed, params.sweep.threads).start(
-        choice)
+        _of_the_library(choice))
     fitting.to(rounds)
     return fitting.at(rounds)
 
@@ -201,7 +225,7 @@ def fit_rounds(book: Book, rows: pa.Table | TableFile, unbooked: pa.Table, param
     """
 
     def fitted_on(train: pa.Table | TableFile) -> tuple[Encoder, Fitted]:
-        encoder, inputs, learned = learn(book, train, params)
+        encoder, inputs, learned = learn(book, train, params, choice.get(LOOKBACK, 0))
         return encoder, fit_length(inputs, learned, params, choice, rounds)
 
     method = params.train.reject_inference

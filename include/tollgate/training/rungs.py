@@ -58,7 +58,7 @@ class Climb:
         self._done = self._best = 0
         # The rungs among them, wherever the climb pauses: another look could find another best.
         self._looks = sorted({*range(STEP, params.sweep.rounds_max, STEP), *budgets(params.sweep, params.sweep.trials)})
-        self._fittings = [parts.learner.start(choice) for parts in folds]
+        self._fittings = [parts.start(choice) for parts in folds]
 
     def to(self, budget: int, each: Each = map) -> None:
         """Fit up to the rung of ``budget`` rounds, or until ``early_stopping`` rounds have brought nothing better.

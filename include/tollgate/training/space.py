@@ -15,13 +15,20 @@ if TYPE_CHECKING:
 
 
 RATE = "learning_rate"  # what XGBoost and LightGBM both call it
+LOOKBACK = "lookback_months"  # of a point: the training loans' newest months, 0 for all of them
 
 
 def suggest(trial: optuna.trial.BaseTrial, params: Params) -> dict[str, Any]:
-    """A point of the estimator's search space, whose names have no order: that of a file must not decide the draw."""
-    return {name: (trial.suggest_int(name, of.low, of.high, log=of.log)
-                   if isinstance(of.low, int) and isinstance(of.high, int) else
-                   trial.suggest_float(name, of.low, of.high, log=of.log)) for name, of in _space(params)}
+    """A point of the estimator's search space, whose names have no order: that of a file must not decide the draw.
+
+    Where shorter look-backs compete, a point has one of them or the whole window too.
+    """
+    point = {name: (trial.suggest_int(name, of.low, of.high, log=of.log)
+                    if isinstance(of.low, int) and isinstance(of.high, int) else
+                    trial.suggest_float(name, of.low, of.high, log=of.log)) for name, of in _space(params)}
+    if shorter := sorted(set(params.sweep.lookback_months)):
+        point[LOOKBACK] = trial.suggest_categorical(LOOKBACK, [0, *shorter])
+    return point
 
 
 def middle(params: Params) -> dict[str, Any]:
