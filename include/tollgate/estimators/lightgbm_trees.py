@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tollgate.estimators.base import Inputs, Rows
+from tollgate.estimators.importing import import_without_sklearn
 
 if TYPE_CHECKING:
     import lightgbm
@@ -67,6 +68,7 @@ def load(folder: Path, inputs: Inputs) -> Trees:
 
 
 def _read(text: str) -> lightgbm.Booster:
+    import_without_sklearn("lightgbm")
     import lightgbm
 
     _quiet()

@@ -15,6 +15,7 @@ from weakref import finalize
 import numpy as np
 
 from tollgate.estimators.base import Inputs, Rows
+from tollgate.estimators.importing import import_without_sklearn
 from tollgate.estimators.shapley import Tables, Tree
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def bins_of(edges: np.ndarray, codes: int, column: np.ndarray) -> np.ndarray:
 
 def load(folder: Path, inputs: Inputs) -> Trees:
     """The trees of a model's folder. Raises ``ValueError`` where they cannot be read."""
+    import_without_sklearn("xgboost")
     import xgboost
 
     return Trees(xgboost.Booster(model_file=folder / FILE), inputs)

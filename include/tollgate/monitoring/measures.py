@@ -43,15 +43,11 @@ def discovered(rows: Sequence[Row], rate: float) -> list[bool]:
     Benjamini and Yekutieli's procedure, which holds however the tests depend on each other (Annals of Statistics 29,
     2001); one row alone passes at a p-value of ``rate``. A row without a p-value is judged by its own null alone.
     """
-    from scipy.stats import false_discovery_control
-
-    known = [k for k, row in enumerate(rows) if row["p_value"] is not None]
-    found = [True] * len(rows)
-    if known:
-        for k, p_value in zip(known, false_discovery_control([rows[k]["p_value"] for k in known], method="by"),
-                              strict=True):
-            found[k] = bool(p_value <= rate)
-    return found
+    known = sorted(row["p_value"] for row in rows if row["p_value"] is not None)
+    # As scipy.stats.false_discovery_control, without the half second of each task that loading scipy.stats takes.
+    luck = len(known) * sum(1 / k for k in range(1, len(known) + 1))
+    limit = max((p for k, p in enumerate(known, start=1) if p * luck <= k * rate), default=-1.0)
+    return [row["p_value"] is None or row["p_value"] <= limit for row in rows]
 
 
 def worst(levels: Iterable[str]) -> str:

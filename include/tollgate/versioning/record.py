@@ -41,15 +41,19 @@ def merge_stage(lock: bytes | None, mine: bytes, stage: str) -> bytes:
     """``lock`` with what ``mine`` says of one stage: what others recorded meanwhile stays."""
     import yaml
 
-    ours = yaml.safe_load(mine)
+    ours = _read(mine)
     stages = {**_stages(lock), stage: ours["stages"][stage]}
     return mine if stages == ours["stages"] else yaml.safe_dump({**ours, "stages": stages}, sort_keys=False).encode()
 
 
 def _stages(lock: bytes | None) -> dict[str, Any]:
+    return (_read(lock) or {}).get("stages", {}) if lock else {}
+
+
+def _read(lock: bytes) -> Any:
     import yaml
 
-    return (yaml.safe_load(lock) or {}).get("stages", {}) if lock else {}
+    return yaml.load(lock, Loader=yaml.CSafeLoader)  # ten times as fast as in Python
 
 
 def _is_there(path: Path, out: Output) -> bool:
