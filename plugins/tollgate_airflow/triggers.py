@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Collection
 from typing import Any
@@ -14,8 +15,20 @@ from asgiref.sync import sync_to_async
 
 from tollgate_airflow.process import CommandFailed, ask
 
-LOOK_SECONDS = 10.0  # between two looks: each is a process, and a second of one core
+LOOK_SECONDS = "10"  # between two looks: each is a process, and a quarter of a second of one core
 BACK_OFF_MAX = 60.0  # seconds between two polls of a command that keeps failing
+
+
+def look_seconds() -> float:
+    """How long to wait between two looks, by ``TOLLGATE_LOOK_SECONDS``. Raises ``ValueError`` for what is no time."""
+    told = os.environ.get("TOLLGATE_LOOK_SECONDS") or LOOK_SECONDS
+    try:
+        if 0 < float(told) < float("inf"):
+            return float(told)
+    except ValueError:
+        pass
+    raise ValueError(f"TOLLGATE_LOOK_SECONDS must be a number of seconds above 0 (got: {told}); unset it for the "
+                     f"default of {LOOK_SECONDS}.")
 
 
 async def _poll(command: list[str], every: float, log: Any) -> AsyncIterator[dict[str, Any]]:
@@ -42,15 +55,15 @@ class LandingTrigger(BaseEventTrigger):
 
     Args:
         book: whose files; no other's are looked at, and none's trouble holds up another's.
-        every: seconds between two looks.
+        every: seconds between two looks, ``look_seconds`` if not given.
         again: seconds after which files that still stand there are announced once more: whatever the run of the event
             before came to, they do not wait for the next file.
     """
 
-    def __init__(self, book: str, every: float = LOOK_SECONDS, again: float = 600.0) -> None:
+    def __init__(self, book: str, every: float | None = None, again: float = 600.0) -> None:
         super().__init__()
         self.book = book
-        self.every = every
+        self.every = every or look_seconds()
         self.again = again
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -76,15 +89,15 @@ class DriftTrigger(BaseTrigger):
     Args:
         book: whose requests.
         dag_id, run_id: the run that waits.
-        every: seconds between two looks.
+        every: seconds between two looks, ``look_seconds`` if not given.
     """
 
-    def __init__(self, book: str, dag_id: str, run_id: str, every: float = LOOK_SECONDS) -> None:
+    def __init__(self, book: str, dag_id: str, run_id: str, every: float | None = None) -> None:
         super().__init__()
         self.book = book
         self.dag_id = dag_id
         self.run_id = run_id
-        self.every = every
+        self.every = every or look_seconds()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """How the triggerer makes it again."""

@@ -56,6 +56,18 @@ def begin_upload(anywhere: str, name: str) -> Callable[[], None]:
     return lambda: client.complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts) and None
 
 
+@pytest.mark.parametrize(("value", "said"), [("", "10.0"), ("2.5", "2.5"), ("often", "TOLLGATE_LOOK_SECONDS must be a "
+                         "number of seconds above 0 (got: often); unset it for the default of 10.")])
+def test_how_long_the_triggers_wait_between_two_looks_can_be_set(value: str, said: str, tmp_path: Path) -> None:
+    look = ("from tollgate_airflow.triggers import DriftTrigger, LandingTrigger\n"
+            "print({LandingTrigger('sba').every, DriftTrigger('sba', 'retrain', 'run').every})")
+    env = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(PROJECT / "plugins"),
+           "TOLLGATE_LOOK_SECONDS": value}
+    done = subprocess.run([str(PROJECT / ".venv-airflow/bin/python"), "-c", look], env=env, cwd=tmp_path,
+                          capture_output=True, text=True, check=False)
+    assert said in (done.stdout + done.stderr).splitlines()[-1]
+
+
 def test_a_file_is_announced_once_it_is_whole_and_not_before(anywhere: str, hear: Hear) -> None:
     usual = hear()
     assert usual["every"] <= 10, "seconds between two looks"

@@ -59,6 +59,8 @@ def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(well: Scratch,
     ("TOLLGATE_MLFLOW_ARTIFACTS", "gs://models", r"must be a folder or s3://… \(got: gs://models\)"),
     ("TOLLGATE_FOUR_EYES", "yes", r"TOLLGATE_FOUR_EYES is on or off \(got: yes\)"),
     ("TOLLGATE_TODAY", "tomorrow", r"TOLLGATE_TODAY is written YYYY-MM-DD or as-of \(got: tomorrow\)"),
+    ("TOLLGATE_LOOK_SECONDS", "often", r"TOLLGATE_LOOK_SECONDS is a number of seconds above 0 \(got: often\)"),
+    ("TOLLGATE_LOOK_SECONDS", "0", r"TOLLGATE_LOOK_SECONDS is a number of seconds above 0 \(got: 0\)"),
     ("TOLLGATE_PROJECT", "/nowhere", r"There is no dvc.yaml in the project \(got: /nowhere\)"),
 ])
 def test_a_setting_that_no_process_could_use_is_named(well: Scratch, monkeypatch: pytest.MonkeyPatch, name: str,

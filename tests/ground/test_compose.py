@@ -75,7 +75,8 @@ def test_every_setting_of_tollgate_is_one_that_it_reads(monkeypatch: pytest.Monk
 def test_no_state_of_tollgate_is_on_a_workers_disk() -> None:
     shared = {name: value for name, value in AIRFLOW.items()
               if name.startswith("TOLLGATE_") and name.removeprefix("TOLLGATE_") not in (
-                  "PROJECT", "BOOKS", "DATA", "LEDGER_PUBLIC_KEYS", "MLFLOW_UI", "TODAY")}
+                  "PROJECT", "BOOKS", "DATA", "LEDGER_PUBLIC_KEYS", "MLFLOW_UI", "TODAY",
+                  "LOOK_SECONDS")}
     assert all(re.match(r"s3://|http://mlflow:|postgresql", value) for value in shared.values())
 
 

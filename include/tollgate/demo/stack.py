@@ -56,6 +56,7 @@ def airflow() -> Service:
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "TOLLGATE_PROJECT": str(here.project),
         "TOLLGATE_DATA": str(here.data),
+        "TOLLGATE_LOOK_SECONDS": "2",  # a month of the replay is over before the default has looked twice
         "TOLLGATE_MLFLOW_UI": here.mlflow_ui or f"http://127.0.0.1:{_port('TOLLGATE_MLFLOW_PORT', 5000)}",
         "TOLLGATE_TODAY": AS_OF,  # years go by in minutes
     }

@@ -15,7 +15,8 @@ from tollgate.doctor.places import is_local, locations
 from tollgate.errors import BadInput, TollgateError
 
 PREFIX = "TOLLGATE_"
-OTHERS = {"TOLLGATE_BIN", "TOLLGATE_AIRFLOW_PORT", "TOLLGATE_MLFLOW_PORT", "TOLLGATE_COMMIT", "TOLLGATE_END_WITH"}
+OTHERS = {"TOLLGATE_BIN", "TOLLGATE_AIRFLOW_PORT", "TOLLGATE_MLFLOW_PORT", "TOLLGATE_COMMIT", "TOLLGATE_END_WITH",
+          "TOLLGATE_LOOK_SECONDS"}
 
 
 def check_settings(here: Settings) -> Iterator[Finding]:
@@ -54,6 +55,10 @@ def _of_no_use(here: Settings) -> Iterator[Finding]:
     if here.four_eyes not in ("on", "off"):
         yield error(f"TOLLGATE_FOUR_EYES is on or off (got: {here.four_eyes})",
                     "Correct it, or unset it, which is off.")
+    told = os.environ.get("TOLLGATE_LOOK_SECONDS")
+    if told and not (told.replace(".", "", 1).isdecimal() and float(told) > 0):
+        yield error(f"TOLLGATE_LOOK_SECONDS is a number of seconds above 0 (got: {told})",
+                    "Correct it, or unset it, which is 10.")
     if here.mlflow_ui and not here.mlflow_ui.startswith(("http://", "https://")):
         yield error(f"TOLLGATE_MLFLOW_UI is an address for a browser (got: {here.mlflow_ui})", "Write http(s)://…, or "
                     "unset it: then the Board links to MLflow only where TOLLGATE_MLFLOW is a server.")
