@@ -30,8 +30,9 @@ def land(book: Book, month: str, since: str | None = None) -> dict[str, Any]:
     """Write the rows that the lender would send for ``since`` (default: ``month``) to ``month`` into landing.
 
     Each table becomes one whole file, or none when it has no rows: ``sba/applications_2006-03.csv``, or
-    ``sba/applications_1995-01_2006-12.csv`` for more than one month. The same months give the same bytes. The
-    applications are written first: whoever takes the files in as they come finds the loans that the others are about.
+    ``sba/applications_1995-01_2006-12.csv`` for more than one month. The same months give the same bytes. All files are
+    made before the first is written, so that they arrive within a moment, and the applications are written first:
+    whoever takes the files in as they come finds the loans that the others are about.
 
     Returns ``{"book", "files": [name, ...], "rows": {table: count}}``.
 
@@ -44,19 +45,31 @@ def land(book: Book, month: str, since: str | None = None) -> dict[str, Any]:
     if first > last:
         raise BadInput("The first month to land lies after the last", value=f"{first}..{last}",
                        remedy="Swap the two.")
-    landed = {table.name: land_table(book, table.name, first, last) for table in book.tables}
-    return {"book": book.name, "files": [name for name, rows in landed.values() if rows],
-            "rows": {table: rows for table, (_, rows) in landed.items()}}
+    sent = {table.name: _send(book, table.name, first, last) for table in book.tables}
+    for name, content, _ in sent.values():
+        _write(book, name, content)
+    return {"book": book.name, "files": [name for name, content, _ in sent.values() if content],
+            "rows": {table: rows for table, (_, _, rows) in sent.items()}}
 
 
 def land_table(book: Book, table: str, first: str, last: str) -> tuple[str, int]:
     """Write the rows of one table for these months into landing, if there are any; the file's name and their number."""
+    name, content, rows = _send(book, table, first, last)
+    _write(book, name, content)
+    return name, rows
+
+
+def _send(book: Book, table: str, first: str, last: str) -> tuple[str, bytes, int]:
+    """The file of a table for these months: its name, what is in it, empty without rows, and how many these are."""
     sender = book.require_sender()
-    sent = sender.extract(_source(book), table, first, last, _champions_decisions(book) if sender.follows else None)
-    name = file_name(book, table, first, last)
-    if sent.num_rows:
-        Store(settings().landing).write(f"{book.name}/{name}", _encoded(sent, sender.file_format))
-    return name, sent.num_rows
+    rows = sender.extract(_source(book), table, first, last, _champions_decisions(book) if sender.follows else None)
+    content = _encoded(rows, sender.file_format) if rows.num_rows else b""
+    return file_name(book, table, first, last), content, rows.num_rows
+
+
+def _write(book: Book, name: str, content: bytes) -> None:
+    if content:
+        Store(settings().landing).write(f"{book.name}/{name}", content)
 
 
 def _champions_decisions(book: Book) -> pa.Table:
