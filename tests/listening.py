@@ -33,14 +33,15 @@ def site(pages: dict[str, str]) -> Iterator[str]:
 
 
 @contextmanager
-def posts(status: int = 200) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
-    """A web server's port, and what was posted to it: path and JSON."""
+def posts(status: int = 200, refuses: str | None = None) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
+    """A web server's port, and what was posted to it: path and JSON. What has ``refuses`` in it is no good to it."""
     heard: list[tuple[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            heard.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            self.send_response(status)
+            sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            heard.append((self.path, json.loads(sent)))
+            self.send_response(422 if refuses is not None and refuses in sent else status)
             self.end_headers()
 
         def log_message(self, *args: object) -> None:

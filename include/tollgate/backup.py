@@ -95,6 +95,8 @@ def restore(folder: Path, say: Say = lambda _: None) -> dict[str, Any]:
                            remedy="Name empty locations (TOLLGATE_DATA), or move away what lies there.")
     if known["dump"] is not None:
         _restore_database(registry.address(), known, folder / DUMP)
+    if "keys" in places:
+        _tighten(Path(places["keys"]))  # before a key lies in it
     for name in places.keys() & known["places"].keys():
         files = known["places"][name]
         lake.Store(places[name]).copy_from(folder / name, sorted(files))
@@ -200,7 +202,8 @@ def _proof(books: list[str], say: Say) -> dict[str, Any]:
 
 
 def _tighten(keys: Path) -> None:
-    """Leave private keys to their owner."""
+    """Leave private keys to their owner, and the folder that holds them or will."""
+    keys.mkdir(parents=True, exist_ok=True)
     for path in (keys, *keys.glob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow.sdk import AsyncCallback, CronTriggerTimetable, DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowTimetableInvalid
+from croniter import CroniterBadDateError, croniter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tollgate_airflow import forms
@@ -46,8 +47,11 @@ class ScheduledBook(BaseModel):
         if cron is not None:
             try:
                 CronTriggerTimetable(cron, timezone="UTC").validate()
+                croniter(cron, datetime(2000, 1, 1, tzinfo=UTC)).get_next()
             except AirflowTimetableInvalid as error:
                 raise ValueError(str(error)) from None
+            except CroniterBadDateError:
+                raise ValueError(f"[{cron}] names a day that never comes") from None
         return cron
 
     @field_validator("timezone")

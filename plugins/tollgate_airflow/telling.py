@@ -55,6 +55,7 @@ def _post(connection: Connection, content: dict[str, str]) -> Any:
 
 
 SECONDS = 20  # that a server may take to answer
+GIVEN_UP_AFTER = 3  # alerts in a row: a server that refuses one of them may take the next, one that is down takes none
 CHANNELS: dict[str, Callable[[Connection, Alert], Any]] = {"mail": mail, "slack": slack, "webhook": webhook}
 
 
@@ -96,11 +97,13 @@ def connected() -> dict[str, Connection | None]:
 
 
 def _tell(book: str, channel: str, connection: Connection | None, log: Any) -> int:
-    told: list[str] = []
+    told, in_a_row = list[str](), 0
     for alert in _untold(book, channel, log):
-        if not _reached(channel, connection, alert, log):
+        if _reached(channel, connection, alert, log):
+            told.append(alert["id"])
+            in_a_row = 0
+        elif (in_a_row := in_a_row + 1) == GIVEN_UP_AFTER:
             break
-        told.append(alert["id"])
     if told:
         _note_told(book, channel, told, log)
     return len(told)

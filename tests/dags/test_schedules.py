@@ -56,6 +56,7 @@ def test_no_setting_of_airflow_moves_a_run_or_its_as_of_which_is_the_day_where_t
 
 WRONG: dict[str, tuple[Any, str]] = {  # an entry, and the words about it
     "hour": ({"score_nightly": "0 25 * * *"}, "score_nightly: Value error, [0 25 * * *] is not acceptable"),
+    "day": ({"train_weekly": "0 3 30 2 *"}, "train_weekly: Value error, [0 3 30 2 *] names a day that never comes"),
     "key": ({"score_nigthly": "0 2 * * *"}, "score_nigthly: Extra inputs"),
     "zone": ({"timezone": "Europe/Berlyn"}, "timezone: Value error, no time zone is called so"),
     "continent": ({"timezone": "Europe"}, "timezone: Value error, no time zone is called so"),

@@ -29,10 +29,16 @@ def noted(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tell(tmp_path: Path, noted: Path) -> Tell:
-    """Runs the task with these connections, against a `tollgate` with two alerts that nobody was told of."""
+def alerts() -> list[dict[str, str]]:
+    """Those that nobody was told of."""
+    return [ALERT, SECOND]
+
+
+@pytest.fixture
+def tell(tmp_path: Path, noted: Path, alerts: list[dict[str, str]]) -> Tell:
+    """Runs the task with these connections, against a `tollgate` with these alerts."""
     command = tmp_path / "tollgate"
-    answer = json.dumps({"alerts": [ALERT, SECOND]})
+    answer = json.dumps({"alerts": alerts})
     command.write_text(f"""#!/bin/sh
 if [ "$2" = untold ]; then echo '{answer}'; else echo "$@" >> {noted}; echo '{{"told": 2}}'; fi
 """)
@@ -93,11 +99,21 @@ def test_slack_and_a_webhook_are_posted_to_and_slacks_secret_is_the_rest_of_its_
     assert [content for _, content in heard] == [ALERT, SECOND]
 
 
+def test_an_alert_that_a_channel_refuses_holds_up_none_of_those_after_it(tell: Tell, noted: Path) -> None:
+    with posts(refuses="PSI 0.31") as (hook, heard):
+        ended = tell(webhook=http(hook))
+    assert ended["returned"] == {"webhook": 1}, ended["log"]
+    assert [content for _, content in heard] == [ALERT, SECOND]
+    assert noted.read_text().split() == ["alerts", "told", "sba", "webhook", *SECOND["id"].split()]
+    assert "credit_score, as of 2007-02-01 could not be told by webhook" in ended["log"]
+
+
+@pytest.mark.parametrize("alerts", [[ALERT, SECOND] * 3])
 def test_a_channel_that_is_down_fails_nothing_loses_nothing_and_holds_up_no_other(tell: Tell, noted: Path) -> None:
     with posts(status=503) as (broken, tried), posts() as (hook, heard):
         ended = tell(mail=mail(free_port(), **TO), slack=http(broken), webhook=http(hook))
-    assert ended["returned"] == {"mail": 0, "slack": 0, "webhook": 2}, ended["log"]
-    assert len(tried) == 1 and len(heard) == 2
+    assert ended["returned"] == {"mail": 0, "slack": 0, "webhook": 6}, ended["log"]
+    assert len(tried) == 3 and len(heard) == 6, "a server that takes nothing is not asked for each of a hundred alerts"
     assert [line.split()[3] for line in noted.read_text().splitlines()] == ["webhook"], "the others are told next time"
     assert "could not be told by slack" in ended["log"] and "could not be told by mail" in ended["log"]
 

@@ -82,9 +82,16 @@ def test_what_was_restored_goes_on_with_the_next_night_and_the_next_decision(los
 
 
 def test_a_backup_is_for_its_owner_alone_and_so_is_the_key_that_comes_back(lost: Path) -> None:
+    key, closed = settings().data / "keys" / "ledger.pem", list[bool]()
+
+    def look(line: str) -> None:
+        if key.exists():
+            closed.append(stat.S_IMODE(key.parent.stat().st_mode) == 0o700)
+
     assert stat.S_IMODE(lost.stat().st_mode) == 0o700
-    restore(lost)
-    assert stat.S_IMODE((settings().data / "keys" / "ledger.pem").stat().st_mode) == 0o600
+    restore(lost, look)
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert closed and all(closed), "also while the restoration goes on"
 
 
 def test_a_restoration_that_was_cut_off_is_begun_again_by_the_same_command(lost: Path) -> None:

@@ -158,7 +158,7 @@ class Gates(_Section):
 class Scoring(_Section):
     window_months: PositiveInt
     portfolio_months: PositiveInt
-    shards: PositiveInt
+    shards: Annotated[int, Field(gt=0, le=1024)]  # Airflow maps no longer list
     reasons: PositiveInt
     shadows: list[Annotated[str, Field(pattern=r"^[1-9]\d*$")]]
 

@@ -27,8 +27,7 @@ def begin(book: str) -> None:
     made, here = _made(), settings()
     if book not in made:
         made[book] = not any(lake.Store(place).list(book) for place in (here.lake, here.landing))
-    stack.home().mkdir(parents=True, exist_ok=True)
-    (stack.home() / RECORD).write_text(json.dumps(made, sort_keys=True) + "\n", encoding="utf-8")
+    lake.Store(str(stack.home())).write_json(RECORD, made)
 
 
 def clean() -> dict[str, Any]:
