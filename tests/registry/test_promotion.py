@@ -232,6 +232,18 @@ def test_no_rollback_lets_a_model_score_what_came_before_it(world: World) -> Non
         registry.rollback(BOOK, "1", by="eve", reason="worse", effective_on=date(2006, 6, 30))
 
 
+def test_no_rollback_begins_on_a_day_far_from_now_until_which_the_other_model_would_score(
+        world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.promoted("a")
+    world.promoted("b")
+    monkeypatch.setenv("TOLLGATE_TODAY", "2007-02-01")
+    with pytest.raises(BadInput, match=r"version 2 would go on scoring .*got: 2107-02-01\). Name a date up to 2007-02"):
+        registry.rollback(BOOK, "1", by="eve", reason="worse", effective_on=date(2107, 2, 1))
+    assert aliases()["champion"] == "2"
+    told = registry.rollback(BOOK, "1", by="eve", reason="worse", effective_on=date(2007, 2, 2))
+    assert told["effective_on"] == "2007-02-02"
+
+
 @pytest.mark.parametrize("move", [
     lambda c: c.set_registered_model_alias(NAME, "champion", "2"),
     lambda c: c.delete_registered_model_alias(NAME, "champion"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from tollgate.books import load_book
@@ -113,7 +113,8 @@ def rollback(book: str, version: str, by: str | None, reason: str, effective_on:
 
     Raises:
         BadInput: the version never was champion or is the champion already, it is of a later as-of than
-            ``effective_on``, name or reason are missing, or the ledger's key is not held here.
+            ``effective_on`` or that day lies beyond the next night, name or reason are missing, or the ledger's key is
+            not held here.
         Refused: its artefact changed, or it does not reproduce its own scores bit for bit.
         PassingFault: MLflow or the lake did not answer, or another decision came first: ``leaving`` is the champion no
             longer.
@@ -141,10 +142,15 @@ def rollback(book: str, version: str, by: str | None, reason: str, effective_on:
     if effective_on is not None and effective_on < model.as_of:
         raise BadInput(f"Version {version} of {book} was trained as of {model.as_of} and knows what came before",
                        value=effective_on, remedy="Name a date from then on.")
+    newest = last_scored(book)
+    latest = max(filter(None, (today(load_book(book).time_zone), newest))) + timedelta(days=1)
+    if effective_on is not None and effective_on > latest:
+        raise BadInput(f"Until then version {now.champion.version} would go on scoring {book}, which a rollback ends",
+                       value=effective_on, remedy=f"Name a date up to {latest}, or none.")
     unchanged(model)
     proof = prove(model)
     since = date.fromisoformat(now.commit.payload["effective_on"])
-    day = effective_on or max(filter(None, (since, model.as_of, last_scored(book))))
+    day = effective_on or max(filter(None, (since, model.as_of, newest)))
     return _changed(_made(model, change(now, ROLLBACK, model, {
         **signed, "effective_on": day.isoformat(), "proof": proof})))
 
