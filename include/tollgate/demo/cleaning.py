@@ -6,7 +6,6 @@ book beside them, its models and its decisions outlast it.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -56,10 +55,8 @@ def clean() -> dict[str, Any]:
 
 def _made() -> dict[str, bool]:
     """The books that demos worked on, and whether a demo began each."""
-    try:
-        made: dict[str, bool] = json.loads((stack.home() / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+    store = lake.Store(str(stack.home()))
+    made: dict[str, bool] = store.read_json(RECORD) if store.exists(RECORD) else {}
     return made
 
 

@@ -139,20 +139,26 @@ def rollback(book: str, version: str, by: str | None, reason: str, effective_on:
         raise BadInput(f"Version {version} of {book} never was champion", value=version,
                        remedy=f"Roll back to one of {', '.join(others)}." if others else
                               f"None was before version {now.champion.version}, which is the champion.")
-    if effective_on is not None and effective_on < model.as_of:
-        raise BadInput(f"Version {version} of {book} was trained as of {model.as_of} and knows what came before",
-                       value=effective_on, remedy="Name a date from then on.")
     newest = last_scored(book)
-    latest = max(filter(None, (today(load_book(book).time_zone), newest))) + timedelta(days=1)
-    if effective_on is not None and effective_on > latest:
-        raise BadInput(f"Until then version {now.champion.version} would go on scoring {book}, which a rollback ends",
-                       value=effective_on, remedy=f"Name a date up to {latest}, or none.")
+    if effective_on is not None:
+        _check_begins_in_time(effective_on, model, now.champion, newest)
     unchanged(model)
     proof = prove(model)
     since = date.fromisoformat(now.commit.payload["effective_on"])
     day = effective_on or max(filter(None, (since, model.as_of, newest)))
     return _changed(_made(model, change(now, ROLLBACK, model, {
         **signed, "effective_on": day.isoformat(), "proof": proof})))
+
+
+def _check_begins_in_time(day: date, model: Version, leaving: Version, newest: date | None) -> None:
+    """Raise ``BadInput`` for a day before the model's own as-of, or beyond the next night of the book."""
+    if day < model.as_of:
+        raise BadInput(f"Version {model.version} of {model.book} was trained as of {model.as_of} and knows what came "
+                       "before", value=day, remedy="Name a date from then on.")
+    latest = max(filter(None, (today(load_book(model.book).time_zone), newest))) + timedelta(days=1)
+    if day > latest:
+        raise BadInput(f"Until then version {leaving.version} would go on scoring {model.book}, which a rollback ends",
+                       value=day, remedy=f"Name a date up to {latest}, or none.")
 
 
 def _signed(by: str | None, comment: str, answered_at: datetime | None = None) -> dict[str, str]:
